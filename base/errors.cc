@@ -1,0 +1,248 @@
+#include "base/errors.h"
+
+#include <cstdint>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+// Details travel as status payloads: reason and retry as text, violations as
+// subject US description RS …  (ASCII unit and record separators).
+
+namespace cmkstore {
+namespace {
+
+constexpr absl::string_view kReasonUrl = "cmkstore/reason";
+constexpr absl::string_view kRetryUrl = "cmkstore/retry_after_ms";
+constexpr absl::string_view kViolationsUrl = "cmkstore/violations";
+constexpr char kUnitSeparator = '\x1f';
+constexpr char kRecordSeparator = '\x1e';
+
+absl::Status WithRetry(absl::Status status, absl::Duration retry_after) {
+  status.SetPayload(kRetryUrl, absl::Cord(absl::StrCat(absl::ToInt64Milliseconds(retry_after))));
+  return status;
+}
+
+absl::Status WithViolations(absl::Status status, const std::vector<Violation>& violations) {
+  std::string packed;
+  for (const Violation& violation : violations) {
+    absl::StrAppend(&packed, violation.subject, std::string(1, kUnitSeparator),
+                    violation.description, std::string(1, kRecordSeparator));
+  }
+  status.SetPayload(kViolationsUrl, absl::Cord(packed));
+  return status;
+}
+
+std::string Summary(const std::vector<Violation>& violations) {
+  std::string text;
+  for (const Violation& violation : violations) {
+    absl::StrAppend(&text, text.empty() ? "" : "; ", violation.subject, ": ",
+                    violation.description);
+  }
+  return text;
+}
+
+std::optional<std::string> PayloadText(const absl::Status& status, absl::string_view url) {
+  absl::optional<absl::Cord> cord = status.GetPayload(url);
+  if (!cord.has_value()) return std::nullopt;
+  return std::string(*cord);
+}
+
+}  // namespace
+
+absl::Status MakeError(absl::StatusCode code, absl::string_view reason, absl::string_view message) {
+  absl::Status status(code, message);
+  status.SetPayload(kReasonUrl, absl::Cord(reason));
+  return status;
+}
+
+absl::Status TokenInvalid(absl::string_view why) {
+  return MakeError(absl::StatusCode::kUnauthenticated, "TOKEN_INVALID",
+                   absl::StrCat("the bearer token was not accepted: ", why));
+}
+
+absl::Status TokenExpired() {
+  return MakeError(absl::StatusCode::kUnauthenticated, "TOKEN_EXPIRED",
+                   "the bearer token has expired; get a new one and repeat the call");
+}
+
+absl::Status AccessDenied() {
+  return MakeError(absl::StatusCode::kPermissionDenied, "ACCESS_DENIED",
+                   "the caller may not do this on this resource (or it might not exist)");
+}
+
+absl::Status NetworkDenied() {
+  return MakeError(absl::StatusCode::kPermissionDenied, "NETWORK_DENIED",
+                   "this hub does not accept calls from the caller's network");
+}
+
+absl::Status FieldInvalid(absl::string_view field, absl::string_view rule) {
+  return FieldsInvalid({{std::string(field), std::string(rule)}});
+}
+
+absl::Status FieldsInvalid(std::vector<Violation> violations) {
+  return WithViolations(
+      MakeError(absl::StatusCode::kInvalidArgument, "FIELD_INVALID", Summary(violations)),
+      violations);
+}
+
+absl::Status NotFound(absl::string_view kind) {
+  return MakeError(absl::StatusCode::kNotFound,
+                   absl::StrCat(absl::AsciiStrToUpper(kind), "_NOT_FOUND"),
+                   absl::StrCat("no such ", kind));
+}
+
+absl::Status AlreadyExists(absl::string_view kind) {
+  return MakeError(absl::StatusCode::kAlreadyExists,
+                   absl::StrCat(absl::AsciiStrToUpper(kind), "_ALREADY_EXISTS"),
+                   absl::StrCat("a ", kind, " of this name exists already"));
+}
+
+absl::Status EtagMismatch() {
+  return MakeError(absl::StatusCode::kAborted, "ETAG_MISMATCH",
+                   "the resource has changed since the given etag; read it again and repeat");
+}
+
+absl::Status StateInvalid(absl::string_view what) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, "STATE_INVALID", what);
+}
+
+absl::Status QuotaExceeded(absl::string_view what, absl::Duration retry_after) {
+  return WithRetry(MakeError(absl::StatusCode::kResourceExhausted, "QUOTA_EXCEEDED",
+                             absl::StrCat("quota exceeded: ", what)),
+                   retry_after);
+}
+
+absl::Status DeadlineExceeded(absl::string_view what) {
+  return MakeError(absl::StatusCode::kDeadlineExceeded, "DEADLINE_EXCEEDED",
+                   absl::StrCat("the deadline passed while waiting for ", what));
+}
+
+absl::Status Cancelled(absl::string_view what) {
+  return MakeError(absl::StatusCode::kCancelled, "CANCELLED", what);
+}
+
+absl::Status CustomerKeyRevoked(absl::string_view why) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, "CUSTOMER_KEY_REVOKED",
+                   absl::StrCat("the customer's vault refuses the hub's key: ", why));
+}
+
+absl::Status HubLocked() {
+  return MakeError(absl::StatusCode::kFailedPrecondition, "HUB_LOCKED",
+                   "the hub was locked by its key administrator; unlock it to use its content");
+}
+
+absl::Status CustomerKeyUnfit(std::vector<Violation> checks) {
+  return WithViolations(MakeError(absl::StatusCode::kFailedPrecondition, "CUSTOMER_KEY_UNFIT",
+                                  absl::StrCat("the vault key cannot be used: ", Summary(checks))),
+                        checks);
+}
+
+absl::Status VaultChangeRefused(absl::string_view why) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, "VAULT_CHANGE_REFUSED", why);
+}
+
+absl::Status KeyKindImmutable() {
+  return MakeError(absl::StatusCode::kFailedPrecondition, "KEY_KIND_IMMUTABLE",
+                   "a hub cannot change between customer-managed and platform-managed keys");
+}
+
+absl::Status VaultLoginFailed(absl::string_view why) {
+  return WithRetry(MakeError(absl::StatusCode::kUnavailable, "VAULT_LOGIN_FAILED",
+                             absl::StrCat("the service could not log in to the vault: ", why)),
+                   absl::Seconds(10));
+}
+
+absl::Status VaultUnreachable(absl::string_view why, absl::Duration retry_after) {
+  return WithRetry(MakeError(absl::StatusCode::kUnavailable, "VAULT_UNREACHABLE",
+                             absl::StrCat("the customer's vault did not answer: ", why)),
+                   retry_after);
+}
+
+absl::Status VaultThrottled(absl::Duration retry_after) {
+  return WithRetry(MakeError(absl::StatusCode::kUnavailable, "VAULT_THROTTLED",
+                             "the customer's vault is throttling; try again later"),
+                   retry_after);
+}
+
+absl::Status DocumentCorrupt() {
+  return MakeError(absl::StatusCode::kDataLoss, "DOCUMENT_CORRUPT",
+                   "the stored document does not open");
+}
+
+absl::Status DekNotFound() {
+  return MakeError(absl::StatusCode::kDataLoss, "DEK_NOT_FOUND",
+                   "the data encryption key of the stored document is not known");
+}
+
+absl::Status DekRecordCorrupt(absl::string_view why) {
+  return MakeError(absl::StatusCode::kDataLoss, "DEK_RECORD_CORRUPT",
+                   absl::StrCat("the wrapped data encryption key cannot be used: ", why));
+}
+
+absl::Status FormatTooNew(absl::string_view what) {
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, "FORMAT_TOO_NEW",
+      absl::StrCat(what, " was written by a newer version; upgrade before reading it"));
+}
+
+absl::Status StoreBusy() {
+  return WithRetry(MakeError(absl::StatusCode::kUnavailable, "STORE_BUSY",
+                             "the store has more work than it can queue; try again"),
+                   absl::Milliseconds(100));
+}
+
+absl::Status StoreFull() {
+  return WithRetry(MakeError(absl::StatusCode::kUnavailable, "STORE_FULL",
+                             "the store has no room left; nothing was written"),
+                   absl::Seconds(30));
+}
+
+absl::Status StoreCorrupt(absl::string_view why) {
+  return MakeError(absl::StatusCode::kDataLoss, "STORE_CORRUPT",
+                   absl::StrCat("the store found damage: ", why));
+}
+
+absl::Status InvariantBroken(absl::string_view what) {
+  return MakeError(absl::StatusCode::kInternal, "INVARIANT", what);
+}
+
+std::string ReasonOf(const absl::Status& status) {
+  return PayloadText(status, kReasonUrl).value_or("");
+}
+
+bool HasReason(const absl::Status& status, absl::string_view reason) {
+  return ReasonOf(status) == reason;
+}
+
+std::optional<absl::Duration> RetryAfterOf(const absl::Status& status) {
+  std::optional<std::string> text = PayloadText(status, kRetryUrl);
+  int64_t milliseconds = 0;
+  if (!text.has_value() || !absl::SimpleAtoi(*text, &milliseconds)) return std::nullopt;
+  return absl::Milliseconds(milliseconds);
+}
+
+std::vector<Violation> ViolationsOf(const absl::Status& status) {
+  std::vector<Violation> violations;
+  const std::string packed = PayloadText(status, kViolationsUrl).value_or("");
+  for (absl::string_view record : absl::StrSplit(packed, kRecordSeparator, absl::SkipEmpty())) {
+    const std::pair<std::string, std::string> parts =
+        absl::StrSplit(record, absl::MaxSplits(kUnitSeparator, 1));
+    violations.push_back({parts.first, parts.second});
+  }
+  return violations;
+}
+
+absl::Status Annotate(const absl::Status& status, absl::string_view context) {
+  if (status.ok()) return status;
+  absl::Status annotated(status.code(), absl::StrCat(context, ": ", status.message()));
+  status.ForEachPayload([&annotated](absl::string_view url, const absl::Cord& payload) {
+    annotated.SetPayload(url, payload);
+  });
+  return annotated;
+}
+
+}  // namespace cmkstore

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+// Structured logs: one JSON object a line on standard error.
+//
+// What may be logged: names of tenants, hubs and projects, uids, reasons, counts, durations. What
+// must never be: collection and document ids, labels, content, queries, keys, tokens. Fields are
+// escaped, so a hostile value cannot forge a line.
+//
+// Thread-safe.
+
+namespace cmkstore {
+
+enum class LogLevel { kTrace, kDebug, kInfo, kWarning, kError };
+
+using LogFields = std::vector<std::pair<absl::string_view, std::string>>;
+
+// `event` is a constant in snake_case ("hub_locked"): the thing to search and count by.
+void Log(LogLevel level, absl::string_view event, const LogFields& fields = {});
+
+void SetLogLevel(LogLevel level);
+// Sends later lines to `path` in place of standard error (tests). Returns false if it cannot be
+// opened.
+bool SetLogFile(const std::string& path);
+
+}  // namespace cmkstore

@@ -1,0 +1,23 @@
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace cmkstore::vault {
+
+// What an answer of a vault means for the hubs on its key (key_lifecycle.md KL-3). The order is no ranking.
+enum class VaultOutcome {
+  kHealthy,      // the operation worked
+  kDenied,       // the customer withdrew the key: lock
+  kUnreachable,  // nobody's decision: serve from the cache within the grace period
+  kThrottled,    // as kUnreachable, and call less
+  kLoginFailed,  // our own credential: as kUnreachable, and page us
+  kUnfit,        // the key cannot wrap now, though it may unwrap: cannot mint or rewrap
+  kCorrupt,      // the stored ciphertext is bad: page, never lock
+};
+
+// By the status's reason; anything unknown is kUnreachable.
+VaultOutcome OutcomeOf(const absl::Status& status);
+absl::string_view ToString(VaultOutcome outcome);
+
+}  // namespace cmkstore::vault
