@@ -1,0 +1,67 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/worker.h"
+#include "keycache/hub_keys.h"
+#include "keycache/key_cache_options.h"
+#include "keycache/key_state.h"
+#include "keycache/wrapped_dek_source.h"
+#include "vault/key_vault.h"
+
+namespace cmkstore::keycache {
+
+// Keeps unwrapped hub keys for a bounded time, so that most requests make no vault call, and refuses a hub
+// from the moment its key is known to be withdrawn. The customer's kill switch works by this class; its rules
+// are numbered in docs/key_lifecycle.md.
+//
+// Thread-safe. Lookup takes one short lock and never waits; Fetch returns at once and runs `done` exactly once,
+// on the calling thread when the answer is at hand, else on a thread of the cache, which it must not block.
+// No lock is held during a vault call or a callback.
+//
+// Errors: CUSTOMER_KEY_REVOKED, HUB_LOCKED, VAULT_UNREACHABLE, VAULT_THROTTLED, VAULT_LOGIN_FAILED,
+// DEK_NOT_FOUND, DEK_RECORD_CORRUPT, HUB_NOT_FOUND, DEADLINE_EXCEEDED, QUOTA_EXCEEDED (too many waiters).
+// Keys are never logged; log DekId only.
+class KeyCache {
+ public:
+  using KeysDone = std::function<void(absl::StatusOr<HubKeysPtr>)>;
+  using OpenKeyDone = std::function<void(absl::StatusOr<OpenKeyPtr>)>;
+
+  // `source`, `vault`, `clock` and `listener` must outlive this.
+  static absl::StatusOr<std::unique_ptr<KeyCache>> Create(const KeyCacheOptions& options,
+                                                          WrappedDekSource& source,
+                                                          vault::KeyVault& vault, Clock& clock,
+                                                          KeyStateListener& listener);
+  ~KeyCache();
+
+  // The keys if they are cached and may be used now, the refusal if the hub is known to be refused, or nullptr
+  // when a Fetch is needed.
+  absl::StatusOr<HubKeysPtr> Lookup(HubUid hub);
+  void Fetch(HubUid hub, absl::Time deadline, KeysDone done);
+  // The opening key of an older generation (or the newest).
+  absl::StatusOr<OpenKeyPtr> LookupOpenKey(HubUid hub, DekId dek);
+  void FetchOpenKey(HubUid hub, DekId dek, absl::Time deadline, OpenKeyDone done);
+
+  // Push lock: wipes every key of the hub before it returns and refuses with HUB_LOCKED until Unlock. The caller
+  // has made the lock durable first.
+  void Lock(HubUid hub);
+  void Unlock(HubUid hub);
+  // Drops what is cached of the hub (its records changed, or it was deleted); the next use unwraps again.
+  void Forget(HubUid hub);
+
+  HubKeyStatus Status(HubUid hub);
+  KeyCacheStats Stats();
+
+ private:
+  class Core;
+  explicit KeyCache(std::unique_ptr<Core> core);
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace cmkstore::keycache

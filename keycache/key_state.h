@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/ids.h"
+#include "vault/vault_errors.h"
+
+namespace cmkstore::keycache {
+
+enum class KeyAvailability {
+  kUnknown,      // not tried since start
+  kAvailable,    // the last unwrap worked
+  kUnreachable,  // the vault does not answer; cached keys serve within the grace period
+  kDenied,       // the vault refuses; the hub is locked
+  kLockedByPush,
+};
+absl::string_view ToString(KeyAvailability availability);
+
+struct HubKeyStatus {
+  KeyAvailability availability = KeyAvailability::kUnknown;
+  std::string cause;                                  // of the last failure, fit for the tenant
+  absl::Time last_success = absl::InfinitePast();     // wall clock; last successful unwrap of this vault key
+  absl::Time state_since = absl::InfinitePast();      // wall clock
+  absl::Time refuse_after = absl::InfiniteFuture();   // wall clock; end of grace while unreachable
+  bool cached = false;
+};
+
+struct KeyCacheStats {
+  uint64_t unwraps = 0;          // calls that reached the vault, probes included
+  uint64_t unwrap_failures = 0;
+  uint64_t probes = 0;
+  uint64_t hits = 0;
+  uint64_t misses = 0;
+  uint64_t waits = 0;            // calls that joined another's unwrap
+  uint64_t rejected_waiters = 0;
+  uint64_t evictions = 0;
+  uint64_t cached_hubs = 0;
+  uint64_t locked_hubs = 0;
+  uint64_t vault_keys_unreachable = 0;
+  uint64_t vault_keys_denied = 0;
+};
+
+// What a lock did; becomes the revocation receipt.
+struct LockReport {
+  HubUid hub;
+  bool by_push = false;
+  std::string cause;
+  absl::Time detected_at;    // wall clock: the first refusal
+  absl::Time last_success;   // wall clock
+  absl::Time locked_at;      // wall clock: keys gone
+  uint32_t keys_wiped = 0;
+};
+
+// Told of every transition, after it has happened. Called without locks, from threads of the cache; must not
+// block for long and must not call back into Lock or Unlock.
+class KeyStateListener {
+ public:
+  virtual ~KeyStateListener() = default;
+  virtual void OnLocked(const LockReport& report) = 0;
+  virtual void OnUnlocked(HubUid hub) = 0;
+  // `cause` says which kind of failure (dns, connect, tls, timeout, http_5xx, throttled, login, unknown).
+  virtual void OnVaultUnreachable(const std::string& vault_uri, absl::string_view cause) = 0;
+  virtual void OnVaultReachable(const std::string& vault_uri) = 0;
+};
+
+}  // namespace cmkstore::keycache

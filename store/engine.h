@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "store/write_set.h"
+
+namespace cmkstore::store {
+
+// One hub's rows (or the catalog's): all keys that begin with `prefix`, in shard `shard`. A partition lives in
+// one shard for ever.
+struct Partition {
+  uint32_t shard = 0;
+  std::string prefix;  // 16 bytes: a HubUid, or zeros for the catalog
+
+  friend bool operator==(const Partition&, const Partition&) = default;
+};
+
+// Number of a committed Apply within its partition: 1, 2, 3 … without gaps.
+using Sequence = uint64_t;
+
+struct KeyRange {
+  std::string begin;  // first key wanted, without the partition's prefix
+  std::string end;    // first key not wanted; must be set
+};
+
+struct Row {
+  std::string key;  // without the partition's prefix
+  std::string value;
+};
+
+// An ordered key-value engine partitioned by hub: all that the rest of the system asks of storage.
+//
+// OK from Get with nullopt means "absent". OK from Apply means atomic, durable and linearizable within the
+// partition; any error means that nothing was written, but for STORE_UNCERTAIN (UNAVAILABLE), after which the
+// engine refuses everything until it is reopened.
+//
+// Thread-safe. Get and Scan run on the caller's thread and may read the disk; Apply never does: it enqueues
+// and returns, and `done` runs once, on a thread of the engine, which it must not block.
+//
+// Errors: STORE_BUSY (queue full), STORE_FULL, STORE_CORRUPT; from Apply also whatever a failed precondition was
+// given as its error.
+class Engine {
+ public:
+  using Done = std::function<void(absl::StatusOr<Sequence>)>;
+
+  virtual ~Engine() = default;
+
+  virtual uint32_t shard_count() const = 0;
+  virtual absl::StatusOr<std::optional<std::string>> Get(const Partition& partition,
+                                                         absl::string_view key) const = 0;
+  // Answers in the order of `keys`; one snapshot.
+  virtual absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
+      const Partition& partition, const std::vector<std::string>& keys) const = 0;
+  // At most `limit` rows of the range in key order; one snapshot.
+  virtual absl::StatusOr<std::vector<Row>> Scan(const Partition& partition, const KeyRange& range,
+                                                size_t limit) const = 0;
+  virtual void Apply(const Partition& partition, WriteSet writes, Done done) = 0;
+  // Last committed sequence; 0 when the partition has never been written.
+  virtual absl::StatusOr<Sequence> LastSequence(const Partition& partition) const = 0;
+  // Removes every row of the partition and gives its space back. Durable when it returns. Blocking.
+  virtual absl::Status DropPartition(const Partition& partition) = 0;
+};
+
+}  // namespace cmkstore::store

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "crypto/sealed_document.h"
+
+namespace cmkstore::store {
+
+// What must hold of one row at the moment of the commit, and the error to answer when it does not.
+struct Precondition {
+  enum class Kind { kAbsent, kPresent, kBeginsWith };
+  Kind kind = Kind::kAbsent;
+  std::string key;
+  std::string bytes;    // kBeginsWith: the stored value must begin with these
+  absl::Status error;
+};
+
+// A set of preconditions and writes that commit together or not at all, on one partition.
+//
+// Content enters only as SealedDocument: plaintext cannot be given. PutRecord is for the typed tables' own
+// records, which hold no customer content.
+//
+// Not thread-safe; moved into Engine::Apply.
+class WriteSet {
+ public:
+  struct Write {
+    enum class Kind { kPut, kDelete };
+    Kind kind = Kind::kPut;
+    std::string key;
+    std::string value;
+  };
+
+  void RequireAbsent(std::string key, absl::Status error);
+  void RequirePresent(std::string key, absl::Status error);
+  void RequireBeginsWith(std::string key, absl::string_view bytes, absl::Status error);
+
+  void Put(std::string key, crypto::SealedDocument value);
+  void PutRecord(std::string key, std::string record);
+  void Delete(std::string key);
+  // The row that the engine writes into the change feed under this commit's sequence. One per write set; a set
+  // without one still takes a sequence.
+  void SetFeedRecord(std::string record);
+
+  const std::vector<Precondition>& preconditions() const { return preconditions_; }
+  const std::vector<Write>& writes() const { return writes_; }
+  const std::string& feed_record() const { return feed_record_; }
+  bool empty() const { return writes_.empty(); }
+  // Bytes of keys and values, for the engine's queue bound.
+  size_t size_bytes() const { return size_bytes_; }
+
+ private:
+  std::vector<Precondition> preconditions_;
+  std::vector<Write> writes_;
+  std::string feed_record_;
+  size_t size_bytes_ = 0;
+};
+
+}  // namespace cmkstore::store
