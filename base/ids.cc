@@ -52,5 +52,6 @@ std::string Uid<Tag>::ToHex() const {
 template class Uid<HubUidTag>;
 template class Uid<ProjectUidTag>;
 template class Uid<DekIdTag>;
+template class Uid<BlindNameTag>;
 
 }  // namespace cmkstore

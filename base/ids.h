@@ -105,12 +105,16 @@ class Uid {
 struct HubUidTag;
 struct ProjectUidTag;
 struct DekIdTag;
+struct BlindNameTag;
 using HubUid = Uid<HubUidTag>;
 using ProjectUid = Uid<ProjectUidTag>;
 using DekId = Uid<DekIdTag>;
+// What stands in a storage key for a collection, a document or a request id (crypto/blind_name.h).
+using BlindName = Uid<BlindNameTag>;
 
 extern template class Uid<HubUidTag>;
 extern template class Uid<ProjectUidTag>;
 extern template class Uid<DekIdTag>;
+extern template class Uid<BlindNameTag>;
 
 }  // namespace cmkstore

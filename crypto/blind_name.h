@@ -12,11 +12,8 @@
 
 namespace cmkstore::crypto {
 
-struct BlindNameTag;
-// HMAC-SHA256(name key, purpose ‖ length-prefixed path)[:16]: what stands in a storage key for a name.
-using BlindName = Uid<BlindNameTag>;
-
-// Turns collection and document ids into storage-key parts that tell nothing without the hub's name key.
+// Turns collection and document ids into storage-key parts that tell nothing without the hub's name key:
+// HMAC-SHA256(name key, purpose ‖ length-prefixed path)[:16].
 //
 // Immutable, thread-safe.
 class NameKey {
@@ -35,7 +32,3 @@ class NameKey {
 };
 
 }  // namespace cmkstore::crypto
-
-namespace cmkstore {
-extern template class Uid<crypto::BlindNameTag>;
-}

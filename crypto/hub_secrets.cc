@@ -1,0 +1,53 @@
+#include "crypto/hub_secrets.h"
+
+#include <string>
+#include <utility>
+
+#include <openssl/crypto.h>
+
+#include "base/errors.h"
+#include "base/status_macros.h"
+
+namespace cmkstore::crypto {
+namespace {
+
+constexpr size_t kSecretBytes = 32;
+
+Binding SecretsBinding(absl::string_view tenant, HubUid hub) {
+  Binding binding;
+  binding.kind = RowKind::kHubSecrets;
+  binding.tenant = std::string(tenant);
+  binding.hub = hub;
+  return binding;
+}
+
+}  // namespace
+
+HubSecrets HubSecrets::Generate(Random& random) {
+  return {random.Secret(kSecretBytes), random.Secret(kSecretBytes)};
+}
+
+SealedDocument SealHubSecrets(const SealKey& key, absl::string_view tenant, HubUid hub,
+                              const HubSecrets& secrets, Random& random) {
+  std::string plaintext;
+  plaintext.reserve(2 * kSecretBytes);
+  for (const SecretBytes* secret : {&secrets.name_key, &secrets.index_key}) {
+    plaintext.append(reinterpret_cast<const char*>(secret->Reveal().data()), secret->size());
+  }
+  SealedDocument sealed = Seal(key, SecretsBinding(tenant, hub), 1, plaintext, random);
+  OPENSSL_cleanse(plaintext.data(), plaintext.size());
+  return sealed;
+}
+
+absl::StatusOr<HubSecrets> OpenHubSecrets(const OpenKey& key, absl::string_view tenant, HubUid hub,
+                                          const SealedDocument& sealed) {
+  CMK_ASSIGN_OR_RETURN(std::string plaintext, Open(key, SecretsBinding(tenant, hub), sealed));
+  if (plaintext.size() != 2 * kSecretBytes) return DocumentCorrupt();
+  const auto* bytes = reinterpret_cast<const uint8_t*>(plaintext.data());
+  HubSecrets secrets{SecretBytes({bytes, kSecretBytes}),
+                     SecretBytes({bytes + kSecretBytes, kSecretBytes})};
+  OPENSSL_cleanse(plaintext.data(), plaintext.size());
+  return secrets;
+}
+
+}  // namespace cmkstore::crypto
