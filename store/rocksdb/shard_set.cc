@@ -1,0 +1,119 @@
+#include "store/rocksdb/shard_set.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/rate_limiter.h>
+#include <rocksdb/write_buffer_manager.h>
+
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "store/rocksdb/rocks_status.h"
+
+namespace cmkstore::store {
+namespace {
+
+std::string FullKey(const Partition& partition, absl::string_view key) {
+  std::string full;
+  full.reserve(partition.prefix.size() + key.size());
+  full.append(partition.prefix);
+  full.append(key.data(), key.size());
+  return full;
+}
+
+std::string ShardPath(const std::string& directory, uint32_t shard) {
+  return absl::StrCat(directory, "/shard-", shard);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& options) {
+  std::error_code ignored;
+  std::filesystem::create_directories(options.directory, ignored);
+  const bool made_before = std::filesystem::exists(ShardPath(options.directory, 0));
+  const bool last_is_there =
+      std::filesystem::exists(ShardPath(options.directory, options.shards - 1));
+  const bool next_is_there = std::filesystem::exists(ShardPath(options.directory, options.shards));
+  if (made_before && (!last_is_there || next_is_there)) {
+    return StateInvalid("the data directory was made with another number of shards");
+  }
+  ShardResources resources;
+  resources.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
+  resources.write_buffers =
+      std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);
+  resources.rate_limiter.reset(rocksdb::NewGenericRateLimiter(
+      static_cast<int64_t>(options.background_bytes_per_second), 100'000, 10,
+      rocksdb::RateLimiter::Mode::kWritesOnly, true));
+  std::vector<std::unique_ptr<Shard>> shards;
+  for (uint32_t i = 0; i < options.shards; ++i) {
+    CMK_ASSIGN_OR_RETURN(
+        std::unique_ptr<Shard> shard,
+        Shard::Open(ShardPath(options.directory, i), resources, options.limits));
+    shards.push_back(std::move(shard));
+  }
+  return std::unique_ptr<ShardSet>(new ShardSet(std::move(shards)));
+}
+
+absl::StatusOr<std::optional<std::string>> ShardSet::Get(const Partition& partition,
+                                                         absl::string_view key) const {
+  std::string value;
+  const rocksdb::Status status =
+      shards_[partition.shard]->db().Get(rocksdb::ReadOptions(), FullKey(partition, key), &value);
+  if (status.IsNotFound()) return std::nullopt;
+  CMK_RETURN_IF_ERROR(FromRocks(status));
+  return value;
+}
+
+absl::StatusOr<std::vector<std::optional<std::string>>> ShardSet::MultiGet(
+    const Partition& partition, const std::vector<std::string>& keys) const {
+  std::vector<std::string> full;
+  full.reserve(keys.size());
+  for (const std::string& key : keys) full.push_back(FullKey(partition, key));
+  const std::vector<rocksdb::Slice> slices(full.begin(), full.end());
+  std::vector<std::string> values;
+  const std::vector<rocksdb::Status> statuses =
+      shards_[partition.shard]->db().MultiGet(rocksdb::ReadOptions(), slices, &values);
+  std::vector<std::optional<std::string>> rows(keys.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (statuses[i].IsNotFound()) continue;
+    CMK_RETURN_IF_ERROR(FromRocks(statuses[i]));
+    rows[i] = std::move(values[i]);
+  }
+  return rows;
+}
+
+absl::StatusOr<std::vector<Row>> ShardSet::Scan(const Partition& partition, const KeyRange& range,
+                                                size_t limit) const {
+  const std::string end = FullKey(partition, range.end);
+  const rocksdb::Slice upper(end);
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &upper;
+  options.prefix_same_as_start = true;
+  const std::unique_ptr<rocksdb::Iterator> iterator(
+      shards_[partition.shard]->db().NewIterator(options));
+  std::vector<Row> rows;
+  for (iterator->Seek(FullKey(partition, range.begin)); iterator->Valid() && rows.size() < limit;
+       iterator->Next()) {
+    rocksdb::Slice key = iterator->key();
+    key.remove_prefix(partition.prefix.size());
+    rows.push_back({key.ToString(), iterator->value().ToString()});
+  }
+  CMK_RETURN_IF_ERROR(FromRocks(iterator->status()));
+  return rows;
+}
+
+void ShardSet::Apply(const Partition& partition, WriteSet writes, Done done) {
+  shards_[partition.shard]->Apply(partition.prefix, std::move(writes), std::move(done));
+}
+
+absl::StatusOr<Sequence> ShardSet::LastSequence(const Partition& partition) const {
+  return shards_[partition.shard]->LastSequence(partition.prefix);
+}
+
+absl::Status ShardSet::DropPartition(const Partition& partition) {
+  return shards_[partition.shard]->DropPartition(partition.prefix);
+}
+
+}  // namespace cmkstore::store

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "store/engine.h"
+#include "store/rocksdb/shard.h"
+
+namespace cmkstore::store {
+
+struct ShardSetOptions {
+  std::string directory;                     // one sub-directory per shard
+  uint32_t shards = 4;                       // fixed when the directory is first made
+  size_t block_cache_bytes = 128u << 20;
+  size_t write_buffer_bytes = 96u << 20;     // all shards together
+  size_t background_bytes_per_second = 256u << 20;
+  ShardLimits limits;
+};
+
+// The Engine over RocksDB, one database per shard (docs/adr/0004-commit-thread.md).
+class ShardSet final : public Engine {
+ public:
+  // Errors: as Shard::Open; STATE_INVALID when the directory was made with another number of shards.
+  static absl::StatusOr<std::unique_ptr<ShardSet>> Open(const ShardSetOptions& options);
+
+  uint32_t shard_count() const override { return static_cast<uint32_t>(shards_.size()); }
+  absl::StatusOr<std::optional<std::string>> Get(const Partition& partition,
+                                                 absl::string_view key) const override;
+  absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
+      const Partition& partition, const std::vector<std::string>& keys) const override;
+  absl::StatusOr<std::vector<Row>> Scan(const Partition& partition, const KeyRange& range,
+                                        size_t limit) const override;
+  void Apply(const Partition& partition, WriteSet writes, Done done) override;
+  absl::StatusOr<Sequence> LastSequence(const Partition& partition) const override;
+  absl::Status DropPartition(const Partition& partition) override;
+
+ private:
+  explicit ShardSet(std::vector<std::unique_ptr<Shard>> shards) : shards_(std::move(shards)) {}
+  std::vector<std::unique_ptr<Shard>> shards_;
+};
+
+}  // namespace cmkstore::store

@@ -1,0 +1,37 @@
+#include "store/write_set.h"
+
+namespace cmkstore::store {
+
+void WriteSet::RequireAbsent(std::string key, absl::Status error) {
+  preconditions_.push_back({Precondition::Kind::kAbsent, std::move(key), "", std::move(error)});
+}
+
+void WriteSet::RequirePresent(std::string key, absl::Status error) {
+  preconditions_.push_back({Precondition::Kind::kPresent, std::move(key), "", std::move(error)});
+}
+
+void WriteSet::RequireBeginsWith(std::string key, absl::string_view bytes, absl::Status error) {
+  preconditions_.push_back(
+      {Precondition::Kind::kBeginsWith, std::move(key), std::string(bytes), std::move(error)});
+}
+
+void WriteSet::Put(std::string key, crypto::SealedDocument value) {
+  PutRecord(std::move(key), std::move(value).Release());
+}
+
+void WriteSet::PutRecord(std::string key, std::string record) {
+  size_bytes_ += key.size() + record.size();
+  writes_.push_back({Write::Kind::kPut, std::move(key), std::move(record)});
+}
+
+void WriteSet::Delete(std::string key) {
+  size_bytes_ += key.size();
+  writes_.push_back({Write::Kind::kDelete, std::move(key), ""});
+}
+
+void WriteSet::SetFeedRecord(std::string record) {
+  size_bytes_ += record.size();
+  feed_record_ = std::move(record);
+}
+
+}  // namespace cmkstore::store
