@@ -3,8 +3,6 @@
 #include <string>
 #include <utility>
 
-#include <openssl/crypto.h>
-
 #include "base/errors.h"
 #include "base/status_macros.h"
 
@@ -35,7 +33,7 @@ SealedDocument SealHubSecrets(const SealKey& key, absl::string_view tenant, HubU
     plaintext.append(reinterpret_cast<const char*>(secret->Reveal().data()), secret->size());
   }
   SealedDocument sealed = Seal(key, SecretsBinding(tenant, hub), 1, plaintext, random);
-  OPENSSL_cleanse(plaintext.data(), plaintext.size());
+  Wipe(plaintext);
   return sealed;
 }
 
@@ -46,7 +44,7 @@ absl::StatusOr<HubSecrets> OpenHubSecrets(const OpenKey& key, absl::string_view 
   const auto* bytes = reinterpret_cast<const uint8_t*>(plaintext.data());
   HubSecrets secrets{SecretBytes({bytes, kSecretBytes}),
                      SecretBytes({bytes + kSecretBytes, kSecretBytes})};
-  OPENSSL_cleanse(plaintext.data(), plaintext.size());
+  Wipe(plaintext);
   return secrets;
 }
 

@@ -43,6 +43,8 @@ bool SecretBytes::EqualsInConstantTime(std::span<const uint8_t> other) const {
   return ConstantTimeEquals(Reveal(), other);
 }
 
+void Wipe(std::string& bytes) { OPENSSL_cleanse(bytes.data(), bytes.size()); }
+
 bool ConstantTimeEquals(std::span<const uint8_t> a, std::span<const uint8_t> b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 namespace cmkstore::crypto {
 
@@ -42,6 +43,9 @@ class SecretBytes {
   uint8_t* data_ = nullptr;
   size_t size_ = 0;
 };
+
+// Overwrites bytes that held a secret, before their memory is given back.
+void Wipe(std::string& bytes);
 
 // Whether two byte strings of public length are equal, in time that depends on the length only.
 bool ConstantTimeEquals(std::span<const uint8_t> a, std::span<const uint8_t> b);

@@ -2,13 +2,12 @@
 
 #include <functional>
 #include <memory>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/ids.h"
-#include "base/worker.h"
+#include "crypto/random.h"
 #include "keycache/hub_keys.h"
 #include "keycache/key_cache_options.h"
 #include "keycache/key_state.h"
@@ -33,10 +32,12 @@ class KeyCache {
   using KeysDone = std::function<void(absl::StatusOr<HubKeysPtr>)>;
   using OpenKeyDone = std::function<void(absl::StatusOr<OpenKeyPtr>)>;
 
-  // `source`, `vault`, `clock` and `listener` must outlive this.
+  // `source`, `vault`, `clock`, `random` and `listener` must outlive this.
+  // Errors: FIELD_INVALID for options under which the 45 s promise cannot hold.
   static absl::StatusOr<std::unique_ptr<KeyCache>> Create(const KeyCacheOptions& options,
                                                           WrappedDekSource& source,
                                                           vault::KeyVault& vault, Clock& clock,
+                                                          crypto::Random& random,
                                                           KeyStateListener& listener);
   ~KeyCache();
 
@@ -55,13 +56,17 @@ class KeyCache {
   // Drops what is cached of the hub (its records changed, or it was deleted); the next use unwraps again.
   void Forget(HubUid hub);
 
+  // Starts the probes and refreshes that are due and ends waits whose deadline has passed; never blocks. To be
+  // called about every 100 ms: the cache has no clock of its own.
+  void Tick();
+
   HubKeyStatus Status(HubUid hub);
   KeyCacheStats Stats();
 
  private:
   class Core;
-  explicit KeyCache(std::unique_ptr<Core> core);
-  std::unique_ptr<Core> core_;
+  explicit KeyCache(std::shared_ptr<Core> core);
+  std::shared_ptr<Core> core_;
 };
 
 }  // namespace cmkstore::keycache

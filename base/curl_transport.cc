@@ -1,0 +1,159 @@
+#include "base/curl_transport.h"
+
+#include <curl/curl.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "base/errors.h"
+
+namespace cmkstore {
+namespace {
+
+constexpr absl::Duration kRetryAfter = absl::Seconds(5);
+
+struct Receiver {
+  HttpResponse response;
+  size_t max_bytes;
+};
+
+size_t ReceiveBody(char* data, size_t size, size_t count, void* context) {
+  auto* receiver = static_cast<Receiver*>(context);
+  if (receiver->response.body.size() + size * count > receiver->max_bytes) return 0;
+  receiver->response.body.append(data, size * count);
+  return size * count;
+}
+
+size_t ReceiveHeader(char* data, size_t size, size_t count, void* context) {
+  auto* receiver = static_cast<Receiver*>(context);
+  const absl::string_view line(data, size * count);
+  if (receiver->response.headers.size() >= 64) return 0;
+  if (const size_t colon = line.find(':'); colon != absl::string_view::npos) {
+    receiver->response.headers.emplace_back(
+        std::string(line.substr(0, colon)),
+        std::string(absl::StripAsciiWhitespace(line.substr(colon + 1))));
+  }
+  return size * count;
+}
+
+absl::string_view KindOf(CURLcode code) {
+  switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST: return "dns";
+    case CURLE_COULDNT_CONNECT: return "connect";
+    case CURLE_OPERATION_TIMEDOUT: return "timeout";
+    case CURLE_WRITE_ERROR: return "too_large";
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CACERT_BADFILE: return "tls";
+    default: return "transport";
+  }
+}
+
+struct ListFree {
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+using List = std::unique_ptr<curl_slist, ListFree>;
+
+List MakeList(const std::vector<std::string>& lines) {
+  curl_slist* list = nullptr;
+  for (const std::string& line : lines) list = curl_slist_append(list, line.c_str());
+  return List(list);
+}
+
+}  // namespace
+
+absl::string_view HttpResponse::Header(absl::string_view name) const {
+  for (const auto& [key, value] : headers) {
+    if (absl::EqualsIgnoreCase(key, name)) return value;
+  }
+  return "";
+}
+
+class CurlTransport::Handle {
+ public:
+  Handle() : curl_(curl_easy_init()) {}
+  ~Handle() { curl_easy_cleanup(curl_); }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+  CURL* get() const { return curl_; }
+
+ private:
+  CURL* curl_;
+};
+
+CurlTransport::CurlTransport(CurlTransportOptions options) : options_(std::move(options)) {
+  static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
+  (void)initialized;
+}
+
+CurlTransport::~CurlTransport() = default;
+
+std::unique_ptr<CurlTransport::Handle> CurlTransport::Take() {
+  absl::MutexLock lock(&mutex_);
+  if (idle_.empty()) return std::make_unique<Handle>();
+  std::unique_ptr<Handle> handle = std::move(idle_.back());
+  idle_.pop_back();
+  return handle;
+}
+
+void CurlTransport::GiveBack(std::unique_ptr<Handle> handle) {
+  curl_easy_reset(handle->get());  // keeps its connections
+  absl::MutexLock lock(&mutex_);
+  if (idle_.size() < options_.max_idle_handles) idle_.push_back(std::move(handle));
+}
+
+absl::StatusOr<HttpResponse> CurlTransport::Send(const HttpRequest& request, absl::Time deadline) {
+  const int64_t milliseconds = absl::ToInt64Milliseconds(deadline - absl::Now());
+  if (milliseconds <= 0) return VaultUnreachable("timeout: no time was left", kRetryAfter);
+  std::unique_ptr<Handle> handle = Take();
+  CURL* const curl = handle->get();
+  Receiver receiver{{}, options_.max_response_bytes};
+  std::vector<std::string> lines = {"Expect:"};
+  for (const auto& [key, value] : request.headers) lines.push_back(absl::StrCat(key, ": ", value));
+  const List headers = MakeList(lines);
+  const List connect_to = MakeList(options_.connect_to);
+
+  curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+  curl_easy_setopt(curl, CURLOPT_PROXY, "");
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(milliseconds));
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
+                   static_cast<long>(std::min(
+                       milliseconds, absl::ToInt64Milliseconds(options_.connect_timeout))));
+  curl_easy_setopt(curl, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  if (!options_.ca_file.empty()) {
+    curl_easy_setopt(curl, CURLOPT_CAINFO, options_.ca_file.c_str());
+  }
+  if (connect_to != nullptr) curl_easy_setopt(curl, CURLOPT_CONNECT_TO, connect_to.get());
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ReceiveBody);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &receiver);
+  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, ReceiveHeader);
+  curl_easy_setopt(curl, CURLOPT_HEADERDATA, &receiver);
+  if (request.method != "GET") {
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request.method.c_str());
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.c_str());
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
+                     static_cast<curl_off_t>(request.body.size()));
+  }
+  const CURLcode code = curl_easy_perform(curl);
+  long status = 0;
+  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+  GiveBack(std::move(handle));
+  if (code != CURLE_OK) {
+    return VaultUnreachable(absl::StrCat(KindOf(code), ": ", curl_easy_strerror(code)),
+                            kRetryAfter);
+  }
+  receiver.response.status = static_cast<int>(status);
+  return std::move(receiver.response);
+}
+
+}  // namespace cmkstore

@@ -1,0 +1,367 @@
+// Each test quotes the rule of docs/key_lifecycle.md that it holds the cache to.
+
+#include "keycache/key_cache.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <map>
+#include <random>
+#include <thread>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "base/errors.h"
+#include "crypto/hub_secrets.h"
+#include "keycache/dek_minter.h"
+#include "tests/testing/fake_key_vault.h"
+#include "tests/testing/matchers.h"
+#include "tests/testing/virtual_clock.h"
+
+namespace cmkstore::keycache {
+namespace {
+
+using testing::FailsWith;
+using testing::IsOk;
+
+const absl::Status kDenied = CustomerKeyRevoked("the key is disabled (KeyDisabled)");
+const absl::Status kOutage = VaultUnreachable("http_5xx: the vault answered 503", absl::Seconds(5));
+
+class FakeSource final : public WrappedDekSource {
+ public:
+  absl::StatusOr<HubKeyRecords> Load(HubUid hub) override {
+    absl::MutexLock lock(&mutex_);
+    const auto found = hubs_.find(hub);
+    if (found == hubs_.end()) return NotFound("hub");
+    return found->second;
+  }
+  void Set(HubUid hub, HubKeyRecords records) {
+    absl::MutexLock lock(&mutex_);
+    hubs_[hub] = std::move(records);
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::map<HubUid, HubKeyRecords> hubs_;
+};
+
+class RecordingListener final : public KeyStateListener {
+ public:
+  void OnLocked(const LockReport& report) override {
+    absl::MutexLock lock(&mutex_);
+    locks_.push_back(report);
+  }
+  void OnUnlocked(HubUid) override { ++unlocks; }
+  void OnVaultUnreachable(const std::string&, absl::string_view) override { ++outages; }
+  void OnVaultReachable(const std::string&) override { ++recoveries; }
+  std::vector<LockReport> locks() {
+    absl::MutexLock lock(&mutex_);
+    return locks_;
+  }
+  std::atomic<int> unlocks = 0, outages = 0, recoveries = 0;
+
+ private:
+  absl::Mutex mutex_;
+  std::vector<LockReport> locks_;
+};
+
+class KeyCacheTest : public ::testing::Test {
+ protected:
+  KeyCacheTest() { options_.max_calls = 4; }
+  ~KeyCacheTest() override { vault_.ReleaseCalls(); }
+
+  KeyCache& cache() {
+    if (cache_ == nullptr) {
+      auto made = KeyCache::Create(options_, source_, vault_, clock_, random_, listener_);
+      EXPECT_THAT(made, IsOk());
+      cache_ = std::move(*made);
+    }
+    return *cache_;
+  }
+
+  HubUid NewHub(const std::string& key_name = "key", absl::Duration grace = absl::Hours(1)) {
+    const HubUid hub = random_.NewUid<HubUid>();
+    HubKeyRecords records;
+    records.tenant = "contoso";
+    records.key = {"https://contoso.vault.azure.net", key_name, "", ""};
+    records.outage_grace = grace;
+    auto minted = MintDek(vault_, records.key, records.tenant, hub, 1, random_, clock_,
+                          absl::InfiniteFuture());
+    EXPECT_THAT(minted, IsOk());
+    records.deks.push_back(minted->record);
+    const auto secrets = crypto::HubSecrets::Generate(random_);
+    records.sealed_hub_secrets = std::string(
+        crypto::SealHubSecrets(*minted->dek.MakeSealKey(), "contoso", hub, secrets, random_)
+            .bytes());
+    source_.Set(hub, records);
+    return hub;
+  }
+
+  absl::StatusOr<HubKeysPtr> Fetch(HubUid hub) {
+    absl::Notification finished;
+    absl::StatusOr<HubKeysPtr> result;
+    cache().Fetch(hub, absl::InfiniteFuture(), [&](absl::StatusOr<HubKeysPtr> keys) {
+      result = std::move(keys);
+      finished.Notify();
+    });
+    finished.WaitForNotification();
+    return result;
+  }
+
+  // One tick, and the end of whatever it started.
+  void Tick() {
+    cache().Tick();
+    while (cache().Stats().calls_under_way > 0) std::this_thread::yield();
+  }
+  // Lets virtual time pass in steps, ticking after each.
+  void Pass(absl::Duration duration, absl::Duration step = absl::Seconds(1)) {
+    for (absl::Duration passed; passed < duration; passed += step) {
+      clock_.Advance(step);
+      Tick();
+    }
+  }
+
+  KeyCacheOptions options_;
+  FakeSource source_;
+  testing::FakeKeyVault vault_;
+  testing::VirtualClock clock_;
+  crypto::SystemRandom random_;
+  RecordingListener listener_;
+  std::unique_ptr<KeyCache> cache_;
+};
+
+TEST_F(KeyCacheTest, StartsWithoutAnyVaultCall) {  // KL-9
+  cache().Tick();
+  EXPECT_EQ(vault_.unwraps(), 0);
+}
+
+TEST_F(KeyCacheTest, ServesManyLookupsFromOneUnwrap) {
+  const HubUid hub = NewHub();
+  const int before = vault_.unwraps();
+  ASSERT_THAT(Fetch(hub), IsOk());
+  for (int i = 0; i < 100; ++i) EXPECT_NE(*cache().Lookup(hub), nullptr);
+  EXPECT_EQ(vault_.unwraps() - before, 1);
+}
+
+TEST_F(KeyCacheTest, LifetimeCountsFromTheUnwrapAndUseDoesNotExtendIt) {  // KL-1
+  const HubUid hub = NewHub();
+  ASSERT_THAT(Fetch(hub), IsOk());
+  for (int i = 0; i < 5; ++i) {
+    clock_.Advance(options_.entry_lifetime / 5 - absl::Seconds(1));
+    EXPECT_NE(*cache().Lookup(hub), nullptr) << i;
+  }
+  clock_.Advance(absl::Seconds(5));
+  EXPECT_EQ(*cache().Lookup(hub), nullptr);
+}
+
+TEST_F(KeyCacheTest, OneProbeServesEveryHubOnAKey) {  // KL-2
+  for (int i = 0; i < 10; ++i) ASSERT_THAT(Fetch(NewHub()), IsOk());
+  const int before = vault_.unwraps();
+  clock_.Advance(options_.probe_interval * (1 + options_.probe_jitter));
+  Tick();
+  EXPECT_EQ(vault_.unwraps() - before, 1);
+}
+
+TEST_F(KeyCacheTest, AConfirmedDenialWipesEveryHubOnTheKeyAndReportsIt) {  // KL-4
+  const HubUid first = NewHub(), second = NewHub(), other = NewHub("other-key");
+  for (HubUid hub : {first, second, other}) ASSERT_THAT(Fetch(hub), IsOk());
+  vault_.Break("key", kDenied);
+  Pass(absl::Seconds(42));
+  EXPECT_THAT(cache().Lookup(first), FailsWith("CUSTOMER_KEY_REVOKED", "KeyDisabled"));
+  EXPECT_THAT(cache().Lookup(second), FailsWith("CUSTOMER_KEY_REVOKED", ""));
+  EXPECT_THAT(cache().Lookup(other), IsOk());
+  ASSERT_EQ(listener_.locks().size(), 2u);
+  EXPECT_EQ(listener_.locks()[0].keys_wiped, 1u);
+  EXPECT_FALSE(listener_.locks()[0].by_push);
+}
+
+TEST_F(KeyCacheTest, FromTheFirstRefusalToOursNeverMoreThan45Seconds) {  // KL-4
+  std::mt19937 random(7);
+  for (int trial = 0; trial < 10; ++trial) {
+    const std::string key = "key" + std::to_string(trial);
+    const HubUid hub = NewHub(key);
+    ASSERT_THAT(Fetch(hub), IsOk());
+    Pass(absl::Seconds(random() % 40));
+    ASSERT_THAT(cache().Lookup(hub), IsOk());
+    vault_.Break(key, kDenied);
+    const absl::Time refused = clock_.MonotonicNow();
+    while (cache().Lookup(hub).ok()) {
+      Pass(absl::Seconds(1));
+      ASSERT_LE(clock_.MonotonicNow() - refused, absl::Seconds(45)) << "trial " << trial;
+    }
+    vault_.Heal(key);
+    const absl::Time healed = clock_.MonotonicNow();
+    while (!cache().Lookup(hub).ok()) {
+      Pass(absl::Seconds(1));
+      ASSERT_LE(clock_.MonotonicNow() - healed, absl::Seconds(45)) << "trial " << trial;
+    }
+    EXPECT_THAT(Fetch(hub), IsOk());
+  }
+  EXPECT_GE(listener_.unlocks, 10);
+}
+
+TEST_F(KeyCacheTest, ASingleDenialThatIsNotConfirmedLocksNobody) {  // KL-4
+  const HubUid hub = NewHub();
+  ASSERT_THAT(Fetch(hub), IsOk());
+  vault_.FailNext(kDenied);
+  Pass(absl::Seconds(60));
+  EXPECT_THAT(cache().Lookup(hub), IsOk());
+  EXPECT_TRUE(listener_.locks().empty());
+}
+
+TEST_F(KeyCacheTest, AColdHubIsRefusedAtTheFirstDenialAndFromTheNegativeCacheAfter) {  // KL-4
+  const HubUid hub = NewHub();
+  vault_.Break("key", kDenied);
+  EXPECT_THAT(Fetch(hub), FailsWith("CUSTOMER_KEY_REVOKED", ""));
+  const int before = vault_.unwraps();
+  for (int i = 0; i < 20; ++i) EXPECT_THAT(Fetch(hub), FailsWith("CUSTOMER_KEY_REVOKED", ""));
+  EXPECT_EQ(vault_.unwraps(), before);
+}
+
+TEST_F(KeyCacheTest, AnOutageIsServedFromTheCacheUntilTheGraceHasPassed) {  // KL-5
+  const HubUid hub = NewHub("key", absl::Minutes(20));
+  ASSERT_THAT(Fetch(hub), IsOk());
+  vault_.Break("key", kOutage);
+  Pass(absl::Minutes(19), absl::Seconds(20));
+  EXPECT_NE(*cache().Lookup(hub), nullptr) << "within the grace, past the lifetime";
+  Pass(absl::Minutes(2), absl::Seconds(20));
+  EXPECT_THAT(cache().Lookup(hub), FailsWith("VAULT_UNREACHABLE", "grace"));
+  EXPECT_TRUE(listener_.locks().empty());
+  vault_.Heal("key");
+  Pass(absl::Seconds(20));
+  EXPECT_THAT(Fetch(hub), IsOk());
+  EXPECT_EQ(listener_.recoveries, 1);
+}
+
+TEST_F(KeyCacheTest, WithoutGraceAnOutageRefusesAtOnce) {  // KL-5
+  const HubUid hub = NewHub("key", absl::ZeroDuration());
+  ASSERT_THAT(Fetch(hub), IsOk());
+  vault_.Break("key", kOutage);
+  Pass(absl::Seconds(40));
+  EXPECT_THAT(cache().Lookup(hub), FailsWith("VAULT_UNREACHABLE", ""));
+}
+
+TEST_F(KeyCacheTest, AnOutageDoesNotTakeADenialBack) {  // KL-3
+  const HubUid hub = NewHub();
+  ASSERT_THAT(Fetch(hub), IsOk());
+  vault_.Break("key", kDenied);
+  Pass(absl::Seconds(45));
+  vault_.Break("key", kOutage);
+  Pass(absl::Seconds(60));
+  EXPECT_THAT(cache().Lookup(hub), FailsWith("CUSTOMER_KEY_REVOKED", ""));
+}
+
+TEST_F(KeyCacheTest, OurOwnLoginAndACorruptRecordLockNobody) {  // KL-3
+  const HubUid hub = NewHub();
+  ASSERT_THAT(Fetch(hub), IsOk());
+  for (const absl::Status& status : {VaultLoginFailed("no token"), DekRecordCorrupt("bad")}) {
+    vault_.Break("key", status);
+    Pass(absl::Seconds(60));
+    EXPECT_THAT(cache().Lookup(hub), IsOk()) << status;
+  }
+  EXPECT_TRUE(listener_.locks().empty());
+}
+
+TEST_F(KeyCacheTest, APushLockIsInForceWhenItReturns) {  // KL-6
+  const HubUid hub = NewHub();
+  ASSERT_THAT(Fetch(hub), IsOk());
+  cache().Lock(hub);
+  EXPECT_THAT(cache().Lookup(hub), FailsWith("HUB_LOCKED", ""));
+  ASSERT_EQ(listener_.locks().size(), 1u);
+  EXPECT_TRUE(listener_.locks()[0].by_push);
+  cache().Unlock(hub);
+  EXPECT_THAT(Fetch(hub), IsOk());
+}
+
+TEST_F(KeyCacheTest, AnUnwrapThatReturnsAfterALockBringsNoKeyBack) {  // KL-6
+  const HubUid hub = NewHub();
+  vault_.HoldCalls();
+  absl::Notification finished;
+  absl::StatusOr<HubKeysPtr> result;
+  cache().Fetch(hub, absl::InfiniteFuture(), [&](absl::StatusOr<HubKeysPtr> keys) {
+    result = std::move(keys);
+    finished.Notify();
+  });
+  cache().Lock(hub);
+  vault_.ReleaseCalls();
+  finished.WaitForNotification();
+  EXPECT_THAT(result, FailsWith("HUB_LOCKED", ""));
+  EXPECT_EQ(cache().Stats().cached_hubs, 0u);
+}
+
+TEST_F(KeyCacheTest, TenThousandColdReadsOfAHubMakeOneUnwrap) {  // KL-7
+  const HubUid hub = NewHub();
+  const int before = vault_.unwraps();
+  vault_.HoldCalls();
+  std::atomic<int> served = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    cache().Fetch(hub, absl::InfiniteFuture(),
+                  [&](absl::StatusOr<HubKeysPtr> keys) { served += keys.ok(); });
+  }
+  vault_.ReleaseCalls();
+  while (served < 10'000) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_EQ(vault_.unwraps() - before, 1);
+}
+
+TEST_F(KeyCacheTest, AWaiterWhoseDeadlinePassesIsAnsweredWhileOthersGoOn) {  // KL-7
+  const HubUid hub = NewHub();
+  vault_.HoldCalls();
+  absl::Notification late, patient;
+  absl::Status late_status, patient_status;
+  cache().Fetch(hub, absl::InfiniteFuture(), [&](absl::StatusOr<HubKeysPtr> keys) {
+    patient_status = keys.status();
+    patient.Notify();
+  });
+  cache().Fetch(hub, clock_.WallNow() + absl::Seconds(1), [&](absl::StatusOr<HubKeysPtr> keys) {
+    late_status = keys.status();
+    late.Notify();
+  });
+  clock_.Advance(absl::Seconds(2));
+  cache().Tick();
+  late.WaitForNotification();
+  EXPECT_THAT(late_status, FailsWith("DEADLINE_EXCEEDED", ""));
+  vault_.ReleaseCalls();
+  patient.WaitForNotification();
+  EXPECT_THAT(patient_status, IsOk());
+}
+
+TEST_F(KeyCacheTest, WaitersBeyondTheBoundAreRefused) {  // KL-7
+  options_.max_waiters_per_key = 2;
+  const HubUid hub = NewHub();
+  vault_.HoldCalls();
+  for (int i = 0; i < 2; ++i) cache().Fetch(hub, absl::InfiniteFuture(), [](auto) {});
+  EXPECT_THAT(Fetch(hub), FailsWith("QUOTA_EXCEEDED", ""));
+}
+
+TEST_F(KeyCacheTest, HubsBeyondTheBoundAreEvictedOldestFirst) {  // KL-8
+  options_.max_hubs = 3;
+  std::vector<HubUid> hubs;
+  for (int i = 0; i < 4; ++i) {
+    hubs.push_back(NewHub());
+    ASSERT_THAT(Fetch(hubs.back()), IsOk());
+  }
+  EXPECT_EQ(*cache().Lookup(hubs[0]), nullptr);
+  EXPECT_NE(*cache().Lookup(hubs[3]), nullptr);
+  EXPECT_EQ(cache().Stats().evictions, 1u);
+}
+
+TEST_F(KeyCacheTest, AWrappedDekOfAnotherHubIsRefusedAndLocksNobody) {  // KL-11
+  const HubUid hub = NewHub(), victim = NewHub();
+  HubKeyRecords moved = *source_.Load(hub);
+  moved.deks = source_.Load(victim)->deks;
+  moved.deks[0].facts.hub = hub;
+  source_.Set(hub, moved);
+  EXPECT_THAT(Fetch(hub), FailsWith("DEK_RECORD_CORRUPT", ""));
+  EXPECT_THAT(Fetch(victim), IsOk());
+  EXPECT_TRUE(listener_.locks().empty());
+}
+
+TEST(KeyCacheOptionsTest, DefaultsKeepThePromiseAndWorseOnesAreRefused) {  // KL-4
+  KeyCacheOptions options;
+  EXPECT_THAT(options.Validate(), IsOk());
+  options.probe_interval = absl::Seconds(40);
+  EXPECT_THAT(options.Validate(), FailsWith("FIELD_INVALID", "45 s"));
+}
+
+}  // namespace
+}  // namespace cmkstore::keycache
