@@ -1,0 +1,34 @@
+#pragma once
+
+#include <optional>
+
+#include "absl/status/status.h"
+#include "base/ids.h"
+#include "service/caller.h"
+
+namespace cmkstore::service {
+
+enum class Permission {
+  kReadDocuments,
+  kWriteDocuments,
+  kReadHubs,       // hubs, projects, key status, operations
+  kManageProjects,
+  kManageHubs,
+  kManageKeys,
+};
+
+// What a request is about: a tenant, perhaps narrowed to a hub and a project.
+struct ResourceScope {
+  TenantId tenant;
+  std::optional<HubId> hub;
+  std::optional<ProjectId> project;
+};
+
+// Whether the caller's roles grant the permission on the scope. Roles: cmkstore.reader, cmkstore.contributor,
+// cmkstore.key_admin, cmkstore.owner; for the whole tenant, or with `:hubs/HUB` or `:hubs/HUB/projects/P` behind for
+// a part. Deny by default. Pure.
+//
+// Errors: ACCESS_DENIED, also for another tenant and for what does not exist.
+absl::Status Authorize(const Caller& caller, Permission permission, const ResourceScope& scope);
+
+}  // namespace cmkstore::service

@@ -1,0 +1,66 @@
+#include "service/dev_credentials.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "base/file.h"
+#include "base/status_macros.h"
+#include "crypto/jwt.h"
+#include "crypto/x509_mint.h"
+
+namespace cmkstore::service {
+namespace {
+
+constexpr char kIssuer[] = "https://cmkstore.dev/issuer";
+constexpr char kAudience[] = "api://cmkstore";
+constexpr char kKeyId[] = "dev";
+constexpr absl::Duration kLifetime = absl::Hours(12);
+
+}  // namespace
+
+absl::StatusOr<DevCredentials> MintDevCredentials(const std::string& data_dir,
+                                                  const std::string& tenant, Clock& clock) {
+  DevCredentials credentials;
+  credentials.directory = data_dir + "/dev";
+  std::error_code ignored;
+  std::filesystem::create_directories(credentials.directory, ignored);
+  CMK_ASSIGN_OR_RETURN(const auto ca_key, crypto::RsaPrivateKey::Generate(2048));
+  CMK_ASSIGN_OR_RETURN(const auto server_key, crypto::RsaPrivateKey::Generate(2048));
+  CMK_ASSIGN_OR_RETURN(const auto client_key, crypto::RsaPrivateKey::Generate(2048));
+  CMK_ASSIGN_OR_RETURN(const auto token_key, crypto::RsaPrivateKey::Generate(2048));
+  const std::string ca = crypto::MintCa(ca_key, "cmkstore development CA");
+  CMK_ASSIGN_OR_RETURN(const std::string server,
+                       crypto::MintCertificate(ca_key, ca, server_key, "localhost",
+                                               {"DNS:localhost", "IP:127.0.0.1", "IP:::1"}));
+  CMK_ASSIGN_OR_RETURN(
+      const std::string client,
+      crypto::MintCertificate(ca_key, ca, client_key, "client", {"DNS:client.localhost"}));
+  std::vector<std::pair<std::string, std::string>> files = {
+      {"ca.pem", ca},         {"server.pem", server}, {"server.key", server_key.ToPem()},
+      {"client.pem", client}, {"client.key", client_key.ToPem()}};
+  const int64_t now = absl::ToUnixSeconds(clock.WallNow());
+  for (const char* role : {"owner", "contributor", "reader", "key_admin"}) {
+    const nlohmann::json claims = {{"iss", kIssuer},
+                                   {"aud", kAudience},
+                                   {"tid", tenant},
+                                   {"oid", absl::StrCat("dev-", role)},
+                                   {"roles", {absl::StrCat("cmkstore.", role)}},
+                                   {"iat", now},
+                                   {"nbf", now},
+                                   {"exp", now + absl::ToInt64Seconds(kLifetime)}};
+    files.emplace_back(absl::StrCat(role, ".token"),
+                       crypto::SignJwt(token_key, kKeyId, claims.dump()));
+  }
+  for (const auto& [name, content] : files) {
+    if (!WriteFileDurably(credentials.directory + "/" + name, content)) {
+      return InvariantBroken("the development credentials cannot be written to the data directory");
+    }
+  }
+  credentials.issuer = {kIssuer, kAudience, crypto::JwksOf(token_key, kKeyId)};
+  return credentials;
+}
+
+}  // namespace cmkstore::service

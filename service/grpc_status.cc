@@ -1,0 +1,76 @@
+#include "service/grpc_status.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "base/log.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "service/timestamps.h"
+
+namespace cmkstore::service {
+namespace {
+
+constexpr char kTypePrefix[] = "type.googleapis.com";
+
+template <typename Detail>
+void Attach(const Detail& detail, google::rpc::Status& status) {
+  status.add_details()->PackFrom(detail, kTypePrefix);
+}
+
+void AttachViolations(const absl::Status& status, google::rpc::Status& wire) {
+  const std::vector<Violation> violations = ViolationsOf(status);
+  if (violations.empty()) return;
+  if (status.code() == absl::StatusCode::kInvalidArgument) {
+    google::rpc::BadRequest detail;
+    for (const Violation& violation : violations) {
+      auto* one = detail.add_field_violations();
+      one->set_field(violation.subject);
+      one->set_description(violation.description);
+    }
+    return Attach(detail, wire);
+  }
+  google::rpc::PreconditionFailure detail;
+  for (const Violation& violation : violations) {
+    auto* one = detail.add_violations();
+    one->set_type("VAULT_KEY");
+    one->set_subject(violation.subject);
+    one->set_description(violation.description);
+  }
+  Attach(detail, wire);
+}
+
+}  // namespace
+
+grpc::Status ToGrpcStatus(const absl::Status& status, absl::string_view request_id) {
+  if (status.ok()) return grpc::Status::OK;
+  std::string reason = ReasonOf(status);
+  google::rpc::Status wire;
+  wire.set_code(static_cast<int>(status.code()));
+  wire.set_message(std::string(status.message()));
+  if (reason.empty() || status.code() == absl::StatusCode::kInternal) {
+    Log(LogLevel::kError, "invariant_broken",
+        {{"request_id", std::string(request_id)}, {"detail", std::string(status.message())}});
+    reason = "INVARIANT";
+    wire.set_code(static_cast<int>(absl::StatusCode::kInternal));
+    wire.set_message(absl::StrCat("internal error; report request ", request_id));
+  }
+  google::rpc::ErrorInfo info;
+  info.set_reason(reason);
+  info.set_domain("cmkstore");
+  Attach(info, wire);
+  if (const auto retry = RetryAfterOf(status)) {
+    google::rpc::RetryInfo detail;
+    *detail.mutable_retry_delay() = ToDuration(*retry);
+    Attach(detail, wire);
+  }
+  AttachViolations(status, wire);
+  google::rpc::RequestInfo request;
+  request.set_request_id(std::string(request_id));
+  Attach(request, wire);
+  return grpc::Status(static_cast<grpc::StatusCode>(wire.code()), wire.message(),
+                      wire.SerializeAsString());
+}
+
+}  // namespace cmkstore::service

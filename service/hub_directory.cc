@@ -1,0 +1,114 @@
+#include "service/hub_directory.h"
+
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "store/records.h"
+
+namespace cmkstore::service {
+namespace {
+
+// Remembered look-ups; beyond, the map is emptied and fills again.
+constexpr size_t kMaxRemembered = 200'000;
+
+}  // namespace
+
+HubEntryPtr HubDirectory::MakeEntry(storage::v1::HubRecord record) {
+  auto entry = std::make_shared<HubEntry>();
+  entry->uid = HubUid::FromBytes(record.uid()).value_or(HubUid());
+  entry->partition = store::HubPartition(record.shard(), entry->uid);
+  entry->record = std::move(record);
+  return entry;
+}
+
+absl::StatusOr<HubEntryPtr> HubDirectory::Find(const TenantId& tenant, const HubId& hub) {
+  const HubKeyPair name(tenant.value(), hub.value());
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    if (const auto found = hubs_.find(name); found != hubs_.end()) return found->second;
+  }
+  CMK_ASSIGN_OR_RETURN(auto record, store::GetRecord<storage::v1::HubRecord>(
+                                        engine_, store::CatalogPartition(),
+                                        store::HubKey(tenant.value(), hub.value())));
+  if (!record.has_value() || record->state() == storage::v1::HUB_STATE_PURGED) {
+    return NotFound("hub");
+  }
+  HubEntryPtr entry = MakeEntry(std::move(*record));
+  absl::MutexLock lock(&mutex_);
+  if (hubs_.size() >= kMaxRemembered) hubs_.clear();
+  hubs_[name] = entry;
+  names_[entry->uid] = name;
+  return entry;
+}
+
+absl::StatusOr<HubEntryPtr> HubDirectory::FindByUid(HubUid uid) {
+  HubKeyPair name;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    const auto found = names_.find(uid);
+    if (found == names_.end()) return NotFound("hub");
+    name = found->second;
+  }
+  CMK_ASSIGN_OR_RETURN(const TenantId tenant, TenantId::Parse(name.first));
+  CMK_ASSIGN_OR_RETURN(const HubId hub, HubId::Parse(name.second));
+  return Find(tenant, hub);
+}
+
+absl::StatusOr<std::vector<HubEntryPtr>> HubDirectory::List(const TenantId& tenant,
+                                                            const std::string& after,
+                                                            size_t limit) {
+  store::KeyRange range = store::HubsOfTenant(tenant.value());
+  if (!after.empty()) range.begin = store::After(store::HubKey(tenant.value(), after));
+  CMK_ASSIGN_OR_RETURN(auto records, store::ScanRecords<storage::v1::HubRecord>(
+                                         engine_, store::CatalogPartition(), range, limit));
+  std::vector<HubEntryPtr> entries;
+  for (storage::v1::HubRecord& record : records) entries.push_back(MakeEntry(std::move(record)));
+  return entries;
+}
+
+absl::StatusOr<storage::v1::ProjectRecord> HubDirectory::GetProject(const HubEntry& hub,
+                                                                    const ProjectId& project) {
+  CMK_ASSIGN_OR_RETURN(auto record,
+                       store::GetRecord<storage::v1::ProjectRecord>(
+                           engine_, hub.partition, store::ProjectKey(project.value())));
+  if (!record.has_value()) return NotFound("project");
+  return *std::move(record);
+}
+
+absl::StatusOr<ProjectUid> HubDirectory::FindProject(const HubEntry& hub,
+                                                     const ProjectId& project) {
+  const ProjectKeyPair name(hub.uid, project.value());
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    if (const auto found = projects_.find(name); found != projects_.end()) return found->second;
+  }
+  CMK_ASSIGN_OR_RETURN(const storage::v1::ProjectRecord record, GetProject(hub, project));
+  CMK_ASSIGN_OR_RETURN(const ProjectUid uid, ProjectUid::FromBytes(record.uid()));
+  absl::MutexLock lock(&mutex_);
+  if (projects_.size() >= kMaxRemembered) projects_.clear();
+  projects_[name] = uid;
+  return uid;
+}
+
+absl::StatusOr<std::optional<std::string>> HubDirectory::ProjectNameOf(const HubEntry& hub,
+                                                                       ProjectUid project) {
+  CMK_ASSIGN_OR_RETURN(const auto records,
+                       store::ScanRecords<storage::v1::ProjectRecord>(
+                           engine_, hub.partition, store::TableRange(store::Table::kProjects),
+                           kMaxRemembered));
+  for (const storage::v1::ProjectRecord& record : records) {
+    if (absl::string_view(record.uid()) == project.bytes()) return record.project();
+  }
+  return std::nullopt;
+}
+
+void HubDirectory::ForgetHub(const TenantId& tenant, const HubId& hub) {
+  absl::MutexLock lock(&mutex_);
+  hubs_.erase(HubKeyPair(tenant.value(), hub.value()));
+}
+
+void HubDirectory::ForgetProject(HubUid hub, const ProjectId& project) {
+  absl::MutexLock lock(&mutex_);
+  projects_.erase(ProjectKeyPair(hub, project.value()));
+}
+
+}  // namespace cmkstore::service

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "base/ids.h"
+#include "cmkstore/storage/v1/records.pb.h"
+#include "store/engine.h"
+#include "store/key_layout.h"
+
+namespace cmkstore::service {
+
+// A hub as the catalog knows it. Immutable; a change makes a new one.
+struct HubEntry {
+  HubUid uid;
+  store::Partition partition;
+  storage::v1::HubRecord record;
+};
+using HubEntryPtr = std::shared_ptr<const HubEntry>;
+
+// The catalog of hubs and projects, with what was looked up kept in memory: this process alone writes it.
+//
+// Thread-safe. Reads local disk on a first look-up. Errors: HUB_NOT_FOUND, PROJECT_NOT_FOUND, STORE_CORRUPT.
+class HubDirectory {
+ public:
+  explicit HubDirectory(store::Engine& engine) : engine_(engine) {}
+
+  absl::StatusOr<HubEntryPtr> Find(const TenantId& tenant, const HubId& hub);
+  // By uid; only hubs that this process has seen by name, or loaded by LoadAll.
+  absl::StatusOr<HubEntryPtr> FindByUid(HubUid uid);
+  absl::StatusOr<std::vector<HubEntryPtr>> List(const TenantId& tenant, const std::string& after,
+                                                size_t limit);
+  absl::StatusOr<storage::v1::ProjectRecord> GetProject(const HubEntry& hub,
+                                                        const ProjectId& project);
+  absl::StatusOr<ProjectUid> FindProject(const HubEntry& hub, const ProjectId& project);
+  // The readable id of a project; absent if there is none of that uid.
+  absl::StatusOr<std::optional<std::string>> ProjectNameOf(const HubEntry& hub, ProjectUid project);
+  // Forgets what is remembered, after a change was committed.
+  void ForgetHub(const TenantId& tenant, const HubId& hub);
+  void ForgetProject(HubUid hub, const ProjectId& project);
+
+  static HubEntryPtr MakeEntry(storage::v1::HubRecord record);
+
+ private:
+  using HubKeyPair = std::pair<std::string, std::string>;
+  using ProjectKeyPair = std::pair<HubUid, std::string>;
+
+  store::Engine& engine_;
+  absl::Mutex mutex_;
+  absl::flat_hash_map<HubKeyPair, HubEntryPtr> hubs_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<HubUid, HubKeyPair> names_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<ProjectKeyPair, ProjectUid> projects_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace cmkstore::service

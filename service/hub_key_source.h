@@ -1,0 +1,27 @@
+#pragma once
+
+#include "keycache/wrapped_dek_source.h"
+#include "service/hub_directory.h"
+#include "store/engine.h"
+
+namespace cmkstore::service {
+
+// The key cache's view of the store: a hub's record, DEK generations and sealed secrets. Thread-safe.
+class HubKeySource final : public keycache::WrappedDekSource {
+ public:
+  HubKeySource(HubDirectory& directory, store::Engine& engine)
+      : directory_(directory), engine_(engine) {}
+
+  absl::StatusOr<keycache::HubKeyRecords> Load(HubUid hub) override;
+
+ private:
+  HubDirectory& directory_;
+  store::Engine& engine_;
+};
+
+// The key of a hub as vaults take it.
+vault::KeyRef KeyRefOf(const storage::v1::HubRecord& hub);
+
+storage::v1::DekRecord ToRecord(const keycache::WrappedDekRecord& dek);
+
+}  // namespace cmkstore::service

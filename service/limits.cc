@@ -1,0 +1,102 @@
+#include "service/limits.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "base/status_macros.h"
+
+namespace cmkstore::service {
+namespace {
+
+constexpr int kMaxJsonDepth = 128;
+
+absl::Status AtMost(absl::string_view field, size_t size, size_t limit) {
+  if (size <= limit) return absl::OkStatus();
+  return FieldInvalid(field, absl::StrCat("must be at most ", limit, " bytes, not ", size));
+}
+
+// Looks at a text without keeping it; refuses what is nested too deep, so that no later reader can overflow.
+class JsonChecker final : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(size_t) override { return ++depth_ <= kMaxJsonDepth; }
+  bool key(string_t&) override { return true; }
+  bool end_object() override { return depth_-- > 0; }
+  bool start_array(size_t) override { return ++depth_ <= kMaxJsonDepth; }
+  bool end_array() override { return depth_-- > 0; }
+  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
+  }
+
+ private:
+  int depth_ = 0;
+};
+
+}  // namespace
+
+absl::Status CheckContent(absl::string_view field, absl::string_view content) {
+  return AtMost(field, content.size(), kMaxContentBytes);
+}
+
+absl::Status CheckContentType(absl::string_view field, absl::string_view content_type) {
+  CMK_RETURN_IF_ERROR(AtMost(field, content_type.size(), kMaxContentTypeBytes));
+  const bool printable = std::all_of(content_type.begin(), content_type.end(), [](char c) {
+    return absl::ascii_isprint(static_cast<unsigned char>(c));
+  });
+  return printable ? absl::OkStatus() : FieldInvalid(field, "must be printable ASCII");
+}
+
+absl::Status CheckLabels(absl::string_view field,
+                         const google::protobuf::Map<std::string, std::string>& labels) {
+  if (labels.size() > kMaxLabels) {
+    return FieldInvalid(field, absl::StrCat("must be at most ", kMaxLabels, " labels"));
+  }
+  for (const auto& [key, value] : labels) {
+    if (key.empty() || key.size() > kMaxLabelKeyBytes) {
+      return FieldInvalid(field, absl::StrCat("a key must be 1 to ", kMaxLabelKeyBytes, " bytes"));
+    }
+    if (value.size() > kMaxLabelValueBytes) {
+      return FieldInvalid(field,
+                          absl::StrCat("a value must be at most ", kMaxLabelValueBytes, " bytes"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckDisplayName(absl::string_view field, absl::string_view name) {
+  return AtMost(field, name.size(), kMaxDisplayNameBytes);
+}
+
+absl::Status CheckRequestId(absl::string_view id) {
+  bool valid = id.empty() || id.size() == 36;
+  for (size_t i = 0; valid && i < id.size(); ++i) {
+    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    valid = dash ? id[i] == '-' : absl::ascii_isxdigit(static_cast<unsigned char>(id[i]));
+  }
+  return valid ? absl::OkStatus() : FieldInvalid("request_id", "must be a UUID or empty");
+}
+
+absl::Status CheckJson(absl::string_view field, absl::string_view text) {
+  JsonChecker checker;
+  if (nlohmann::json::sax_parse(text.begin(), text.end(), &checker)) return absl::OkStatus();
+  return FieldInvalid(field,
+                      "content_type says JSON, but this is not well-formed JSON (at most 128 deep)");
+}
+
+absl::StatusOr<size_t> PageSize(int wanted) {
+  if (wanted < 0 || wanted > kMaxPageSize) {
+    return FieldInvalid("page_size", absl::StrCat("must be 0 to ", kMaxPageSize));
+  }
+  return static_cast<size_t>(wanted == 0 ? kDefaultPageSize : wanted);
+}
+
+}  // namespace cmkstore::service

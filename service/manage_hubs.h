@@ -1,0 +1,51 @@
+#pragma once
+
+#include "base/clock.h"
+#include "cmkstore/v1/hub_service.pb.h"
+#include "crypto/random.h"
+#include "service/hub_access.h"
+#include "service/key_checks.h"
+#include "service/page_token.h"
+#include "store/engine.h"
+#include "vault/key_vault.h"
+#include "vault/vault_uri.h"
+
+namespace cmkstore::service {
+
+// HubService: the life of hubs. Blocking: for control threads. Thread-safe.
+class ManageHubs {
+ public:
+  ManageHubs(HubAccess& hubs, store::Engine& engine, vault::KeyVault& vault, KeyChecks& checks,
+             crypto::Random& random, Clock& clock, const PageTokens& tokens)
+      : hubs_(hubs),
+        engine_(engine),
+        vault_(vault),
+        checks_(checks),
+        random_(random),
+        clock_(clock),
+        tokens_(tokens) {}
+
+  absl::StatusOr<v1::Hub> Create(const AdmittedCall& call, const v1::CreateHubRequest& request);
+  absl::StatusOr<v1::Hub> Get(const AdmittedCall& call, const v1::GetHubRequest& request);
+  absl::StatusOr<v1::ListHubsResponse> List(const AdmittedCall& call,
+                                            const v1::ListHubsRequest& request);
+  absl::StatusOr<v1::Hub> Delete(const AdmittedCall& call, const v1::DeleteHubRequest& request);
+  absl::StatusOr<v1::Hub> Undelete(const AdmittedCall& call, const v1::UndeleteHubRequest& request);
+
+  // Changes a hub's record in the catalog, on condition that nobody else did meanwhile.
+  absl::StatusOr<HubEntryPtr> Change(const HubName& name,
+                                     const std::function<absl::Status(storage::v1::HubRecord&)>& edit);
+
+ private:
+  v1::Hub ToHub(const HubEntry& entry);
+
+  HubAccess& hubs_;
+  store::Engine& engine_;
+  vault::KeyVault& vault_;
+  KeyChecks& checks_;
+  crypto::Random& random_;
+  Clock& clock_;
+  const PageTokens& tokens_;
+};
+
+}  // namespace cmkstore::service

@@ -1,0 +1,122 @@
+#include "service/manage_keys.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "service/hub_key_source.h"
+#include "service/timestamps.h"
+
+namespace cmkstore::service {
+namespace {
+
+v1::KeyStatus::Availability ToProto(keycache::KeyAvailability availability) {
+  switch (availability) {
+    case keycache::KeyAvailability::kUnknown: return v1::KeyStatus::NOT_YET_USED;
+    case keycache::KeyAvailability::kAvailable: return v1::KeyStatus::AVAILABLE;
+    case keycache::KeyAvailability::kUnreachable: return v1::KeyStatus::UNREACHABLE;
+    case keycache::KeyAvailability::kDenied: return v1::KeyStatus::DENIED;
+    case keycache::KeyAvailability::kLockedByPush: return v1::KeyStatus::LOCKED_BY_PUSH;
+  }
+  return v1::KeyStatus::AVAILABILITY_UNSPECIFIED;
+}
+
+bool IsFinite(absl::Time time) { return time != absl::InfinitePast() && time != absl::InfiniteFuture(); }
+
+}  // namespace
+
+absl::StatusOr<v1::KeyStatus> ManageKeys::StatusOf(const HubEntry& hub) {
+  const keycache::HubKeyStatus cached = hubs_.key_cache().Status(hub.uid);
+  v1::KeyStatus status;
+  status.set_name(
+      absl::StrCat("tenants/", hub.record.tenant(), "/hubs/", hub.record.hub(), "/key"));
+  status.set_availability(hub.record.locked_by_push() ? v1::KeyStatus::LOCKED_BY_PUSH
+                                                      : ToProto(cached.availability));
+  status.set_cause(cached.cause);
+  if (hub.record.platform_managed()) {
+    status.mutable_encryption()->mutable_platform_managed();
+  } else {
+    v1::CustomerManagedKey& key = *status.mutable_encryption()->mutable_customer_managed();
+    key.set_vault_uri(hub.record.customer_key().vault_uri());
+    key.set_key_name(hub.record.customer_key().key_name());
+    key.set_key_version(hub.record.customer_key().key_version());
+    key.set_identity(hub.record.customer_key().identity());
+  }
+  if (IsFinite(cached.last_success)) {
+    *status.mutable_last_success_time() = ToTimestamp(cached.last_success);
+  }
+  if (IsFinite(cached.state_since)) {
+    *status.mutable_state_since_time() = ToTimestamp(cached.state_since);
+  }
+  if (IsFinite(cached.refuse_after)) {
+    *status.mutable_refuse_after_time() = ToTimestamp(cached.refuse_after);
+  }
+  CMK_ASSIGN_OR_RETURN(const keycache::HubKeyRecords records, source_.Load(hub.uid));
+  for (const keycache::WrappedDekRecord& dek : records.deks) {
+    v1::DekGeneration& generation = *status.add_generations();
+    generation.set_dek_id(dek.facts.dek_id.ToHex());
+    generation.set_generation(dek.facts.generation);
+    generation.set_kek_id(dek.facts.kek_id);
+    generation.set_algorithm(dek.facts.algorithm);
+    *generation.mutable_create_time() = ToTimestamp(dek.facts.created_unix_micros);
+    generation.set_seals(&dek == &records.deks.back());
+  }
+  if (const auto report = receipts_.Last(hub.uid)) {
+    v1::RevocationReceipt& receipt = *status.mutable_last_receipt();
+    *receipt.mutable_detect_time() = ToTimestamp(report->detected_at);
+    *receipt.mutable_lock_time() = ToTimestamp(report->locked_at);
+    if (IsFinite(report->last_success)) {
+      *receipt.mutable_last_success_time() = ToTimestamp(report->last_success);
+    }
+    receipt.set_keys_wiped(report->keys_wiped);
+    receipt.set_by_push(report->by_push);
+    receipt.set_cause(report->cause);
+  }
+  return status;
+}
+
+absl::StatusOr<v1::KeyStatus> ManageKeys::GetStatus(const AdmittedCall& call,
+                                                    const v1::GetKeyStatusRequest& request) {
+  CMK_ASSIGN_OR_RETURN(const HubName name, HubName::ParseSingleton("name", request.name(), "key"));
+  CMK_ASSIGN_OR_RETURN(const HubEntryPtr hub, hubs_.Find(call, name));
+  return StatusOf(*hub);
+}
+
+absl::StatusOr<v1::CheckKeyResponse> ManageKeys::Check(const AdmittedCall& call,
+                                                       const v1::CheckKeyRequest& request) {
+  if (const auto name = HubName::Parse("parent", request.parent()); name.ok()) {
+    CMK_ASSIGN_OR_RETURN(const HubEntryPtr hub, hubs_.Find(call, *name));
+    return checks_.Run(KeyRefOf(hub->record), call.deadline());
+  }
+  const v1::CustomerManagedKey& key = request.key();
+  return checks_.Run({key.vault_uri(), key.key_name(), key.key_version(), key.identity()},
+                     call.deadline());
+}
+
+absl::StatusOr<v1::KeyStatus> ManageKeys::Lock(const AdmittedCall& /*call*/,
+                                               const v1::LockHubRequest& request) {
+  CMK_ASSIGN_OR_RETURN(const HubName name, HubName::Parse("name", request.name()));
+  // Durable first: a crash right after the keys are wiped must not forget the lock.
+  CMK_ASSIGN_OR_RETURN(const HubEntryPtr hub,
+                       manage_hubs_.Change(name, [](storage::v1::HubRecord& record) {
+                         record.set_locked_by_push(true);
+                         return absl::OkStatus();
+                       }));
+  hubs_.key_cache().Lock(hub->uid);
+  return StatusOf(*hub);
+}
+
+absl::StatusOr<v1::KeyStatus> ManageKeys::Unlock(const AdmittedCall& /*call*/,
+                                                 const v1::UnlockHubRequest& request) {
+  CMK_ASSIGN_OR_RETURN(const HubName name, HubName::Parse("name", request.name()));
+  CMK_ASSIGN_OR_RETURN(const HubEntryPtr hub,
+                       manage_hubs_.Change(name, [](storage::v1::HubRecord& record) {
+                         record.set_locked_by_push(false);
+                         return absl::OkStatus();
+                       }));
+  hubs_.key_cache().Unlock(hub->uid);
+  return StatusOf(*hub);
+}
+
+}  // namespace cmkstore::service

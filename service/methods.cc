@@ -1,0 +1,191 @@
+#include "service/methods.h"
+
+#include "base/status_macros.h"
+#include "cmkstore/v1/document_service.grpc.pb.h"
+#include "cmkstore/v1/hub_service.grpc.pb.h"
+#include "cmkstore/v1/key_service.grpc.pb.h"
+#include "cmkstore/v1/project_service.grpc.pb.h"
+
+namespace cmkstore::service {
+namespace {
+
+using Scope = absl::StatusOr<ResourceScope>;
+
+Scope TenantScope(absl::string_view field, const std::string& name) {
+  CMK_ASSIGN_OR_RETURN(TenantName parsed, TenantName::Parse(field, name));
+  return ResourceScope{std::move(parsed.tenant), std::nullopt, std::nullopt};
+}
+
+Scope HubScope(absl::string_view field, const std::string& name) {
+  CMK_ASSIGN_OR_RETURN(HubName parsed, HubName::Parse(field, name));
+  return ResourceScope{std::move(parsed.tenant), std::move(parsed.hub), std::nullopt};
+}
+
+Scope ProjectScope(absl::string_view field, const std::string& name) {
+  CMK_ASSIGN_OR_RETURN(ProjectName parsed, ProjectName::Parse(field, name));
+  return ResourceScope{std::move(parsed.hub.tenant), std::move(parsed.hub.hub),
+                       std::move(parsed.project)};
+}
+
+// The project that a longer name lies in: the first three pairs of it.
+Scope InProject(absl::string_view field, const std::string& name) {
+  size_t end = 0;
+  for (int slashes = 0; end < name.size(); ++end) {
+    if (name[end] == '/' && ++slashes == 6) break;
+  }
+  return ProjectScope(field, name.substr(0, end));
+}
+
+Scope HubOrTenantScope(absl::string_view field, const std::string& name) {
+  Scope hub = HubScope(field, name);
+  return hub.ok() ? hub : TenantScope(field, name);
+}
+
+Scope ProjectOrHubScope(absl::string_view field, const std::string& name) {
+  Scope project = ProjectScope(field, name);
+  return project.ok() ? project : HubScope(field, name);
+}
+
+template <typename Request>
+MethodRule<Request> Rule(Permission permission, std::function<Scope(const Request&)> scope) {
+  return {permission, std::move(scope)};
+}
+
+void AddHubMethods(RpcServer& server, ManageHubs& hubs) {
+  using Service = v1::HubService::AsyncService;
+  Service& service = server.AddService<Service>();
+  server.AddBlocking(service, &Service::RequestCreateHub,
+                     Rule<v1::CreateHubRequest>(
+                         Permission::kManageHubs,
+                         [](const auto& r) { return TenantScope("parent", r.parent()); }),
+                     [&](const auto& call, const auto& r) { return hubs.Create(call, r); });
+  server.AddBlocking(service, &Service::RequestGetHub,
+                     Rule<v1::GetHubRequest>(
+                         Permission::kReadHubs,
+                         [](const auto& r) { return HubScope("name", r.name()); }),
+                     [&](const auto& call, const auto& r) { return hubs.Get(call, r); });
+  server.AddBlocking(service, &Service::RequestListHubs,
+                     Rule<v1::ListHubsRequest>(
+                         Permission::kReadHubs,
+                         [](const auto& r) { return TenantScope("parent", r.parent()); }),
+                     [&](const auto& call, const auto& r) { return hubs.List(call, r); });
+  server.AddBlocking(service, &Service::RequestDeleteHub,
+                     Rule<v1::DeleteHubRequest>(
+                         Permission::kManageHubs,
+                         [](const auto& r) { return HubScope("name", r.name()); }),
+                     [&](const auto& call, const auto& r) { return hubs.Delete(call, r); });
+  server.AddBlocking(service, &Service::RequestUndeleteHub,
+                     Rule<v1::UndeleteHubRequest>(
+                         Permission::kManageHubs,
+                         [](const auto& r) { return HubScope("name", r.name()); }),
+                     [&](const auto& call, const auto& r) { return hubs.Undelete(call, r); });
+}
+
+void AddProjectMethods(RpcServer& server, ManageProjects& projects) {
+  using Service = v1::ProjectService::AsyncService;
+  Service& service = server.AddService<Service>();
+  server.AddBlocking(service, &Service::RequestCreateProject,
+                     Rule<v1::CreateProjectRequest>(
+                         Permission::kManageProjects,
+                         [](const auto& r) { return HubScope("parent", r.parent()); }),
+                     [&](const auto& call, const auto& r) { return projects.Create(call, r); });
+  server.AddBlocking(service, &Service::RequestGetProject,
+                     Rule<v1::GetProjectRequest>(
+                         Permission::kReadHubs,
+                         [](const auto& r) { return ProjectScope("name", r.name()); }),
+                     [&](const auto& call, const auto& r) { return projects.Get(call, r); });
+  server.AddBlocking(service, &Service::RequestListProjects,
+                     Rule<v1::ListProjectsRequest>(
+                         Permission::kReadHubs,
+                         [](const auto& r) { return HubScope("parent", r.parent()); }),
+                     [&](const auto& call, const auto& r) { return projects.List(call, r); });
+}
+
+void AddKeyMethods(RpcServer& server, ManageKeys& keys) {
+  using Service = v1::KeyService::AsyncService;
+  Service& service = server.AddService<Service>();
+  server.AddBlocking(service, &Service::RequestGetKeyStatus,
+                     Rule<v1::GetKeyStatusRequest>(
+                         Permission::kReadHubs,
+                         [](const auto& r) -> Scope {
+                           CMK_ASSIGN_OR_RETURN(
+                               HubName name, HubName::ParseSingleton("name", r.name(), "key"));
+                           return HubScope("name", name.ToString());
+                         }),
+                     [&](const auto& call, const auto& r) { return keys.GetStatus(call, r); });
+  server.AddBlocking(service, &Service::RequestCheckKey,
+                     Rule<v1::CheckKeyRequest>(
+                         Permission::kManageKeys,
+                         [](const auto& r) { return HubOrTenantScope("parent", r.parent()); }),
+                     [&](const auto& call, const auto& r) { return keys.Check(call, r); });
+  server.AddBlocking(service, &Service::RequestLockHub,
+                     Rule<v1::LockHubRequest>(
+                         Permission::kManageKeys,
+                         [](const auto& r) { return HubScope("name", r.name()); }),
+                     [&](const auto& call, const auto& r) { return keys.Lock(call, r); });
+  server.AddBlocking(service, &Service::RequestUnlockHub,
+                     Rule<v1::UnlockHubRequest>(
+                         Permission::kManageKeys,
+                         [](const auto& r) { return HubScope("name", r.name()); }),
+                     [&](const auto& call, const auto& r) { return keys.Unlock(call, r); });
+}
+
+void AddDocumentMethods(RpcServer& server, ReadDocuments& reads, WriteDocuments& writes,
+                        WatchDocuments& watches) {
+  using Service = v1::DocumentService::AsyncService;
+  Service& service = server.AddService<Service>();
+  server.AddUnary(service, &Service::RequestGetDocument,
+                  Rule<v1::GetDocumentRequest>(
+                      Permission::kReadDocuments,
+                      [](const auto& r) { return InProject("name", r.name()); }),
+                  [&](const auto& call, const auto& r) { return reads.Get(call, r); });
+  server.AddUnary(service, &Service::RequestListDocuments,
+                  Rule<v1::ListDocumentsRequest>(
+                      Permission::kReadDocuments,
+                      [](const auto& r) { return InProject("parent", r.parent()); }),
+                  [&](const auto& call, const auto& r) { return reads.List(call, r); });
+  server.AddUnary(service, &Service::RequestBatchGetDocuments,
+                  Rule<v1::BatchGetDocumentsRequest>(
+                      Permission::kReadDocuments,
+                      [](const auto& r) { return HubScope("parent", r.parent()); }),
+                  [&](const auto& call, const auto& r) { return reads.BatchGet(call, r); });
+  server.AddUnary(service, &Service::RequestCreateDocument,
+                  Rule<v1::CreateDocumentRequest>(
+                      Permission::kWriteDocuments,
+                      [](const auto& r) { return InProject("parent", r.parent()); }),
+                  [&](const auto& call, const auto& r) { return writes.Create(call, r); });
+  server.AddUnary(service, &Service::RequestUpdateDocument,
+                  Rule<v1::UpdateDocumentRequest>(
+                      Permission::kWriteDocuments,
+                      [](const auto& r) { return InProject("document.name", r.document().name()); }),
+                  [&](const auto& call, const auto& r) { return writes.Update(call, r); });
+  server.AddUnary(service, &Service::RequestDeleteDocument,
+                  Rule<v1::DeleteDocumentRequest>(
+                      Permission::kWriteDocuments,
+                      [](const auto& r) { return InProject("name", r.name()); }),
+                  [&](const auto& call, const auto& r) { return writes.Delete(call, r); });
+  server.AddUnary(service, &Service::RequestBatchWriteDocuments,
+                  Rule<v1::BatchWriteDocumentsRequest>(
+                      Permission::kWriteDocuments,
+                      [](const auto& r) { return HubScope("parent", r.parent()); }),
+                  [&](const auto& call, const auto& r) { return writes.Batch(call, r); });
+  server.AddStream(service, &Service::RequestWatchDocuments,
+                   Rule<v1::WatchDocumentsRequest>(
+                       Permission::kReadDocuments,
+                       [](const auto& r) { return ProjectOrHubScope("parent", r.parent()); }),
+                   [&](const auto& call, const auto& r, auto& stream) {
+                     return watches.Watch(call, r, stream);
+                   });
+}
+
+}  // namespace
+
+void AddMethods(RpcServer& server, ManageHubs& hubs, ManageProjects& projects, ManageKeys& keys,
+                ReadDocuments& reads, WriteDocuments& writes, WatchDocuments& watches) {
+  AddHubMethods(server, hubs);
+  AddProjectMethods(server, projects);
+  AddKeyMethods(server, keys);
+  AddDocumentMethods(server, reads, writes, watches);
+}
+
+}  // namespace cmkstore::service

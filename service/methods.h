@@ -1,0 +1,17 @@
+#pragma once
+
+#include "service/manage_hubs.h"
+#include "service/manage_keys.h"
+#include "service/manage_projects.h"
+#include "service/read_documents.h"
+#include "service/rpc_server.h"
+#include "service/watch_documents.h"
+#include "service/write_documents.h"
+
+namespace cmkstore::service {
+
+// Every RPC in one table: which permission it needs, on which resource, and which handler answers it.
+void AddMethods(RpcServer& server, ManageHubs& hubs, ManageProjects& projects, ManageKeys& keys,
+                ReadDocuments& reads, WriteDocuments& writes, WatchDocuments& watches);
+
+}  // namespace cmkstore::service

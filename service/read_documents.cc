@@ -1,0 +1,137 @@
+#include "service/read_documents.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "crypto/sealed_document.h"
+#include "service/document_codec.h"
+#include "service/limits.h"
+#include "store/key_layout.h"
+
+namespace cmkstore::service {
+
+Task<absl::StatusOr<v1::Document>> ReadDocuments::OpenFound(const CallContext& context,
+                                                            const OpenHub& hub,
+                                                            const std::string& project_name,
+                                                            const store::DocumentKey& key,
+                                                            std::string row,
+                                                            v1::DocumentView view) {
+  CMK_CO_ASSIGN_OR_RETURN(const crypto::SealedDocument sealed,
+                          crypto::SealedDocument::Parse(std::move(row)));
+  const crypto::Binding binding = BindingOf(*hub.entry, crypto::RowKind::kDocument, key);
+  auto opening = hubs_.OpenRow(context, hub, binding, sealed);
+  absl::StatusOr<std::string> plaintext = co_await std::move(opening);
+  if (!plaintext.ok()) co_return plaintext.status();
+  CMK_CO_ASSIGN_OR_RETURN(storage::v1::DocumentBody body, ParseBody(*plaintext));
+  const BlindName expected =
+      hub.keys->names.Document(key.project, body.collection(), body.document());
+  if (expected != key.document) co_return DocumentCorrupt();
+  std::string name = absl::StrCat(project_name, "/collections/", body.collection(), "/documents/",
+                                  body.document());
+  co_return ToDocument(std::move(name), sealed, std::move(body), view);
+}
+
+Task<absl::StatusOr<v1::Document>> ReadDocuments::Get(const CallContext& context,
+                                                      const v1::GetDocumentRequest& request) {
+  CMK_CO_ASSIGN_OR_RETURN(const DocumentName name, DocumentName::Parse("name", request.name()));
+  auto opening = hubs_.Open(context, name.project.hub);
+  CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
+  CMK_CO_ASSIGN_OR_RETURN(const ProjectUid project,
+                          hubs_.Project(*hub.entry, name.project.project));
+  const store::DocumentKey key = KeyOf(name, project, hub.keys->names);
+  CMK_CO_ASSIGN_OR_RETURN(std::optional<std::string> row,
+                          engine_.Get(hub.partition(), store::DocumentRowKey(key)));
+  if (!row.has_value()) co_return NotFound("document");
+  CMK_CO_ASSIGN_OR_RETURN(const crypto::SealedDocument sealed,
+                          crypto::SealedDocument::Parse(*std::move(row)));
+  const crypto::Binding binding = BindingOf(*hub.entry, crypto::RowKind::kDocument, key);
+  auto unsealing = hubs_.OpenRow(context, hub, binding, sealed);
+  absl::StatusOr<std::string> plaintext = co_await std::move(unsealing);
+  if (!plaintext.ok()) co_return plaintext.status();
+  CMK_CO_ASSIGN_OR_RETURN(storage::v1::DocumentBody body, ParseBody(*plaintext));
+  co_return ToDocument(request.name(), sealed, std::move(body), request.view());
+}
+
+Task<absl::StatusOr<v1::BatchGetDocumentsResponse>> ReadDocuments::BatchGet(
+    const CallContext& context, const v1::BatchGetDocumentsRequest& request) {
+  CMK_CO_ASSIGN_OR_RETURN(const HubName parent, HubName::Parse("parent", request.parent()));
+  if (request.names().empty() || request.names_size() > kMaxBatchItems) {
+    co_return FieldInvalid("names", absl::StrCat("must be 1 to ", kMaxBatchItems));
+  }
+  auto opening = hubs_.Open(context, parent);
+  CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
+  std::vector<store::DocumentKey> keys;
+  std::vector<std::string> rows_wanted, projects;
+  for (const std::string& text : request.names()) {
+    CMK_CO_ASSIGN_OR_RETURN(const DocumentName name, DocumentName::Parse("names", text));
+    if (name.project.hub.ToString() != request.parent()) {
+      co_return FieldInvalid("names", "must all be within parent");
+    }
+    CMK_CO_ASSIGN_OR_RETURN(const ProjectUid project,
+                            hubs_.Project(*hub.entry, name.project.project));
+    keys.push_back(KeyOf(name, project, hub.keys->names));
+    rows_wanted.push_back(store::DocumentRowKey(keys.back()));
+    projects.push_back(name.project.ToString());
+  }
+  CMK_CO_ASSIGN_OR_RETURN(auto rows, engine_.MultiGet(hub.partition(), rows_wanted));
+  v1::BatchGetDocumentsResponse response;
+  size_t bytes = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (!rows[i].has_value()) {
+      response.add_missing(request.names(static_cast<int>(i)));
+      continue;
+    }
+    bytes += rows[i]->size();
+    if (bytes > kMaxPageBytes) co_return FieldInvalid("names", "must be at most 8 MiB together");
+    auto found = OpenFound(context, hub, projects[i], keys[i], *std::move(rows[i]), request.view());
+    absl::StatusOr<v1::Document> document = co_await std::move(found);
+    if (!document.ok()) co_return document.status();
+    *response.add_documents() = *std::move(document);
+  }
+  co_return response;
+}
+
+Task<absl::StatusOr<v1::ListDocumentsResponse>> ReadDocuments::List(
+    const CallContext& context, const v1::ListDocumentsRequest& request) {
+  CMK_CO_ASSIGN_OR_RETURN(const CollectionName parent,
+                          CollectionName::Parse("parent", request.parent(), /*allow_all=*/true));
+  CMK_CO_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request.page_size()));
+  auto opening = hubs_.Open(context, parent.project.hub);
+  CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
+  CMK_CO_ASSIGN_OR_RETURN(const ProjectUid project,
+                          hubs_.Project(*hub.entry, parent.project.project));
+  std::optional<BlindName> collection;
+  if (parent.collection.has_value()) {
+    collection = hub.keys->names.Collection(project, parent.collection->value());
+  }
+  const Caller& caller = context.admitted.caller();
+  const std::string question = absl::StrCat("ListDocuments ", request.parent());
+  CMK_CO_ASSIGN_OR_RETURN(const std::string cursor,
+                          tokens_.Decode(caller, question, request.page_token()));
+  store::KeyRange range = store::DocumentRange(project, collection);
+  if (!cursor.empty()) range.begin = store::After(cursor);
+  CMK_CO_ASSIGN_OR_RETURN(std::vector<store::Row> rows,
+                          engine_.Scan(hub.partition(), range, page_size + 1));
+  v1::ListDocumentsResponse response;
+  const std::string project_name = parent.project.ToString();
+  size_t bytes = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    bytes += rows[i].value.size();
+    const bool full = i == page_size || (i > 0 && bytes > kMaxPageBytes);
+    if (full) {
+      response.set_next_page_token(tokens_.Encode(caller, question, rows[i - 1].key));
+      break;
+    }
+    const std::optional<store::DocumentKey> key = store::ParseDocumentRowKey(rows[i].key);
+    if (!key.has_value()) co_return StoreCorrupt("a document's key does not parse");
+    auto found =
+        OpenFound(context, hub, project_name, *key, std::move(rows[i].value), request.view());
+    absl::StatusOr<v1::Document> document = co_await std::move(found);
+    if (!document.ok()) co_return document.status();
+    *response.add_documents() = *std::move(document);
+  }
+  co_return response;
+}
+
+}  // namespace cmkstore::service

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cmkstore/v1/document_service.pb.h"
+#include "service/hub_access.h"
+#include "service/page_token.h"
+#include "store/engine.h"
+
+namespace cmkstore::service {
+
+// The reading half of DocumentService: get, batch get, list. Thread-safe.
+class ReadDocuments {
+ public:
+  ReadDocuments(HubAccess& hubs, store::Engine& engine, const PageTokens& tokens)
+      : hubs_(hubs), engine_(engine), tokens_(tokens) {}
+
+  Task<absl::StatusOr<v1::Document>> Get(const CallContext& context,
+                                         const v1::GetDocumentRequest& request);
+  Task<absl::StatusOr<v1::BatchGetDocumentsResponse>> BatchGet(
+      const CallContext& context, const v1::BatchGetDocumentsRequest& request);
+  Task<absl::StatusOr<v1::ListDocumentsResponse>> List(const CallContext& context,
+                                                       const v1::ListDocumentsRequest& request);
+
+  // Opens a stored row. For a row found by a walk the name is inside it: it must hash to the key it was found under.
+  Task<absl::StatusOr<v1::Document>> OpenFound(const CallContext& context, const OpenHub& hub,
+                                               const std::string& project_name,
+                                               const store::DocumentKey& key, std::string row,
+                                               v1::DocumentView view);
+
+ private:
+  HubAccess& hubs_;
+  store::Engine& engine_;
+  const PageTokens& tokens_;
+};
+
+}  // namespace cmkstore::service

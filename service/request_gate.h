@@ -1,0 +1,57 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "crypto/random.h"
+#include "service/authenticator.h"
+#include "service/authorizer.h"
+#include "service/caller.h"
+
+namespace cmkstore::service {
+
+// What the transport knows of a call.
+struct CallInfo {
+  absl::string_view authorization;  // metadata, empty if absent
+  std::string peer;                 // gRPC's form: "ipv4:10.0.0.1:4242"
+  absl::Time deadline;              // the client's
+};
+
+// Proof that a call was authenticated and authorized: handlers take one, and only RequestGate makes it.
+class AdmittedCall {
+ public:
+  const Caller& caller() const { return *caller_; }
+  absl::Time deadline() const { return deadline_; }
+  const std::string& request_id() const { return request_id_; }
+  const std::string& peer() const { return peer_; }
+
+ private:
+  friend class RequestGate;
+  AdmittedCall() = default;
+  CallerPtr caller_;
+  absl::Time deadline_;
+  std::string request_id_;
+  std::string peer_;
+};
+
+// Admits calls: authenticates, then authorizes, and only then tells whether the name in the request was well-formed.
+// Thread-safe, never blocks.
+class RequestGate {
+ public:
+  RequestGate(Authenticator& authenticator, Clock& clock, crypto::Random& random)
+      : authenticator_(authenticator), clock_(clock), random_(random) {}
+
+  // Errors: TOKEN_INVALID, TOKEN_EXPIRED, ACCESS_DENIED, or that of `scope`.
+  absl::StatusOr<AdmittedCall> Admit(const CallInfo& info, Permission permission,
+                                     const absl::StatusOr<ResourceScope>& scope);
+
+ private:
+  Authenticator& authenticator_;
+  Clock& clock_;
+  crypto::Random& random_;
+};
+
+}  // namespace cmkstore::service

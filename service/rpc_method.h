@@ -1,0 +1,261 @@
+#pragma once
+
+#include <grpcpp/completion_queue.h>
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/async_stream.h>
+#include <grpcpp/support/async_unary_call.h>
+
+#include <coroutine>
+#include <functional>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "service/call_environment.h"
+#include "service/grpc_status.h"
+#include "service/queue_executor.h"
+#include "service/request_gate.h"
+#include "service/task.h"
+
+// The one adapter between gRPC's completion queues and handlers.
+//
+// A handler is a coroutine that is given an admitted call and a request and returns a StatusOr: it never sees
+// gRPC. It starts on the queue's thread; when it waits, the thread goes on with other calls. Who may call, and
+// on what, is said once, where the method is added.
+
+namespace cmkstore::service {
+
+// What a method needs of a caller, and the resource that its request names.
+template <typename Request>
+struct MethodRule {
+  Permission permission;
+  // Errors: FIELD_INVALID; told to the caller only after authentication.
+  std::function<absl::StatusOr<ResourceScope>(const Request&)> scope;
+};
+
+// What a handler is given: proof that the call was let in, and the way back to its queue's thread.
+struct CallContext {
+  const AdmittedCall& admitted;
+  QueueExecutor& executor;
+};
+
+// Something that can be armed on a queue: waits there for the next call of its method.
+class RpcMethod {
+ public:
+  virtual ~RpcMethod() = default;
+  virtual void Arm(CallEnvironment& environment) = 0;
+};
+
+// What every call has, unary or streaming: its context, and its end.
+class RpcCall : public QueueEvent {
+ protected:
+  explicit RpcCall(CallEnvironment& environment) : environment_(environment) {}
+
+  absl::StatusOr<AdmittedCall> Admit(Permission permission,
+                                     const absl::StatusOr<ResourceScope>& scope) {
+    return environment_.Admit(context_, permission, scope);
+  }
+
+  CallEnvironment& environment_;
+  grpc::ServerContext context_;
+};
+
+template <typename Service, typename Request, typename Response>
+class UnaryMethod final : public RpcMethod {
+ public:
+  using RequestFunction = void (Service::*)(grpc::ServerContext*, Request*,
+                                            grpc::ServerAsyncResponseWriter<Response>*,
+                                            grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
+                                            void*);
+  using Handler =
+      std::function<Task<absl::StatusOr<Response>>(const CallContext&, const Request&)>;
+
+  UnaryMethod(Service& service, RequestFunction request, MethodRule<Request> rule, Handler handler)
+      : service_(service),
+        request_(request),
+        rule_(std::move(rule)),
+        handler_(std::move(handler)) {}
+
+  void Arm(CallEnvironment& environment) override { new Call(*this, environment); }
+
+ private:
+  class Call final : public RpcCall {
+   public:
+    Call(UnaryMethod& method, CallEnvironment& environment)
+        : RpcCall(environment), method_(method), responder_(&context_) {
+      grpc::ServerCompletionQueue& queue = environment.queue();
+      (method_.service_.*method_.request_)(&context_, &request_, &responder_, &queue, &queue,
+                                           static_cast<QueueEvent*>(this));
+    }
+
+    void Complete(bool ok) override {
+      if (finishing_) {
+        environment_.CallEnded();
+        delete this;
+        return;
+      }
+      if (!ok) {  // the server shuts down and no call came
+        delete this;
+        return;
+      }
+      environment_.CallBegan();
+      method_.Arm(environment_);
+      Run();
+    }
+
+   private:
+    Detached Run() {
+      absl::StatusOr<AdmittedCall> admitted =
+          Admit(method_.rule_.permission, method_.rule_.scope(request_));
+      if (!admitted.ok()) {
+        Finish(admitted.status(), "");
+        co_return;
+      }
+      const CallContext context{*admitted, environment_.executor()};
+      absl::StatusOr<Response> response = co_await method_.handler_(context, request_);
+      if (response.ok()) {
+        finishing_ = true;
+        responder_.Finish(*response, grpc::Status::OK, static_cast<QueueEvent*>(this));
+      } else {
+        Finish(response.status(), admitted->request_id());
+      }
+    }
+
+    void Finish(const absl::Status& status, absl::string_view request_id) {
+      finishing_ = true;
+      responder_.FinishWithError(ToGrpcStatus(status, request_id), static_cast<QueueEvent*>(this));
+    }
+
+    UnaryMethod& method_;
+    Request request_;
+    grpc::ServerAsyncResponseWriter<Response> responder_;
+    bool finishing_ = false;
+  };
+
+  Service& service_;
+  const RequestFunction request_;
+  const MethodRule<Request> rule_;
+  const Handler handler_;
+};
+
+// The sending side of a server-streaming call, as its handler sees it.
+template <typename Response>
+class ResponseStream {
+ public:
+  virtual ~ResponseStream() = default;
+
+  // Completes when the message was handed to the transport; false when the client is gone.
+  auto Write(const Response& response) {
+    struct Awaiter {
+      ResponseStream& stream;
+      const Response& response;
+      bool await_ready() { return false; }
+      void await_suspend(std::coroutine_handle<> handle) {
+        stream.waiting_ = handle;
+        stream.StartWrite(response);
+      }
+      bool await_resume() { return stream.write_ok_; }
+    };
+    return Awaiter{*this, response};
+  }
+  // Whether the client is known to be gone or the server drains; a handler that waits should look.
+  virtual bool cancelled() const = 0;
+
+ protected:
+  virtual void StartWrite(const Response& response) = 0;
+  std::coroutine_handle<> waiting_;
+  bool write_ok_ = false;
+};
+
+template <typename Service, typename Request, typename Response>
+class StreamMethod final : public RpcMethod {
+ public:
+  using RequestFunction = void (Service::*)(grpc::ServerContext*, Request*,
+                                            grpc::ServerAsyncWriter<Response>*,
+                                            grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
+                                            void*);
+  // Returns how the stream ends.
+  using Handler = std::function<Task<absl::Status>(const CallContext&, const Request&,
+                                                   ResponseStream<Response>&)>;
+
+  StreamMethod(Service& service, RequestFunction request, MethodRule<Request> rule, Handler handler)
+      : service_(service),
+        request_(request),
+        rule_(std::move(rule)),
+        handler_(std::move(handler)) {}
+
+  void Arm(CallEnvironment& environment) override { new Call(*this, environment); }
+
+ private:
+  class Call final : public RpcCall, public ResponseStream<Response> {
+   public:
+    Call(StreamMethod& method, CallEnvironment& environment)
+        : RpcCall(environment), method_(method), writer_(&context_) {
+      grpc::ServerCompletionQueue& queue = environment.queue();
+      (method_.service_.*method_.request_)(&context_, &request_, &writer_, &queue, &queue,
+                                           static_cast<QueueEvent*>(this));
+    }
+
+    void Complete(bool ok) override {
+      switch (state_) {
+        case State::kWaiting:
+          if (!ok) {
+            delete this;
+            return;
+          }
+          environment_.CallBegan();
+          method_.Arm(environment_);
+          state_ = State::kStreaming;
+          Run();
+          return;
+        case State::kStreaming:
+          this->write_ok_ = ok;
+          if (!ok) client_gone_ = true;
+          this->waiting_.resume();
+          return;
+        case State::kFinishing:
+          environment_.CallEnded();
+          delete this;
+          return;
+      }
+    }
+
+    bool cancelled() const override { return client_gone_ || environment_.draining(); }
+
+   private:
+    enum class State { kWaiting, kStreaming, kFinishing };
+
+    void StartWrite(const Response& response) override {
+      writer_.Write(response, static_cast<QueueEvent*>(this));
+    }
+
+    Detached Run() {
+      absl::StatusOr<AdmittedCall> admitted =
+          Admit(method_.rule_.permission, method_.rule_.scope(request_));
+      absl::Status status = admitted.status();
+      std::string request_id;
+      if (admitted.ok()) {
+        request_id = admitted->request_id();
+        const CallContext context{*admitted, environment_.executor()};
+        status = co_await method_.handler_(context, request_, *this);
+      }
+      state_ = State::kFinishing;
+      writer_.Finish(ToGrpcStatus(status, request_id), static_cast<QueueEvent*>(this));
+    }
+
+    StreamMethod& method_;
+    Request request_;
+    grpc::ServerAsyncWriter<Response> writer_;
+    State state_ = State::kWaiting;
+    bool client_gone_ = false;
+  };
+
+  Service& service_;
+  const RequestFunction request_;
+  const MethodRule<Request> rule_;
+  const Handler handler_;
+};
+
+}  // namespace cmkstore::service

@@ -1,0 +1,102 @@
+#include "service/rpc_server.h"
+
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/server_builder.h>
+#include <pthread.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/errors.h"
+
+namespace cmkstore::service {
+namespace {
+
+// FIGURES of gRPC 1.51: bounds that keep one connection from taking the server (docs/operations.md).
+constexpr int kMaxConcurrentStreams = 100;
+constexpr int kMaxMetadataBytes = 8 << 10;
+
+void SetConnectionBounds(grpc::ServerBuilder& builder) {
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 2);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 5 * 60 * 1000);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, 30 * 60 * 1000);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, 30 * 1000);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 5 * 1000);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+}
+
+}  // namespace
+
+RpcServer::RpcServer(RpcServerOptions options, RequestGate& gate)
+    : options_(options),
+      gate_(gate),
+      control_(WorkerOptions{.name = "control",
+                             .threads = options.control_threads,
+                             .max_queued = options.max_queued_control_calls}) {}
+
+RpcServer::~RpcServer() { Shutdown(absl::ZeroDuration()); }
+
+absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::ServerBuilder builder;
+  SetConnectionBounds(builder);
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options_.max_request_bytes));
+  for (RpcListener& listener : listeners) {
+    builder.AddListeningPort(listener.address, listener.credentials, &listener.bound_port);
+  }
+  for (const auto& service : services_) builder.RegisterService(service.get());
+  for (size_t i = 0; i < options_.queues; ++i) {
+    environments_.push_back(
+        std::make_unique<CallEnvironment>(builder.AddCompletionQueue(), gate_));
+  }
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr) {
+    std::string addresses;
+    for (const RpcListener& listener : listeners) {
+      absl::StrAppend(&addresses, addresses.empty() ? "" : ", ", listener.address);
+    }
+    for (const auto& environment : environments_) environment->queue().Shutdown();
+    return InvariantBroken(absl::StrCat("cannot listen on ", addresses,
+                                        ": is the port taken, or the address not of this machine?"));
+  }
+  for (const auto& environment : environments_) {
+    for (const auto& method : methods_) {
+      for (size_t i = 0; i < options_.armed_calls; ++i) method->Arm(*environment);
+    }
+    threads_.emplace_back([this, &environment = *environment] { Serve(environment); });
+    pthread_setname_np(threads_.back().native_handle(), "rpc-queue");
+  }
+  return absl::OkStatus();
+}
+
+std::shared_ptr<grpc::Channel> RpcServer::InProcessChannel() {
+  return server_->InProcessChannel(grpc::ChannelArguments());
+}
+
+void RpcServer::Serve(CallEnvironment& environment) {
+  void* tag = nullptr;
+  bool ok = false;
+  while (environment.queue().Next(&tag, &ok)) static_cast<QueueEvent*>(tag)->Complete(ok);
+}
+
+void RpcServer::Shutdown(absl::Duration grace) {
+  if (server_ == nullptr) return;
+  if (server_->GetHealthCheckService() != nullptr) {
+    server_->GetHealthCheckService()->SetServingStatus(false);
+  }
+  for (const auto& environment : environments_) environment->Drain();
+  on_drain_();
+  server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
+  for (const auto& environment : environments_) {
+    // A cut call still waits for its commit; the queue must live until it has answered.
+    while (environment->active_calls() > 0) absl::SleepFor(absl::Milliseconds(1));
+    environment->queue().Shutdown();
+  }
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  control_.Stop();
+  server_.reset();
+}
+
+}  // namespace cmkstore::service

@@ -1,0 +1,132 @@
+#pragma once
+
+#include <grpcpp/channel.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/worker.h"
+#include "service/awaiters.h"
+#include "service/call_environment.h"
+#include "service/rpc_method.h"
+
+namespace cmkstore::service {
+
+struct RpcListener {
+  std::string address;  // "127.0.0.1:0", "unix:/run/cmkstore.sock"
+  std::shared_ptr<grpc::ServerCredentials> credentials;
+  int bound_port = 0;   // set by Start
+};
+
+struct RpcServerOptions {
+  size_t queues = 1;           // completion queues, one thread each
+  size_t armed_calls = 64;     // calls of one method that may arrive at once per queue
+  size_t control_threads = 8;  // for handlers that block (vault, index)
+  size_t max_queued_control_calls = 1024;
+  size_t max_request_bytes = (8u << 20) + (64u << 10);
+};
+
+// The gRPC server: owns the queues, their threads and the methods.
+//
+// Add everything, then Start, then Shutdown once. A queue's thread runs handlers until they wait; it never
+// waits for a vault or a disk sync itself. Not thread-safe but for channels made by InProcessChannel.
+class RpcServer {
+ public:
+  // `gate` must outlive this.
+  RpcServer(RpcServerOptions options, RequestGate& gate);
+  ~RpcServer();
+
+  // Takes `service` for the server's life.
+  template <typename AsyncService>
+  AsyncService& AddService() {
+    auto service = std::make_unique<AsyncService>();
+    AsyncService& added = *service;
+    services_.push_back(std::move(service));
+    return added;
+  }
+
+  template <typename Service, typename Request, typename Response>
+  void AddUnary(std::type_identity_t<Service>& service,
+                void (Service::*request)(grpc::ServerContext*, Request*,
+                                         grpc::ServerAsyncResponseWriter<Response>*,
+                                         grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
+                                         void*),
+                MethodRule<Request> rule,
+                typename UnaryMethod<Service, Request, Response>::Handler handler) {
+    methods_.push_back(std::make_unique<UnaryMethod<Service, Request, Response>>(
+        service, request, std::move(rule), std::move(handler)));
+  }
+
+  // A handler that may block: it runs on a control thread.
+  template <typename Service, typename Request, typename Response>
+  void AddBlocking(
+      std::type_identity_t<Service>& service,
+      void (Service::*request)(grpc::ServerContext*, Request*,
+                               grpc::ServerAsyncResponseWriter<Response>*, grpc::CompletionQueue*,
+                               grpc::ServerCompletionQueue*, void*),
+      MethodRule<Request> rule,
+      std::type_identity_t<
+          std::function<absl::StatusOr<Response>(const AdmittedCall&, const Request&)>>
+          handler) {
+    AddUnary<Service, Request, Response>(
+        service, request, std::move(rule),
+        [this, handler = std::move(handler)](
+            const CallContext& context, const Request& message) -> Task<absl::StatusOr<Response>> {
+          return RunOnWorker<Request, Response>(control_, handler, context, message);
+        });
+  }
+
+  template <typename Service, typename Request, typename Response>
+  void AddStream(std::type_identity_t<Service>& service,
+                 void (Service::*request)(grpc::ServerContext*, Request*,
+                                          grpc::ServerAsyncWriter<Response>*,
+                                          grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
+                                          void*),
+                 MethodRule<Request> rule,
+                 typename StreamMethod<Service, Request, Response>::Handler handler) {
+    methods_.push_back(std::make_unique<StreamMethod<Service, Request, Response>>(
+        service, request, std::move(rule), std::move(handler)));
+  }
+
+  // Errors: INVARIANT naming the address that could not be bound.
+  absl::Status Start(std::vector<RpcListener>& listeners);
+  std::shared_ptr<grpc::Channel> InProcessChannel();
+  // Refuses new calls, lets those in flight finish until `grace` has passed, then cuts them.
+  void Shutdown(absl::Duration grace);
+  // Runs at the begin of Shutdown: wakes whatever waits for something that may never come.
+  void OnDrain(std::function<void()> wake) { on_drain_ = std::move(wake); }
+
+ private:
+  template <typename Request, typename Response, typename Handler>
+  static Task<absl::StatusOr<Response>> RunOnWorker(Worker& worker, const Handler& handler,
+                                                    const CallContext& context,
+                                                    const Request& message) {
+    OnWorker moved(worker);
+    absl::Status status = co_await moved;
+    if (!status.ok()) co_return status;
+    co_return handler(context.admitted, message);
+  }
+
+  void Serve(CallEnvironment& environment);
+
+  const RpcServerOptions options_;
+  RequestGate& gate_;
+  Worker control_;
+  std::vector<std::unique_ptr<grpc::Service>> services_;
+  std::vector<std::unique_ptr<RpcMethod>> methods_;
+  std::vector<std::unique_ptr<CallEnvironment>> environments_;
+  std::unique_ptr<grpc::Server> server_;
+  std::vector<std::thread> threads_;
+  std::function<void()> on_drain_ = [] {};
+};
+
+}  // namespace cmkstore::service

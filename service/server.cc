@@ -1,0 +1,175 @@
+#include "service/server.h"
+
+#include <filesystem>
+#include <thread>
+#include <utility>
+
+#include "base/curl_transport.h"
+#include "base/errors.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "crypto/random.h"
+#include "keycache/key_cache.h"
+#include "service/change_signal.h"
+#include "service/hub_key_source.h"
+#include "service/lock_receipts.h"
+#include "service/manage_hubs.h"
+#include "service/manage_keys.h"
+#include "service/manage_projects.h"
+#include "service/methods.h"
+#include "service/read_documents.h"
+#include "service/watch_documents.h"
+#include "service/write_documents.h"
+#include "store/records.h"
+#include "vault/azure_key_vault.h"
+#include "vault/platform_key_vault.h"
+#include "vault/retrying_key_vault.h"
+
+namespace cmkstore::service {
+namespace {
+
+constexpr absl::Duration kTick = absl::Milliseconds(100);
+
+// The store's own facts; made when the data directory is new.
+absl::StatusOr<storage::v1::StoreRecord> LoadStoreRecord(store::Engine& engine,
+                                                         crypto::Random& random) {
+  CMK_ASSIGN_OR_RETURN(auto record, store::GetRecord<storage::v1::StoreRecord>(
+                                        engine, store::CatalogPartition(), store::StoreKey()));
+  constexpr uint32_t kFormatVersion = 1;
+  if (record.has_value()) {
+    if (record->format_version() > kFormatVersion) return FormatTooNew("the data directory");
+    return *std::move(record);
+  }
+  storage::v1::StoreRecord fresh;
+  fresh.set_format_version(kFormatVersion);
+  fresh.set_shard_count(engine.shard_count());
+  std::string key(32, '\0');
+  random.Fill({reinterpret_cast<uint8_t*>(key.data()), key.size()});
+  fresh.set_token_key(key);
+  store::WriteSet writes;
+  writes.PutRecord(store::StoreKey(), fresh.SerializeAsString());
+  CMK_RETURN_IF_ERROR(BlockOnCompletion<store::Sequence>([&](Completion<store::Sequence> done) {
+                        engine.Apply(store::CatalogPartition(), std::move(writes), std::move(done));
+                      }).status());
+  return fresh;
+}
+
+}  // namespace
+
+// In the order of construction; destroyed in reverse.
+class Server::Parts {
+ public:
+  Parts(ServerOptions given, Clock& system_clock)
+      : options(std::move(given)),
+        clock(system_clock),
+        transport(CurlTransportOptions{.ca_file = options.vault_ca_file, .connect_to = {}}),
+        identities(clock),
+        azure({.addresses = options.vault_addresses}, transport, identities),
+        retrying(azure, clock),
+        receipts([this](HubUid hub) { signal.Notify(hub); }) {}
+
+  absl::Status Start();
+  void Tick();
+
+  ServerOptions options;
+  Clock& clock;
+  crypto::SystemRandom random;
+  CurlTransport transport;
+  vault::IdentitySet identities;
+  vault::AzureKeyVault azure;
+  vault::RetryingKeyVault retrying;
+  std::unique_ptr<vault::PlatformKeyVault> platform;
+  std::unique_ptr<vault::RoutingKeyVault> vault;
+  ChangeSignal signal;
+  LockReceipts receipts;
+  std::unique_ptr<store::ShardSet> engine;
+  std::unique_ptr<HubDirectory> directory;
+  std::unique_ptr<HubKeySource> key_source;
+  std::unique_ptr<keycache::KeyCache> keys;
+  std::unique_ptr<HubAccess> hubs;
+  std::unique_ptr<PageTokens> tokens;
+  std::unique_ptr<KeyChecks> checks;
+  std::unique_ptr<ManageHubs> manage_hubs;
+  std::unique_ptr<ManageProjects> manage_projects;
+  std::unique_ptr<ManageKeys> manage_keys;
+  std::unique_ptr<ReadDocuments> reads;
+  std::unique_ptr<WriteDocuments> writes;
+  std::unique_ptr<WatchDocuments> watches;
+  std::unique_ptr<Authenticator> authenticator;
+  std::unique_ptr<RequestGate> gate;
+  std::unique_ptr<RpcServer> rpc;
+  std::atomic<bool> stopping{false};
+  std::thread ticker;
+};
+
+absl::Status Server::Parts::Start() {
+  std::error_code ignored;
+  std::filesystem::create_directories(options.data_dir, ignored);
+  for (auto& [name, identity] : options.identities) {
+    identities.Add(name, vault::MakeTokenSource(identity, transport, clock));
+  }
+  CMK_ASSIGN_OR_RETURN(platform,
+                       vault::PlatformKeyVault::Open(options.data_dir + "/platform.key"));
+  vault = std::make_unique<vault::RoutingKeyVault>(*platform, retrying);
+  options.shards.directory = options.data_dir + "/shards";
+  CMK_ASSIGN_OR_RETURN(engine, store::ShardSet::Open(options.shards));
+  CMK_ASSIGN_OR_RETURN(const storage::v1::StoreRecord facts, LoadStoreRecord(*engine, random));
+  directory = std::make_unique<HubDirectory>(*engine);
+  key_source = std::make_unique<HubKeySource>(*directory, *engine);
+  CMK_ASSIGN_OR_RETURN(keys, keycache::KeyCache::Create(options.keys, *key_source, *vault, clock,
+                                                        random, receipts));
+  hubs = std::make_unique<HubAccess>(*directory, *keys);
+  tokens = std::make_unique<PageTokens>(facts.token_key());
+  checks = std::make_unique<KeyChecks>(*vault, options.vault_addresses, random, clock);
+  manage_hubs = std::make_unique<ManageHubs>(*hubs, *engine, *vault, *checks, random, clock, *tokens);
+  manage_projects = std::make_unique<ManageProjects>(*hubs, *engine, random, clock, *tokens);
+  manage_keys =
+      std::make_unique<ManageKeys>(*hubs, *manage_hubs, *checks, *key_source, receipts);
+  reads = std::make_unique<ReadDocuments>(*hubs, *engine, *tokens);
+  writes = std::make_unique<WriteDocuments>(
+      *hubs, *engine, random, clock,
+      [this](HubUid hub, store::Sequence /*sequence*/) { signal.Notify(hub); });
+  watches = std::make_unique<WatchDocuments>(*hubs, *reads, *engine, signal, clock);
+  CMK_ASSIGN_OR_RETURN(authenticator, Authenticator::Create(options.issuers, clock));
+  gate = std::make_unique<RequestGate>(*authenticator, clock, random);
+  rpc = std::make_unique<RpcServer>(options.rpc, *gate);
+  AddMethods(*rpc, *manage_hubs, *manage_projects, *manage_keys, *reads, *writes, *watches);
+  rpc->OnDrain([this] { signal.WakeAll(); });
+  CMK_RETURN_IF_ERROR(rpc->Start(options.listeners));
+  ticker = std::thread([this] { Tick(); });
+  return absl::OkStatus();
+}
+
+void Server::Parts::Tick() {
+  while (!stopping) {
+    keys->Tick();
+    signal.ExpireBefore(clock.WallNow());
+    clock.Sleep(kTick);
+  }
+}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options, Clock& clock) {
+  auto parts = std::make_unique<Parts>(std::move(options), clock);
+  CMK_RETURN_IF_ERROR(parts->Start());
+  return std::unique_ptr<Server>(new Server(std::move(parts)));
+}
+
+Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Server::~Server() { Shutdown(absl::ZeroDuration()); }
+
+std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
+  return parts_->rpc->InProcessChannel();
+}
+
+int Server::port() const {
+  return parts_->options.listeners.empty() ? 0 : parts_->options.listeners.front().bound_port;
+}
+
+void Server::Shutdown(absl::Duration grace) {
+  parts_->rpc->Shutdown(grace);
+  parts_->stopping = true;
+  if (parts_->ticker.joinable()) parts_->ticker.join();
+}
+
+}  // namespace cmkstore::service

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "service/authenticator.h"
+#include "service/rpc_server.h"
+#include "store/rocksdb/shard_set.h"
+#include "keycache/key_cache_options.h"
+#include "vault/token_source.h"
+#include "vault/vault_uri.h"
+
+namespace cmkstore::service {
+
+// All that decides how a server runs.
+struct ServerOptions {
+  std::string data_dir;
+  store::ShardSetOptions shards;                 // directory is set from data_dir
+  keycache::KeyCacheOptions keys;
+  RpcServerOptions rpc;
+  std::vector<RpcListener> listeners;
+  std::vector<IssuerOptions> issuers;
+  vault::VaultAddressPolicy vault_addresses;
+  std::string vault_ca_file;
+  std::vector<std::pair<std::string, vault::IdentityOptions>> identities;  // by name; "" = default
+};
+
+// The composition root: owns every part, in the order in which they depend on each other.
+class Server {
+ public:
+  // Opens the store and serves. Never calls a vault. Errors: those of ShardSet::Open, RpcServer::Start and of the options.
+  // `clock` must outlive this.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(ServerOptions options, Clock& clock);
+  ~Server();
+
+  std::shared_ptr<grpc::Channel> InProcessChannel();
+  int port() const;  // of the first listener
+  // Refuses new calls and lets those in flight end within `grace`.
+  void Shutdown(absl::Duration grace);
+
+ private:
+  class Parts;
+  explicit Server(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace cmkstore::service

@@ -1,0 +1,134 @@
+#include "service/watch_documents.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "service/document_codec.h"
+#include "service/timestamps.h"
+#include "store/key_layout.h"
+#include "store/records.h"
+
+namespace cmkstore::service {
+namespace {
+
+constexpr absl::Duration kHeartbeat = absl::Seconds(10);
+constexpr size_t kMaxFeedRows = 100;
+
+}  // namespace
+
+Task<absl::StatusOr<std::optional<v1::DocumentChange>>> WatchDocuments::ToChange(
+    const CallContext& context, const OpenHub& hub, const HubName& name,
+    const std::optional<ProjectUid>& only, const storage::v1::FeedChange& change,
+    v1::DocumentView view) {
+  const bool put = change.kind() == storage::v1::FeedChange::KIND_DOCUMENT_PUT;
+  const bool deleted = change.kind() == storage::v1::FeedChange::KIND_DOCUMENT_DELETED;
+  if (!put && !deleted) co_return std::nullopt;
+  store::DocumentKey key;
+  CMK_CO_ASSIGN_OR_RETURN(key.project, ProjectUid::FromBytes(change.project_uid()));
+  CMK_CO_ASSIGN_OR_RETURN(key.collection, BlindName::FromBytes(change.blind_collection()));
+  CMK_CO_ASSIGN_OR_RETURN(key.document, BlindName::FromBytes(change.blind_document()));
+  if (only.has_value() && *only != key.project) co_return std::nullopt;
+  CMK_CO_ASSIGN_OR_RETURN(const std::optional<std::string> project,
+                          hubs_.directory().ProjectNameOf(*hub.entry, key.project));
+  if (!project.has_value()) co_return std::nullopt;
+  const std::string project_name = absl::StrCat(name.ToString(), "/projects/", *project);
+  v1::DocumentChange result;
+  if (put) {
+    CMK_CO_ASSIGN_OR_RETURN(std::optional<std::string> row,
+                            engine_.Get(hub.partition(), store::DocumentRowKey(key)));
+    if (!row.has_value()) co_return std::nullopt;  // deleted since; that change follows
+    auto opening = reads_.OpenFound(context, hub, project_name, key, *std::move(row),
+                                    view == v1::FULL ? v1::FULL : v1::BASIC);
+    absl::StatusOr<v1::Document> document = co_await std::move(opening);
+    if (!document.ok()) co_return document.status();
+    *result.mutable_document() = *std::move(document);
+    result.set_kind(v1::DocumentChange::PUT);
+    co_return result;
+  }
+  CMK_CO_ASSIGN_OR_RETURN(const crypto::SealedDocument sealed,
+                          crypto::SealedDocument::Parse(change.sealed_tombstone()));
+  const crypto::Binding binding = BindingOf(*hub.entry, crypto::RowKind::kTombstone, key);
+  auto opening = hubs_.OpenRow(context, hub, binding, sealed);
+  absl::StatusOr<std::string> plaintext = co_await std::move(opening);
+  if (!plaintext.ok()) co_return plaintext.status();
+  storage::v1::TombstoneBody body;
+  if (!body.ParseFromString(*plaintext)) co_return DocumentCorrupt();
+  result.mutable_document()->set_name(absl::StrCat(project_name, "/collections/", body.collection(),
+                                                   "/documents/", body.document()));
+  result.set_kind(v1::DocumentChange::DELETED);
+  co_return result;
+}
+
+Task<absl::StatusOr<v1::WatchDocumentsResponse>> WatchDocuments::NextPart(
+    const CallContext& context, const OpenHub& hub, const HubName& name,
+    const std::optional<ProjectUid>& only, store::Sequence sequence, v1::DocumentView view) {
+  CMK_CO_ASSIGN_OR_RETURN(
+      const std::vector<store::Row> rows,
+      engine_.Scan(hub.partition(),
+                   {store::FeedKey(sequence + 1), store::TableRange(store::Table::kFeed).end},
+                   kMaxFeedRows));
+  v1::WatchDocumentsResponse part;
+  part.set_sequence(sequence);
+  for (const store::Row& row : rows) {
+    CMK_CO_ASSIGN_OR_RETURN(const storage::v1::FeedRecord record,
+                            store::ParseRecord<storage::v1::FeedRecord>(row.value));
+    const store::Sequence at = store::ParseFeedKey(row.key).value_or(0);
+    for (const storage::v1::FeedChange& change : record.changes()) {
+      auto converting = ToChange(context, hub, name, only, change, view);
+      CMK_CO_ASSIGN_OR_RETURN(std::optional<v1::DocumentChange> shown,
+                              co_await std::move(converting));
+      if (!shown.has_value()) continue;
+      shown->set_sequence(at);
+      *shown->mutable_commit_time() = ToTimestamp(record.commit_time_micros());
+      *part.add_changes() = *std::move(shown);
+    }
+    part.set_sequence(at);
+    if (part.ByteSizeLong() > (1u << 20)) break;
+  }
+  co_return part;
+}
+
+Task<absl::Status> WatchDocuments::Watch(const CallContext& context,
+                                         const v1::WatchDocumentsRequest& request,
+                                         ResponseStream<v1::WatchDocumentsResponse>& stream) {
+  absl::StatusOr<ProjectName> project = ProjectName::Parse("parent", request.parent());
+  absl::StatusOr<HubName> hub_name = HubName::Parse("parent", request.parent());
+  if (project.ok()) hub_name = project->hub;
+  if (!hub_name.ok()) co_return hub_name.status();
+  store::Sequence sequence = request.after_sequence();
+  std::optional<ProjectUid> only;
+  bool first = true;
+  while (!stream.cancelled()) {
+    auto opening = hubs_.Open(context, *hub_name);
+    CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
+    if (first && project.ok()) {
+      CMK_CO_ASSIGN_OR_RETURN(only, hubs_.Project(*hub.entry, project->project));
+    }
+    if (first && request.from_now()) {
+      CMK_CO_ASSIGN_OR_RETURN(sequence, engine_.LastSequence(hub.partition()));
+    }
+    first = false;
+    auto reading = NextPart(context, hub, *hub_name, only, sequence, request.view());
+    CMK_CO_ASSIGN_OR_RETURN(v1::WatchDocumentsResponse part, co_await std::move(reading));
+    const bool moved = part.sequence() != sequence;
+    sequence = part.sequence();
+    if (moved && part.changes().empty()) continue;
+    if (!moved) {
+      const absl::Time until = clock_.WallNow() + kHeartbeat;
+      const store::Partition partition = hub.partition();
+      auto waiting = signal_.Wait(context.executor, hub.uid(), until, [this, partition, sequence] {
+        const auto last = engine_.LastSequence(partition);
+        return !last.ok() || *last > sequence;
+      });
+      co_await waiting;
+      if (clock_.WallNow() < until) continue;
+    }
+    const bool sent = co_await stream.Write(part);
+    if (!sent) break;
+  }
+  if (stream.cancelled()) co_return StoreBusy();
+  co_return absl::OkStatus();
+}
+
+}  // namespace cmkstore::service

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "cmkstore/v1/document_service.pb.h"
+#include "base/clock.h"
+#include "service/change_signal.h"
+#include "service/read_documents.h"
+#include "service/rpc_method.h"
+
+namespace cmkstore::service {
+
+// WatchDocuments: the change feed of a hub as a stream. Each round looks at the key cache anew, so a hub that locks ends
+// its streams with the reason. Thread-safe.
+class WatchDocuments {
+ public:
+  WatchDocuments(HubAccess& hubs, ReadDocuments& reads, store::Engine& engine,
+                 ChangeSignal& signal, Clock& clock)
+      : hubs_(hubs), reads_(reads), engine_(engine), signal_(signal), clock_(clock) {}
+
+  Task<absl::Status> Watch(const CallContext& context, const v1::WatchDocumentsRequest& request,
+                           ResponseStream<v1::WatchDocumentsResponse>& stream);
+
+ private:
+  // The changes after `sequence`, at most one part of the stream.
+  Task<absl::StatusOr<v1::WatchDocumentsResponse>> NextPart(
+      const CallContext& context, const OpenHub& hub, const HubName& name,
+      const std::optional<ProjectUid>& only, store::Sequence sequence, v1::DocumentView view);
+  // Absent: not a document's change, or of a project that is not watched or is gone.
+  Task<absl::StatusOr<std::optional<v1::DocumentChange>>> ToChange(
+      const CallContext& context, const OpenHub& hub, const HubName& name,
+      const std::optional<ProjectUid>& only, const storage::v1::FeedChange& change,
+      v1::DocumentView view);
+
+  HubAccess& hubs_;
+  ReadDocuments& reads_;
+  store::Engine& engine_;
+  ChangeSignal& signal_;
+  Clock& clock_;
+};
+
+}  // namespace cmkstore::service

@@ -1,0 +1,317 @@
+#include "service/write_documents.h"
+
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "crypto/digest.h"
+#include "crypto/envelope.h"
+#include "service/awaiters.h"
+#include "service/document_codec.h"
+#include "service/limits.h"
+#include "service/timestamps.h"
+
+namespace cmkstore::service {
+namespace {
+
+// A row that changed between the read and the commit; never leaves this file.
+constexpr absl::string_view kConflict = "WRITE_CONFLICT";
+constexpr int kMaxAttempts = 16;
+constexpr absl::Duration kAnswerLifetime = absl::Hours(24);
+
+absl::Status Conflict() {
+  return MakeError(absl::StatusCode::kAborted, kConflict, "the row changed meanwhile");
+}
+
+crypto::Binding AnswerBinding(const HubEntry& hub, BlindName request) {
+  crypto::Binding binding;
+  binding.kind = crypto::RowKind::kResponse;
+  binding.tenant = hub.record.tenant();
+  binding.hub = hub.uid;
+  binding.document = std::string(request.bytes());
+  return binding;
+}
+
+// Protos do not promise one serialization for ever, but within a day and a version they do.
+template <typename Request>
+std::string DigestOf(const Request& request) {
+  return crypto::Sha256(request.SerializeAsString());
+}
+
+}  // namespace
+
+// Where one write goes.
+struct WriteDocuments::Target {
+  store::DocumentKey key;
+  std::string row_key;
+};
+
+struct WriteDocuments::Attempt {
+  store::WriteSet writes;
+  storage::v1::FeedRecord feed;
+  v1::BatchWriteDocumentsResponse response;
+};
+
+Task<absl::StatusOr<v1::Document>> WriteDocuments::Create(
+    const CallContext& context, const v1::CreateDocumentRequest& request) {
+  CMK_CO_ASSIGN_OR_RETURN(CollectionName parent,
+                          CollectionName::Parse("parent", request.parent(), /*allow_all=*/false));
+  CMK_CO_ASSIGN_OR_RETURN(DocumentId id, DocumentId::Parse(request.document_id()));
+  CMK_CO_RETURN_IF_ERROR(CheckDocument("document", request.document()));
+  WriteCall call{parent.project.hub, {}, request.request_id(), "", request.validate_only()};
+  if (!call.request_id.empty()) call.request_digest = DigestOf(request);
+  WriteIntent intent{WriteIntent::Kind::kCreate,
+                     DocumentName{parent.project, *parent.collection, std::move(id)},
+                     &request.document(), ""};
+  call.intents.push_back(std::move(intent));
+  auto running = RunOne(context, std::move(call));
+  co_return co_await std::move(running);
+}
+
+Task<absl::StatusOr<v1::Document>> WriteDocuments::Update(
+    const CallContext& context, const v1::UpdateDocumentRequest& request) {
+  CMK_CO_ASSIGN_OR_RETURN(DocumentName name,
+                          DocumentName::Parse("document.name", request.document().name()));
+  CMK_CO_RETURN_IF_ERROR(CheckDocument("document", request.document()));
+  WriteCall call{name.project.hub, {}, request.request_id(), "", request.validate_only()};
+  if (!call.request_id.empty()) call.request_digest = DigestOf(request);
+  WriteIntent intent{request.allow_missing() ? WriteIntent::Kind::kUpsert : WriteIntent::Kind::kUpdate,
+                     std::move(name), &request.document(), request.document().etag()};
+  CMK_CO_RETURN_IF_ERROR(ApplyUpdateMask(request.update_mask(), intent));
+  call.intents.push_back(std::move(intent));
+  auto running = RunOne(context, std::move(call));
+  co_return co_await std::move(running);
+}
+
+Task<absl::StatusOr<v1::DeleteDocumentResponse>> WriteDocuments::Delete(
+    const CallContext& context, const v1::DeleteDocumentRequest& request) {
+  CMK_CO_ASSIGN_OR_RETURN(DocumentName name, DocumentName::Parse("name", request.name()));
+  WriteCall call{name.project.hub, {}, request.request_id(), "", false};
+  if (!call.request_id.empty()) call.request_digest = DigestOf(request);
+  WriteIntent intent{
+      request.allow_missing() ? WriteIntent::Kind::kDeleteIfPresent : WriteIntent::Kind::kDelete,
+      std::move(name), nullptr, request.etag()};
+  call.intents.push_back(std::move(intent));
+  auto running = Run(context, call);
+  absl::StatusOr<v1::BatchWriteDocumentsResponse> result = co_await std::move(running);
+  if (!result.ok()) co_return result.status();
+  v1::DeleteDocumentResponse response;
+  response.set_sequence(result->sequence());
+  co_return response;
+}
+
+Task<absl::StatusOr<v1::BatchWriteDocumentsResponse>> WriteDocuments::Batch(
+    const CallContext& context, const v1::BatchWriteDocumentsRequest& request) {
+  CMK_CO_ASSIGN_OR_RETURN(HubName parent, HubName::Parse("parent", request.parent()));
+  if (request.writes().empty() || request.writes_size() > kMaxBatchItems) {
+    co_return FieldInvalid("writes", absl::StrCat("must be 1 to ", kMaxBatchItems));
+  }
+  if (request.ByteSizeLong() > kMaxBatchBytes) {
+    co_return FieldInvalid("writes", "must be at most 8 MiB together");
+  }
+  WriteCall call{parent, {}, request.request_id(), "", false};
+  if (!call.request_id.empty()) call.request_digest = DigestOf(request);
+  std::set<std::string> names;
+  for (int i = 0; i < request.writes_size(); ++i) {
+    const v1::DocumentWrite& write = request.writes(i);
+    const std::string field = absl::StrCat("writes[", i, "]");
+    const v1::Document* document = nullptr;
+    WriteIntent::Kind kind = WriteIntent::Kind::kDelete;
+    std::string text = write.delete_();
+    if (write.has_create()) {
+      document = &write.create();
+      kind = WriteIntent::Kind::kCreate;
+    } else if (write.has_update()) {
+      document = &write.update();
+      kind = WriteIntent::Kind::kUpdate;
+    } else if (write.has_upsert()) {
+      document = &write.upsert();
+      kind = WriteIntent::Kind::kUpsert;
+    }
+    if (document != nullptr) {
+      text = document->name();
+      CMK_CO_RETURN_IF_ERROR(CheckDocument(field, *document));
+    }
+    CMK_CO_ASSIGN_OR_RETURN(DocumentName name,
+                            DocumentName::Parse(absl::StrCat(field, ".name"), text));
+    if (name.project.hub.ToString() != request.parent()) {
+      co_return FieldInvalid(field, "must be within parent");
+    }
+    if (!names.insert(text).second) co_return FieldInvalid(field, "names a document twice");
+    WriteIntent intent{kind, std::move(name), document, document ? document->etag() : ""};
+    if (kind == WriteIntent::Kind::kCreate) intent.etag.clear();
+    call.intents.push_back(std::move(intent));
+  }
+  auto running = Run(context, call);
+  co_return co_await std::move(running);
+}
+
+Task<absl::StatusOr<v1::Document>> WriteDocuments::RunOne(const CallContext& context,
+                                                          WriteCall call) {
+  auto running = Run(context, call);
+  absl::StatusOr<v1::BatchWriteDocumentsResponse> result = co_await std::move(running);
+  if (!result.ok()) co_return result.status();
+  v1::Document document = std::move(*result->mutable_documents(0));
+  document.set_sequence(result->sequence());
+  co_return document;
+}
+
+Task<absl::StatusOr<v1::BatchWriteDocumentsResponse>> WriteDocuments::Run(
+    const CallContext& context, const WriteCall& call) {
+  CMK_CO_RETURN_IF_ERROR(CheckRequestId(call.request_id));
+  auto opening = hubs_.Open(context, call.hub);
+  CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
+  std::vector<Target> targets;
+  for (const WriteIntent& intent : call.intents) {
+    CMK_CO_ASSIGN_OR_RETURN(const ProjectUid project,
+                            hubs_.Project(*hub.entry, intent.name.project.project));
+    Target target;
+    target.key = KeyOf(intent.name, project, hub.keys->names);
+    target.row_key = store::DocumentRowKey(target.key);
+    targets.push_back(std::move(target));
+  }
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    if (!call.request_id.empty()) {
+      auto looking = FirstAnswer(context, hub, call);
+      CMK_CO_ASSIGN_OR_RETURN(auto first, co_await std::move(looking));
+      if (first.has_value()) co_return *std::move(first);
+    }
+    auto preparing = Prepare(context, hub, call, targets);
+    CMK_CO_ASSIGN_OR_RETURN(Attempt prepared, co_await std::move(preparing));
+    if (call.validate_only || prepared.writes.empty()) co_return std::move(prepared.response);
+    prepared.writes.SetFeedRecord(prepared.feed.SerializeAsString());
+    auto applying = AwaitCompletion<store::Sequence>(
+        context.executor, [&](Completion<store::Sequence> done) {
+          engine_.Apply(hub.partition(), std::move(prepared.writes), std::move(done));
+        });
+    const absl::StatusOr<store::Sequence> sequence = co_await applying;
+    if (sequence.ok()) {
+      committed_(hub.uid(), *sequence);
+      prepared.response.set_sequence(*sequence);
+      co_return std::move(prepared.response);
+    }
+    if (!HasReason(sequence.status(), kConflict)) co_return sequence.status();
+  }
+  co_return StoreBusy();
+}
+
+Task<absl::StatusOr<WriteDocuments::Attempt>> WriteDocuments::Prepare(
+    const CallContext& context, const OpenHub& hub, const WriteCall& call,
+    const std::vector<Target>& targets) {
+  std::vector<std::string> keys;
+  for (const Target& target : targets) keys.push_back(target.row_key);
+  CMK_CO_ASSIGN_OR_RETURN(auto rows, engine_.MultiGet(hub.partition(), keys));
+  const absl::Time now = clock_.WallNow();
+  Attempt attempt;
+  attempt.feed.set_commit_time_micros(absl::ToUnixMicros(now));
+  for (size_t i = 0; i < targets.size(); ++i) {
+    std::optional<CurrentRow> current;
+    if (rows[i].has_value()) {
+      CMK_CO_ASSIGN_OR_RETURN(crypto::SealedDocument sealed,
+                              crypto::SealedDocument::Parse(*std::move(rows[i])));
+      const crypto::Binding binding =
+          BindingOf(*hub.entry, crypto::RowKind::kDocument, targets[i].key);
+      auto opening = hubs_.OpenRow(context, hub, binding, sealed);
+      absl::StatusOr<std::string> plaintext = co_await std::move(opening);
+      if (!plaintext.ok()) co_return plaintext.status();
+      CMK_CO_ASSIGN_OR_RETURN(storage::v1::DocumentBody body, ParseBody(*plaintext));
+      current.emplace(CurrentRow{std::move(sealed), std::move(body)});
+    }
+    const CurrentRow* now_there = current.has_value() ? &*current : nullptr;
+    absl::StatusOr<std::optional<PlannedRow>> planned =
+        PlanWrite(call.intents[i], now_there, now);
+    if (!planned.ok()) {
+      co_return call.intents.size() == 1
+          ? planned.status()
+          : Annotate(planned.status(), absl::StrCat("writes[", i, "]"));
+    }
+    if (planned->has_value()) {
+      AddRow(hub, targets[i], call.intents[i], now_there, **std::move(planned), now, attempt);
+    } else {
+      attempt.response.add_documents()->set_name(call.intents[i].name.ToString());
+    }
+  }
+  if (!call.request_id.empty()) KeepAnswer(hub, call, now, attempt);
+  co_return attempt;
+}
+
+void WriteDocuments::AddRow(const OpenHub& hub, const Target& target, const WriteIntent& intent,
+                            const CurrentRow* current, PlannedRow planned, absl::Time now,
+                            Attempt& attempt) {
+  if (current == nullptr) {
+    attempt.writes.RequireAbsent(target.row_key, Conflict());
+  } else {
+    attempt.writes.RequireBeginsWith(target.row_key, current->sealed.identity(), Conflict());
+  }
+  storage::v1::FeedChange& change = *attempt.feed.add_changes();
+  change.set_project_uid(std::string(target.key.project.bytes()));
+  change.set_blind_collection(std::string(target.key.collection.bytes()));
+  change.set_blind_document(std::string(target.key.document.bytes()));
+  change.set_revision(planned.revision);
+  std::string name = intent.name.ToString();
+  if (!planned.body.has_value()) {
+    attempt.writes.Delete(target.row_key);
+    storage::v1::TombstoneBody tombstone;
+    tombstone.set_collection(intent.name.collection.value());
+    tombstone.set_document(intent.name.document.value());
+    tombstone.set_delete_time_micros(absl::ToUnixMicros(now));
+    change.set_kind(storage::v1::FeedChange::KIND_DOCUMENT_DELETED);
+    change.set_sealed_tombstone(std::string(
+        crypto::Seal(hub.keys->seal,
+                     BindingOf(*hub.entry, crypto::RowKind::kTombstone, target.key),
+                     planned.revision, tombstone.SerializeAsString(), random_)
+            .bytes()));
+    attempt.response.add_documents()->set_name(std::move(name));
+    return;
+  }
+  change.set_kind(storage::v1::FeedChange::KIND_DOCUMENT_PUT);
+  crypto::SealedDocument sealed =
+      crypto::Seal(hub.keys->seal, BindingOf(*hub.entry, crypto::RowKind::kDocument, target.key),
+                   planned.revision, SerializeBody(*planned.body), random_);
+  *attempt.response.add_documents() =
+      ToDocument(std::move(name), sealed, *std::move(planned.body), v1::BASIC);
+  attempt.writes.Put(target.row_key, std::move(sealed));
+}
+
+Task<absl::StatusOr<std::optional<v1::BatchWriteDocumentsResponse>>> WriteDocuments::FirstAnswer(
+    const CallContext& context, const OpenHub& hub, const WriteCall& call) {
+  const BlindName request = hub.keys->names.Request(call.request_id);
+  CMK_CO_ASSIGN_OR_RETURN(std::optional<std::string> row,
+                          engine_.Get(hub.partition(), store::ResponseKey(request)));
+  if (!row.has_value()) co_return std::nullopt;
+  CMK_CO_ASSIGN_OR_RETURN(const crypto::SealedDocument sealed,
+                          crypto::SealedDocument::Parse(*std::move(row)));
+  const crypto::Binding binding = AnswerBinding(*hub.entry, request);
+  auto opening = hubs_.OpenRow(context, hub, binding, sealed);
+  absl::StatusOr<std::string> plaintext = co_await std::move(opening);
+  if (!plaintext.ok()) co_return plaintext.status();
+  storage::v1::ResponseBody body;
+  v1::BatchWriteDocumentsResponse response;
+  if (!body.ParseFromString(*plaintext) || !response.ParseFromString(body.response())) {
+    co_return DocumentCorrupt();
+  }
+  if (body.expire_time_micros() < absl::ToUnixMicros(clock_.WallNow())) co_return std::nullopt;
+  if (body.request_digest() != call.request_digest) {
+    co_return FieldInvalid("request_id", "was used for another request within 24 hours");
+  }
+  // The commit's own number was not known when the answer was kept; the hub's last one is at or behind it.
+  CMK_CO_ASSIGN_OR_RETURN(const store::Sequence last, engine_.LastSequence(hub.partition()));
+  response.set_sequence(last);
+  co_return response;
+}
+
+void WriteDocuments::KeepAnswer(const OpenHub& hub, const WriteCall& call, absl::Time now,
+                                Attempt& attempt) {
+  if (attempt.writes.empty()) return;
+  const BlindName request = hub.keys->names.Request(call.request_id);
+  storage::v1::ResponseBody body;
+  body.set_request_digest(call.request_digest);
+  body.set_response(attempt.response.SerializeAsString());
+  body.set_expire_time_micros(absl::ToUnixMicros(now + kAnswerLifetime));
+  attempt.writes.Put(store::ResponseKey(request),
+                     crypto::Seal(hub.keys->seal, AnswerBinding(*hub.entry, request), 1,
+                                  body.SerializeAsString(), random_));
+}
+
+}  // namespace cmkstore::service

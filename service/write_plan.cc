@@ -1,0 +1,96 @@
+#include "service/write_plan.h"
+
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "service/document_codec.h"
+#include "service/limits.h"
+
+namespace cmkstore::service {
+namespace {
+
+constexpr absl::string_view kDefaultContentType = "application/json";
+
+bool SaysJson(absl::string_view content_type) {
+  return absl::StartsWithIgnoreCase(content_type, kDefaultContentType);
+}
+
+absl::Status CheckExistence(const WriteIntent& intent, bool exists) {
+  switch (intent.kind) {
+    case WriteIntent::Kind::kCreate:
+      return exists ? AlreadyExists("document") : absl::OkStatus();
+    case WriteIntent::Kind::kUpdate:
+    case WriteIntent::Kind::kDelete: return exists ? absl::OkStatus() : NotFound("document");
+    case WriteIntent::Kind::kUpsert:
+    case WriteIntent::Kind::kDeleteIfPresent: return absl::OkStatus();
+  }
+  return InvariantBroken("unknown kind of write");
+}
+
+}  // namespace
+
+absl::Status CheckDocument(absl::string_view field, const v1::Document& document) {
+  CMK_RETURN_IF_ERROR(CheckContent(absl::StrCat(field, ".content"), document.content()));
+  CMK_RETURN_IF_ERROR(
+      CheckContentType(absl::StrCat(field, ".content_type"), document.content_type()));
+  CMK_RETURN_IF_ERROR(CheckLabels(absl::StrCat(field, ".labels"), document.labels()));
+  return absl::OkStatus();
+}
+
+absl::Status ApplyUpdateMask(const google::protobuf::FieldMask& mask, WriteIntent& intent) {
+  if (mask.paths().empty()) return absl::OkStatus();
+  intent.set_content = intent.set_content_type = intent.set_labels = false;
+  for (const std::string& path : mask.paths()) {
+    if (path == "*") {
+      intent.set_content = intent.set_content_type = intent.set_labels = true;
+    } else if (path == "content") {
+      intent.set_content = true;
+    } else if (path == "content_type") {
+      intent.set_content_type = true;
+    } else if (path == "labels") {
+      intent.set_labels = true;
+    } else {
+      return FieldInvalid("update_mask", "may name content, content_type, labels or *");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<PlannedRow>> PlanWrite(const WriteIntent& intent,
+                                                    const CurrentRow* current, absl::Time now) {
+  CMK_RETURN_IF_ERROR(CheckExistence(intent, current != nullptr));
+  if (!intent.etag.empty() && (current == nullptr || EtagOf(current->sealed) != intent.etag)) {
+    return EtagMismatch();
+  }
+  PlannedRow row;
+  row.revision = current == nullptr ? 1 : current->sealed.revision() + 1;
+  if (intent.document == nullptr) {
+    if (current == nullptr) return std::nullopt;
+    return row;
+  }
+
+  storage::v1::DocumentBody body = current == nullptr ? storage::v1::DocumentBody() : current->body;
+  const v1::Document& wanted = *intent.document;
+  if (intent.set_content) body.set_content(wanted.content());
+  if (intent.set_content_type) {
+    body.set_content_type(wanted.content_type().empty() ? std::string(kDefaultContentType)
+                                                        : wanted.content_type());
+  }
+  if (intent.set_labels) *body.mutable_labels() = wanted.labels();
+  if (body.content_type().empty()) body.set_content_type(std::string(kDefaultContentType));
+  body.set_collection(intent.name.collection.value());
+  body.set_document(intent.name.document.value());
+  const int64_t now_micros = absl::ToUnixMicros(now);
+  if (current == nullptr) body.set_create_time_micros(now_micros);
+  body.set_update_time_micros(now_micros);
+  if (SaysJson(body.content_type()) && !body.content().empty()) {
+    CMK_RETURN_IF_ERROR(CheckJson("document.content", body.content()));
+  }
+  row.body = std::move(body);
+  return row;
+}
+
+}  // namespace cmkstore::service
