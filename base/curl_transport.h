@@ -11,14 +11,16 @@
 namespace cmkstore {
 
 struct CurlTransportOptions {
-  std::string ca_file;                  // PEM; empty: the system's
-  std::vector<std::string> connect_to;  // "host:port:host:port", as curl's --connect-to (tests, private links)
+  std::string ca_file;  // PEM; empty: the system's
+  std::vector<std::string>
+      connect_to;  // "host:port:host:port", as curl's --connect-to (tests, private links)
   absl::Duration connect_timeout = absl::Seconds(2);
   size_t max_response_bytes = 256u << 10;
   size_t max_idle_handles = 64;
 };
 
-// HttpTransport over libcurl: TLS 1.2 or later with the peer verified, connections reused, no proxy, no redirects.
+// HttpTransport over libcurl: TLS 1.2 or later with the peer verified, connections reused, no
+// proxy, no redirects.
 class CurlTransport final : public HttpTransport {
  public:
   explicit CurlTransport(CurlTransportOptions options);

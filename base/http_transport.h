@@ -26,11 +26,14 @@ struct HttpResponse {
   absl::string_view Header(absl::string_view name) const;
 };
 
-// Sends one HTTP request. A status of the server is a value, also 500; redirects are answers, never followed.
+// Sends one HTTP request. A status of the server is a value, also 500; redirects are answers, never
+// followed.
 //
-// Thread-safe, blocking, bounded by `deadline` (wall clock). Bodies and headers may hold secrets: never log them.
+// Thread-safe, blocking, bounded by `deadline` (wall clock). Bodies and headers may hold secrets:
+// never log them.
 //
-// Errors: VAULT_UNREACHABLE whose message begins with the kind: dns, connect, tls, timeout, too_large, transport.
+// Errors: VAULT_UNREACHABLE whose message begins with the kind: dns, connect, tls, timeout,
+// too_large, transport.
 class HttpTransport {
  public:
   virtual ~HttpTransport() = default;

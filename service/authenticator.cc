@@ -100,13 +100,13 @@ absl::StatusOr<CallerPtr> Authenticator::Validate(absl::string_view token) const
   const json header = json::parse(jwt.header, nullptr, false);
   const json claims = json::parse(jwt.claims, nullptr, false);
   if (!header.is_object() || !claims.is_object()) return TokenInvalid("its parts are not JSON");
-  // One algorithm, whatever the token asks for: neither "none" nor an HMAC with a public key gets further.
+  // One algorithm, whatever the token asks for: neither "none" nor an HMAC with a public key gets
+  // further.
   if (TextOf(header, "alg") != "RS256") return TokenInvalid("its algorithm is not RS256");
   if (header.contains("crit")) return TokenInvalid("it has critical extensions");
   const std::string issuer_name = TextOf(claims, "iss");
-  const auto issuer = std::find_if(issuers_.begin(), issuers_.end(), [&](const Issuer& one) {
-    return one.issuer == issuer_name;
-  });
+  const auto issuer = std::find_if(issuers_.begin(), issuers_.end(),
+                                   [&](const Issuer& one) { return one.issuer == issuer_name; });
   if (issuer == issuers_.end()) return TokenInvalid("its issuer is not trusted here");
   const auto key = issuer->keys.find(TextOf(header, "kid"));
   if (key == issuer->keys.end()) return TokenInvalid("its signing key is not known");

@@ -16,14 +16,14 @@
 namespace cmkstore::service {
 
 struct IssuerOptions {
-  std::string issuer;     // exact `iss`
-  std::string audience;   // exact `aud`
-  std::string jwks;       // the key set, JSON
+  std::string issuer;    // exact `iss`
+  std::string audience;  // exact `aud`
+  std::string jwks;      // the key set, JSON
 };
 
-// Validates bearer tokens: RS256 only, by a key of the issuer's set, with issuer, audience, times, `tid` and a subject.
-// A token that was validated is remembered by its SHA-256 until it expires, at most 5 minutes, so that a busy caller
-// costs one hash and one short lock.
+// Validates bearer tokens: RS256 only, by a key of the issuer's set, with issuer, audience, times,
+// `tid` and a subject. A token that was validated is remembered by its SHA-256 until it expires, at
+// most 5 minutes, so that a busy caller costs one hash and one short lock.
 //
 // Thread-safe, never blocks. Tokens are never logged. Errors: TOKEN_INVALID, TOKEN_EXPIRED.
 class Authenticator {

@@ -30,7 +30,8 @@ constexpr Grant kGrants[] = {
     {"cmkstore.owner", Permission::kManageKeys},
 };
 
-// Whether a role's part, "hubs/HUB" or "hubs/HUB/projects/P", holds the scope. An empty part holds the tenant.
+// Whether a role's part, "hubs/HUB" or "hubs/HUB/projects/P", holds the scope. An empty part holds
+// the tenant.
 bool Holds(absl::string_view part, const ResourceScope& scope) {
   if (part.empty()) return true;
   if (!scope.hub.has_value() || !absl::ConsumePrefix(&part, "hubs/")) return false;

@@ -11,20 +11,21 @@
 #include "base/worker.h"
 #include "service/queue_executor.h"
 
-// How a coroutine waits for the completion-style interfaces below service/, and how blocking code does.
+// How a coroutine waits for the completion-style interfaces below service/, and how blocking code
+// does.
 
 namespace cmkstore::service {
 
 template <typename T>
 using Completion = std::function<void(absl::StatusOr<T>)>;
 
-// co_await Completed<T>(executor, [&](Completion<T> done) { engine.Apply(…, done); }) gives the StatusOr<T>.
-// `done` may run on any thread, also before `start` returns; the coroutine goes on on its queue's thread.
+// co_await Completed<T>(executor, [&](Completion<T> done) { engine.Apply(…, done); }) gives the
+// StatusOr<T>. `done` may run on any thread, also before `start` returns; the coroutine goes on on
+// its queue's thread.
 template <typename T, typename Start>
 class Completed {
  public:
-  Completed(QueueExecutor& executor, Start start)
-      : executor_(executor), start_(std::move(start)) {}
+  Completed(QueueExecutor& executor, Start start) : executor_(executor), start_(std::move(start)) {}
 
   bool await_ready() { return false; }
   void await_suspend(std::coroutine_handle<> handle) {
@@ -59,8 +60,8 @@ absl::StatusOr<T> BlockOnCompletion(Start start) {
   return std::move(*result);
 }
 
-// co_await OnWorker(worker) continues on a thread of `worker`, where blocking is allowed. Gives STORE_BUSY, on
-// the calling thread, when the worker's queue is full.
+// co_await OnWorker(worker) continues on a thread of `worker`, where blocking is allowed. Gives
+// STORE_BUSY, on the calling thread, when the worker's queue is full.
 class OnWorker {
  public:
   explicit OnWorker(Worker& worker) : worker_(worker) {}

@@ -13,8 +13,8 @@ ChangeSignal::Waiter ChangeSignal::Wait(QueueExecutor& executor, HubUid hub, abs
 bool ChangeSignal::Waiter::await_suspend(std::coroutine_handle<> handle) {
   ChangeSignal& signal = signal_;
   const HubUid hub = hub_;
-  // A wake-up may resume the coroutine on its queue's thread as soon as it is registered; that is the thread
-  // we are on, so this object lives until we return.
+  // A wake-up may resume the coroutine on its queue's thread as soon as it is registered; that is
+  // the thread we are on, so this object lives until we return.
   {
     absl::MutexLock lock(&signal.mutex_);
     signal.waiting_[hub].push_back({&executor_, handle, until_});

@@ -15,16 +15,16 @@ namespace cmkstore::service {
 
 // Wakes coroutines that wait for a hub's next commit, or for its lock.
 //
-// Thread-safe. Notify is cheap when nobody waits: one short lock and one look-up. A wake-up says only "look
-// again". Waiters in all: bounded by the number of streams that the server lets in.
+// Thread-safe. Notify is cheap when nobody waits: one short lock and one look-up. A wake-up says
+// only "look again". Waiters in all: bounded by the number of streams that the server lets in.
 class ChangeSignal {
  public:
   class Waiter;
 
-  // co_await signal.Wait(…) goes on after the next Notify of `hub`, after `until`, or at once if `changed` says,
-  // asked after the registration so that no commit slips between, that there is something to look at.
-  Waiter Wait(QueueExecutor& executor, HubUid hub, absl::Time until,
-              std::function<bool()> changed);
+  // co_await signal.Wait(…) goes on after the next Notify of `hub`, after `until`, or at once if
+  // `changed` says, asked after the registration so that no commit slips between, that there is
+  // something to look at.
+  Waiter Wait(QueueExecutor& executor, HubUid hub, absl::Time until, std::function<bool()> changed);
 
   void Notify(HubUid hub);
   // Wakes those whose time has passed. To be called about once a second.

@@ -38,9 +38,11 @@ absl::StatusOr<DevCredentials> MintDevCredentials(const std::string& data_dir,
   CMK_ASSIGN_OR_RETURN(
       const std::string client,
       crypto::MintCertificate(ca_key, ca, client_key, "client", {"DNS:client.localhost"}));
-  std::vector<std::pair<std::string, std::string>> files = {
-      {"ca.pem", ca},         {"server.pem", server}, {"server.key", server_key.ToPem()},
-      {"client.pem", client}, {"client.key", client_key.ToPem()}};
+  std::vector<std::pair<std::string, std::string>> files = {{"ca.pem", ca},
+                                                            {"server.pem", server},
+                                                            {"server.key", server_key.ToPem()},
+                                                            {"client.pem", client},
+                                                            {"client.key", client_key.ToPem()}};
   const int64_t now = absl::ToUnixSeconds(clock.WallNow());
   for (const char* role : {"owner", "contributor", "reader", "key_admin"}) {
     const nlohmann::json claims = {{"iss", kIssuer},

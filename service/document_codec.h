@@ -16,14 +16,15 @@
 
 namespace cmkstore::service {
 
-// Between the API's Document and what is sealed: pure functions, no I/O. What they hold is customer content:
-// never log it.
+// Between the API's Document and what is sealed: pure functions, no I/O. What they hold is customer
+// content: never log it.
 
 // Opaque; differs between any two writes of any document, also across delete and re-creation.
 std::string EtagOf(const crypto::SealedDocument& sealed);
 
-// Where a document of this key must open, and nowhere else. The key's blind names come from the request's names, or
-// from the walk that found the row, never from the row's value (docs/adr/0005-binding-to-blind-names.md).
+// Where a document of this key must open, and nowhere else. The key's blind names come from the
+// request's names, or from the walk that found the row, never from the row's value
+// (docs/adr/0005-binding-to-blind-names.md).
 crypto::Binding BindingOf(const HubEntry& hub, crypto::RowKind kind, const store::DocumentKey& key);
 store::DocumentKey KeyOf(const DocumentName& name, ProjectUid project,
                          const crypto::NameKey& names);

@@ -51,16 +51,15 @@ Task<absl::StatusOr<OpenHub>> HubAccess::Open(const CallContext& context, const 
 absl::StatusOr<OpenHub> HubAccess::OpenBlocking(const AdmittedCall& call, const HubName& name) {
   CMK_ASSIGN_OR_RETURN(HubEntryPtr entry, Find(call, name));
   CMK_RETURN_IF_ERROR(CheckServing(*entry));
-  CMK_ASSIGN_OR_RETURN(keycache::HubKeysPtr keys,
-                       BlockOnCompletion<keycache::HubKeysPtr>(
-                           [&](Completion<keycache::HubKeysPtr> done) {
-                             keys_.Fetch(entry->uid, call.deadline(), std::move(done));
-                           }));
+  CMK_ASSIGN_OR_RETURN(
+      keycache::HubKeysPtr keys,
+      BlockOnCompletion<keycache::HubKeysPtr>([&](Completion<keycache::HubKeysPtr> done) {
+        keys_.Fetch(entry->uid, call.deadline(), std::move(done));
+      }));
   return OpenHub{std::move(entry), std::move(keys)};
 }
 
-Task<absl::StatusOr<std::string>> HubAccess::OpenRow(const CallContext& context,
-                                                     const OpenHub& hub,
+Task<absl::StatusOr<std::string>> HubAccess::OpenRow(const CallContext& context, const OpenHub& hub,
                                                      const crypto::Binding& binding,
                                                      const crypto::SealedDocument& sealed) {
   const DekId dek = sealed.dek_id();
@@ -88,11 +87,11 @@ absl::StatusOr<std::string> HubAccess::OpenRowBlocking(const keycache::HubKeys& 
                                                        const crypto::SealedDocument& sealed) {
   const DekId dek = sealed.dek_id();
   if (dek == keys.open.dek_id()) return crypto::Open(keys.open, binding, sealed);
-  CMK_ASSIGN_OR_RETURN(keycache::OpenKeyPtr key,
-                       BlockOnCompletion<keycache::OpenKeyPtr>(
-                           [&](Completion<keycache::OpenKeyPtr> done) {
-                             keys_.FetchOpenKey(keys.hub, dek, deadline, std::move(done));
-                           }));
+  CMK_ASSIGN_OR_RETURN(
+      keycache::OpenKeyPtr key,
+      BlockOnCompletion<keycache::OpenKeyPtr>([&](Completion<keycache::OpenKeyPtr> done) {
+        keys_.FetchOpenKey(keys.hub, dek, deadline, std::move(done));
+      }));
   return crypto::Open(*key, binding, sealed);
 }
 

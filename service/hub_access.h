@@ -25,7 +25,8 @@ struct OpenHub {
   HubUid uid() const { return entry->uid; }
 };
 
-// The way of every content call from a hub's name to its keys: the record, its state, the key cache. The hot path takes two short locks and suspends nowhere.
+// The way of every content call from a hub's name to its keys: the record, its state, the key
+// cache. The hot path takes two short locks and suspends nowhere.
 //
 // Thread-safe. Errors: HUB_NOT_FOUND, STATE_INVALID (deleted, suspended), and those of KeyCache.
 class HubAccess {
@@ -42,7 +43,8 @@ class HubAccess {
   // Errors: PROJECT_NOT_FOUND.
   absl::StatusOr<ProjectUid> Project(const HubEntry& hub, const ProjectId& project);
 
-  // Opens a row of the hub, with the newest key or, if the row is older, with the key that sealed it.
+  // Opens a row of the hub, with the newest key or, if the row is older, with the key that sealed
+  // it.
   Task<absl::StatusOr<std::string>> OpenRow(const CallContext& context, const OpenHub& hub,
                                             const crypto::Binding& binding,
                                             const crypto::SealedDocument& sealed);

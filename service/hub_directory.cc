@@ -91,10 +91,10 @@ absl::StatusOr<ProjectUid> HubDirectory::FindProject(const HubEntry& hub,
 
 absl::StatusOr<std::optional<std::string>> HubDirectory::ProjectNameOf(const HubEntry& hub,
                                                                        ProjectUid project) {
-  CMK_ASSIGN_OR_RETURN(const auto records,
-                       store::ScanRecords<storage::v1::ProjectRecord>(
-                           engine_, hub.partition, store::TableRange(store::Table::kProjects),
-                           kMaxRemembered));
+  CMK_ASSIGN_OR_RETURN(
+      const auto records,
+      store::ScanRecords<storage::v1::ProjectRecord>(
+          engine_, hub.partition, store::TableRange(store::Table::kProjects), kMaxRemembered));
   for (const storage::v1::ProjectRecord& record : records) {
     if (absl::string_view(record.uid()) == project.bytes()) return record.project();
   }

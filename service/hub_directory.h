@@ -25,9 +25,11 @@ struct HubEntry {
 };
 using HubEntryPtr = std::shared_ptr<const HubEntry>;
 
-// The catalog of hubs and projects, with what was looked up kept in memory: this process alone writes it.
+// The catalog of hubs and projects, with what was looked up kept in memory: this process alone
+// writes it.
 //
-// Thread-safe. Reads local disk on a first look-up. Errors: HUB_NOT_FOUND, PROJECT_NOT_FOUND, STORE_CORRUPT.
+// Thread-safe. Reads local disk on a first look-up. Errors: HUB_NOT_FOUND, PROJECT_NOT_FOUND,
+// STORE_CORRUPT.
 class HubDirectory {
  public:
   explicit HubDirectory(store::Engine& engine) : engine_(engine) {}

@@ -6,7 +6,8 @@
 
 namespace cmkstore::service {
 
-// The key cache's view of the store: a hub's record, DEK generations and sealed secrets. Thread-safe.
+// The key cache's view of the store: a hub's record, DEK generations and sealed secrets.
+// Thread-safe.
 class HubKeySource final : public keycache::WrappedDekSource {
  public:
   HubKeySource(HubDirectory& directory, store::Engine& engine)

@@ -121,7 +121,8 @@ absl::Status KeyChecks::Require(const vault::KeyRef& key, absl::Time deadline) {
                                                   check.needed(), "; ", check.remedy())});
   }
   if (failed.empty()) return absl::OkStatus();
-  // An outage or our own login says nothing of the key: keep its reason, so that the caller tries again.
+  // An outage or our own login says nothing of the key: keep its reason, so that the caller tries
+  // again.
   const vault::VaultOutcome outcome = vault::OutcomeOf(report.vault_trouble);
   const bool about_the_key = report.vault_trouble.ok() || outcome == vault::VaultOutcome::kDenied ||
                              outcome == vault::VaultOutcome::kUnfit;

@@ -10,8 +10,8 @@
 
 namespace cmkstore::service {
 
-// Tries a vault key in every way that a hub will need it, and says of each check what was found, what is needed and
-// what to do. Changes nothing. Blocking, thread-safe.
+// Tries a vault key in every way that a hub will need it, and says of each check what was found,
+// what is needed and what to do. Changes nothing. Blocking, thread-safe.
 class KeyChecks {
  public:
   KeyChecks(vault::KeyVault& vault, const vault::VaultAddressPolicy& addresses,
@@ -19,8 +19,8 @@ class KeyChecks {
       : vault_(vault), addresses_(addresses), random_(random), clock_(clock) {}
 
   v1::CheckKeyResponse Run(const vault::KeyRef& key, absl::Time deadline);
-  // OK, or the error with which CreateHub is refused: CUSTOMER_KEY_UNFIT listing every failed check, or the vault's own
-  // refusal or outage.
+  // OK, or the error with which CreateHub is refused: CUSTOMER_KEY_UNFIT listing every failed
+  // check, or the vault's own refusal or outage.
   absl::Status Require(const vault::KeyRef& key, absl::Time deadline);
 
  private:

@@ -18,7 +18,8 @@ absl::Status AtMost(absl::string_view field, size_t size, size_t limit) {
   return FieldInvalid(field, absl::StrCat("must be at most ", limit, " bytes, not ", size));
 }
 
-// Looks at a text without keeping it; refuses what is nested too deep, so that no later reader can overflow.
+// Looks at a text without keeping it; refuses what is nested too deep, so that no later reader can
+// overflow.
 class JsonChecker final : public nlohmann::json_sax<nlohmann::json> {
  public:
   bool null() override { return true; }
@@ -88,8 +89,8 @@ absl::Status CheckRequestId(absl::string_view id) {
 absl::Status CheckJson(absl::string_view field, absl::string_view text) {
   JsonChecker checker;
   if (nlohmann::json::sax_parse(text.begin(), text.end(), &checker)) return absl::OkStatus();
-  return FieldInvalid(field,
-                      "content_type says JSON, but this is not well-formed JSON (at most 128 deep)");
+  return FieldInvalid(
+      field, "content_type says JSON, but this is not well-formed JSON (at most 128 deep)");
 }
 
 absl::StatusOr<size_t> PageSize(int wanted) {

@@ -10,7 +10,8 @@
 
 namespace cmkstore::service {
 
-// The bounds of every input, and their checks. Each gives FIELD_INVALID naming `field` and the limit.
+// The bounds of every input, and their checks. Each gives FIELD_INVALID naming `field` and the
+// limit.
 inline constexpr size_t kMaxLabels = 64;
 inline constexpr size_t kMaxLabelKeyBytes = 63;
 inline constexpr size_t kMaxLabelValueBytes = 256;

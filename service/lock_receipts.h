@@ -11,8 +11,8 @@
 
 namespace cmkstore::service {
 
-// Hears of every lock and outage, logs it, keeps the last lock of each hub as its revocation receipt and wakes what
-// streams the hub. Thread-safe.
+// Hears of every lock and outage, logs it, keeps the last lock of each hub as its revocation
+// receipt and wakes what streams the hub. Thread-safe.
 class LockReceipts final : public keycache::KeyStateListener {
  public:
   explicit LockReceipts(std::function<void(HubUid)> hub_changed)

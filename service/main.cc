@@ -10,10 +10,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "base/errors.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "base/errors.h"
 #include "crypto/secret_bytes.h"
 #include "service/dev_credentials.h"
 #include "service/server.h"
@@ -61,7 +61,8 @@ void Declare(CLI::App& app, Flags& flags) {
   app.add_option("--tls-key", flags.tls_key, "PEM key of the server");
   app.add_option("--client-ca", flags.client_ca, "PEM CA that callers' certificates must be of");
   app.add_option("--issuer", flags.issuer, "Issuer of callers' tokens (exact `iss`)");
-  app.add_option("--audience", flags.audience, "Audience of callers' tokens")->capture_default_str();
+  app.add_option("--audience", flags.audience, "Audience of callers' tokens")
+      ->capture_default_str();
   app.add_option("--jwks-file", flags.jwks_file, "The issuer's key set");
   app.add_option("--vault-host", flags.vault_hosts,
                  "With --development: HOST:PORT of a local vault that hubs may name");
@@ -83,11 +84,11 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> TlsCredentials(const st
   const auto cert_pem = ReadFile(cert), key_pem = ReadFile(key), ca_pem = ReadFile(ca);
   if (!cert_pem || !key_pem || !ca_pem) {
     return StateInvalid(
-        "--tls-cert, --tls-key and --client-ca must name readable PEM files (or use --development)");
+        "--tls-cert, --tls-key and --client-ca must name readable PEM files (or use "
+        "--development)");
   }
   // A caller without a certificate gets no stream at all, which also ends floods before they begin.
-  grpc::SslServerCredentialsOptions tls(
-      GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   tls.pem_root_certs = *ca_pem;
   tls.pem_key_cert_pairs.push_back({*key_pem, *cert_pem});
   return grpc::SslServerCredentials(tls);
@@ -101,10 +102,9 @@ absl::StatusOr<ServerOptions> ToOptions(Flags flags, Clock& clock) {
   options.vault_ca_file = flags.vault_ca;
   RpcListener listener;
   listener.address = flags.listen;
-  const bool loopback = absl::StartsWith(flags.listen, "127.") ||
-                        absl::StartsWith(flags.listen, "localhost:") ||
-                        absl::StartsWith(flags.listen, "[::1]:") ||
-                        absl::StartsWith(flags.listen, "unix:");
+  const bool loopback =
+      absl::StartsWith(flags.listen, "127.") || absl::StartsWith(flags.listen, "localhost:") ||
+      absl::StartsWith(flags.listen, "[::1]:") || absl::StartsWith(flags.listen, "unix:");
   if (flags.development) {
     if (!loopback) return StateInvalid("--development listens on loopback only");
     CMK_ASSIGN_OR_RETURN(const DevCredentials minted,

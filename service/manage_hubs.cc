@@ -123,9 +123,8 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
   CMK_RETURN_IF_ERROR(CheckDisplayName("hub.display_name", request.hub().display_name()));
   storage::v1::HubRecord record;
   CMK_RETURN_IF_ERROR(ReadEncryption(request.hub().encryption(), record));
-  const absl::Duration grace = request.hub().has_outage_grace()
-                                   ? ToAbsl(request.hub().outage_grace())
-                                   : kDefaultGrace;
+  const absl::Duration grace =
+      request.hub().has_outage_grace() ? ToAbsl(request.hub().outage_grace()) : kDefaultGrace;
   if (grace < absl::ZeroDuration() || grace > kMaxGrace) {
     return FieldInvalid("hub.outage_grace", "must be 0 to 24 h");
   }
@@ -149,21 +148,22 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
   if (!record.platform_managed()) CMK_RETURN_IF_ERROR(checks_.Require(key, call.deadline()));
   if (request.validate_only()) return ToHub(*HubDirectory::MakeEntry(record));
 
-  CMK_ASSIGN_OR_RETURN(const keycache::MintedDek minted,
-                       keycache::MintDek(vault_, key, record.tenant(), uid, 1, random_, clock_,
-                                         call.deadline()));
+  CMK_ASSIGN_OR_RETURN(
+      const keycache::MintedDek minted,
+      keycache::MintDek(vault_, key, record.tenant(), uid, 1, random_, clock_, call.deadline()));
   CMK_ASSIGN_OR_RETURN(const crypto::SealKey seal, minted.dek.MakeSealKey());
   storage::v1::HubBody body;
   body.set_display_name(request.hub().display_name());
   record.set_sealed_body(std::string(
       crypto::Seal(seal, HubBinding(record, uid), 1, body.SerializeAsString(), random_).bytes()));
 
-  // The keys first, then the name: a crash between leaves rows that nothing names, never a hub without keys.
+  // The keys first, then the name: a crash between leaves rows that nothing names, never a hub
+  // without keys.
   store::WriteSet keys;
   keys.PutRecord(store::DekKey(1), ToRecord(minted.record).SerializeAsString());
   keys.Put(store::HubSecretsKey(),
-           crypto::SealHubSecrets(seal, record.tenant(), uid,
-                                  crypto::HubSecrets::Generate(random_), random_));
+           crypto::SealHubSecrets(seal, record.tenant(), uid, crypto::HubSecrets::Generate(random_),
+                                  random_));
   CMK_RETURN_IF_ERROR(
       ApplyAndWait(engine_, store::HubPartition(record.shard(), uid), std::move(keys)));
   store::WriteSet named;
@@ -178,7 +178,8 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
   return hub;
 }
 
-absl::StatusOr<v1::Hub> ManageHubs::Get(const AdmittedCall& call, const v1::GetHubRequest& request) {
+absl::StatusOr<v1::Hub> ManageHubs::Get(const AdmittedCall& call,
+                                        const v1::GetHubRequest& request) {
   CMK_ASSIGN_OR_RETURN(const HubName name, HubName::Parse("name", request.name()));
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr entry, hubs_.Find(call, name));
   return ToHub(*entry);
@@ -234,13 +235,14 @@ absl::StatusOr<v1::Hub> ManageHubs::Delete(const AdmittedCall& /*call*/,
     return FieldInvalid("retention", "must be 7 to 90 days");
   }
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr entry, Change(name, [&](storage::v1::HubRecord& record) {
-    if (!request.etag().empty() && request.etag() != HubEtag(record)) return EtagMismatch();
-    record.set_state(storage::v1::HUB_STATE_DELETED);
-    const absl::Time now = clock_.WallNow();
-    record.set_delete_time_micros(absl::ToUnixMicros(now));
-    record.set_purge_time_micros(absl::ToUnixMicros(now + retention));
-    return absl::OkStatus();
-  }));
+                         if (!request.etag().empty() && request.etag() != HubEtag(record))
+                           return EtagMismatch();
+                         record.set_state(storage::v1::HUB_STATE_DELETED);
+                         const absl::Time now = clock_.WallNow();
+                         record.set_delete_time_micros(absl::ToUnixMicros(now));
+                         record.set_purge_time_micros(absl::ToUnixMicros(now + retention));
+                         return absl::OkStatus();
+                       }));
   hubs_.key_cache().Forget(entry->uid);
   return ToHub(*entry);
 }
@@ -249,14 +251,14 @@ absl::StatusOr<v1::Hub> ManageHubs::Undelete(const AdmittedCall& /*call*/,
                                              const v1::UndeleteHubRequest& request) {
   CMK_ASSIGN_OR_RETURN(const HubName name, HubName::Parse("name", request.name()));
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr entry, Change(name, [&](storage::v1::HubRecord& record) {
-    if (record.state() != storage::v1::HUB_STATE_DELETED) {
-      return StateInvalid("the hub is not deleted");
-    }
-    record.set_state(storage::v1::HUB_STATE_ACTIVE);
-    record.clear_delete_time_micros();
-    record.clear_purge_time_micros();
-    return absl::OkStatus();
-  }));
+                         if (record.state() != storage::v1::HUB_STATE_DELETED) {
+                           return StateInvalid("the hub is not deleted");
+                         }
+                         record.set_state(storage::v1::HUB_STATE_ACTIVE);
+                         record.clear_delete_time_micros();
+                         record.clear_purge_time_micros();
+                         return absl::OkStatus();
+                       }));
   return ToHub(*entry);
 }
 

@@ -33,8 +33,8 @@ class ManageHubs {
   absl::StatusOr<v1::Hub> Undelete(const AdmittedCall& call, const v1::UndeleteHubRequest& request);
 
   // Changes a hub's record in the catalog, on condition that nobody else did meanwhile.
-  absl::StatusOr<HubEntryPtr> Change(const HubName& name,
-                                     const std::function<absl::Status(storage::v1::HubRecord&)>& edit);
+  absl::StatusOr<HubEntryPtr> Change(
+      const HubName& name, const std::function<absl::Status(storage::v1::HubRecord&)>& edit);
 
  private:
   v1::Hub ToHub(const HubEntry& entry);

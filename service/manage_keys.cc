@@ -22,7 +22,9 @@ v1::KeyStatus::Availability ToProto(keycache::KeyAvailability availability) {
   return v1::KeyStatus::AVAILABILITY_UNSPECIFIED;
 }
 
-bool IsFinite(absl::Time time) { return time != absl::InfinitePast() && time != absl::InfiniteFuture(); }
+bool IsFinite(absl::Time time) {
+  return time != absl::InfinitePast() && time != absl::InfiniteFuture();
+}
 
 }  // namespace
 

@@ -103,9 +103,8 @@ absl::StatusOr<v1::ListProjectsResponse> ManageProjects::List(
                        tokens_.Decode(call.caller(), question, request.page_token()));
   store::KeyRange range = store::TableRange(store::Table::kProjects);
   if (!cursor.empty()) range.begin = store::After(store::ProjectKey(cursor));
-  CMK_ASSIGN_OR_RETURN(const auto records,
-                       store::ScanRecords<storage::v1::ProjectRecord>(engine_, hub->partition,
-                                                                      range, page_size + 1));
+  CMK_ASSIGN_OR_RETURN(const auto records, store::ScanRecords<storage::v1::ProjectRecord>(
+                                               engine_, hub->partition, range, page_size + 1));
   v1::ListProjectsResponse response;
   for (size_t i = 0; i < records.size(); ++i) {
     if (i == page_size) {

@@ -54,51 +54,51 @@ MethodRule<Request> Rule(Permission permission, std::function<Scope(const Reques
 void AddHubMethods(RpcServer& server, ManageHubs& hubs) {
   using Service = v1::HubService::AsyncService;
   Service& service = server.AddService<Service>();
-  server.AddBlocking(service, &Service::RequestCreateHub,
-                     Rule<v1::CreateHubRequest>(
-                         Permission::kManageHubs,
-                         [](const auto& r) { return TenantScope("parent", r.parent()); }),
-                     [&](const auto& call, const auto& r) { return hubs.Create(call, r); });
-  server.AddBlocking(service, &Service::RequestGetHub,
-                     Rule<v1::GetHubRequest>(
-                         Permission::kReadHubs,
-                         [](const auto& r) { return HubScope("name", r.name()); }),
-                     [&](const auto& call, const auto& r) { return hubs.Get(call, r); });
-  server.AddBlocking(service, &Service::RequestListHubs,
-                     Rule<v1::ListHubsRequest>(
-                         Permission::kReadHubs,
-                         [](const auto& r) { return TenantScope("parent", r.parent()); }),
-                     [&](const auto& call, const auto& r) { return hubs.List(call, r); });
-  server.AddBlocking(service, &Service::RequestDeleteHub,
-                     Rule<v1::DeleteHubRequest>(
-                         Permission::kManageHubs,
-                         [](const auto& r) { return HubScope("name", r.name()); }),
-                     [&](const auto& call, const auto& r) { return hubs.Delete(call, r); });
-  server.AddBlocking(service, &Service::RequestUndeleteHub,
-                     Rule<v1::UndeleteHubRequest>(
-                         Permission::kManageHubs,
-                         [](const auto& r) { return HubScope("name", r.name()); }),
-                     [&](const auto& call, const auto& r) { return hubs.Undelete(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestCreateHub,
+      Rule<v1::CreateHubRequest>(Permission::kManageHubs,
+                                 [](const auto& r) { return TenantScope("parent", r.parent()); }),
+      [&](const auto& call, const auto& r) { return hubs.Create(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestGetHub,
+      Rule<v1::GetHubRequest>(Permission::kReadHubs,
+                              [](const auto& r) { return HubScope("name", r.name()); }),
+      [&](const auto& call, const auto& r) { return hubs.Get(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestListHubs,
+      Rule<v1::ListHubsRequest>(Permission::kReadHubs,
+                                [](const auto& r) { return TenantScope("parent", r.parent()); }),
+      [&](const auto& call, const auto& r) { return hubs.List(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestDeleteHub,
+      Rule<v1::DeleteHubRequest>(Permission::kManageHubs,
+                                 [](const auto& r) { return HubScope("name", r.name()); }),
+      [&](const auto& call, const auto& r) { return hubs.Delete(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestUndeleteHub,
+      Rule<v1::UndeleteHubRequest>(Permission::kManageHubs,
+                                   [](const auto& r) { return HubScope("name", r.name()); }),
+      [&](const auto& call, const auto& r) { return hubs.Undelete(call, r); });
 }
 
 void AddProjectMethods(RpcServer& server, ManageProjects& projects) {
   using Service = v1::ProjectService::AsyncService;
   Service& service = server.AddService<Service>();
-  server.AddBlocking(service, &Service::RequestCreateProject,
-                     Rule<v1::CreateProjectRequest>(
-                         Permission::kManageProjects,
-                         [](const auto& r) { return HubScope("parent", r.parent()); }),
-                     [&](const auto& call, const auto& r) { return projects.Create(call, r); });
-  server.AddBlocking(service, &Service::RequestGetProject,
-                     Rule<v1::GetProjectRequest>(
-                         Permission::kReadHubs,
-                         [](const auto& r) { return ProjectScope("name", r.name()); }),
-                     [&](const auto& call, const auto& r) { return projects.Get(call, r); });
-  server.AddBlocking(service, &Service::RequestListProjects,
-                     Rule<v1::ListProjectsRequest>(
-                         Permission::kReadHubs,
-                         [](const auto& r) { return HubScope("parent", r.parent()); }),
-                     [&](const auto& call, const auto& r) { return projects.List(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestCreateProject,
+      Rule<v1::CreateProjectRequest>(Permission::kManageProjects,
+                                     [](const auto& r) { return HubScope("parent", r.parent()); }),
+      [&](const auto& call, const auto& r) { return projects.Create(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestGetProject,
+      Rule<v1::GetProjectRequest>(Permission::kReadHubs,
+                                  [](const auto& r) { return ProjectScope("name", r.name()); }),
+      [&](const auto& call, const auto& r) { return projects.Get(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestListProjects,
+      Rule<v1::ListProjectsRequest>(Permission::kReadHubs,
+                                    [](const auto& r) { return HubScope("parent", r.parent()); }),
+      [&](const auto& call, const auto& r) { return projects.List(call, r); });
 }
 
 void AddKeyMethods(RpcServer& server, ManageKeys& keys) {
@@ -108,8 +108,8 @@ void AddKeyMethods(RpcServer& server, ManageKeys& keys) {
                      Rule<v1::GetKeyStatusRequest>(
                          Permission::kReadHubs,
                          [](const auto& r) -> Scope {
-                           CMK_ASSIGN_OR_RETURN(
-                               HubName name, HubName::ParseSingleton("name", r.name(), "key"));
+                           CMK_ASSIGN_OR_RETURN(HubName name,
+                                                HubName::ParseSingleton("name", r.name(), "key"));
                            return HubScope("name", name.ToString());
                          }),
                      [&](const auto& call, const auto& r) { return keys.GetStatus(call, r); });
@@ -118,52 +118,53 @@ void AddKeyMethods(RpcServer& server, ManageKeys& keys) {
                          Permission::kManageKeys,
                          [](const auto& r) { return HubOrTenantScope("parent", r.parent()); }),
                      [&](const auto& call, const auto& r) { return keys.Check(call, r); });
-  server.AddBlocking(service, &Service::RequestLockHub,
-                     Rule<v1::LockHubRequest>(
-                         Permission::kManageKeys,
-                         [](const auto& r) { return HubScope("name", r.name()); }),
-                     [&](const auto& call, const auto& r) { return keys.Lock(call, r); });
-  server.AddBlocking(service, &Service::RequestUnlockHub,
-                     Rule<v1::UnlockHubRequest>(
-                         Permission::kManageKeys,
-                         [](const auto& r) { return HubScope("name", r.name()); }),
-                     [&](const auto& call, const auto& r) { return keys.Unlock(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestLockHub,
+      Rule<v1::LockHubRequest>(Permission::kManageKeys,
+                               [](const auto& r) { return HubScope("name", r.name()); }),
+      [&](const auto& call, const auto& r) { return keys.Lock(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestUnlockHub,
+      Rule<v1::UnlockHubRequest>(Permission::kManageKeys,
+                                 [](const auto& r) { return HubScope("name", r.name()); }),
+      [&](const auto& call, const auto& r) { return keys.Unlock(call, r); });
 }
 
 void AddDocumentMethods(RpcServer& server, ReadDocuments& reads, WriteDocuments& writes,
                         WatchDocuments& watches) {
   using Service = v1::DocumentService::AsyncService;
   Service& service = server.AddService<Service>();
-  server.AddUnary(service, &Service::RequestGetDocument,
-                  Rule<v1::GetDocumentRequest>(
-                      Permission::kReadDocuments,
-                      [](const auto& r) { return InProject("name", r.name()); }),
-                  [&](const auto& call, const auto& r) { return reads.Get(call, r); });
-  server.AddUnary(service, &Service::RequestListDocuments,
-                  Rule<v1::ListDocumentsRequest>(
-                      Permission::kReadDocuments,
-                      [](const auto& r) { return InProject("parent", r.parent()); }),
-                  [&](const auto& call, const auto& r) { return reads.List(call, r); });
-  server.AddUnary(service, &Service::RequestBatchGetDocuments,
-                  Rule<v1::BatchGetDocumentsRequest>(
-                      Permission::kReadDocuments,
-                      [](const auto& r) { return HubScope("parent", r.parent()); }),
-                  [&](const auto& call, const auto& r) { return reads.BatchGet(call, r); });
+  server.AddUnary(
+      service, &Service::RequestGetDocument,
+      Rule<v1::GetDocumentRequest>(Permission::kReadDocuments,
+                                   [](const auto& r) { return InProject("name", r.name()); }),
+      [&](const auto& call, const auto& r) { return reads.Get(call, r); });
+  server.AddUnary(
+      service, &Service::RequestListDocuments,
+      Rule<v1::ListDocumentsRequest>(Permission::kReadDocuments,
+                                     [](const auto& r) { return InProject("parent", r.parent()); }),
+      [&](const auto& call, const auto& r) { return reads.List(call, r); });
+  server.AddUnary(
+      service, &Service::RequestBatchGetDocuments,
+      Rule<v1::BatchGetDocumentsRequest>(
+          Permission::kReadDocuments, [](const auto& r) { return HubScope("parent", r.parent()); }),
+      [&](const auto& call, const auto& r) { return reads.BatchGet(call, r); });
   server.AddUnary(service, &Service::RequestCreateDocument,
                   Rule<v1::CreateDocumentRequest>(
                       Permission::kWriteDocuments,
                       [](const auto& r) { return InProject("parent", r.parent()); }),
                   [&](const auto& call, const auto& r) { return writes.Create(call, r); });
-  server.AddUnary(service, &Service::RequestUpdateDocument,
-                  Rule<v1::UpdateDocumentRequest>(
-                      Permission::kWriteDocuments,
-                      [](const auto& r) { return InProject("document.name", r.document().name()); }),
-                  [&](const auto& call, const auto& r) { return writes.Update(call, r); });
-  server.AddUnary(service, &Service::RequestDeleteDocument,
-                  Rule<v1::DeleteDocumentRequest>(
-                      Permission::kWriteDocuments,
-                      [](const auto& r) { return InProject("name", r.name()); }),
-                  [&](const auto& call, const auto& r) { return writes.Delete(call, r); });
+  server.AddUnary(
+      service, &Service::RequestUpdateDocument,
+      Rule<v1::UpdateDocumentRequest>(
+          Permission::kWriteDocuments,
+          [](const auto& r) { return InProject("document.name", r.document().name()); }),
+      [&](const auto& call, const auto& r) { return writes.Update(call, r); });
+  server.AddUnary(
+      service, &Service::RequestDeleteDocument,
+      Rule<v1::DeleteDocumentRequest>(Permission::kWriteDocuments,
+                                      [](const auto& r) { return InProject("name", r.name()); }),
+      [&](const auto& call, const auto& r) { return writes.Delete(call, r); });
   server.AddUnary(service, &Service::RequestBatchWriteDocuments,
                   Rule<v1::BatchWriteDocumentsRequest>(
                       Permission::kWriteDocuments,

@@ -10,7 +10,8 @@
 
 namespace cmkstore::service {
 
-// Every RPC in one table: which permission it needs, on which resource, and which handler answers it.
+// Every RPC in one table: which permission it needs, on which resource, and which handler answers
+// it.
 void AddMethods(RpcServer& server, ManageHubs& hubs, ManageProjects& projects, ManageKeys& keys,
                 ReadDocuments& reads, WriteDocuments& writes, WatchDocuments& watches);
 

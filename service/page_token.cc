@@ -42,7 +42,8 @@ absl::StatusOr<std::string> PageTokens::Decode(const Caller& caller, absl::strin
       return cursor;
     }
   }
-  return FieldInvalid("page_token", "must come from the answer to the same question by this caller");
+  return FieldInvalid("page_token",
+                      "must come from the answer to the same question by this caller");
 }
 
 }  // namespace cmkstore::service

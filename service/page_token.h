@@ -10,7 +10,8 @@ namespace cmkstore::service {
 
 // Page tokens: a cursor that only its caller can use, and only to go on with the same question.
 //
-// base64url(HMAC-SHA256(store's token key, subject ‖ tenant ‖ question ‖ cursor)[:16] ‖ cursor). Immutable, thread-safe.
+// base64url(HMAC-SHA256(store's token key, subject ‖ tenant ‖ question ‖ cursor)[:16] ‖ cursor).
+// Immutable, thread-safe.
 class PageTokens {
  public:
   explicit PageTokens(std::string key) : key_(std::move(key)) {}

@@ -20,8 +20,8 @@ class QueueEvent {
   virtual void Complete(bool ok) = 0;
 };
 
-// Brings suspended coroutines back to the thread that drives a completion queue. However many are ready at
-// once (all writes of one commit are), the thread is woken once.
+// Brings suspended coroutines back to the thread that drives a completion queue. However many are
+// ready at once (all writes of one commit are), the thread is woken once.
 //
 // Thread-safe. Nothing may be resumed after the queue was shut down. `queue` must outlive this.
 class QueueExecutor final : public QueueEvent {
@@ -39,7 +39,8 @@ class QueueExecutor final : public QueueEvent {
   absl::Mutex mutex_;
   std::vector<std::coroutine_handle<>> ready_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::coroutine_handle<>> running_;  // of the queue's thread; keeps its capacity
-  grpc::Alarm alarms_[2] ABSL_GUARDED_BY(mutex_);  // in turn: one may be firing while the next is set
+  grpc::Alarm alarms_[2] ABSL_GUARDED_BY(
+      mutex_);  // in turn: one may be firing while the next is set
   unsigned next_alarm_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

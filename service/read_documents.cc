@@ -11,12 +11,9 @@
 
 namespace cmkstore::service {
 
-Task<absl::StatusOr<v1::Document>> ReadDocuments::OpenFound(const CallContext& context,
-                                                            const OpenHub& hub,
-                                                            const std::string& project_name,
-                                                            const store::DocumentKey& key,
-                                                            std::string row,
-                                                            v1::DocumentView view) {
+Task<absl::StatusOr<v1::Document>> ReadDocuments::OpenFound(
+    const CallContext& context, const OpenHub& hub, const std::string& project_name,
+    const store::DocumentKey& key, std::string row, v1::DocumentView view) {
   CMK_CO_ASSIGN_OR_RETURN(const crypto::SealedDocument sealed,
                           crypto::SealedDocument::Parse(std::move(row)));
   const crypto::Binding binding = BindingOf(*hub.entry, crypto::RowKind::kDocument, key);

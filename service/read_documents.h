@@ -23,7 +23,8 @@ class ReadDocuments {
   Task<absl::StatusOr<v1::ListDocumentsResponse>> List(const CallContext& context,
                                                        const v1::ListDocumentsRequest& request);
 
-  // Opens a stored row. For a row found by a walk the name is inside it: it must hash to the key it was found under.
+  // Opens a stored row. For a row found by a walk the name is inside it: it must hash to the key it
+  // was found under.
   Task<absl::StatusOr<v1::Document>> OpenFound(const CallContext& context, const OpenHub& hub,
                                                const std::string& project_name,
                                                const store::DocumentKey& key, std::string row,

@@ -24,8 +24,7 @@ absl::StatusOr<AdmittedCall> RequestGate::Admit(const CallInfo& info, Permission
   call.deadline_ = std::min(info.deadline, clock_.WallNow() + kMaxCallTime);
   std::array<uint8_t, 8> id;
   random_.Fill(id);
-  call.request_id_ =
-      absl::BytesToHexString({reinterpret_cast<const char*>(id.data()), id.size()});
+  call.request_id_ = absl::BytesToHexString({reinterpret_cast<const char*>(id.data()), id.size()});
   call.peer_ = info.peer;
   return call;
 }

@@ -20,7 +20,8 @@ struct CallInfo {
   absl::Time deadline;              // the client's
 };
 
-// Proof that a call was authenticated and authorized: handlers take one, and only RequestGate makes it.
+// Proof that a call was authenticated and authorized: handlers take one, and only RequestGate makes
+// it.
 class AdmittedCall {
  public:
   const Caller& caller() const { return *caller_; }
@@ -37,8 +38,8 @@ class AdmittedCall {
   std::string peer_;
 };
 
-// Admits calls: authenticates, then authorizes, and only then tells whether the name in the request was well-formed.
-// Thread-safe, never blocks.
+// Admits calls: authenticates, then authorizes, and only then tells whether the name in the request
+// was well-formed. Thread-safe, never blocks.
 class RequestGate {
  public:
   RequestGate(Authenticator& authenticator, Clock& clock, crypto::Random& random)

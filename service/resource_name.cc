@@ -87,19 +87,19 @@ std::string ProjectName::ToString() const {
 absl::StatusOr<CollectionName> CollectionName::Parse(absl::string_view field,
                                                      absl::string_view name, bool allow_all) {
   CMK_ASSIGN_OR_RETURN(const auto values, Split<4>(field, name, kCollectionPattern, allow_all));
-  CollectionName collection{{{*TenantId::Parse(values[0]), *HubId::Parse(values[1])},
-                             *ProjectId::Parse(values[2])},
-                            std::nullopt};
+  CollectionName collection{
+      {{*TenantId::Parse(values[0]), *HubId::Parse(values[1])}, *ProjectId::Parse(values[2])},
+      std::nullopt};
   if (values[3] != "-") collection.collection = *CollectionId::Parse(values[3]);
   return collection;
 }
 
 absl::StatusOr<DocumentName> DocumentName::Parse(absl::string_view field, absl::string_view name) {
   CMK_ASSIGN_OR_RETURN(const auto values, Split<5>(field, name, kDocumentPattern));
-  return DocumentName{{{*TenantId::Parse(values[0]), *HubId::Parse(values[1])},
-                       *ProjectId::Parse(values[2])},
-                      *CollectionId::Parse(values[3]),
-                      *DocumentId::Parse(values[4])};
+  return DocumentName{
+      {{*TenantId::Parse(values[0]), *HubId::Parse(values[1])}, *ProjectId::Parse(values[2])},
+      *CollectionId::Parse(values[3]),
+      *DocumentId::Parse(values[4])};
 }
 
 std::string DocumentName::ToString() const {

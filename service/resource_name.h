@@ -9,8 +9,9 @@
 
 namespace cmkstore::service {
 
-// Resource names (AIP-122), parsed once at the door. Each Parse gives FIELD_INVALID naming `field` and the expected
-// pattern. Names of documents are customer content from `collections/` on: never log them.
+// Resource names (AIP-122), parsed once at the door. Each Parse gives FIELD_INVALID naming `field`
+// and the expected pattern. Names of documents are customer content from `collections/` on: never
+// log them.
 
 // tenants/{tenant}
 struct TenantName {

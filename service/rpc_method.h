@@ -21,9 +21,9 @@
 
 // The one adapter between gRPC's completion queues and handlers.
 //
-// A handler is a coroutine that is given an admitted call and a request and returns a StatusOr: it never sees
-// gRPC. It starts on the queue's thread; when it waits, the thread goes on with other calls. Who may call, and
-// on what, is said once, where the method is added.
+// A handler is a coroutine that is given an admitted call and a request and returns a StatusOr: it
+// never sees gRPC. It starts on the queue's thread; when it waits, the thread goes on with other
+// calls. Who may call, and on what, is said once, where the method is added.
 
 namespace cmkstore::service {
 
@@ -69,8 +69,7 @@ class UnaryMethod final : public RpcMethod {
                                             grpc::ServerAsyncResponseWriter<Response>*,
                                             grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
                                             void*);
-  using Handler =
-      std::function<Task<absl::StatusOr<Response>>(const CallContext&, const Request&)>;
+  using Handler = std::function<Task<absl::StatusOr<Response>>(const CallContext&, const Request&)>;
 
   UnaryMethod(Service& service, RequestFunction request, MethodRule<Request> rule, Handler handler)
       : service_(service),

@@ -11,7 +11,8 @@
 namespace cmkstore::service {
 namespace {
 
-// FIGURES of gRPC 1.51: bounds that keep one connection from taking the server (docs/operations.md).
+// FIGURES of gRPC 1.51: bounds that keep one connection from taking the server
+// (docs/operations.md).
 constexpr int kMaxConcurrentStreams = 100;
 constexpr int kMaxMetadataBytes = 8 << 10;
 
@@ -47,8 +48,7 @@ absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
   }
   for (const auto& service : services_) builder.RegisterService(service.get());
   for (size_t i = 0; i < options_.queues; ++i) {
-    environments_.push_back(
-        std::make_unique<CallEnvironment>(builder.AddCompletionQueue(), gate_));
+    environments_.push_back(std::make_unique<CallEnvironment>(builder.AddCompletionQueue(), gate_));
   }
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) {
@@ -57,8 +57,9 @@ absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
       absl::StrAppend(&addresses, addresses.empty() ? "" : ", ", listener.address);
     }
     for (const auto& environment : environments_) environment->queue().Shutdown();
-    return InvariantBroken(absl::StrCat("cannot listen on ", addresses,
-                                        ": is the port taken, or the address not of this machine?"));
+    return InvariantBroken(
+        absl::StrCat("cannot listen on ", addresses,
+                     ": is the port taken, or the address not of this machine?"));
   }
   for (const auto& environment : environments_) {
     for (const auto& method : methods_) {

@@ -24,7 +24,7 @@ namespace cmkstore::service {
 struct RpcListener {
   std::string address;  // "127.0.0.1:0", "unix:/run/cmkstore.sock"
   std::shared_ptr<grpc::ServerCredentials> credentials;
-  int bound_port = 0;   // set by Start
+  int bound_port = 0;  // set by Start
 };
 
 struct RpcServerOptions {
@@ -37,8 +37,9 @@ struct RpcServerOptions {
 
 // The gRPC server: owns the queues, their threads and the methods.
 //
-// Add everything, then Start, then Shutdown once. A queue's thread runs handlers until they wait; it never
-// waits for a vault or a disk sync itself. Not thread-safe but for channels made by InProcessChannel.
+// Add everything, then Start, then Shutdown once. A queue's thread runs handlers until they wait;
+// it never waits for a vault or a disk sync itself. Not thread-safe but for channels made by
+// InProcessChannel.
 class RpcServer {
  public:
   // `gate` must outlive this.
@@ -68,15 +69,15 @@ class RpcServer {
 
   // A handler that may block: it runs on a control thread.
   template <typename Service, typename Request, typename Response>
-  void AddBlocking(
-      std::type_identity_t<Service>& service,
-      void (Service::*request)(grpc::ServerContext*, Request*,
-                               grpc::ServerAsyncResponseWriter<Response>*, grpc::CompletionQueue*,
-                               grpc::ServerCompletionQueue*, void*),
-      MethodRule<Request> rule,
-      std::type_identity_t<
-          std::function<absl::StatusOr<Response>(const AdmittedCall&, const Request&)>>
-          handler) {
+  void AddBlocking(std::type_identity_t<Service>& service,
+                   void (Service::*request)(grpc::ServerContext*, Request*,
+                                            grpc::ServerAsyncResponseWriter<Response>*,
+                                            grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
+                                            void*),
+                   MethodRule<Request> rule,
+                   std::type_identity_t<
+                       std::function<absl::StatusOr<Response>(const AdmittedCall&, const Request&)>>
+                       handler) {
     AddUnary<Service, Request, Response>(
         service, request, std::move(rule),
         [this, handler = std::move(handler)](

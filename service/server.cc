@@ -108,23 +108,22 @@ absl::Status Server::Parts::Start() {
   for (auto& [name, identity] : options.identities) {
     identities.Add(name, vault::MakeTokenSource(identity, transport, clock));
   }
-  CMK_ASSIGN_OR_RETURN(platform,
-                       vault::PlatformKeyVault::Open(options.data_dir + "/platform.key"));
+  CMK_ASSIGN_OR_RETURN(platform, vault::PlatformKeyVault::Open(options.data_dir + "/platform.key"));
   vault = std::make_unique<vault::RoutingKeyVault>(*platform, retrying);
   options.shards.directory = options.data_dir + "/shards";
   CMK_ASSIGN_OR_RETURN(engine, store::ShardSet::Open(options.shards));
   CMK_ASSIGN_OR_RETURN(const storage::v1::StoreRecord facts, LoadStoreRecord(*engine, random));
   directory = std::make_unique<HubDirectory>(*engine);
   key_source = std::make_unique<HubKeySource>(*directory, *engine);
-  CMK_ASSIGN_OR_RETURN(keys, keycache::KeyCache::Create(options.keys, *key_source, *vault, clock,
-                                                        random, receipts));
+  CMK_ASSIGN_OR_RETURN(
+      keys, keycache::KeyCache::Create(options.keys, *key_source, *vault, clock, random, receipts));
   hubs = std::make_unique<HubAccess>(*directory, *keys);
   tokens = std::make_unique<PageTokens>(facts.token_key());
   checks = std::make_unique<KeyChecks>(*vault, options.vault_addresses, random, clock);
-  manage_hubs = std::make_unique<ManageHubs>(*hubs, *engine, *vault, *checks, random, clock, *tokens);
+  manage_hubs =
+      std::make_unique<ManageHubs>(*hubs, *engine, *vault, *checks, random, clock, *tokens);
   manage_projects = std::make_unique<ManageProjects>(*hubs, *engine, random, clock, *tokens);
-  manage_keys =
-      std::make_unique<ManageKeys>(*hubs, *manage_hubs, *checks, *key_source, receipts);
+  manage_keys = std::make_unique<ManageKeys>(*hubs, *manage_hubs, *checks, *key_source, receipts);
   reads = std::make_unique<ReadDocuments>(*hubs, *engine, *tokens);
   writes = std::make_unique<WriteDocuments>(
       *hubs, *engine, random, clock,

@@ -6,10 +6,10 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "keycache/key_cache_options.h"
 #include "service/authenticator.h"
 #include "service/rpc_server.h"
 #include "store/rocksdb/shard_set.h"
-#include "keycache/key_cache_options.h"
 #include "vault/token_source.h"
 #include "vault/vault_uri.h"
 
@@ -18,7 +18,7 @@ namespace cmkstore::service {
 // All that decides how a server runs.
 struct ServerOptions {
   std::string data_dir;
-  store::ShardSetOptions shards;                 // directory is set from data_dir
+  store::ShardSetOptions shards;  // directory is set from data_dir
   keycache::KeyCacheOptions keys;
   RpcServerOptions rpc;
   std::vector<RpcListener> listeners;
@@ -31,8 +31,8 @@ struct ServerOptions {
 // The composition root: owns every part, in the order in which they depend on each other.
 class Server {
  public:
-  // Opens the store and serves. Never calls a vault. Errors: those of ShardSet::Open, RpcServer::Start and of the options.
-  // `clock` must outlive this.
+  // Opens the store and serves. Never calls a vault. Errors: those of ShardSet::Open,
+  // RpcServer::Start and of the options. `clock` must outlive this.
   static absl::StatusOr<std::unique_ptr<Server>> Start(ServerOptions options, Clock& clock);
   ~Server();
 

@@ -9,11 +9,12 @@
 #include "absl/status/statusor.h"
 #include "base/status_macros.h"
 
-// C++20 coroutines as handlers use them: straight-line code that gives its thread back while it waits for a
-// vault or a disk sync (docs/adr/0003-coroutines.md).
+// C++20 coroutines as handlers use them: straight-line code that gives its thread back while it
+// waits for a vault or a disk sync (docs/adr/0003-coroutines.md).
 //
-// A Task starts when it is awaited, runs on whatever thread resumes it, and hands its value to its awaiter.
-// Arguments taken by reference must outlive the co_await; they do when the caller awaits in one expression.
+// A Task starts when it is awaited, runs on whatever thread resumes it, and hands its value to its
+// awaiter. Arguments taken by reference must outlive the co_await; they do when the caller awaits
+// in one expression.
 
 namespace cmkstore::service {
 

@@ -1,19 +1,19 @@
 #pragma once
 
-#include "cmkstore/v1/document_service.pb.h"
 #include "base/clock.h"
+#include "cmkstore/v1/document_service.pb.h"
 #include "service/change_signal.h"
 #include "service/read_documents.h"
 #include "service/rpc_method.h"
 
 namespace cmkstore::service {
 
-// WatchDocuments: the change feed of a hub as a stream. Each round looks at the key cache anew, so a hub that locks ends
-// its streams with the reason. Thread-safe.
+// WatchDocuments: the change feed of a hub as a stream. Each round looks at the key cache anew, so
+// a hub that locks ends its streams with the reason. Thread-safe.
 class WatchDocuments {
  public:
-  WatchDocuments(HubAccess& hubs, ReadDocuments& reads, store::Engine& engine,
-                 ChangeSignal& signal, Clock& clock)
+  WatchDocuments(HubAccess& hubs, ReadDocuments& reads, store::Engine& engine, ChangeSignal& signal,
+                 Clock& clock)
       : hubs_(hubs), reads_(reads), engine_(engine), signal_(signal), clock_(clock) {}
 
   Task<absl::Status> Watch(const CallContext& context, const v1::WatchDocumentsRequest& request,
@@ -21,9 +21,11 @@ class WatchDocuments {
 
  private:
   // The changes after `sequence`, at most one part of the stream.
-  Task<absl::StatusOr<v1::WatchDocumentsResponse>> NextPart(
-      const CallContext& context, const OpenHub& hub, const HubName& name,
-      const std::optional<ProjectUid>& only, store::Sequence sequence, v1::DocumentView view);
+  Task<absl::StatusOr<v1::WatchDocumentsResponse>> NextPart(const CallContext& context,
+                                                            const OpenHub& hub, const HubName& name,
+                                                            const std::optional<ProjectUid>& only,
+                                                            store::Sequence sequence,
+                                                            v1::DocumentView view);
   // Absent: not a document's change, or of a project that is not watched or is gone.
   Task<absl::StatusOr<std::optional<v1::DocumentChange>>> ToChange(
       const CallContext& context, const OpenHub& hub, const HubName& name,

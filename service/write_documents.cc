@@ -76,8 +76,9 @@ Task<absl::StatusOr<v1::Document>> WriteDocuments::Update(
   CMK_CO_RETURN_IF_ERROR(CheckDocument("document", request.document()));
   WriteCall call{name.project.hub, {}, request.request_id(), "", request.validate_only()};
   if (!call.request_id.empty()) call.request_digest = DigestOf(request);
-  WriteIntent intent{request.allow_missing() ? WriteIntent::Kind::kUpsert : WriteIntent::Kind::kUpdate,
-                     std::move(name), &request.document(), request.document().etag()};
+  WriteIntent intent{
+      request.allow_missing() ? WriteIntent::Kind::kUpsert : WriteIntent::Kind::kUpdate,
+      std::move(name), &request.document(), request.document().etag()};
   CMK_CO_RETURN_IF_ERROR(ApplyUpdateMask(request.update_mask(), intent));
   call.intents.push_back(std::move(intent));
   auto running = RunOne(context, std::move(call));
@@ -181,8 +182,8 @@ Task<absl::StatusOr<v1::BatchWriteDocumentsResponse>> WriteDocuments::Run(
     CMK_CO_ASSIGN_OR_RETURN(Attempt prepared, co_await std::move(preparing));
     if (call.validate_only || prepared.writes.empty()) co_return std::move(prepared.response);
     prepared.writes.SetFeedRecord(prepared.feed.SerializeAsString());
-    auto applying = AwaitCompletion<store::Sequence>(
-        context.executor, [&](Completion<store::Sequence> done) {
+    auto applying =
+        AwaitCompletion<store::Sequence>(context.executor, [&](Completion<store::Sequence> done) {
           engine_.Apply(hub.partition(), std::move(prepared.writes), std::move(done));
         });
     const absl::StatusOr<store::Sequence> sequence = co_await applying;
@@ -219,8 +220,7 @@ Task<absl::StatusOr<WriteDocuments::Attempt>> WriteDocuments::Prepare(
       current.emplace(CurrentRow{std::move(sealed), std::move(body)});
     }
     const CurrentRow* now_there = current.has_value() ? &*current : nullptr;
-    absl::StatusOr<std::optional<PlannedRow>> planned =
-        PlanWrite(call.intents[i], now_there, now);
+    absl::StatusOr<std::optional<PlannedRow>> planned = PlanWrite(call.intents[i], now_there, now);
     if (!planned.ok()) {
       co_return call.intents.size() == 1
           ? planned.status()
@@ -258,8 +258,7 @@ void WriteDocuments::AddRow(const OpenHub& hub, const Target& target, const Writ
     tombstone.set_delete_time_micros(absl::ToUnixMicros(now));
     change.set_kind(storage::v1::FeedChange::KIND_DOCUMENT_DELETED);
     change.set_sealed_tombstone(std::string(
-        crypto::Seal(hub.keys->seal,
-                     BindingOf(*hub.entry, crypto::RowKind::kTombstone, target.key),
+        crypto::Seal(hub.keys->seal, BindingOf(*hub.entry, crypto::RowKind::kTombstone, target.key),
                      planned.revision, tombstone.SerializeAsString(), random_)
             .bytes()));
     attempt.response.add_documents()->set_name(std::move(name));
@@ -295,7 +294,8 @@ Task<absl::StatusOr<std::optional<v1::BatchWriteDocumentsResponse>>> WriteDocume
   if (body.request_digest() != call.request_digest) {
     co_return FieldInvalid("request_id", "was used for another request within 24 hours");
   }
-  // The commit's own number was not known when the answer was kept; the hub's last one is at or behind it.
+  // The commit's own number was not known when the answer was kept; the hub's last one is at or
+  // behind it.
   CMK_CO_ASSIGN_OR_RETURN(const store::Sequence last, engine_.LastSequence(hub.partition()));
   response.set_sequence(last);
   co_return response;

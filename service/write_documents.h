@@ -13,8 +13,9 @@
 
 namespace cmkstore::service {
 
-// The writing half of DocumentService. Every write, single or batch, is one atomic commit: read what is there, decide,
-// seal, and apply on condition that nothing changed meanwhile; if it did, decide again.
+// The writing half of DocumentService. Every write, single or batch, is one atomic commit: read
+// what is there, decide, seal, and apply on condition that nothing changed meanwhile; if it did,
+// decide again.
 //
 // Thread-safe. An answer means durable. Nothing is answered from what was only queued.
 class WriteDocuments {

@@ -20,8 +20,7 @@ bool SaysJson(absl::string_view content_type) {
 
 absl::Status CheckExistence(const WriteIntent& intent, bool exists) {
   switch (intent.kind) {
-    case WriteIntent::Kind::kCreate:
-      return exists ? AlreadyExists("document") : absl::OkStatus();
+    case WriteIntent::Kind::kCreate: return exists ? AlreadyExists("document") : absl::OkStatus();
     case WriteIntent::Kind::kUpdate:
     case WriteIntent::Kind::kDelete: return exists ? absl::OkStatus() : NotFound("document");
     case WriteIntent::Kind::kUpsert:

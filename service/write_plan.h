@@ -26,8 +26,8 @@ struct WriteIntent {
   bool set_labels = true;
 };
 
-// Checks content, labels and media type of a document that a caller sent. `field` is its path in the request.
-// Errors: FIELD_INVALID naming every field and its limit.
+// Checks content, labels and media type of a document that a caller sent. `field` is its path in
+// the request. Errors: FIELD_INVALID naming every field and its limit.
 absl::Status CheckDocument(absl::string_view field, const v1::Document& document);
 
 // Reads an update mask into the intent. Errors: FIELD_INVALID for an unknown path.

@@ -13,8 +13,8 @@
 
 namespace cmkstore::store {
 
-// One hub's rows (or the catalog's): all keys that begin with `prefix`, in shard `shard`. A partition lives in
-// one shard for ever.
+// One hub's rows (or the catalog's): all keys that begin with `prefix`, in shard `shard`. A
+// partition lives in one shard for ever.
 struct Partition {
   uint32_t shard = 0;
   std::string prefix;  // 16 bytes: a HubUid, or zeros for the catalog
@@ -37,15 +37,15 @@ struct Row {
 
 // An ordered key-value engine partitioned by hub: all that the rest of the system asks of storage.
 //
-// OK from Get with nullopt means "absent". OK from Apply means atomic, durable and linearizable within the
-// partition; any error means that nothing was written, but for STORE_UNCERTAIN (UNAVAILABLE), after which the
-// engine refuses everything until it is reopened.
+// OK from Get with nullopt means "absent". OK from Apply means atomic, durable and linearizable
+// within the partition; any error means that nothing was written, but for STORE_UNCERTAIN
+// (UNAVAILABLE), after which the engine refuses everything until it is reopened.
 //
-// Thread-safe. Get and Scan run on the caller's thread and may read the disk; Apply never does: it enqueues
-// and returns, and `done` runs once, on a thread of the engine, which it must not block.
+// Thread-safe. Get and Scan run on the caller's thread and may read the disk; Apply never does: it
+// enqueues and returns, and `done` runs once, on a thread of the engine, which it must not block.
 //
-// Errors: STORE_BUSY (queue full), STORE_FULL, STORE_CORRUPT; from Apply also whatever a failed precondition was
-// given as its error.
+// Errors: STORE_BUSY (queue full), STORE_FULL, STORE_CORRUPT; from Apply also whatever a failed
+// precondition was given as its error.
 class Engine {
  public:
   using Done = std::function<void(absl::StatusOr<Sequence>)>;

@@ -12,8 +12,9 @@
 //
 //   partition prefix 16 B (hub uid; zeros for the catalog) ‖ table tag u8 ‖ the table's parts
 //
-// Integers are big endian, so that byte order is number order. Keys below are without the prefix, as Engine takes
-// them. Readable ids end with 00, which no id contains, so that none is the prefix of another.
+// Integers are big endian, so that byte order is number order. Keys below are without the prefix,
+// as Engine takes them. Readable ids end with 00, which no id contains, so that none is the prefix
+// of another.
 
 namespace cmkstore::store {
 

@@ -17,14 +17,14 @@ struct Precondition {
   enum class Kind { kAbsent, kPresent, kBeginsWith };
   Kind kind = Kind::kAbsent;
   std::string key;
-  std::string bytes;    // kBeginsWith: the stored value must begin with these
+  std::string bytes;  // kBeginsWith: the stored value must begin with these
   absl::Status error;
 };
 
 // A set of preconditions and writes that commit together or not at all, on one partition.
 //
-// Content enters only as SealedDocument: plaintext cannot be given. PutRecord is for the typed tables' own
-// records, which hold no customer content.
+// Content enters only as SealedDocument: plaintext cannot be given. PutRecord is for the typed
+// tables' own records, which hold no customer content.
 //
 // Not thread-safe; moved into Engine::Apply.
 class WriteSet {
@@ -43,8 +43,8 @@ class WriteSet {
   void Put(std::string key, crypto::SealedDocument value);
   void PutRecord(std::string key, std::string record);
   void Delete(std::string key);
-  // The row that the engine writes into the change feed under this commit's sequence. One per write set; a set
-  // without one still takes a sequence.
+  // The row that the engine writes into the change feed under this commit's sequence. One per write
+  // set; a set without one still takes a sequence.
   void SetFeedRecord(std::string record);
 
   const std::vector<Precondition>& preconditions() const { return preconditions_; }

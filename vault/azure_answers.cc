@@ -22,7 +22,8 @@ using nlohmann::json;
 constexpr absl::Duration kRetryAfter = absl::Seconds(5);
 
 json ParseJson(const HttpResponse& response) {
-  if (!absl::StrContains(absl::AsciiStrToLower(response.Header("Content-Type")), "json")) return nullptr;
+  if (!absl::StrContains(absl::AsciiStrToLower(response.Header("Content-Type")), "json"))
+    return nullptr;
   return json::parse(response.body, nullptr, false);
 }
 
@@ -65,8 +66,8 @@ absl::Status Forbidden(VaultOperation operation, const std::string& code) {
     return CustomerKeyRevoked(
         absl::StrCat("the vault's network rules refuse this service (", code, ")"));
   }
-  return CustomerKeyRevoked(absl::StrCat(
-      "the vault forbids the operation (", code.empty() ? "cause not said" : code, ")"));
+  return CustomerKeyRevoked(absl::StrCat("the vault forbids the operation (",
+                                         code.empty() ? "cause not said" : code, ")"));
 }
 
 absl::Duration RetryAfter(const HttpResponse& response) {
@@ -138,8 +139,9 @@ absl::Status MeaningOf(VaultOperation operation, const HttpResponse& response,
     case 400:
       return operation == VaultOperation::kUnwrap
                  ? DekRecordCorrupt("the vault says that it is not a ciphertext of this key")
-                 : CustomerKeyUnfit({{"operation", "the vault refuses the request for this key "
-                                                   "(its type does not fit)"}});
+                 : CustomerKeyUnfit({{"operation",
+                                      "the vault refuses the request for this key "
+                                      "(its type does not fit)"}});
     case 401: return VaultLoginFailed("the vault refuses our token");
     case 403: return Forbidden(operation, InnerCode(ParseJson(response)));
     case 404:

@@ -28,7 +28,8 @@ AzureKeyVault::AzureKeyVault(AzureKeyVaultOptions options, HttpTransport& transp
                              IdentitySet& identities)
     : options_(std::move(options)), transport_(transport), identities_(identities) {}
 
-// The resource is the domain that the vault's host is under, and ours to say: a challenge is only compared with it.
+// The resource is the domain that the vault's host is under, and ours to say: a challenge is only
+// compared with it.
 absl::StatusOr<std::string> AzureKeyVault::ResourceFor(absl::string_view host) const {
   const auto& local = options_.addresses.allowed_hosts;
   if (std::find(local.begin(), local.end(), host) != local.end()) {
@@ -61,8 +62,8 @@ absl::StatusOr<HttpResponse> AzureKeyVault::Call(const KeyRef& key, HttpRequest 
 
 absl::StatusOr<KeyDescription> AzureKeyVault::Describe(const KeyRef& key, absl::Time deadline) {
   HttpRequest request;
-  request.url = absl::StrCat(key.vault_uri, "/keys/", key.key_name,
-                             key.version.empty() ? "" : "/", key.version, kApiVersion);
+  request.url = absl::StrCat(key.vault_uri, "/keys/", key.key_name, key.version.empty() ? "" : "/",
+                             key.version, kApiVersion);
   CMK_ASSIGN_OR_RETURN(HttpResponse response, Call(key, std::move(request), deadline));
   if (response.status != 200) return MeaningOf(VaultOperation::kDescribe, response);
   return ParseKeyBundle(response, key);
@@ -115,8 +116,8 @@ absl::StatusOr<crypto::SecretBytes> AzureKeyVault::Unwrap(const KeyRef& key,
   absl::StatusOr<KeyOperationResult> result = ParseKeyOperation(response, wrapping);
   crypto::Wipe(response.body);
   if (!result.ok()) return result.status();
-  crypto::SecretBytes dek({reinterpret_cast<const uint8_t*>(result->value.data()),
-                           result->value.size()});
+  crypto::SecretBytes dek(
+      {reinterpret_cast<const uint8_t*>(result->value.data()), result->value.size()});
   crypto::Wipe(result->value);
   return dek;
 }

@@ -12,14 +12,15 @@ namespace cmkstore::vault {
 
 struct AzureKeyVaultOptions {
   VaultAddressPolicy addresses;
-  // Asked of the token endpoint when a vault's host is one of addresses.allowed_hosts, which is under no domain.
+  // Asked of the token endpoint when a vault's host is one of addresses.allowed_hosts, which is
+  // under no domain.
   std::string development_resource = "https://vault.azure.net";
 };
 
 // Azure Key Vault and Managed HSM over their REST API, api-version 7.4: get, wrapkey, unwrapkey.
 //
-// Thread-safe. `transport` and `identities` must outlive this. A token is sent only to a host that the policy allows and
-// that is under the domain of the token's resource. Errors: as KeyVault.
+// Thread-safe. `transport` and `identities` must outlive this. A token is sent only to a host that
+// the policy allows and that is under the domain of the token's resource. Errors: as KeyVault.
 class AzureKeyVault final : public KeyVault {
  public:
   AzureKeyVault(AzureKeyVaultOptions options, HttpTransport& transport, IdentitySet& identities);

@@ -13,8 +13,8 @@
 
 namespace cmkstore::vault {
 
-// The identities of this server by name, with one cached token for each and each resource: refreshed ahead of its
-// expiry by one caller while the others go on with the old one.
+// The identities of this server by name, with one cached token for each and each resource:
+// refreshed ahead of its expiry by one caller while the others go on with the old one.
 //
 // Thread-safe; no lock is held while a token is fetched. Errors: VAULT_LOGIN_FAILED.
 class IdentitySet {

@@ -15,8 +15,8 @@ namespace cmkstore::vault {
 struct KeyRef {
   std::string vault_uri;  // "https://contoso.vault.azure.net"
   std::string key_name;
-  std::string version;    // opaque; empty = the latest
-  std::string identity;   // name of a configured identity of this server; empty = the default one
+  std::string version;   // opaque; empty = the latest
+  std::string identity;  // name of a configured identity of this server; empty = the default one
 
   friend bool operator==(const KeyRef&, const KeyRef&) = default;
 };
@@ -32,7 +32,7 @@ struct KeyDescription {
   std::string recovery_level;  // as the vault says it; empty if it says none
   bool soft_delete = false;    // derived from recovery_level
   bool purge_protection = false;
-  int recoverable_days = 0;    // 0 = not said
+  int recoverable_days = 0;  // 0 = not said
 };
 
 struct WrappedKey {
@@ -41,15 +41,16 @@ struct WrappedKey {
   std::string ciphertext;
 };
 
-// A tenant's key vault. The tenant's kill switch rests on it: wrap and unwrap always go to the vault, never
-// to a local copy of a public key.
+// A tenant's key vault. The tenant's kill switch rests on it: wrap and unwrap always go to the
+// vault, never to a local copy of a public key.
 //
-// Blocking, each call bounded by `deadline` (wall clock). Thread-safe. No key bytes, token or response body
-// is ever logged.
+// Blocking, each call bounded by `deadline` (wall clock). Thread-safe. No key bytes, token or
+// response body is ever logged.
 //
-// Errors by reason: CUSTOMER_KEY_REVOKED (the vault denies), CUSTOMER_KEY_UNFIT (this key cannot wrap now),
-// VAULT_UNREACHABLE, VAULT_THROTTLED, VAULT_LOGIN_FAILED (our credential, not the tenant's),
-// DEK_RECORD_CORRUPT (the vault says that this ciphertext is not its own). vault/vault_errors.h sorts them.
+// Errors by reason: CUSTOMER_KEY_REVOKED (the vault denies), CUSTOMER_KEY_UNFIT (this key cannot
+// wrap now), VAULT_UNREACHABLE, VAULT_THROTTLED, VAULT_LOGIN_FAILED (our credential, not the
+// tenant's), DEK_RECORD_CORRUPT (the vault says that this ciphertext is not its own).
+// vault/vault_errors.h sorts them.
 class KeyVault {
  public:
   virtual ~KeyVault() = default;

@@ -11,7 +11,8 @@ namespace cmkstore::vault {
 // The KeyRef::vault_uri of platform-managed hubs.
 inline constexpr char kPlatformVaultUri[] = "platform:";
 
-// The key of this service itself, for hubs without a customer-managed key: AES-256 key wrap under a key file.
+// The key of this service itself, for hubs without a customer-managed key: AES-256 key wrap under a
+// key file.
 //
 // Immutable, thread-safe. Errors: DEK_RECORD_CORRUPT.
 class PlatformKeyVault final : public KeyVault {
@@ -49,7 +50,9 @@ class RoutingKeyVault final : public KeyVault {
   }
 
  private:
-  KeyVault& For(const KeyRef& key) { return key.vault_uri == kPlatformVaultUri ? platform_ : tenant_; }
+  KeyVault& For(const KeyRef& key) {
+    return key.vault_uri == kPlatformVaultUri ? platform_ : tenant_;
+  }
   KeyVault& platform_;
   KeyVault& tenant_;
 };

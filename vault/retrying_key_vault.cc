@@ -41,7 +41,8 @@ absl::StatusOr<WrappedKey> RetryingKeyVault::Wrap(const KeyRef& key, const crypt
 absl::StatusOr<crypto::SecretBytes> RetryingKeyVault::Unwrap(const KeyRef& key,
                                                              const WrappedKey& wrapped,
                                                              absl::Time deadline) {
-  return Retry<crypto::SecretBytes>(deadline, [&] { return vault_.Unwrap(key, wrapped, deadline); });
+  return Retry<crypto::SecretBytes>(deadline,
+                                    [&] { return vault_.Unwrap(key, wrapped, deadline); });
 }
 
 }  // namespace cmkstore::vault

@@ -7,8 +7,9 @@
 
 namespace cmkstore::vault {
 
-// The one retry loop of a request: repeats what was unreachable or throttled while the deadline leaves time, waiting
-// 0.2, 0.4, 0.8 … s or as long as the vault asks. A denial is never repeated here: confirming it is the cache's work.
+// The one retry loop of a request: repeats what was unreachable or throttled while the deadline
+// leaves time, waiting 0.2, 0.4, 0.8 … s or as long as the vault asks. A denial is never repeated
+// here: confirming it is the cache's work.
 //
 // Thread-safe. `vault` and `clock` must outlive this.
 class RetryingKeyVault final : public KeyVault {

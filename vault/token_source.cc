@@ -60,13 +60,13 @@ class ClientCredentials final : public TokenSource {
   absl::StatusOr<AccessToken> Fetch(const std::string& resource, absl::Time deadline) override {
     HttpRequest request;
     request.method = "POST";
-    // The authority comes from our configuration, never from a vault's challenge: an assertion sent to a host
-    // that a challenge names would be a gift to it.
+    // The authority comes from our configuration, never from a vault's challenge: an assertion sent
+    // to a host that a challenge names would be a gift to it.
     request.url = absl::StrCat(options_.authority, "/", options_.tenant_id, "/oauth2/v2.0/token");
     request.headers = {{"Content-Type", "application/x-www-form-urlencoded"}};
-    request.body = absl::StrCat("grant_type=client_credentials&client_id=",
-                                UrlEncode(options_.client_id), "&scope=",
-                                UrlEncode(absl::StrCat(resource, "/.default")));
+    request.body =
+        absl::StrCat("grant_type=client_credentials&client_id=", UrlEncode(options_.client_id),
+                     "&scope=", UrlEncode(absl::StrCat(resource, "/.default")));
     if (options_.kind == IdentityOptions::Kind::kClientSecret) {
       CMK_ASSIGN_OR_RETURN(std::string secret,
                            ReadSecretFile(options_.secret_file, "client secret"));
@@ -96,9 +96,9 @@ class ManagedIdentity final : public TokenSource {
 
   absl::StatusOr<AccessToken> Fetch(const std::string& resource, absl::Time deadline) override {
     HttpRequest request;
-    request.url = absl::StrCat(options_.imds_url,
-                               "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=",
-                               UrlEncode(resource));
+    request.url = absl::StrCat(
+        options_.imds_url,
+        "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=", UrlEncode(resource));
     if (!options_.client_id.empty()) {
       absl::StrAppend(&request.url, "&client_id=", UrlEncode(options_.client_id));
     }

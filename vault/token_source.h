@@ -16,7 +16,8 @@ struct AccessToken {
   absl::Time expires;
 };
 
-// Where the token for our calls to a vault comes from. A broken one is our trouble, never the tenant's.
+// Where the token for our calls to a vault comes from. A broken one is our trouble, never the
+// tenant's.
 //
 // Thread-safe, blocking. Errors: VAULT_LOGIN_FAILED.
 class TokenSource {

@@ -5,7 +5,8 @@
 
 namespace cmkstore::vault {
 
-// What an answer of a vault means for the hubs on its key (key_lifecycle.md KL-3). The order is no ranking.
+// What an answer of a vault means for the hubs on its key (key_lifecycle.md KL-3). The order is no
+// ranking.
 enum class VaultOutcome {
   kHealthy,      // the operation worked
   kDenied,       // the customer withdrew the key: lock

@@ -9,8 +9,8 @@
 
 namespace cmkstore::vault {
 
-// Which hosts a tenant may name as its vault. A vault URI comes from a tenant and is called with our token: without
-// these rules it is a way to make us send requests, and tokens, anywhere.
+// Which hosts a tenant may name as its vault. A vault URI comes from a tenant and is called with
+// our token: without these rules it is a way to make us send requests, and tokens, anywhere.
 struct VaultAddressPolicy {
   // With a leading dot; the host must end with one and have exactly one label before it.
   std::vector<std::string> allowed_suffixes = {".vault.azure.net", ".vault.azure.cn",
@@ -19,9 +19,9 @@ struct VaultAddressPolicy {
   std::vector<std::string> allowed_hosts;
 };
 
-// Checks a vault URI: `https://` host, nothing behind it; lower-case letters, digits, `-` and dots only; no user info,
-// port (but for allowed_hosts), trailing dot or non-ASCII. Pure.
-// Errors: FIELD_INVALID naming the rule.
+// Checks a vault URI: `https://` host, nothing behind it; lower-case letters, digits, `-` and dots
+// only; no user info, port (but for allowed_hosts), trailing dot or non-ASCII. Pure. Errors:
+// FIELD_INVALID naming the rule.
 absl::Status CheckVaultUri(const VaultAddressPolicy& policy, absl::string_view uri);
 // Key names are 1-127 of [0-9A-Za-z-], versions the same or empty. Errors: FIELD_INVALID.
 absl::Status CheckKeyRef(const VaultAddressPolicy& policy, const KeyRef& key);

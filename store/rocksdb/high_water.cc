@@ -10,7 +10,8 @@
 
 #include "base/errors.h"
 
-// Two slots of 16 bytes, written in turn: value ‖ value xor kPattern. A torn write damages one slot only.
+// Two slots of 16 bytes, written in turn: value ‖ value xor kPattern. A torn write damages one slot
+// only.
 
 namespace cmkstore::store {
 namespace {

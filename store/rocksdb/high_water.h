@@ -7,12 +7,12 @@
 
 namespace cmkstore::store {
 
-// A number beside a shard that says how far its acknowledged writes go. RocksDB stops quietly at the first bad
-// record of its write-ahead log; this file makes that loud: a shard that opens below its high water has lost
-// acknowledged writes.
+// A number beside a shard that says how far its acknowledged writes go. RocksDB stops quietly at
+// the first bad record of its write-ahead log; this file makes that loud: a shard that opens below
+// its high water has lost acknowledged writes.
 //
-// Written after each synced commit, without a sync of its own, so it never claims more than is durable. Not
-// thread-safe: the commit thread owns it.
+// Written after each synced commit, without a sync of its own, so it never claims more than is
+// durable. Not thread-safe: the commit thread owns it.
 class HighWater {
  public:
   // Errors: STORE_CORRUPT when the file cannot be opened.

@@ -8,8 +8,8 @@ class Status;
 
 namespace cmkstore::store {
 
-// Sorts an error of RocksDB into the table of reasons: STORE_FULL, STORE_CORRUPT, STORE_BUSY. The library's text
-// (which may hold a path) goes to the log, not into the status.
+// Sorts an error of RocksDB into the table of reasons: STORE_FULL, STORE_CORRUPT, STORE_BUSY. The
+// library's text (which may hold a path) goes to the log, not into the status.
 absl::Status FromRocks(const rocksdb::Status& status);
 
 }  // namespace cmkstore::store

@@ -22,7 +22,8 @@ namespace cmkstore::store {
 namespace {
 
 constexpr size_t kPrefixBytes = HubUid::kBytes;
-// Sequences of partitions that are remembered; beyond, the map is emptied and filled again from the rows.
+// Sequences of partitions that are remembered; beyond, the map is emptied and filled again from the
+// rows.
 constexpr size_t kMaxRememberedPartitions = 100'000;
 
 // Settings for small incompressible values, and around the hazards of RocksDB 7.8: no async_io, no
@@ -226,7 +227,8 @@ void Shard::Commit(std::vector<Queued>& queued) {
       high_water_.Write(db_->GetLatestSequenceNumber());
     } else {
       const absl::Status failed = FromRocks(written);
-      // Whether the failed batch is in the log is decided when it is next read: refuse everything until then.
+      // Whether the failed batch is in the log is decided when it is next read: refuse everything
+      // until then.
       broken_ = MakeError(absl::StatusCode::kUnavailable, ReasonOf(failed), failed.message());
       sequences_.clear();
       for (absl::StatusOr<Sequence>& result : results) {
@@ -251,8 +253,7 @@ absl::Status Shard::DropPartition(absl::string_view prefix) {
   end.back() = static_cast<char>(static_cast<uint8_t>(end.back()) + 1);
   rocksdb::WriteOptions synced;
   synced.sync = true;
-  CMK_RETURN_IF_ERROR(
-      FromRocks(db_->DeleteRange(synced, db_->DefaultColumnFamily(), begin, end)));
+  CMK_RETURN_IF_ERROR(FromRocks(db_->DeleteRange(synced, db_->DefaultColumnFamily(), begin, end)));
   const rocksdb::Slice from(begin), to(end);
   return FromRocks(db_->CompactRange(rocksdb::CompactRangeOptions(), &from, &to));
 }

@@ -30,14 +30,15 @@ struct ShardLimits {
   size_t max_batch_bytes = 8u << 20;
 };
 
-// One RocksDB with its commit thread: a queue of write sets goes in, one synced batch at a time comes out.
+// One RocksDB with its commit thread: a queue of write sets goes in, one synced batch at a time
+// comes out.
 //
-// The one thread is what makes preconditions atomic without locks and groups commits without tuning: all that
-// queued while a sync was under way goes into the next batch. Thread-safe.
+// The one thread is what makes preconditions atomic without locks and groups commits without
+// tuning: all that queued while a sync was under way goes into the next batch. Thread-safe.
 class Shard {
  public:
-  // Errors: STORE_CORRUPT (damage, or fewer writes than were acknowledged), STATE_INVALID (in use by another
-  // process), FORMAT_TOO_NEW.
+  // Errors: STORE_CORRUPT (damage, or fewer writes than were acknowledged), STATE_INVALID (in use
+  // by another process), FORMAT_TOO_NEW.
   static absl::StatusOr<std::unique_ptr<Shard>> Open(const std::string& path,
                                                      const ShardResources& resources,
                                                      const ShardLimits& limits);
@@ -59,9 +60,7 @@ class Shard {
   Shard(std::unique_ptr<rocksdb::DB> db, HighWater high_water, const ShardLimits& limits);
   void CommitLoop();
   void Commit(std::vector<Queued>& queued);
-  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return stopped_ || !queue_.empty();
-  }
+  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopped_ || !queue_.empty(); }
 
   const std::unique_ptr<rocksdb::DB> db_;
   const ShardLimits limits_;
@@ -74,7 +73,8 @@ class Shard {
   // Of the commit thread.
   HighWater high_water_;
   absl::flat_hash_map<std::string, Sequence> sequences_;
-  std::optional<absl::Status> broken_;  // a write failed: what is on disk is not known until reopened
+  std::optional<absl::Status>
+      broken_;  // a write failed: what is on disk is not known until reopened
   std::thread thread_;
 };
 

@@ -43,14 +43,13 @@ absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& 
   resources.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   resources.write_buffers =
       std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);
-  resources.rate_limiter.reset(rocksdb::NewGenericRateLimiter(
-      static_cast<int64_t>(options.background_bytes_per_second), 100'000, 10,
-      rocksdb::RateLimiter::Mode::kWritesOnly, true));
+  resources.rate_limiter.reset(
+      rocksdb::NewGenericRateLimiter(static_cast<int64_t>(options.background_bytes_per_second),
+                                     100'000, 10, rocksdb::RateLimiter::Mode::kWritesOnly, true));
   std::vector<std::unique_ptr<Shard>> shards;
   for (uint32_t i = 0; i < options.shards; ++i) {
-    CMK_ASSIGN_OR_RETURN(
-        std::unique_ptr<Shard> shard,
-        Shard::Open(ShardPath(options.directory, i), resources, options.limits));
+    CMK_ASSIGN_OR_RETURN(std::unique_ptr<Shard> shard,
+                         Shard::Open(ShardPath(options.directory, i), resources, options.limits));
     shards.push_back(std::move(shard));
   }
   return std::unique_ptr<ShardSet>(new ShardSet(std::move(shards)));

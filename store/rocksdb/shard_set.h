@@ -10,10 +10,10 @@
 namespace cmkstore::store {
 
 struct ShardSetOptions {
-  std::string directory;                     // one sub-directory per shard
-  uint32_t shards = 4;                       // fixed when the directory is first made
+  std::string directory;  // one sub-directory per shard
+  uint32_t shards = 4;    // fixed when the directory is first made
   size_t block_cache_bytes = 128u << 20;
-  size_t write_buffer_bytes = 96u << 20;     // all shards together
+  size_t write_buffer_bytes = 96u << 20;  // all shards together
   size_t background_bytes_per_second = 256u << 20;
   ShardLimits limits;
 };
@@ -21,7 +21,8 @@ struct ShardSetOptions {
 // The Engine over RocksDB, one database per shard (docs/adr/0004-commit-thread.md).
 class ShardSet final : public Engine {
  public:
-  // Errors: as Shard::Open; STATE_INVALID when the directory was made with another number of shards.
+  // Errors: as Shard::Open; STATE_INVALID when the directory was made with another number of
+  // shards.
   static absl::StatusOr<std::unique_ptr<ShardSet>> Open(const ShardSetOptions& options);
 
   uint32_t shard_count() const override { return static_cast<uint32_t>(shards_.size()); }

@@ -46,7 +46,7 @@ TEST_F(EnvelopeTest, OpensWhatItSealed) {
   for (absl::string_view plaintext : {"", "x", "{\"name\": \"an ordinary document\"}"}) {
     const std::string bytes = SealedBytes(plaintext);
     EXPECT_EQ(bytes.size(), plaintext.size() + SealedDocument::kOverheadBytes);
-    EXPECT_EQ(bytes.find(std::string(plaintext)), plaintext.empty() ? 0 : std::string::npos);
+    if (plaintext.size() >= 8) EXPECT_EQ(bytes.find(std::string(plaintext)), std::string::npos);
     const auto opened = ParseAndOpen(bytes, binding_);
     ASSERT_THAT(opened, IsOk());
     EXPECT_EQ(*opened, plaintext);

@@ -3,14 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "base/curl_transport.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "cmkstore/v1/document_service.grpc.pb.h"
@@ -21,13 +16,12 @@
 #include "google/rpc/status.pb.h"
 #include "service/dev_credentials.h"
 #include "service/server.h"
+#include "tests/e2e/vault_owner.h"
 #include "tests/testing/temp_dir.h"
 #include "vault/dev_vault/dev_vault.h"
 
 namespace cmkstore {
 namespace {
-
-using nlohmann::json;
 
 constexpr char kTenant[] = "11111111-2222-4333-8444-555555555555";
 constexpr char kHub[] = "tenants/11111111-2222-4333-8444-555555555555/hubs/h1";
@@ -42,46 +36,6 @@ std::string ReasonOf(const grpc::Status& status) {
   }
   return status.ok() ? "OK" : "no ErrorInfo: " + status.error_message();
 }
-
-// The tenant's own hands on its vault.
-class VaultOwner {
- public:
-  explicit VaultOwner(const dev_vault::DevVaultEndpoints& vault)
-      : vault_(vault), transport_({.ca_file = vault.ca_file, .connect_to = {}}) {
-    const HttpResponse answer = Send(
-        "POST", absl::StrCat("/", vault.tenant_id, "/oauth2/v2.0/token"),
-        absl::StrCat("grant_type=client_credentials&client_id=", vault.client_id,
-                     "&scope=https://vault.azure.net/.default&client_secret=",
-                     *ReadFile(vault.secret_file)),
-        "application/x-www-form-urlencoded");
-    token_ = json::parse(answer.body)["access_token"];
-  }
-
-  HttpResponse Key(const std::string& method, const std::string& path, const json& body) {
-    return Send(method, path + "?api-version=7.4", body.dump(), "application/json");
-  }
-  int UnwrapCalls() {
-    HttpRequest request;
-    request.url = vault_.url + "/_dev/stats";
-    request.headers = {{"Authorization", "Bearer " + *ReadFile(vault_.admin_token_file)}};
-    return json::parse(transport_.Send(request, absl::Now() + absl::Seconds(5))->body)
-        .value("unwrapkey", 0);
-  }
-
- private:
-  HttpResponse Send(const std::string& method, const std::string& path, const std::string& body,
-                    const std::string& content_type) {
-    HttpRequest request{method, vault_.url + path, {{"Content-Type", content_type}}, body};
-    if (!token_.empty()) request.headers.emplace_back("Authorization", "Bearer " + token_);
-    auto response = transport_.Send(request, absl::Now() + absl::Seconds(5));
-    EXPECT_TRUE(response.ok()) << response.status();
-    return *response;
-  }
-
-  const dev_vault::DevVaultEndpoints vault_;
-  CurlTransport transport_;
-  std::string token_;
-};
 
 class MainJobTest : public ::testing::Test {
  protected:
@@ -175,7 +129,8 @@ class MainJobTest : public ::testing::Test {
     (*request.mutable_document()->mutable_labels())["canary-label"] = "canary-label-value";
     request.set_allow_missing(true);
     v1::Document document;
-    const grpc::Status status = documents_->UpdateDocument(As("contributor").get(), request, &document);
+    const grpc::Status status =
+        documents_->UpdateDocument(As("contributor").get(), request, &document);
     if (stored != nullptr) *stored = document;
     return status;
   }

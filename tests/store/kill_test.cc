@@ -1,5 +1,5 @@
-// A writer process is killed by SIGKILL at random moments; what it was told is durable must be there, and what
-// it was refused must not.
+// A writer process is killed by SIGKILL at random moments; what it was told is durable must be
+// there, and what it was refused must not.
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -31,14 +31,16 @@ struct Report {
   uint32_t acknowledged;  // else refused
 };
 
-Partition HubOf(uint32_t writer) { return {writer % 2, std::string(16, static_cast<char>('a' + writer % 4))}; }
+Partition HubOf(uint32_t writer) {
+  return {writer % 2, std::string(16, static_cast<char>('a' + writer % 4))};
+}
 
 std::string RowOf(const Report& report) {
   return absl::StrCat("w", report.writer, "-", report.number);
 }
 
-// Never returns: writes until it is killed, reporting each answer after it came. Every tenth write is one that
-// must be refused.
+// Never returns: writes until it is killed, reporting each answer after it came. Every tenth write
+// is one that must be refused.
 [[noreturn]] void WriteForEver(const ShardSetOptions& options, int reports, uint32_t first) {
   auto engine = ShardSet::Open(options);
   if (!engine.ok()) _exit(1);

@@ -19,8 +19,9 @@ const std::vector<std::string> kAllOperations = {"encrypt", "decrypt", "sign",
                                                  "verify",  "wrapKey", "unwrapKey"};
 
 Answer NotFoundAnswer(const std::string& name) {
-  return ErrorAnswer(404, "KeyNotFound",
-                     absl::StrCat("A key with (name/id) ", name, " was not found in this key vault."));
+  return ErrorAnswer(
+      404, "KeyNotFound",
+      absl::StrCat("A key with (name/id) ", name, " was not found in this key vault."));
 }
 
 Answer BadParameter(absl::string_view message) { return ErrorAnswer(400, "BadParameter", message); }
@@ -31,7 +32,8 @@ bool Allows(const std::vector<std::string>& operations, absl::string_view wanted
   });
 }
 
-// {"alg","value"} of wrapkey and unwrapkey; the value's bytes, or nothing if it is not as it should be.
+// {"alg","value"} of wrapkey and unwrapkey; the value's bytes, or nothing if it is not as it should
+// be.
 std::optional<std::string> OperationValue(const std::string& body) {
   const json request = json::parse(body, nullptr, false);
   if (!request.is_object() || request.value("alg", "") != "RSA-OAEP-256") return std::nullopt;
@@ -163,7 +165,8 @@ Answer DevKeys::Create(const std::string& url, const std::string& name, const st
   }
   absl::MutexLock lock(&mutex_);
   if (const auto key = keys_.find(name); key != keys_.end() && key->second.deleted) {
-    return ErrorAnswer(409, "Conflict", "the key is deleted but recoverable", "ObjectIsDeletedButRecoverable");
+    return ErrorAnswer(409, "Conflict", "the key is deleted but recoverable",
+                       "ObjectIsDeletedButRecoverable");
   }
   return AddVersion(url, name, bits, request.value("key_ops", kAllOperations));
 }
@@ -242,10 +245,11 @@ Answer DevKeys::ListVersions(const std::string& url, const std::string& name) {
   json values = json::array();
   for (const Version& version : keys_[name].versions) {
     values.push_back({{"kid", KeyUrl(url, name, version.id)},
-                      {"attributes", {{"enabled", version.enabled},
-                                      {"created", version.created},
-                                      {"updated", version.updated},
-                                      {"recoveryLevel", recovery_level_}}}});
+                      {"attributes",
+                       {{"enabled", version.enabled},
+                        {"created", version.created},
+                        {"updated", version.updated},
+                        {"recoveryLevel", recovery_level_}}}});
   }
   return {200, json{{"value", values}, {"nextLink", nullptr}}.dump()};
 }

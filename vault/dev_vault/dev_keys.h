@@ -24,9 +24,9 @@ struct Answer {
 Answer ErrorAnswer(int status, absl::string_view code, absl::string_view message,
                    absl::string_view inner_code = "");
 
-// The keys of one local vault: versions, attributes, soft delete; real RSA. What it answers to each operation follows
-// the answer table of docs/vaults.md to the letter. Kept in one JSON file, written atomically and synced before a
-// change is answered.
+// The keys of one local vault: versions, attributes, soft delete; real RSA. What it answers to each
+// operation follows the answer table of docs/vaults.md to the letter. Kept in one JSON file,
+// written atomically and synced before a change is answered.
 //
 // Thread-safe.
 class DevKeys {

@@ -39,9 +39,10 @@ constexpr char kResource[] = "https://vault.azure.net";
 
 // A scripted answer in place of the real one.
 struct Fault {
-  std::string operation;  // get, create, update, rotate, delete, recover, wrapkey, unwrapkey, token; empty: any
+  std::string operation;  // get, create, update, rotate, delete, recover, wrapkey, unwrapkey,
+                          // token; empty: any
   int count = 1;
-  int status = 0;         // 0: only the delay
+  int status = 0;  // 0: only the delay
   std::string body;
   std::string content_type = "application/json";
   std::string retry_after;
@@ -161,13 +162,14 @@ class DevVault::Server {
         response.set_header("WWW-Authenticate",
                             absl::StrCat("Bearer authorization=\"", endpoints_.authority, "/",
                                          options_.tenant_id, "\", resource=\"", kResource, "\""));
-        return Send(ErrorAnswer(401, "Unauthorized", "AKV10000: Request is missing a Bearer token."),
-                    response);
+        return Send(
+            ErrorAnswer(401, "Unauthorized", "AKV10000: Request is missing a Bearer token."),
+            response);
       }
       if (!IsPermitted(permission)) {
-        return Send(ErrorAnswer(403, "Forbidden", "the caller lacks the permission",
-                                "ForbiddenByPolicy"),
-                    response);
+        return Send(
+            ErrorAnswer(403, "Forbidden", "the caller lacks the permission", "ForbiddenByPolicy"),
+            response);
       }
       Send(handler(request, absl::StrCat("https://", request.get_header_value("Host"))), response);
     };
@@ -231,17 +233,17 @@ class DevVault::Server {
         return;
       }
       const int64_t now = absl::ToUnixSeconds(clock_.WallNow());
-      const json claims = {{"iss", absl::StrCat(endpoints_.authority, "/", options_.tenant_id, "/v2.0")},
-                           {"aud", std::string(absl::StripSuffix(scope, "/.default"))},
-                           {"tid", options_.tenant_id},
-                           {"oid", options_.client_id},
-                           {"iat", now},
-                           {"nbf", now},
-                           {"exp", now + 3600}};
+      const json claims = {
+          {"iss", absl::StrCat(endpoints_.authority, "/", options_.tenant_id, "/v2.0")},
+          {"aud", std::string(absl::StripSuffix(scope, "/.default"))},
+          {"tid", options_.tenant_id},
+          {"oid", options_.client_id},
+          {"iat", now},
+          {"nbf", now},
+          {"exp", now + 3600}};
       const json answer = {{"token_type", "Bearer"},
                            {"expires_in", 3599},
-                           {"access_token",
-                            crypto::SignJwt(signing_key_, kKeyId, claims.dump())}};
+                           {"access_token", crypto::SignJwt(signing_key_, kKeyId, claims.dump())}};
       response.set_content(answer.dump(), "application/json; charset=utf-8");
     });
   }
@@ -252,9 +254,10 @@ class DevVault::Server {
         if (request.get_header_value("Authorization") != "Bearer " + admin_token_) {
           return Send(ErrorAnswer(401, "Unauthorized", "the admin token is needed"), response);
         }
-        const json body = request.body.empty() ? json::object()
-                                               : json::parse(request.body, nullptr, false);
-        if (!body.is_object()) return Send(ErrorAnswer(400, "BadParameter", "no JSON object"), response);
+        const json body =
+            request.body.empty() ? json::object() : json::parse(request.body, nullptr, false);
+        if (!body.is_object())
+          return Send(ErrorAnswer(400, "BadParameter", "no JSON object"), response);
         handler(body, response);
       };
     };
@@ -306,8 +309,8 @@ class DevVault::Server {
     if (!absl::ConsumePrefix(&token, "Bearer ")) return false;
     const auto jwt = crypto::ParseJwt(token);
     if (!jwt.ok()) return false;
-    const auto key = crypto::RsaPublicKey::Create(signing_key_.ModulusBytes(),
-                                                  signing_key_.ExponentBytes());
+    const auto key =
+        crypto::RsaPublicKey::Create(signing_key_.ModulusBytes(), signing_key_.ExponentBytes());
     if (!key.ok() || !key->VerifyRs256(jwt->signing_input, jwt->signature).ok()) return false;
     const json claims = json::parse(jwt->claims, nullptr, false);
     return claims.is_object() && claims.value("aud", "") == kResource &&
@@ -340,8 +343,8 @@ const DevVaultEndpoints& DevVault::endpoints() const { return server_->endpoints
 
 absl::StatusOr<std::unique_ptr<DevVault>> DevVault::Start(const DevVaultOptions& options,
                                                           Clock& clock) {
-  const bool loopback = absl::StartsWith(options.address, "127.") || options.address == "localhost" ||
-                        options.address == "::1";
+  const bool loopback = absl::StartsWith(options.address, "127.") ||
+                        options.address == "localhost" || options.address == "::1";
   if (!loopback && !options.allow_non_loopback) {
     return StateInvalid(
         "this vault keeps its keys in a plain file, so it listens on loopback only; "

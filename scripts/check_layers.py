@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Checks the layers: which folder may include which, who owns which outside library, how long a file may be.
+
+Prints file:line and the rule of each violation; exit 1 if there is any. --self-test shows that violations are found.
+"""
+import pathlib
+import re
+import sys
+
+# folder -> folders that it may include, beside itself
+ALLOWED = {
+    "base": set(),
+    "crypto": {"base"},
+    "vault": {"base", "crypto"},
+    "vault/dev_vault": {"base", "crypto"},
+    "keycache": {"base", "crypto", "vault"},
+    "store": {"base", "crypto"},
+    "search": {"base", "crypto", "keycache", "store"},
+    "service": {"base", "crypto", "vault", "keycache", "store", "search"},
+    "cli": {"base"},
+}
+# A store that cannot name a key cannot leak one.
+ONLY_HEADERS = {("store", "crypto"): {"crypto/sealed_document.h"}}
+# outside headers -> folders that own them
+OWNED = {
+    r"grpc(pp)?/": {"service", "cli"},
+    r"rocksdb/": {"store"},
+    r"openssl/": {"crypto"},
+    r"sqlite3": {"search"},
+    r"curl/": {"base"},
+    r"spdlog/": {"base"},
+    r"httplib": {"vault/dev_vault"},
+    r"zstd": {"crypto"},
+}
+MAX_LINES = 400
+INCLUDE = re.compile(r'\s*#include\s+["<]([^">]+)[">]')
+
+
+def folder_of(path: str) -> str:
+    if path.startswith("vault/dev_vault/"):
+        return "vault/dev_vault"
+    return path.split("/", 1)[0]
+
+
+def check(path: str, text: str) -> list[str]:
+    found = []
+    lines = text.splitlines()
+    if len(lines) > MAX_LINES:
+        found.append(f"{path}:{len(lines)}: longer than {MAX_LINES} lines; split it by job")
+    folder = folder_of(path)
+    if folder not in ALLOWED:
+        return found
+    for number, line in enumerate(lines, 1):
+        match = INCLUDE.match(line)
+        if not match:
+            continue
+        header = match.group(1)
+        target = folder_of(header)
+        if target in ALLOWED and target != folder:
+            if target not in ALLOWED[folder]:
+                found.append(f"{path}:{number}: {folder}/ must not include {target}/")
+            only = ONLY_HEADERS.get((folder, target))
+            if only is not None and header not in only:
+                found.append(f"{path}:{number}: {folder}/ may include of {target}/ only {sorted(only)}")
+        for pattern, owners in OWNED.items():
+            if re.match(pattern, header) and folder not in owners:
+                found.append(f"{path}:{number}: <{header}> belongs to {sorted(owners)}")
+    return found
+
+
+def self_test() -> int:
+    cases = {
+        'store/x.cc:#include "crypto/dek.h"': 1,
+        'store/x.cc:#include "crypto/sealed_document.h"': 0,
+        'keycache/x.cc:#include "store/engine.h"': 1,
+        'vault/x.cc:#include <openssl/evp.h>': 1,
+        'service/x.cc:#include "keycache/key_cache.h"': 0,
+        'base/x.cc:#include "service/server.h"': 1,
+    }
+    for case, expected in cases.items():
+        path, line = case.split(":", 1)
+        if len(check(path, line)) != expected:
+            print(f"self-test failed: {case}")
+            return 1
+    if not check("base/long.cc", "x\n" * (MAX_LINES + 1)):
+        print("self-test failed: the length of a file")
+        return 1
+    return 0
+
+
+def main() -> int:
+    if "--self-test" in sys.argv:
+        return self_test()
+    root = pathlib.Path(__file__).resolve().parent.parent
+    found = []
+    for folder in [*ALLOWED, "tests"]:
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix in {".h", ".cc"}:
+                relative = path.relative_to(root).as_posix()
+                if folder == "vault" and relative.startswith("vault/dev_vault/"):
+                    continue
+                found += check(relative, path.read_text())
+    print("\n".join(found) if found else "layers are as they should be")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

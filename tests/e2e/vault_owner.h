@@ -1,0 +1,56 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/curl_transport.h"
+#include "base/file.h"
+#include "vault/dev_vault/dev_vault.h"
+
+namespace cmkstore {
+
+// The tenant's own hands on its vault.
+class VaultOwner {
+ public:
+  explicit VaultOwner(const dev_vault::DevVaultEndpoints& vault)
+      : vault_(vault), transport_({.ca_file = vault.ca_file, .connect_to = {}}) {
+    const HttpResponse answer = Send(
+        "POST", absl::StrCat("/", vault.tenant_id, "/oauth2/v2.0/token"),
+        absl::StrCat(
+            "grant_type=client_credentials&client_id=", vault.client_id,
+            "&scope=https://vault.azure.net/.default&client_secret=", *ReadFile(vault.secret_file)),
+        "application/x-www-form-urlencoded");
+    token_ = nlohmann::json::parse(answer.body)["access_token"];
+  }
+
+  HttpResponse Key(const std::string& method, const std::string& path, const nlohmann::json& body) {
+    return Send(method, path + "?api-version=7.4", body.dump(), "application/json");
+  }
+  int UnwrapCalls() {
+    HttpRequest request;
+    request.url = vault_.url + "/_dev/stats";
+    request.headers = {{"Authorization", "Bearer " + *ReadFile(vault_.admin_token_file)}};
+    return nlohmann::json::parse(transport_.Send(request, absl::Now() + absl::Seconds(5))->body)
+        .value("unwrapkey", 0);
+  }
+
+ private:
+  HttpResponse Send(const std::string& method, const std::string& path, const std::string& body,
+                    const std::string& content_type) {
+    HttpRequest request{method, vault_.url + path, {{"Content-Type", content_type}}, body};
+    if (!token_.empty()) request.headers.emplace_back("Authorization", "Bearer " + token_);
+    auto response = transport_.Send(request, absl::Now() + absl::Seconds(5));
+    EXPECT_TRUE(response.ok()) << response.status();
+    return *response;
+  }
+
+  const dev_vault::DevVaultEndpoints vault_;
+  CurlTransport transport_;
+  std::string token_;
+};
+
+}  // namespace cmkstore
