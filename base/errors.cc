@@ -206,6 +206,11 @@ absl::Status StoreCorrupt(absl::string_view why) {
                    absl::StrCat("the store found damage: ", why));
 }
 
+absl::Status IndexCorrupt(absl::string_view why) {
+  return MakeError(absl::StatusCode::kDataLoss, "INDEX_CORRUPT",
+                   absl::StrCat("the search index cannot be used: ", why));
+}
+
 absl::Status InvariantBroken(absl::string_view what) {
   return MakeError(absl::StatusCode::kInternal, "INVARIANT", what);
 }

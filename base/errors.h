@@ -68,6 +68,8 @@ absl::Status FormatTooNew(absl::string_view what);
 absl::Status StoreBusy();
 absl::Status StoreFull();
 absl::Status StoreCorrupt(absl::string_view why);
+// The search index of a hub cannot be used; it is derived data, so the answer is to rebuild it.
+absl::Status IndexCorrupt(absl::string_view why);
 absl::Status InvariantBroken(absl::string_view what);
 
 // An error of the given parts, for a reason that only one component makes.
