@@ -72,7 +72,7 @@ absl::Status KeyCache::Core::CheckServed(const Hub& hub) const {
   const auto found = vault_keys_.find(hub.vault_key);
   if (found == vault_keys_.end()) return absl::OkStatus();
   const VaultKey& key = *found->second;
-  if (key.availability == KeyAvailability::kDenied) return CustomerKeyRevoked(key.cause);
+  if (key.availability == KeyAvailability::kDenied) return key.refusal;
   if (key.availability == KeyAvailability::kUnreachable &&
       now >= key.last_success + hub.outage_grace) {
     return VaultUnreachable(absl::StrCat(key.cause, "; the hub's outage grace has passed"),

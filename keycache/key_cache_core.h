@@ -61,6 +61,7 @@ class KeyCache::Core {
     WrappedDekRecord sample;
     KeyAvailability availability = KeyAvailability::kUnknown;
     std::string cause;
+    absl::Status refusal;  // the vault's last denial, as a hub's caller is told it
     absl::Time last_success = absl::InfinitePast();       // monotonic
     absl::Time last_success_wall = absl::InfinitePast();
     absl::Time since_wall = absl::InfinitePast();

@@ -155,6 +155,7 @@ void KeyCache::Core::Record(VaultKey& key, const absl::Status& status, bool prob
       return;
     case vault::VaultOutcome::kDenied:
       key.cause = std::string(status.message());
+      key.refusal = status;
       if (before == KeyAvailability::kDenied) {
         key.next_probe = now + Jittered(options_.unhealthy_probe_interval);
       } else if (probe && key.suspected) {

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <grpcpp/support/status.h>
+
+#include <string>
+
+namespace cmkstore::cli {
+
+// Exit codes by class of error; part of the interface (docs/cli.md).
+enum ExitCode {
+  kOk = 0,
+  kUnexpected = 1,
+  kUsage = 2,
+  kNotFound = 3,
+  kDenied = 4,
+  kConflict = 5,
+  kKeyRefused = 6,
+  kUnavailable = 7,
+  kCorrupt = 8,
+  kInvalidInput = 9,
+};
+
+// The server's stable reason ("ETAG_MISMATCH"), from the status's google.rpc details.
+std::string ReasonOf(const grpc::Status& status);
+ExitCode ExitCodeOf(const grpc::Status& status);
+// Says on standard error what failed, why and what to do; gives the exit code.
+ExitCode Report(const grpc::Status& status);
+
+}  // namespace cmkstore::cli
