@@ -46,7 +46,10 @@ TEST_F(EnvelopeTest, OpensWhatItSealed) {
   for (absl::string_view plaintext : {"", "x", "{\"name\": \"an ordinary document\"}"}) {
     const std::string bytes = SealedBytes(plaintext);
     EXPECT_EQ(bytes.size(), plaintext.size() + SealedDocument::kOverheadBytes);
-    if (plaintext.size() >= 8) EXPECT_EQ(bytes.find(std::string(plaintext)), std::string::npos);
+    // A shorter one may stand in the random bytes by chance.
+    if (plaintext.size() >= 8) {
+      EXPECT_EQ(bytes.find(std::string(plaintext)), std::string::npos);
+    }
     const auto opened = ParseAndOpen(bytes, binding_);
     ASSERT_THAT(opened, IsOk());
     EXPECT_EQ(*opened, plaintext);
