@@ -1,5 +1,6 @@
 // Cold misses and probes of KeyCache: the part that calls the vault.
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -136,6 +137,11 @@ void KeyCache::Core::Record(VaultKey& key, const absl::Status& status, bool prob
     if (key.availability != availability) key.since_wall = wall;
     key.availability = availability;
   };
+  // A fetch may bring the next probe forward, never put it off: else busy neighbours could starve it (KL-2).
+  const auto probe_within = [&](absl::Duration duration) {
+    const absl::Time next = now + Jittered(duration);
+    key.next_probe = probe ? next : std::min(key.next_probe, next);
+  };
   switch (vault::OutcomeOf(status)) {
     case vault::VaultOutcome::kHealthy:
       become(KeyAvailability::kAvailable);
@@ -146,9 +152,11 @@ void KeyCache::Core::Record(VaultKey& key, const absl::Status& status, bool prob
       key.first_refusal_wall = absl::InfiniteFuture();
       key.next_probe = now + Jittered(options_.probe_interval);
       if (before == KeyAvailability::kDenied) {
-        for (HubUid hub : key.hubs) {
-          hubs_.find(hub)->second->refusal_until = absl::InfinitePast();
-          events.unlocked.push_back(hub);
+        for (HubUid uid : key.hubs) {
+          const auto hub = hubs_.find(uid);
+          if (hub == hubs_.end()) continue;  // evicted since
+          hub->second->refusal_until = absl::InfinitePast();
+          events.unlocked.push_back(uid);
         }
       }
       if (before == KeyAvailability::kUnreachable) events.reachable.push_back(key.ref.vault_uri);
@@ -157,7 +165,7 @@ void KeyCache::Core::Record(VaultKey& key, const absl::Status& status, bool prob
       key.cause = std::string(status.message());
       key.refusal = status;
       if (before == KeyAvailability::kDenied) {
-        key.next_probe = now + Jittered(options_.unhealthy_probe_interval);
+        probe_within(options_.unhealthy_probe_interval);
       } else if (probe && key.suspected) {
         become(KeyAvailability::kDenied);
         key.next_probe = now + Jittered(options_.unhealthy_probe_interval);
@@ -173,18 +181,18 @@ void KeyCache::Core::Record(VaultKey& key, const absl::Status& status, bool prob
       // The record is bad, or the key cannot wrap: nobody withdrew anything. Page, never lock (KL-3).
       Log(LogLevel::kError, "wrapped_dek_unusable",
           {{"vault", key.ref.vault_uri}, {"reason", ReasonOf(status)}});
-      key.next_probe = now + Jittered(options_.probe_interval);
+      probe_within(options_.probe_interval);
       return;
     case vault::VaultOutcome::kUnreachable:
     case vault::VaultOutcome::kThrottled:
     case vault::VaultOutcome::kLoginFailed:
       if (before == KeyAvailability::kDenied) {  // an outage does not take a refusal back
-        key.next_probe = now + Jittered(options_.unhealthy_probe_interval);
+        probe_within(options_.unhealthy_probe_interval);
         return;
       }
       become(KeyAvailability::kUnreachable);
       key.cause = std::string(status.message());
-      key.next_probe = now + Jittered(options_.unhealthy_probe_interval);
+      probe_within(options_.unhealthy_probe_interval);
       if (before != KeyAvailability::kUnreachable) {
         events.unreachable.emplace_back(key.ref.vault_uri, ReasonOf(status));
       }
@@ -194,7 +202,9 @@ void KeyCache::Core::Record(VaultKey& key, const absl::Status& status, bool prob
 
 void KeyCache::Core::LockHubsOf(VaultKey& key, Events& events) {
   for (HubUid uid : key.hubs) {
-    Hub& hub = *hubs_.find(uid)->second;
+    const auto found = hubs_.find(uid);
+    if (found == hubs_.end()) continue;  // evicted since
+    Hub& hub = *found->second;
     LockReport report;
     report.hub = uid;
     report.cause = key.cause;

@@ -200,6 +200,20 @@ TEST_F(KeyCacheTest, FromTheFirstRefusalToOursNeverMoreThan45Seconds) {  // KL-4
   EXPECT_GE(listener_.unlocks, 10);
 }
 
+TEST_F(KeyCacheTest, ABusyNeighbourWithABadRecordDoesNotPutTheProbeOff) {  // KL-2
+  const HubUid hub = NewHub(), broken = NewHub();
+  ASSERT_THAT(Fetch(hub), IsOk());
+  HubKeyRecords records = *source_.Load(broken);
+  records.deks.clear();
+  source_.Set(broken, records);
+  vault_.Break("key", kDenied);
+  for (int second = 0; second < 45; ++second) {
+    EXPECT_THAT(Fetch(broken), ::testing::Not(IsOk()));
+    Pass(absl::Seconds(1));
+  }
+  EXPECT_THAT(cache().Lookup(hub), FailsWith("CUSTOMER_KEY_REVOKED", ""));
+}
+
 TEST_F(KeyCacheTest, ASingleDenialThatIsNotConfirmedLocksNobody) {  // KL-4
   const HubUid hub = NewHub();
   ASSERT_THAT(Fetch(hub), IsOk());
