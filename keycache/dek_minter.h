@@ -18,11 +18,12 @@ struct MintedDek {
   WrappedDekRecord record;
 };
 
-// Makes a new DEK of a hub: wrapped by the vault, then unwrapped again once and compared, so that no DEK is ever used
-// that could not be opened later. Never wraps with a public key: that would go on after the customer revoked it.
+// Makes a new DEK of a hub: wrapped by the vault, then unwrapped again once and compared, so that
+// no DEK is ever used that could not be opened later. Never wraps with a public key: that would go
+// on after the customer revoked it.
 //
-// Blocking, bounded by `deadline`. Errors: those of KeyVault; CUSTOMER_KEY_UNFIT when the vault gives back another
-// key than it wrapped.
+// Blocking, bounded by `deadline`. Errors: those of KeyVault; CUSTOMER_KEY_UNFIT when the vault
+// gives back another key than it wrapped.
 absl::StatusOr<MintedDek> MintDek(vault::KeyVault& vault, const vault::KeyRef& key,
                                   const std::string& tenant, HubUid hub, uint32_t generation,
                                   crypto::Random& random, Clock& clock, absl::Time deadline);

@@ -10,11 +10,12 @@
 
 namespace cmkstore::keycache {
 
-// What one unwrap of a hub's newest DEK gives: enough to seal, name and index, and to open all that the
-// newest generation sealed. Immutable and shared; the keys inside are wiped when the last holder lets go.
+// What one unwrap of a hub's newest DEK gives: enough to seal, name and index, and to open all that
+// the newest generation sealed. Immutable and shared; the keys inside are wiped when the last
+// holder lets go.
 //
-// Holders keep it for one request, never longer: a lock waits for nobody, but a held copy can still open what
-// is in memory.
+// Holders keep it for one request, never longer: a lock waits for nobody, but a held copy can still
+// open what is in memory.
 struct HubKeys {
   HubUid hub;
   crypto::SealKey seal;

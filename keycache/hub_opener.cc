@@ -10,19 +10,24 @@
 namespace cmkstore::keycache {
 
 absl::StatusOr<crypto::Dek> HubOpener::Unwrap(const vault::KeyRef& key,
-                                              const WrappedDekRecord& record, absl::Time deadline) {
-  CMK_ASSIGN_OR_RETURN(crypto::SecretBytes secret, vault_.Unwrap(key, record.wrapped, deadline));
+                                              const WrappedDekRecord& record, absl::Time deadline,
+                                              absl::Status& answer) {
+  absl::StatusOr<crypto::SecretBytes> secret = vault_.Unwrap(key, record.wrapped, deadline);
+  answer = secret.status();
+  CMK_RETURN_IF_ERROR(answer);
   CMK_ASSIGN_OR_RETURN(crypto::Dek dek,
-                       crypto::Dek::FromSecret(record.facts.dek_id, std::move(secret)));
+                       crypto::Dek::FromSecret(record.facts.dek_id, *std::move(secret)));
   // A wrapped DEK moved here from another hub unwraps well; its check does not (KL-11).
   CMK_RETURN_IF_ERROR(dek.VerifyCheck(record.facts, record.check));
   return dek;
 }
 
 absl::StatusOr<HubKeysPtr> HubOpener::OpenNewest(HubUid hub, const HubKeyRecords& records,
-                                                 absl::Time deadline, absl::Time now_monotonic) {
+                                                 absl::Time deadline, absl::Time now_monotonic,
+                                                 absl::Status& answer) {
   if (records.deks.empty()) return DekNotFound();
-  CMK_ASSIGN_OR_RETURN(const crypto::Dek dek, Unwrap(records.key, records.deks.back(), deadline));
+  CMK_ASSIGN_OR_RETURN(const crypto::Dek dek,
+                       Unwrap(records.key, records.deks.back(), deadline, answer));
   CMK_ASSIGN_OR_RETURN(crypto::SealKey seal, dek.MakeSealKey());
   CMK_ASSIGN_OR_RETURN(crypto::OpenKey open, dek.MakeOpenKey());
   CMK_ASSIGN_OR_RETURN(crypto::SealedDocument sealed,
@@ -30,7 +35,8 @@ absl::StatusOr<HubKeysPtr> HubOpener::OpenNewest(HubUid hub, const HubKeyRecords
   // After an interrupted rotation the secrets may still be under the generation before.
   OpenKeyPtr older;
   if (sealed.dek_id() != open.dek_id()) {
-    CMK_ASSIGN_OR_RETURN(older, OpenGeneration(records, sealed.dek_id(), deadline));
+    absl::Status older_answer;
+    CMK_ASSIGN_OR_RETURN(older, OpenGeneration(records, sealed.dek_id(), deadline, older_answer));
   }
   CMK_ASSIGN_OR_RETURN(
       crypto::HubSecrets secrets,
@@ -43,12 +49,12 @@ absl::StatusOr<HubKeysPtr> HubOpener::OpenNewest(HubUid hub, const HubKeyRecords
 }
 
 absl::StatusOr<OpenKeyPtr> HubOpener::OpenGeneration(const HubKeyRecords& records, DekId dek_id,
-                                                     absl::Time deadline) {
+                                                     absl::Time deadline, absl::Status& answer) {
   const auto record =
       std::find_if(records.deks.begin(), records.deks.end(),
                    [&](const WrappedDekRecord& one) { return one.facts.dek_id == dek_id; });
   if (record == records.deks.end()) return DekNotFound();
-  CMK_ASSIGN_OR_RETURN(const crypto::Dek dek, Unwrap(records.key, *record, deadline));
+  CMK_ASSIGN_OR_RETURN(const crypto::Dek dek, Unwrap(records.key, *record, deadline, answer));
   CMK_ASSIGN_OR_RETURN(crypto::OpenKey open, dek.MakeOpenKey());
   return std::make_shared<const crypto::OpenKey>(std::move(open));
 }

@@ -60,40 +60,45 @@ KeyCache::Core::Core(const KeyCacheOptions& options, WrappedDekSource& source,
       clock_(clock),
       random_(random),
       listener_(listener),
-      worker_(WorkerOptions{.name = "keycache",
-                            .threads = options.max_calls,
-                            .max_queued = options.max_queued_calls}) {}
+      // Probes have threads of their own: no number of cold misses may delay a refusal (KL-4).
+      fetches_(VaultLanesOptions{.name = "unwrap",
+                                 .threads = options.max_calls / 2,
+                                 .slow_threads = options.max_calls / 4,
+                                 .per_vault = options.max_calls_per_vault,
+                                 .max_calls = options.max_queued_calls}),
+      probes_(VaultLanesOptions{.name = "probe",
+                                .threads = std::max<size_t>(1, options.max_calls / 8),
+                                .slow_threads = std::max<size_t>(1, options.max_calls / 8),
+                                .per_vault = std::max<size_t>(1, options.max_calls_per_vault / 4),
+                                .max_calls = options.max_queued_calls}) {}
 
-// Whether the hub may be served now from what is cached (KL-4, KL-5, KL-6).
-absl::Status KeyCache::Core::CheckServed(const Hub& hub) const {
+// Whether the hub may be served now from what is cached under `key` (KL-4, KL-5, KL-6).
+absl::Status KeyCache::Core::CheckServed(const Hub& hub, const VaultKey* key) const {
   if (hub.locked_by_push) return HubLocked();
   const absl::Time now = clock_.MonotonicNow();
   if (now < hub.refusal_until) return hub.refusal;
-  const auto found = vault_keys_.find(hub.vault_key);
-  if (found == vault_keys_.end()) return absl::OkStatus();
-  const VaultKey& key = *found->second;
-  if (key.availability == KeyAvailability::kDenied) return key.refusal;
-  if (key.availability == KeyAvailability::kUnreachable &&
-      now >= key.last_success + hub.outage_grace) {
-    return VaultUnreachable(absl::StrCat(key.cause, "; the hub's outage grace has passed"),
+  if (key == nullptr) return absl::OkStatus();
+  if (key->availability == KeyAvailability::kDenied) return key->refusal;
+  if (key->availability == KeyAvailability::kUnreachable &&
+      now >= key->last_success + hub.outage_grace) {
+    return VaultUnreachable(absl::StrCat(key->cause, "; the hub's outage grace has passed"),
                             options_.unhealthy_probe_interval);
   }
   return absl::OkStatus();
+}
+
+// Past its lifetime an entry serves only while the vault is known not to answer (KL-1, KL-5).
+bool KeyCache::Core::Expired(absl::Time unwrapped_at, const VaultKey* key) const {
+  return clock_.MonotonicNow() >= unwrapped_at + options_.entry_lifetime &&
+         (key == nullptr || key->availability != KeyAvailability::kUnreachable);
 }
 
 absl::StatusOr<HubKeysPtr> KeyCache::Core::LookupLocked(HubUid uid) {
   const auto found = hubs_.find(uid);
   if (found == hubs_.end()) return nullptr;
   Hub& hub = *found->second;
-  CMK_RETURN_IF_ERROR(CheckServed(hub));
-  if (hub.keys == nullptr) return nullptr;
-  const auto key = vault_keys_.find(hub.vault_key);
-  const bool outage = key != vault_keys_.end() &&
-                      key->second->availability == KeyAvailability::kUnreachable;
-  // Past its lifetime an entry serves only while the vault is known not to answer (KL-1, KL-5).
-  if (!outage && clock_.MonotonicNow() >= hub.keys->unwrapped_at + options_.entry_lifetime) {
-    return nullptr;
-  }
+  CMK_RETURN_IF_ERROR(CheckServed(hub, hub.under));
+  if (hub.keys == nullptr || Expired(hub.keys->unwrapped_at, hub.under)) return nullptr;
   hub.used = true;
   recency_.splice(recency_.begin(), recency_, hub.recency);
   return hub.keys;
@@ -109,43 +114,16 @@ absl::StatusOr<HubKeysPtr> KeyCache::Core::Lookup(HubUid hub) {
 absl::StatusOr<OpenKeyPtr> KeyCache::Core::LookupOpenKey(HubUid uid, DekId dek) {
   absl::MutexLock lock(&mutex_);
   CMK_ASSIGN_OR_RETURN(HubKeysPtr keys, LookupLocked(uid));
-  if (keys == nullptr) return nullptr;  // the older keys live no longer than the newest
+  if (keys == nullptr) return nullptr;  // the older keys serve only where the newest does
+  if (keys->open.dek_id() == dek) return OpenKeyPtr(keys, &keys->open);
   const Hub& hub = *hubs_.find(uid)->second;
   const auto found = hub.older.find(dek);
-  return found == hub.older.end() ? nullptr : found->second;
-}
-
-void KeyCache::Core::Fetch(HubUid hub, absl::Time deadline, KeysDone done) {
-  absl::StatusOr<HubKeysPtr> cached = Lookup(hub);
-  if (!cached.ok() || *cached != nullptr) {
-    done(std::move(cached));
-    return;
-  }
-  Join(hub, DekId(), deadline, [this, hub, done = std::move(done)](const absl::Status& status) {
-    if (!status.ok()) return done(status);
-    absl::StatusOr<HubKeysPtr> keys = Lookup(hub);
-    // Locked, or evicted, between the landing and here.
-    if (keys.ok() && *keys == nullptr) keys = StoreBusy();
-    done(std::move(keys));
-  });
-}
-
-void KeyCache::Core::FetchOpenKey(HubUid hub, DekId dek, absl::Time deadline, OpenKeyDone done) {
-  // The newest keys first: they say whether the hub is served at all, and the older ones hang on them.
-  Fetch(hub, deadline, [=, this, done = std::move(done)](absl::StatusOr<HubKeysPtr> keys) {
-    if (!keys.ok()) return done(keys.status());
-    if ((*keys)->open.dek_id() == dek) {
-      return done(std::make_shared<const crypto::OpenKey>((*keys)->open));
-    }
-    absl::StatusOr<OpenKeyPtr> cached = LookupOpenKey(hub, dek);
-    if (!cached.ok() || *cached != nullptr) return done(std::move(cached));
-    Join(hub, dek, deadline, [this, hub, dek, done](const absl::Status& status) {
-      if (!status.ok()) return done(status);
-      absl::StatusOr<OpenKeyPtr> key = LookupOpenKey(hub, dek);
-      if (key.ok() && *key == nullptr) key = StoreBusy();
-      done(std::move(key));
-    });
-  });
+  if (found == hub.older.end()) return nullptr;
+  const Older& older = found->second;
+  if (clock_.MonotonicNow() < older.refusal_until) return older.refusal;
+  CMK_RETURN_IF_ERROR(CheckServed(hub, older.under));
+  if (older.key == nullptr || Expired(older.unwrapped_at, older.under)) return nullptr;
+  return older.key;
 }
 
 KeyCache::Core::Hub& KeyCache::Core::HubFor(HubUid uid) {
@@ -158,28 +136,53 @@ KeyCache::Core::Hub& KeyCache::Core::HubFor(HubUid uid) {
   return *hub;
 }
 
-uint32_t KeyCache::Core::Wipe(Hub& hub) {
-  const auto wiped = static_cast<uint32_t>((hub.keys == nullptr ? 0 : 1) + hub.older.size());
+// Takes the hub off the key's list if nothing of it hangs on the key any more.
+void KeyCache::Core::Leave(HubUid uid, const Hub& hub, VaultKey* key) {
+  if (key == nullptr || hub.under == key) return;
+  for (const auto& [dek, older] : hub.older) {
+    if (older.under == key) return;
+  }
+  key->hubs.erase(uid);
+  DropIfUnused(key);
+}
+
+void KeyCache::Core::DropIfUnused(VaultKey* key) {
+  if (key->hubs.empty() && !key->probing && key->calls == 0) {
+    vault_keys_.erase(std::string(key->name));
+  }
+}
+
+uint32_t KeyCache::Core::Wipe(HubUid uid, Hub& hub) {
+  uint32_t wiped = hub.keys == nullptr ? 0 : 1;
   hub.keys.reset();
-  hub.older.clear();
+  const std::map<DekId, Older> older = std::exchange(hub.older, {});
+  for (const auto& [dek, entry] : older) {
+    wiped += entry.key == nullptr ? 0 : 1;
+    Leave(uid, hub, entry.under);
+  }
   ++hub.epoch;
   return wiped;
 }
 
+void KeyCache::Core::Erase(HubUid uid) {
+  const auto found = hubs_.find(uid);
+  Hub& hub = *found->second;
+  Wipe(uid, hub);
+  Leave(uid, hub, std::exchange(hub.under, nullptr));
+  recency_.erase(hub.recency);
+  hubs_.erase(found);
+}
+
+// A refusal may go too: a push lock is in the hub's record, and a denial is the vault's to repeat.
 void KeyCache::Core::EvictBeyondBound() {
-  while (hubs_.size() > options_.max_hubs) {
+  for (size_t looked = 0; hubs_.size() > options_.max_hubs && looked < hubs_.size(); ++looked) {
     const HubUid oldest = recency_.back();
-    Hub& hub = *hubs_.find(oldest)->second;
-    // Never what somebody waits for, and never a refusal.
-    if (!hub.flights.empty() || hub.locked_by_push) return;
-    if (auto key = vault_keys_.find(hub.vault_key); key != vault_keys_.end()) {
-      if (key->second->availability == KeyAvailability::kDenied) return;
-      key->second->hubs.erase(oldest);
-      if (key->second->hubs.empty() && !key->second->probing) vault_keys_.erase(key);
+    if (hubs_.find(oldest)->second->flights.empty()) {
+      Erase(oldest);
+      ++stats_.evictions;
+    } else {  // somebody waits for it
+      recency_.splice(recency_.begin(), recency_, std::prev(recency_.end()));
     }
-    recency_.pop_back();
-    hubs_.erase(oldest);
-    ++stats_.evictions;
   }
 }
 
@@ -193,11 +196,9 @@ void KeyCache::Core::Lock(HubUid uid) {
     report.by_push = true;
     report.cause = "locked by its key administrator";
     report.detected_at = clock_.WallNow();
-    if (auto key = vault_keys_.find(hub.vault_key); key != vault_keys_.end()) {
-      report.last_success = key->second->last_success_wall;
-    }
+    if (hub.under != nullptr) report.last_success = hub.under->last_success_wall;
     hub.locked_by_push = true;
-    report.keys_wiped = Wipe(hub);
+    report.keys_wiped = Wipe(uid, hub);
     report.locked_at = clock_.WallNow();
     events.locked.push_back(std::move(report));
   }
@@ -208,10 +209,12 @@ void KeyCache::Core::Unlock(HubUid uid) {
   Events events;
   {
     absl::MutexLock lock(&mutex_);
-    Hub& hub = HubFor(uid);
-    if (!hub.locked_by_push) return;
+    const auto found = hubs_.find(uid);
+    if (found == hubs_.end() || !found->second->locked_by_push) return;
+    Hub& hub = *found->second;
     hub.locked_by_push = false;
-    events.unlocked.push_back(uid);
+    ++hub.epoch;  // a flight that read the record before the unlock must not lock again
+    if (!hub.locked_by_denial) events.unlocked.push_back(uid);
   }
   Tell(events);
 }
@@ -220,7 +223,7 @@ void KeyCache::Core::Forget(HubUid uid) {
   absl::MutexLock lock(&mutex_);
   const auto found = hubs_.find(uid);
   if (found == hubs_.end()) return;
-  Wipe(*found->second);
+  Wipe(uid, *found->second);
   found->second->refusal_until = absl::InfinitePast();
 }
 
@@ -231,13 +234,13 @@ HubKeyStatus KeyCache::Core::Status(HubUid uid) {
   if (found == hubs_.end()) return status;
   const Hub& hub = *found->second;
   status.cached = hub.keys != nullptr;
-  if (const auto key = vault_keys_.find(hub.vault_key); key != vault_keys_.end()) {
-    status.availability = key->second->availability;
-    status.cause = key->second->cause;
-    status.last_success = key->second->last_success_wall;
-    status.state_since = key->second->since_wall;
+  if (const VaultKey* key = hub.under; key != nullptr) {
+    status.availability = key->availability;
+    status.cause = key->cause;
+    status.last_success = key->last_success_wall;
+    status.state_since = key->since_wall;
     if (status.availability == KeyAvailability::kUnreachable) {
-      status.refuse_after = key->second->last_success_wall + hub.outage_grace;
+      status.refuse_after = key->last_success_wall + hub.outage_grace;
     }
   }
   if (hub.locked_by_push) status.availability = KeyAvailability::kLockedByPush;
@@ -249,7 +252,7 @@ KeyCacheStats KeyCache::Core::Stats() {
   KeyCacheStats stats = stats_;
   for (const auto& [uid, hub] : hubs_) {
     stats.cached_hubs += hub->keys == nullptr ? 0 : 1;
-    stats.locked_hubs += hub->locked_by_push ? 1 : 0;
+    stats.locked_hubs += hub->locked_by_push || hub->locked_by_denial ? 1 : 0;
     stats.calls_under_way += hub->flights.size();
   }
   for (const auto& [name, key] : vault_keys_) {

@@ -16,17 +16,17 @@
 
 namespace cmkstore::keycache {
 
-// Keeps unwrapped hub keys for a bounded time, so that most requests make no vault call, and refuses a hub
-// from the moment its key is known to be withdrawn. The customer's kill switch works by this class; its rules
-// are numbered in docs/key_lifecycle.md.
+// Keeps unwrapped hub keys for a bounded time, so that most requests make no vault call, and
+// refuses a hub from the moment its key is known to be withdrawn. The customer's kill switch works
+// by this class; its rules are numbered in docs/key_lifecycle.md.
 //
-// Thread-safe. Lookup takes one short lock and never waits; Fetch returns at once and runs `done` exactly once,
-// on the calling thread when the answer is at hand, else on a thread of the cache, which it must not block.
-// No lock is held during a vault call or a callback.
+// Thread-safe. Lookup takes one short lock and never waits; Fetch returns at once and runs `done`
+// exactly once, on the calling thread when the answer is at hand, else on a thread of the cache,
+// which it must not block. No lock is held during a vault call or a callback.
 //
 // Errors: CUSTOMER_KEY_REVOKED, HUB_LOCKED, VAULT_UNREACHABLE, VAULT_THROTTLED, VAULT_LOGIN_FAILED,
-// DEK_NOT_FOUND, DEK_RECORD_CORRUPT, HUB_NOT_FOUND, DEADLINE_EXCEEDED, QUOTA_EXCEEDED (too many waiters).
-// Keys are never logged; log DekId only.
+// DEK_NOT_FOUND, DEK_RECORD_CORRUPT, HUB_NOT_FOUND, DEADLINE_EXCEEDED, QUOTA_EXCEEDED (too many
+// waiters). Keys are never logged; log DekId only.
 class KeyCache {
  public:
   using KeysDone = std::function<void(absl::StatusOr<HubKeysPtr>)>;
@@ -41,23 +41,24 @@ class KeyCache {
                                                           KeyStateListener& listener);
   ~KeyCache();
 
-  // The keys if they are cached and may be used now, the refusal if the hub is known to be refused, or nullptr
-  // when a Fetch is needed.
+  // The keys if they are cached and may be used now, the refusal if the hub is known to be refused,
+  // or nullptr when a Fetch is needed.
   absl::StatusOr<HubKeysPtr> Lookup(HubUid hub);
   void Fetch(HubUid hub, absl::Time deadline, KeysDone done);
   // The opening key of an older generation (or the newest).
   absl::StatusOr<OpenKeyPtr> LookupOpenKey(HubUid hub, DekId dek);
   void FetchOpenKey(HubUid hub, DekId dek, absl::Time deadline, OpenKeyDone done);
 
-  // Push lock: wipes every key of the hub before it returns and refuses with HUB_LOCKED until Unlock. The caller
-  // has made the lock durable first.
+  // Push lock: wipes every key of the hub before it returns and refuses with HUB_LOCKED until
+  // Unlock. The caller has made the lock durable first.
   void Lock(HubUid hub);
   void Unlock(HubUid hub);
-  // Drops what is cached of the hub (its records changed, or it was deleted); the next use unwraps again.
+  // Drops what is cached of the hub (its records changed, or it was deleted); the next use unwraps
+  // again.
   void Forget(HubUid hub);
 
-  // Starts the probes and refreshes that are due and ends waits whose deadline has passed; never blocks. To be
-  // called about every 100 ms: the cache has no clock of its own.
+  // Starts the probes and refreshes that are due and ends waits whose deadline has passed; never
+  // blocks. To be called about every 100 ms: the cache has no clock of its own.
   void Tick();
 
   HubKeyStatus Status(HubUid hub);

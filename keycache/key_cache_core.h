@@ -3,6 +3,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,13 +12,15 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
-#include "base/worker.h"
 #include "keycache/hub_opener.h"
 #include "keycache/key_cache.h"
+#include "keycache/vault_lanes.h"
 
 namespace cmkstore::keycache {
 
-// The state behind KeyCache. One mutex guards it all; it is never held across a vault call, a load or a callback.
+// The state behind KeyCache. One mutex guards it all; it is never held across a vault call, a load
+// or a callback. key_cache.cc looks up, key_flights.cc fetches, key_sentinel.cc judges the vaults'
+// answers.
 class KeyCache::Core {
  public:
   Core(const KeyCacheOptions& options, WrappedDekSource& source, vault::KeyVault& vault,
@@ -33,71 +36,138 @@ class KeyCache::Core {
   void Tick();
   HubKeyStatus Status(HubUid hub);
   KeyCacheStats Stats();
-  void Stop() { worker_.Stop(); }
+  void Stop();
 
  private:
+  struct VaultKey;
+
   struct Waiter {
     absl::Time deadline;
     std::function<void(const absl::Status&)> done;  // OK: look the key up again
   };
 
+  // An older generation: its key, or why the vault refused it.
+  struct Older {
+    OpenKeyPtr key;
+    VaultKey* under = nullptr;
+    absl::Time unwrapped_at;  // monotonic; begin of the call
+    absl::Status refusal;     // when `key` is null
+    absl::Time refusal_until = absl::InfinitePast();
+  };
+
   struct Hub {
     HubKeysPtr keys;
-    absl::flat_hash_map<DekId, OpenKeyPtr> older;
-    std::string vault_key;           // of vault_keys_; empty until first loaded
+    std::map<DekId, Older> older;
+    VaultKey* under = nullptr;  // what the newest generation is wrapped by; null until first loaded
     absl::Duration outage_grace = absl::ZeroDuration();
     bool locked_by_push = false;
-    bool used = false;               // since its keys were unwrapped: worth a refresh
-    uint64_t epoch = 0;              // grows with every wipe: a fetch begun before one inserts nothing
-    absl::Status refusal;            // negative cache
+    bool locked_by_denial = false;  // and reported so
+    bool used = false;              // since its keys were unwrapped: worth a refresh
+    uint64_t epoch = 0;    // grows with every wipe: a fetch begun before one inserts nothing
+    absl::Status refusal;  // negative cache
     absl::Time refusal_until = absl::InfinitePast();
     std::map<DekId, std::vector<Waiter>> flights;  // zero id: the newest keys
     std::list<HubUid>::iterator recency;
   };
 
-  // One key of one vault, as one identity sees it: what a sentinel probes.
+  // One version of one key of one vault, as one identity sees it: what a sentinel probes.
   struct VaultKey {
+    std::string name;
     vault::KeyRef ref;
-    WrappedDekRecord sample;
+    std::optional<WrappedDekRecord> sample;  // what a probe unwraps
+    bool sample_proven = false;              // it has been unwrapped: a failure is not its own
     KeyAvailability availability = KeyAvailability::kUnknown;
     std::string cause;
     absl::Status refusal;  // the vault's last denial, as a hub's caller is told it
-    absl::Time last_success = absl::InfinitePast();       // monotonic
+    uint64_t denials = 0;  // a success of a call begun before the last of them is stale
+    absl::Time last_success = absl::InfinitePast();  // monotonic; begin of the call
     absl::Time last_success_wall = absl::InfinitePast();
     absl::Time since_wall = absl::InfinitePast();
-    absl::Time next_probe = absl::InfiniteFuture();       // monotonic
+    absl::Time next_probe = absl::InfiniteFuture();  // monotonic
     absl::Time first_refusal_wall = absl::InfiniteFuture();
     bool suspected = false;  // refused once; the next probe confirms
     bool probing = false;
+    size_t calls = 0;  // flights that hold a pointer to this
     absl::flat_hash_set<HubUid> hubs;
+  };
+
+  struct Flight {
+    HubUid hub;
+    DekId dek;  // zero: the newest keys
+    uint64_t epoch = 0;
+    VaultKey* key = nullptr;
+    uint64_t denials = 0;
+    HubKeyRecords records;
+  };
+
+  // A vault's answer to one call.
+  struct Answer {
+    absl::Status status;
+    bool probe = false;
+    uint64_t denials = 0;  // of the key, when the call began
+    absl::Time began;      // monotonic
   };
 
   // What to tell the listener once the mutex is free.
   struct Events {
     std::vector<LockReport> locked;
     std::vector<HubUid> unlocked;
-    std::vector<std::pair<std::string, std::string>> unreachable;  // vault, cause
+    std::vector<std::pair<std::string, std::string>> unreachable;  // vault, reason
     std::vector<std::string> reachable;
   };
 
+  // key_cache.cc
   absl::StatusOr<HubKeysPtr> LookupLocked(HubUid hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status CheckServed(const Hub& hub) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckServed(const Hub& hub, const VaultKey* key) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Expired(absl::Time unwrapped_at, const VaultKey* key) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Hub& HubFor(HubUid hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Leave(HubUid uid, const Hub& hub, VaultKey* key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DropIfUnused(VaultKey* key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Erase(HubUid hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EvictBeyondBound() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  uint32_t Wipe(Hub& hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  uint32_t Wipe(HubUid uid, Hub& hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // Joins or begins the flight of one key. `done` runs when it lands, or when its deadline has passed.
+  // key_flights.cc. Joins or begins the flight of one key; `done` runs when it lands, or when its
+  // deadline has passed.
+  void FetchAttempt(HubUid hub, absl::Time deadline, int attempts, KeysDone done);
+  void FetchOpenKeyAttempt(HubUid hub, DekId dek, absl::Time deadline, int attempts,
+                           OpenKeyDone done);
   void Join(HubUid hub, DekId dek, absl::Time deadline,
             std::function<void(const absl::Status&)> done);
-  void RunFlight(HubUid hub, DekId dek, uint64_t epoch);
+  void BeginFlight(HubUid hub, DekId dek);
+  bool Fly(Flight flight);
+  absl::Status LandNewest(const Flight& flight, absl::Time began,
+                          const absl::StatusOr<HubKeysPtr>& keys)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status LandOlder(const Flight& flight, absl::Time began,
+                         const absl::StatusOr<OpenKeyPtr>& key)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  VaultKey* Register(const HubKeyRecords& records, const WrappedDekRecord& record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Land(HubUid hub, DekId dek, const absl::Status& status);
-  void RefreshAhead(std::vector<std::pair<HubUid, uint64_t>>& due)
+  void EndLateWaits(absl::Time wall, std::vector<Waiter>& late)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void KeepAgenda(std::vector<HubUid>& to_refresh) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool ReviewAges(HubUid uid, Hub& hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  void Probe(const std::string& vault_key);
-  void Record(VaultKey& key, const absl::Status& status, bool probe, Events& events)
+  // key_sentinel.cc
+  bool Probe(const std::string& vault_key);
+  void StartDueProbes();
+  void Record(VaultKey& key, const Answer& answer, Events& events)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void LockHubsOf(VaultKey& key, Events& events) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RecordHealthy(VaultKey& key, const Answer& answer, Events& events)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RecordDenied(VaultKey& key, const Answer& answer, Events& events)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RecordOutage(VaultKey& key, const Answer& answer, Events& events)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Confirm(VaultKey& key, Events& events) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LockByDenial(HubUid uid, Hub& hub, const VaultKey& key, Events& events)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Become(VaultKey& key, KeyAvailability availability) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool NeedsProbes(const VaultKey& key) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Tell(const Events& events);
   absl::Duration Jittered(absl::Duration duration);
 
@@ -112,8 +182,11 @@ class KeyCache::Core {
   absl::flat_hash_map<HubUid, std::unique_ptr<Hub>> hubs_ ABSL_GUARDED_BY(mutex_);
   std::list<HubUid> recency_ ABSL_GUARDED_BY(mutex_);  // most recently used first
   absl::flat_hash_map<std::string, std::unique_ptr<VaultKey>> vault_keys_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<HubUid> in_flight_ ABSL_GUARDED_BY(mutex_);
+  // When which hub's keys are to be looked at again (monotonic), so that a tick visits only those.
+  std::multimap<absl::Time, HubUid> agenda_ ABSL_GUARDED_BY(mutex_);
   KeyCacheStats stats_ ABSL_GUARDED_BY(mutex_);
-  Worker worker_;  // last: its threads use all of the above
+  VaultLanes fetches_, probes_;  // last: their threads use all of the above
 };
 
 }  // namespace cmkstore::keycache

@@ -14,7 +14,8 @@ absl::Status KeyCacheOptions::Validate() const {
   if (probe_jitter < 0 || probe_jitter > 0.5) {
     return FieldInvalid("keys.probe_jitter", "must be between 0 and 0.5");
   }
-  // Worst case of KL-4: a whole interval, the refusing probe, the delay and the confirming probe.
+  // Worst case of KL-4: a whole interval from the begin of one probe to the begin of the next,
+  // which is refused, the delay and the confirming probe.
   const absl::Duration worst = probe_interval * (1 + probe_jitter) + vault_call_timeout +
                                confirm_delay + vault_call_timeout + 2 * kTick;
   if (worst > kPromise) {
@@ -28,8 +29,9 @@ absl::Status KeyCacheOptions::Validate() const {
   if (entry_lifetime < 2 * vault_call_timeout) {
     return FieldInvalid("keys.entry_lifetime", "must be at least twice keys.vault_call_timeout");
   }
-  if (max_hubs == 0 || max_calls == 0 || max_waiters_per_key == 0) {
-    return FieldInvalid("keys", "bounds must be at least 1");
+  if (max_hubs == 0 || max_older_keys_per_hub == 0 || max_calls < 4 || max_calls_per_vault == 0 ||
+      max_waiters_per_key == 0) {
+    return FieldInvalid("keys", "bounds must be at least 1, max_calls at least 4");
   }
   return absl::OkStatus();
 }

@@ -7,20 +7,22 @@
 
 namespace cmkstore::keycache {
 
-// Settings that constrain each other: Validate refuses sets under which the 45 s promise cannot hold
-// (docs/key_lifecycle.md has the sum).
+// Settings that constrain each other: Validate refuses sets under which the 45 s promise cannot
+// hold (docs/key_lifecycle.md has the sum).
 struct KeyCacheOptions {
-  absl::Duration entry_lifetime = absl::Minutes(5);     // from the unwrap; never extended
-  absl::Duration probe_interval = absl::Seconds(30);    // of a healthy vault key, ± probe_jitter
+  absl::Duration entry_lifetime = absl::Minutes(5);   // from the unwrap; never extended
+  absl::Duration probe_interval = absl::Seconds(30);  // of a healthy vault key, ± probe_jitter
   double probe_jitter = 0.2;
   absl::Duration unhealthy_probe_interval = absl::Seconds(10);
-  absl::Duration confirm_delay = absl::Seconds(2);      // between a first refusal and the confirming probe
+  absl::Duration confirm_delay =
+      absl::Seconds(2);  // between a first refusal and the confirming probe
   absl::Duration negative_lifetime = absl::Seconds(10);
   absl::Duration vault_call_timeout = absl::Seconds(3);
   size_t max_hubs = 100'000;            // cached hubs; the least recently used goes first
-  size_t max_open_keys = 100'000;       // cached older generations
+  size_t max_older_keys_per_hub = 64;   // cached older generations of one hub
   size_t max_waiters_per_key = 20'000;  // calls waiting for one unwrap
-  size_t max_calls = 64;                // unwraps and probes under way; the vault decorators bound each vault
+  size_t max_calls = 64;                // unwraps and probes under way, over all vaults
+  size_t max_calls_per_vault = 20;
   size_t max_queued_calls = 20'000;
 
   // Errors: FIELD_INVALID naming the setting and the bound.

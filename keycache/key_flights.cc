@@ -1,4 +1,4 @@
-// Cold misses and probes of KeyCache: the part that calls the vault.
+// Cold misses and refreshes of KeyCache: flights that bring one hub's keys from its vault.
 
 #include <algorithm>
 #include <utility>
@@ -12,18 +12,56 @@
 namespace cmkstore::keycache {
 namespace {
 
-std::string VaultKeyName(const vault::KeyRef& key) {
-  return absl::StrCat(key.vault_uri, "/keys/", key.key_name, " as ", key.identity);
-}
-
-// Refresh when this part of the lifetime has passed, so that a hub in use never waits for its vault.
+// Refresh when this part of the lifetime has passed, so that a hub in use never waits for its
+// vault.
 constexpr double kRefreshAt = 0.7;
+// A lock and unlock, or a change of the hub's records, while its keys were on their way: ask again.
+constexpr int kAttempts = 3;
+
+bool IsOutage(const absl::Status& status) {
+  const vault::VaultOutcome outcome = vault::OutcomeOf(status);
+  return outcome == vault::VaultOutcome::kUnreachable ||
+         outcome == vault::VaultOutcome::kLoginFailed;
+}
 
 }  // namespace
 
+void KeyCache::Core::Fetch(HubUid hub, absl::Time deadline, KeysDone done) {
+  FetchAttempt(hub, deadline, kAttempts, std::move(done));
+}
+
+void KeyCache::Core::FetchAttempt(HubUid hub, absl::Time deadline, int attempts, KeysDone done) {
+  absl::StatusOr<HubKeysPtr> cached = Lookup(hub);
+  if (!cached.ok() || *cached != nullptr) return done(std::move(cached));
+  if (attempts == 0) return done(StoreBusy());
+  Join(hub, DekId(), deadline,
+       [this, hub, deadline, attempts, done = std::move(done)](const absl::Status& status) {
+         if (!status.ok()) return done(status);
+         FetchAttempt(hub, deadline, attempts - 1, done);
+       });
+}
+
+void KeyCache::Core::FetchOpenKey(HubUid hub, DekId dek, absl::Time deadline, OpenKeyDone done) {
+  FetchOpenKeyAttempt(hub, dek, deadline, kAttempts, std::move(done));
+}
+
+void KeyCache::Core::FetchOpenKeyAttempt(HubUid hub, DekId dek, absl::Time deadline, int attempts,
+                                         OpenKeyDone done) {
+  // The newest keys first: they say whether the hub is served at all.
+  Fetch(hub, deadline, [=, this, done = std::move(done)](absl::StatusOr<HubKeysPtr> keys) {
+    if (!keys.ok()) return done(keys.status());
+    absl::StatusOr<OpenKeyPtr> cached = LookupOpenKey(hub, dek);
+    if (!cached.ok() || *cached != nullptr) return done(std::move(cached));
+    if (attempts == 0) return done(StoreBusy());
+    Join(hub, dek, deadline, [=, this](const absl::Status& status) {
+      if (!status.ok()) return done(status);
+      FetchOpenKeyAttempt(hub, dek, deadline, attempts - 1, done);
+    });
+  });
+}
+
 void KeyCache::Core::Join(HubUid uid, DekId dek, absl::Time deadline,
                           std::function<void(const absl::Status&)> done) {
-  uint64_t epoch = 0;
   bool first = false;
   {
     absl::MutexLock lock(&mutex_);
@@ -33,7 +71,7 @@ void KeyCache::Core::Join(HubUid uid, DekId dek, absl::Time deadline,
       first = waiters.empty();
       if (!first) ++stats_.waits;
       waiters.push_back({deadline, std::move(done)});
-      epoch = hub.epoch;
+      in_flight_.insert(uid);
       done = nullptr;
     } else {
       ++stats_.rejected_waiters;
@@ -41,73 +79,173 @@ void KeyCache::Core::Join(HubUid uid, DekId dek, absl::Time deadline,
   }
   if (done != nullptr) {
     done(QuotaExceeded("too many calls wait for this hub's key", absl::Seconds(1)));
-    return;
-  }
-  if (first && !worker_.TryRun([this, uid, dek, epoch] { RunFlight(uid, dek, epoch); })) {
-    Land(uid, dek, StoreBusy());
+  } else if (first) {
+    BeginFlight(uid, dek);
   }
 }
 
-void KeyCache::Core::RunFlight(HubUid uid, DekId dek, uint64_t epoch) {
-  absl::StatusOr<HubKeyRecords> records = source_.Load(uid);
-  if (!records.ok()) return Land(uid, dek, records.status());
-  if (records->locked_by_push) {
-    {
-      absl::MutexLock lock(&mutex_);
-      HubFor(uid).locked_by_push = true;  // remembered from before a restart (KL-6)
-    }
-    return Land(uid, dek, HubLocked());
+// Reads the hub's records on the caller's thread (local disk), so that no thread that calls vaults
+// is taken before it is known which vault that is.
+void KeyCache::Core::BeginFlight(HubUid uid, DekId dek) {
+  auto flight = std::make_shared<Flight>();
+  flight->hub = uid;
+  flight->dek = dek;
+  {
+    absl::MutexLock lock(&mutex_);
+    flight->epoch = HubFor(uid).epoch;
   }
-  const absl::Time began = clock_.MonotonicNow();
-  const absl::Time deadline = clock_.WallNow() + options_.vault_call_timeout;
-  absl::StatusOr<HubKeysPtr> keys = HubKeysPtr();
-  absl::StatusOr<OpenKeyPtr> older = OpenKeyPtr();
-  if (dek.IsZero()) {
-    // The lifetime counts from before the call: the vault may have decided at any moment of it (KL-1).
-    keys = opener_.OpenNewest(uid, *records, deadline, began);
-  } else {
-    older = opener_.OpenGeneration(*records, dek, deadline);
-  }
-  absl::Status status = dek.IsZero() ? keys.status() : older.status();
-
-  Events events;
+  absl::StatusOr<HubKeyRecords> loaded = source_.Load(uid);
+  if (!loaded.ok()) return Land(uid, dek, loaded.status());
+  flight->records = *std::move(loaded);
+  const HubKeyRecords& records = flight->records;
+  const auto record = std::find_if(
+      records.deks.rbegin(), records.deks.rend(),
+      [&](const WrappedDekRecord& one) { return dek.IsZero() || one.facts.dek_id == dek; });
+  absl::Status refused;
   {
     absl::MutexLock lock(&mutex_);
     Hub& hub = HubFor(uid);
-    hub.vault_key = VaultKeyName(records->key);
-    hub.outage_grace = records->outage_grace;
-    std::unique_ptr<VaultKey>& key = vault_keys_[hub.vault_key];
-    if (key == nullptr) {
-      key = std::make_unique<VaultKey>();
-      key->ref = records->key;
+    if (records.locked_by_push) {
+      // Remembered from before a restart (KL-6), unless it has been unlocked since it was read.
+      if (hub.epoch == flight->epoch) hub.locked_by_push = true;
+      refused = hub.locked_by_push ? HubLocked() : absl::OkStatus();
+    } else if (record == records.deks.rend()) {
+      refused = DekNotFound();
     }
-    if (!records->deks.empty()) key->sample = records->deks.back();
-    key->hubs.insert(uid);
-    ++stats_.unwraps;
-    Record(*key, status, /*probe=*/false, events);
-    if (status.ok() && hub.epoch == epoch && !hub.locked_by_push) {
+    if (refused.ok() && !records.locked_by_push) {
+      flight->key = Register(records, *record);
+      flight->key->hubs.insert(uid);
+      ++flight->key->calls;
       if (dek.IsZero()) {
-        hub.keys = *keys;
-        hub.used = false;
-      } else {
-        hub.older[dek] = *older;
-      }
-      hub.refusal_until = absl::InfinitePast();
-      EvictBeyondBound();
-    } else if (!status.ok()) {
-      ++stats_.unwrap_failures;
-      const bool denied = vault::OutcomeOf(status) == vault::VaultOutcome::kDenied;
-      // What is cached goes on serving until the refusal is confirmed; a hub that is not is refused at once.
-      if (denied && hub.keys == nullptr) {
-        hub.refusal = status;
-        hub.refusal_until = began + Jittered(options_.negative_lifetime);
-      } else if (!denied && hub.keys != nullptr && CheckServed(hub).ok()) {
-        status = absl::OkStatus();  // an outage within the grace period (KL-5)
+        Leave(uid, hub, std::exchange(hub.under, flight->key));
+        hub.outage_grace = records.outage_grace;
       }
     }
   }
+  if (flight->key == nullptr) return Land(uid, dek, refused);
+  if (fetches_.Run(records.key.vault_uri, [this, flight] { return Fly(*flight); })) return;
+  {
+    absl::MutexLock lock(&mutex_);
+    --flight->key->calls;
+    Leave(uid, HubFor(uid), flight->key);
+  }
+  Land(uid, dek, StoreBusy());
+}
+
+KeyCache::Core::VaultKey* KeyCache::Core::Register(const HubKeyRecords& records,
+                                                   const WrappedDekRecord& record) {
+  std::string name = absl::StrCat(record.wrapped.version_id, " as ", records.key.identity);
+  std::unique_ptr<VaultKey>& key = vault_keys_[name];
+  if (key == nullptr) {
+    key = std::make_unique<VaultKey>();
+    key->name = std::move(name);
+    key->ref = records.key;
+  }
+  if (!key->sample.has_value()) key->sample = record;
+  return key.get();
+}
+
+bool KeyCache::Core::Fly(Flight flight) {
+  Answer answer;
+  {
+    absl::MutexLock lock(&mutex_);
+    answer.denials = flight.denials = flight.key->denials;
+  }
+  answer.began = clock_.MonotonicNow();
+  const absl::Time deadline = clock_.WallNow() + options_.vault_call_timeout;
+  absl::StatusOr<HubKeysPtr> keys = HubKeysPtr();
+  absl::StatusOr<OpenKeyPtr> older = OpenKeyPtr();
+  if (flight.dek.IsZero()) {
+    // The lifetime counts from before the call: the vault may have decided at any moment of it
+    // (KL-1).
+    keys = opener_.OpenNewest(flight.hub, flight.records, deadline, answer.began, answer.status);
+  } else {
+    older = opener_.OpenGeneration(flight.records, flight.dek, deadline, answer.status);
+  }
+  absl::Status status;
+  Events events;
+  {
+    absl::MutexLock lock(&mutex_);
+    ++stats_.unwraps;
+    if (!answer.status.ok()) ++stats_.unwrap_failures;
+    Record(*flight.key, answer, events);
+    status = flight.dek.IsZero() ? LandNewest(flight, answer.began, keys)
+                                 : LandOlder(flight, answer.began, older);
+    Hub& hub = HubFor(flight.hub);
+    if (flight.key->availability == KeyAvailability::kDenied && hub.under == flight.key) {
+      LockByDenial(flight.hub, hub, *flight.key, events);
+    }
+    --flight.key->calls;
+    Leave(flight.hub, hub, flight.key);
+    EvictBeyondBound();
+  }
   Tell(events);
-  Land(uid, dek, status);
+  Land(flight.hub, flight.dek, status);
+  return !IsOutage(answer.status);
+}
+
+// Returns what the waiters are told; OK means that they look again, and ask again when there is
+// nothing.
+absl::Status KeyCache::Core::LandNewest(const Flight& flight, absl::Time began,
+                                        const absl::StatusOr<HubKeysPtr>& keys) {
+  Hub& hub = HubFor(flight.hub);
+  if (keys.ok()) {
+    const bool overtaken = hub.epoch != flight.epoch || hub.locked_by_push ||
+                           hub.under != flight.key || flight.key->denials != flight.denials;
+    if (overtaken) return absl::OkStatus();
+    hub.keys = *keys;
+    hub.used = false;
+    hub.refusal_until = absl::InfinitePast();
+    flight.key->sample = flight.records.deks.back();
+    flight.key->sample_proven = true;
+    agenda_.emplace(began + options_.entry_lifetime * kRefreshAt, flight.hub);
+    agenda_.emplace(began + options_.entry_lifetime, flight.hub);
+    return absl::OkStatus();
+  }
+  const bool cached = hub.keys != nullptr && !Expired(hub.keys->unwrapped_at, hub.under);
+  if (vault::OutcomeOf(keys.status()) == vault::VaultOutcome::kDenied) {
+    // What is cached goes on serving until the refusal is confirmed; a hub that is not is refused
+    // at once.
+    if (!cached) {
+      hub.refusal = keys.status();
+      hub.refusal_until = clock_.MonotonicNow() + Jittered(options_.negative_lifetime);
+    }
+  } else if (cached && CheckServed(hub, hub.under).ok()) {
+    return absl::OkStatus();  // an outage within the grace period (KL-5)
+  } else if (vault::OutcomeOf(keys.status()) == vault::VaultOutcome::kCorrupt) {
+    Log(LogLevel::kError, "hub_keys_corrupt",
+        {{"hub", flight.hub.ToHex()}, {"reason", ReasonOf(keys.status())}});
+  }
+  return keys.status();
+}
+
+absl::Status KeyCache::Core::LandOlder(const Flight& flight, absl::Time began,
+                                       const absl::StatusOr<OpenKeyPtr>& key) {
+  Hub& hub = HubFor(flight.hub);
+  const bool denied = vault::OutcomeOf(key.status()) == vault::VaultOutcome::kDenied;
+  if (!key.ok() && !denied) return key.status();
+  const bool overtaken = hub.epoch != flight.epoch || hub.locked_by_push ||
+                         (key.ok() && flight.key->denials != flight.denials);
+  if (overtaken) return absl::OkStatus();
+  if (hub.older.size() >= options_.max_older_keys_per_hub && !hub.older.contains(flight.dek)) {
+    const auto oldest = std::min_element(
+        hub.older.begin(), hub.older.end(),
+        [](const auto& a, const auto& b) { return a.second.unwrapped_at < b.second.unwrapped_at; });
+    VaultKey* under = oldest->second.under;
+    hub.older.erase(oldest);
+    Leave(flight.hub, hub, under);
+  }
+  Older& older = hub.older[flight.dek];
+  older = Older();
+  if (key.ok()) older.key = *key;
+  older.under = flight.key;
+  older.unwrapped_at = began;
+  if (denied) {
+    older.refusal = key.status();
+    older.refusal_until = clock_.MonotonicNow() + Jittered(options_.negative_lifetime);
+  }
+  agenda_.emplace(began + options_.entry_lifetime, flight.hub);
+  return key.status();
 }
 
 void KeyCache::Core::Land(HubUid uid, DekId dek, const absl::Status& status) {
@@ -116,192 +254,100 @@ void KeyCache::Core::Land(HubUid uid, DekId dek, const absl::Status& status) {
     absl::MutexLock lock(&mutex_);
     const auto found = hubs_.find(uid);
     if (found == hubs_.end()) return;
-    waiters = std::move(found->second->flights[dek]);
-    found->second->flights.erase(dek);
+    Hub& hub = *found->second;
+    waiters = std::move(hub.flights[dek]);
+    hub.flights.erase(dek);
+    if (hub.flights.empty()) in_flight_.erase(uid);
+    // A hub that does not exist leaves nothing behind.
+    if (hub.flights.empty() && hub.under == nullptr && !hub.locked_by_push) Erase(uid);
   }
   for (const Waiter& waiter : waiters) waiter.done(status);
 }
 
-absl::Duration KeyCache::Core::Jittered(absl::Duration duration) {
-  uint8_t byte = 0;
-  random_.Fill({&byte, 1});
-  return duration * (1 + options_.probe_jitter * (byte / 127.5 - 1));
-}
-
-// Takes note of an answer of the vault (KL-3).
-void KeyCache::Core::Record(VaultKey& key, const absl::Status& status, bool probe, Events& events) {
-  const absl::Time now = clock_.MonotonicNow();
-  const absl::Time wall = clock_.WallNow();
-  const KeyAvailability before = key.availability;
-  const auto become = [&](KeyAvailability availability) {
-    if (key.availability != availability) key.since_wall = wall;
-    key.availability = availability;
-  };
-  // A fetch may bring the next probe forward, never put it off: else busy neighbours could starve it (KL-2).
-  const auto probe_within = [&](absl::Duration duration) {
-    const absl::Time next = now + Jittered(duration);
-    key.next_probe = probe ? next : std::min(key.next_probe, next);
-  };
-  switch (vault::OutcomeOf(status)) {
-    case vault::VaultOutcome::kHealthy:
-      become(KeyAvailability::kAvailable);
-      key.cause.clear();
-      key.last_success = now;
-      key.last_success_wall = wall;
-      key.suspected = false;
-      key.first_refusal_wall = absl::InfiniteFuture();
-      key.next_probe = now + Jittered(options_.probe_interval);
-      if (before == KeyAvailability::kDenied) {
-        for (HubUid uid : key.hubs) {
-          const auto hub = hubs_.find(uid);
-          if (hub == hubs_.end()) continue;  // evicted since
-          hub->second->refusal_until = absl::InfinitePast();
-          events.unlocked.push_back(uid);
-        }
-      }
-      if (before == KeyAvailability::kUnreachable) events.reachable.push_back(key.ref.vault_uri);
-      return;
-    case vault::VaultOutcome::kDenied:
-      key.cause = std::string(status.message());
-      key.refusal = status;
-      if (before == KeyAvailability::kDenied) {
-        probe_within(options_.unhealthy_probe_interval);
-      } else if (probe && key.suspected) {
-        become(KeyAvailability::kDenied);
-        key.next_probe = now + Jittered(options_.unhealthy_probe_interval);
-        LockHubsOf(key, events);
-      } else if (!key.suspected) {
-        key.suspected = true;
-        key.first_refusal_wall = wall;
-        key.next_probe = now + options_.confirm_delay;
-      }
-      return;
-    case vault::VaultOutcome::kCorrupt:
-    case vault::VaultOutcome::kUnfit:
-      // The record is bad, or the key cannot wrap: nobody withdrew anything. Page, never lock (KL-3).
-      Log(LogLevel::kError, "wrapped_dek_unusable",
-          {{"vault", key.ref.vault_uri}, {"reason", ReasonOf(status)}});
-      probe_within(options_.probe_interval);
-      return;
-    case vault::VaultOutcome::kUnreachable:
-    case vault::VaultOutcome::kThrottled:
-    case vault::VaultOutcome::kLoginFailed:
-      if (before == KeyAvailability::kDenied) {  // an outage does not take a refusal back
-        probe_within(options_.unhealthy_probe_interval);
-        return;
-      }
-      become(KeyAvailability::kUnreachable);
-      key.cause = std::string(status.message());
-      probe_within(options_.unhealthy_probe_interval);
-      if (before != KeyAvailability::kUnreachable) {
-        events.unreachable.emplace_back(key.ref.vault_uri, ReasonOf(status));
-      }
-      return;
-  }
-}
-
-void KeyCache::Core::LockHubsOf(VaultKey& key, Events& events) {
-  for (HubUid uid : key.hubs) {
-    const auto found = hubs_.find(uid);
-    if (found == hubs_.end()) continue;  // evicted since
-    Hub& hub = *found->second;
-    LockReport report;
-    report.hub = uid;
-    report.cause = key.cause;
-    report.detected_at = key.first_refusal_wall;
-    report.last_success = key.last_success_wall;
-    report.keys_wiped = Wipe(hub);
-    report.locked_at = clock_.WallNow();
-    events.locked.push_back(std::move(report));
-  }
-}
-
 void KeyCache::Core::Tick() {
-  const absl::Time now = clock_.MonotonicNow();
   const absl::Time wall = clock_.WallNow();
-  std::vector<std::string> probes;
-  std::vector<std::pair<HubUid, uint64_t>> refreshes;
+  std::vector<HubUid> to_refresh;
   std::vector<Waiter> late;
   {
     absl::MutexLock lock(&mutex_);
-    for (auto& [name, key] : vault_keys_) {
-      if (key->probing || now < key->next_probe) continue;
-      key->probing = true;
-      probes.push_back(name);
-    }
-    RefreshAhead(refreshes);
-    for (auto& [uid, hub] : hubs_) {
-      for (auto& [dek, waiters] : hub->flights) {
-        for (Waiter& waiter : waiters) {
-          if (waiter.deadline > wall) continue;
-          late.push_back(std::move(waiter));
-          // Stays in line, answered: the flight's first waiter marks that it is under way.
-          waiter = {absl::InfiniteFuture(), [](const absl::Status&) {}};
-        }
-      }
-    }
+    KeepAgenda(to_refresh);
+    EndLateWaits(wall, late);
   }
   for (const Waiter& waiter : late) waiter.done(DeadlineExceeded("the hub's key"));
-  for (const std::string& name : probes) {
-    if (worker_.TryRun([this, name] { Probe(name); })) continue;
-    absl::MutexLock lock(&mutex_);
-    if (auto key = vault_keys_.find(name); key != vault_keys_.end()) key->second->probing = false;
-  }
-  for (const auto& [uid, epoch] : refreshes) {
+  StartDueProbes();
+  for (HubUid uid : to_refresh) {
     Join(uid, DekId(), absl::InfiniteFuture(), [](const absl::Status&) {});
   }
 }
 
-void KeyCache::Core::RefreshAhead(std::vector<std::pair<HubUid, uint64_t>>& due) {
-  const absl::Time now = clock_.MonotonicNow();
-  for (auto& [uid, hub] : hubs_) {
-    if (hub->keys == nullptr || hub->flights.contains(DekId())) continue;
-    const absl::Duration age = now - hub->keys->unwrapped_at;
-    const auto key = vault_keys_.find(hub->vault_key);
-    const bool healthy = key != vault_keys_.end() &&
-                         key->second->availability == KeyAvailability::kAvailable;
-    if (age >= options_.entry_lifetime && healthy && !key->second->suspected) {
-      Wipe(*hub);  // not used since it could have been refreshed
-    } else if (age >= options_.entry_lifetime * kRefreshAt && healthy &&
-               hub->used) {
-      due.emplace_back(uid, hub->epoch);
+void KeyCache::Core::EndLateWaits(absl::Time wall, std::vector<Waiter>& late) {
+  for (HubUid uid : in_flight_) {
+    for (auto& [dek, waiters] : hubs_.find(uid)->second->flights) {
+      for (Waiter& waiter : waiters) {
+        if (waiter.deadline > wall) continue;
+        late.push_back(std::move(waiter));
+        // Stays in line, answered: the flight's first waiter marks that it is under way.
+        waiter = {absl::InfiniteFuture(), [](const absl::Status&) {}};
+      }
     }
   }
 }
 
-void KeyCache::Core::Probe(const std::string& name) {
-  vault::KeyRef ref;
-  WrappedDekRecord sample;
-  {
-    absl::MutexLock lock(&mutex_);
-    const auto found = vault_keys_.find(name);
-    if (found == vault_keys_.end()) return;
-    ref = found->second->ref;
-    sample = found->second->sample;
+void KeyCache::Core::KeepAgenda(std::vector<HubUid>& to_refresh) {
+  const absl::Time now = clock_.MonotonicNow();
+  while (!agenda_.empty() && agenda_.begin()->first <= now) {
+    const HubUid uid = agenda_.begin()->second;
+    agenda_.erase(agenda_.begin());
+    const auto found = hubs_.find(uid);
+    if (found == hubs_.end()) continue;
+    Hub& hub = *found->second;
+    if (hub.flights.contains(DekId())) {  // its landing decides
+      agenda_.emplace(now + options_.unhealthy_probe_interval, uid);
+    } else if (ReviewAges(uid, hub)) {
+      to_refresh.push_back(uid);
+    }
   }
-  const absl::Status status =
-      opener_.Probe(ref, sample, clock_.WallNow() + options_.vault_call_timeout);
-  Events events;
-  {
-    absl::MutexLock lock(&mutex_);
-    ++stats_.unwraps;
-    ++stats_.probes;
-    if (!status.ok()) ++stats_.unwrap_failures;
-    const auto found = vault_keys_.find(name);
-    if (found == vault_keys_.end()) return;
-    found->second->probing = false;
-    Record(*found->second, status, /*probe=*/true, events);
-  }
-  Tell(events);
 }
 
-void KeyCache::Core::Tell(const Events& events) {
-  for (const LockReport& report : events.locked) listener_.OnLocked(report);
-  for (HubUid hub : events.unlocked) listener_.OnUnlocked(hub);
-  for (const auto& [vault, cause] : events.unreachable) {
-    listener_.OnVaultUnreachable(vault, cause);
+// Wipes what has passed its lifetime; true when the newest keys are to be refreshed ahead of it.
+bool KeyCache::Core::ReviewAges(HubUid uid, Hub& hub) {
+  const absl::Time now = clock_.MonotonicNow();
+  const auto past = [&](absl::Time unwrapped_at) {
+    return now >= unwrapped_at + options_.entry_lifetime;
+  };
+  if (hub.keys != nullptr && Expired(hub.keys->unwrapped_at, hub.under)) {
+    Wipe(uid, hub);  // not used since it could have been refreshed
+    return false;
   }
-  for (const std::string& vault : events.reachable) listener_.OnVaultReachable(vault);
+  bool kept_by_outage = hub.keys != nullptr && past(hub.keys->unwrapped_at);
+  for (auto older = hub.older.begin(); older != hub.older.end();) {
+    if (Expired(older->second.unwrapped_at, older->second.under)) {
+      VaultKey* under = older->second.under;
+      older = hub.older.erase(older);
+      Leave(uid, hub, under);
+    } else {
+      kept_by_outage = kept_by_outage || past(older->second.unwrapped_at);
+      ++older;
+    }
+  }
+  if (kept_by_outage) agenda_.emplace(now + options_.unhealthy_probe_interval, uid);
+  return hub.keys != nullptr && hub.used && hub.under != nullptr &&
+         hub.under->availability == KeyAvailability::kAvailable &&
+         now >= hub.keys->unwrapped_at + options_.entry_lifetime * kRefreshAt;
+}
+
+void KeyCache::Core::Stop() {
+  fetches_.Stop();
+  probes_.Stop();
+  std::vector<std::pair<HubUid, DekId>> left;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (HubUid uid : in_flight_) {
+      for (const auto& [dek, waiters] : hubs_.find(uid)->second->flights)
+        left.emplace_back(uid, dek);
+    }
+  }
+  for (const auto& [uid, dek] : left) Land(uid, dek, StoreBusy());
 }
 
 }  // namespace cmkstore::keycache

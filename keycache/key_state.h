@@ -22,20 +22,21 @@ absl::string_view ToString(KeyAvailability availability);
 
 struct HubKeyStatus {
   KeyAvailability availability = KeyAvailability::kUnknown;
-  std::string cause;                                  // of the last failure, fit for the tenant
-  absl::Time last_success = absl::InfinitePast();     // wall clock; last successful unwrap of this vault key
-  absl::Time state_since = absl::InfinitePast();      // wall clock
-  absl::Time refuse_after = absl::InfiniteFuture();   // wall clock; end of grace while unreachable
+  std::string cause;  // of the last failure, fit for the tenant
+  absl::Time last_success =
+      absl::InfinitePast();  // wall clock; last successful unwrap of this vault key
+  absl::Time state_since = absl::InfinitePast();     // wall clock
+  absl::Time refuse_after = absl::InfiniteFuture();  // wall clock; end of grace while unreachable
   bool cached = false;
 };
 
 struct KeyCacheStats {
-  uint64_t unwraps = 0;          // calls that reached the vault, probes included
+  uint64_t unwraps = 0;  // calls that reached the vault, probes included
   uint64_t unwrap_failures = 0;
   uint64_t probes = 0;
   uint64_t hits = 0;
   uint64_t misses = 0;
-  uint64_t waits = 0;            // calls that joined another's unwrap
+  uint64_t waits = 0;  // calls that joined another's unwrap
   uint64_t rejected_waiters = 0;
   uint64_t evictions = 0;
   uint64_t cached_hubs = 0;
@@ -50,21 +51,21 @@ struct LockReport {
   HubUid hub;
   bool by_push = false;
   std::string cause;
-  absl::Time detected_at;    // wall clock: the first refusal
-  absl::Time last_success;   // wall clock
-  absl::Time locked_at;      // wall clock: keys gone
+  absl::Time detected_at;   // wall clock: the first refusal
+  absl::Time last_success;  // wall clock
+  absl::Time locked_at;     // wall clock: keys gone
   uint32_t keys_wiped = 0;
 };
 
-// Told of every transition, after it has happened. Called without locks, from threads of the cache; must not
-// block for long and must not call back into Lock or Unlock.
+// Told of every transition, after it has happened. Called without locks, from threads of the cache;
+// must not block for long and must not call back into Lock or Unlock.
 class KeyStateListener {
  public:
   virtual ~KeyStateListener() = default;
   virtual void OnLocked(const LockReport& report) = 0;
   virtual void OnUnlocked(HubUid hub) = 0;
-  // `cause` says which kind of failure (dns, connect, tls, timeout, http_5xx, throttled, login, unknown).
-  virtual void OnVaultUnreachable(const std::string& vault_uri, absl::string_view cause) = 0;
+  // `reason`: VAULT_UNREACHABLE, VAULT_THROTTLED or VAULT_LOGIN_FAILED.
+  virtual void OnVaultUnreachable(const std::string& vault_uri, absl::string_view reason) = 0;
   virtual void OnVaultReachable(const std::string& vault_uri) = 0;
 };
 

@@ -25,10 +25,11 @@ struct HubKeyRecords {
   absl::Duration outage_grace = absl::Hours(1);
   bool locked_by_push = false;
   std::vector<WrappedDekRecord> deks;  // by generation; the last one seals
-  std::string sealed_hub_secrets;      // envelope bytes, RowKind::kHubSecrets, under any DEK of `deks`
+  std::string sealed_hub_secrets;  // envelope bytes, RowKind::kHubSecrets, under any DEK of `deks`
 };
 
-// Where the cache finds the wrapped keys of a hub. Implemented over the store by an adapter in service/.
+// Where the cache finds the wrapped keys of a hub. Implemented over the store by an adapter in
+// service/.
 //
 // Thread-safe; reads local disk only. Errors: HUB_NOT_FOUND, STORE_CORRUPT.
 class WrappedDekSource {

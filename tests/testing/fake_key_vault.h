@@ -46,8 +46,8 @@ class FakeKeyVault final : public vault::KeyVault {
       ++unwraps_;
       const auto free = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !held_; };
       mutex_.Await(absl::Condition(&free));
-      if (const auto found = answers_.find(key.key_name); found != answers_.end()) {
-        return found->second;
+      for (const std::string& name : {key.key_name, wrapped.version_id}) {
+        if (const auto found = answers_.find(name); found != answers_.end()) return found->second;
       }
     }
     if (absl::Status fault = Enter(); !fault.ok()) return fault;
@@ -68,6 +68,11 @@ class FakeKeyVault final : public vault::KeyVault {
     absl::MutexLock lock(&mutex_);
     answers_.erase(key_name);
   }
+  // The same for what one version of a key wrapped.
+  void BreakVersion(const std::string& version_id, const absl::Status& status) {
+    Break(version_id, status);
+  }
+  void HealVersion(const std::string& version_id) { Heal(version_id); }
   // Unwraps wait inside the vault until ReleaseCalls.
   void HoldCalls() { SetHeld(true); }
   void ReleaseCalls() { SetHeld(false); }

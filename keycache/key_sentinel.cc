@@ -1,0 +1,212 @@
+// The sentinel of KeyCache: probes each vault key, judges every answer of a vault, locks and
+// unlocks by it.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/errors.h"
+#include "base/log.h"
+#include "keycache/key_cache_core.h"
+#include "vault/vault_errors.h"
+
+namespace cmkstore::keycache {
+
+absl::Duration KeyCache::Core::Jittered(absl::Duration duration) {
+  uint8_t byte = 0;
+  random_.Fill({&byte, 1});
+  return duration * (1 + options_.probe_jitter * (byte / 127.5 - 1));
+}
+
+// A healthy key under which nothing is cached needs no watching: its next use asks the vault.
+bool KeyCache::Core::NeedsProbes(const VaultKey& key) const {
+  if (key.suspected || key.availability != KeyAvailability::kAvailable) return true;
+  return std::any_of(key.hubs.begin(), key.hubs.end(), [&](HubUid uid) {
+    const Hub& hub = *hubs_.find(uid)->second;
+    if (hub.under == &key && hub.keys != nullptr) return true;
+    return std::any_of(hub.older.begin(), hub.older.end(), [&](const auto& older) {
+      return older.second.under == &key && older.second.key != nullptr;
+    });
+  });
+}
+
+void KeyCache::Core::StartDueProbes() {
+  std::vector<std::pair<std::string, std::string>> due;  // vault, vault key
+  {
+    absl::MutexLock lock(&mutex_);
+    const absl::Time now = clock_.MonotonicNow();
+    for (auto& [name, key] : vault_keys_) {
+      if (key->probing || now < key->next_probe) continue;
+      if (!key->sample.has_value() || !NeedsProbes(*key)) {
+        key->next_probe = now + options_.unhealthy_probe_interval;
+        continue;
+      }
+      key->probing = true;
+      due.emplace_back(key->ref.vault_uri, name);
+    }
+  }
+  for (const auto& [vault, name] : due) {
+    if (probes_.Run(vault, [this, name = name] { return Probe(name); })) continue;
+    absl::MutexLock lock(&mutex_);
+    VaultKey& key = *vault_keys_.find(name)->second;
+    key.probing = false;
+    DropIfUnused(&key);
+  }
+}
+
+// `probing` keeps the key alive until here.
+bool KeyCache::Core::Probe(const std::string& name) {
+  Answer answer;
+  answer.probe = true;
+  vault::KeyRef ref;
+  WrappedDekRecord sample;
+  {
+    absl::MutexLock lock(&mutex_);
+    const VaultKey& key = *vault_keys_.find(name)->second;
+    ref = key.ref;
+    sample = *key.sample;
+    answer.denials = key.denials;
+  }
+  answer.began = clock_.MonotonicNow();
+  answer.status = opener_.Probe(ref, sample, clock_.WallNow() + options_.vault_call_timeout);
+  Events events;
+  {
+    absl::MutexLock lock(&mutex_);
+    ++stats_.unwraps;
+    ++stats_.probes;
+    if (!answer.status.ok()) ++stats_.unwrap_failures;
+    VaultKey& key = *vault_keys_.find(name)->second;
+    Record(key, answer, events);
+    key.probing = false;
+    DropIfUnused(&key);
+  }
+  Tell(events);
+  const vault::VaultOutcome outcome = vault::OutcomeOf(answer.status);
+  return outcome != vault::VaultOutcome::kUnreachable &&
+         outcome != vault::VaultOutcome::kLoginFailed;
+}
+
+void KeyCache::Core::Become(VaultKey& key, KeyAvailability availability) {
+  if (key.availability != availability) key.since_wall = clock_.WallNow();
+  key.availability = availability;
+}
+
+// Takes note of an answer of the vault (KL-3). A probe sets the time of the next one, counted from
+// its begin; a fetch may bring it forward, never put it off: else busy neighbours could starve it
+// (KL-2).
+void KeyCache::Core::Record(VaultKey& key, const Answer& answer, Events& events) {
+  if (answer.probe) key.next_probe = absl::InfiniteFuture();
+  switch (vault::OutcomeOf(answer.status)) {
+    case vault::VaultOutcome::kHealthy: return RecordHealthy(key, answer, events);
+    case vault::VaultOutcome::kDenied: return RecordDenied(key, answer, events);
+    case vault::VaultOutcome::kCorrupt:
+    case vault::VaultOutcome::kUnfit:
+      // The record is bad, or the key cannot wrap: nobody withdrew anything. Page, never lock.
+      Log(LogLevel::kError, "wrapped_dek_unusable",
+          {{"vault", key.ref.vault_uri}, {"reason", ReasonOf(answer.status)}});
+      if (!key.sample_proven) key.sample.reset();  // the next fetch brings another
+      key.next_probe =
+          std::min(key.next_probe, answer.began + Jittered(options_.unhealthy_probe_interval));
+      return;
+    case vault::VaultOutcome::kUnreachable:
+    case vault::VaultOutcome::kThrottled:
+    case vault::VaultOutcome::kLoginFailed: return RecordOutage(key, answer, events);
+  }
+}
+
+void KeyCache::Core::RecordHealthy(VaultKey& key, const Answer& answer, Events& events) {
+  const KeyAvailability before = key.availability;
+  if (answer.denials != key.denials) {  // refused since this call began: the later word counts
+    if (answer.probe) key.next_probe = clock_.MonotonicNow() + options_.confirm_delay;
+    return;
+  }
+  Become(key, KeyAvailability::kAvailable);
+  key.cause.clear();
+  key.last_success = std::max(key.last_success, answer.began);
+  key.last_success_wall = clock_.WallNow();
+  key.suspected = false;
+  key.first_refusal_wall = absl::InfiniteFuture();
+  key.next_probe = std::min(key.next_probe, answer.began + Jittered(options_.probe_interval));
+  if (before == KeyAvailability::kUnreachable) events.reachable.push_back(key.ref.vault_uri);
+  if (before != KeyAvailability::kDenied) return;
+  for (HubUid uid : key.hubs) {
+    Hub& hub = *hubs_.find(uid)->second;
+    hub.refusal_until = absl::InfinitePast();
+    for (auto& [dek, older] : hub.older) older.refusal_until = absl::InfinitePast();
+    if (hub.under != &key || !std::exchange(hub.locked_by_denial, false)) continue;
+    if (!hub.locked_by_push) events.unlocked.push_back(uid);
+  }
+}
+
+void KeyCache::Core::RecordDenied(VaultKey& key, const Answer& answer, Events& events) {
+  ++key.denials;
+  key.cause = std::string(answer.status.message());
+  key.refusal = answer.status;
+  if (key.availability == KeyAvailability::kDenied) {
+    key.next_probe =
+        std::min(key.next_probe, answer.began + Jittered(options_.unhealthy_probe_interval));
+  } else if (answer.probe && key.suspected) {
+    Confirm(key, events);
+  } else {
+    if (!std::exchange(key.suspected, true)) key.first_refusal_wall = clock_.WallNow();
+    key.next_probe = std::min(key.next_probe, clock_.MonotonicNow() + options_.confirm_delay);
+  }
+}
+
+void KeyCache::Core::RecordOutage(VaultKey& key, const Answer& answer, Events& events) {
+  const absl::Time next = answer.began + Jittered(options_.unhealthy_probe_interval);
+  key.next_probe = std::min(key.next_probe, next);
+  if (key.availability == KeyAvailability::kDenied) return;  // an outage takes no refusal back
+  if (key.suspected) {
+    // The vault refused, and then says no more: fail closed.
+    if (answer.probe) Confirm(key, events);
+    return;
+  }
+  key.cause = std::string(answer.status.message());
+  if (key.availability != KeyAvailability::kUnreachable) {
+    events.unreachable.emplace_back(key.ref.vault_uri, ReasonOf(answer.status));
+  }
+  Become(key, KeyAvailability::kUnreachable);
+}
+
+// The refusal stands: wipes and locks all that hangs on the key (KL-4).
+void KeyCache::Core::Confirm(VaultKey& key, Events& events) {
+  const absl::Time now = clock_.MonotonicNow();
+  Become(key, KeyAvailability::kDenied);
+  key.next_probe = now + Jittered(options_.unhealthy_probe_interval);
+  const std::vector<HubUid> hubs(key.hubs.begin(), key.hubs.end());
+  for (HubUid uid : hubs) {
+    Hub& hub = *hubs_.find(uid)->second;
+    if (hub.under == &key) {
+      LockByDenial(uid, hub, key, events);
+      continue;
+    }
+    for (auto& [dek, older] : hub.older) {  // only these generations go dark
+      if (older.under != &key) continue;
+      older.key.reset();
+      older.refusal = key.refusal;
+      older.refusal_until = now + Jittered(options_.negative_lifetime);
+    }
+  }
+}
+
+void KeyCache::Core::LockByDenial(HubUid uid, Hub& hub, const VaultKey& key, Events& events) {
+  LockReport report;
+  report.hub = uid;
+  report.cause = key.cause;
+  report.detected_at = key.first_refusal_wall;
+  report.last_success = key.last_success_wall;
+  report.keys_wiped = Wipe(uid, hub);
+  report.locked_at = clock_.WallNow();
+  if (!std::exchange(hub.locked_by_denial, true)) events.locked.push_back(std::move(report));
+}
+
+void KeyCache::Core::Tell(const Events& events) {
+  for (const LockReport& report : events.locked) listener_.OnLocked(report);
+  for (HubUid hub : events.unlocked) listener_.OnUnlocked(hub);
+  for (const auto& [vault, reason] : events.unreachable) {
+    listener_.OnVaultUnreachable(vault, reason);
+  }
+  for (const std::string& vault : events.reachable) listener_.OnVaultReachable(vault);
+}
+
+}  // namespace cmkstore::keycache

@@ -1,0 +1,134 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
+#include "base/errors.h"
+#include "crypto/hub_secrets.h"
+#include "keycache/dek_minter.h"
+#include "keycache/key_cache.h"
+#include "tests/testing/fake_key_vault.h"
+#include "tests/testing/matchers.h"
+#include "tests/testing/virtual_clock.h"
+
+namespace cmkstore::keycache {
+
+using testing::FailsWith;
+using testing::IsOk;
+
+inline const absl::Status kDenied = CustomerKeyRevoked("the key is disabled (KeyDisabled)");
+inline const absl::Status kOutage =
+    VaultUnreachable("http_5xx: the vault answered 503", absl::Seconds(5));
+
+class FakeSource final : public WrappedDekSource {
+ public:
+  absl::StatusOr<HubKeyRecords> Load(HubUid hub) override {
+    absl::MutexLock lock(&mutex_);
+    const auto found = hubs_.find(hub);
+    if (found == hubs_.end()) return NotFound("hub");
+    return found->second;
+  }
+  void Set(HubUid hub, HubKeyRecords records) {
+    absl::MutexLock lock(&mutex_);
+    hubs_[hub] = std::move(records);
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::map<HubUid, HubKeyRecords> hubs_;
+};
+
+class RecordingListener final : public KeyStateListener {
+ public:
+  void OnLocked(const LockReport& report) override {
+    absl::MutexLock lock(&mutex_);
+    locks_.push_back(report);
+  }
+  void OnUnlocked(HubUid) override { ++unlocks; }
+  void OnVaultUnreachable(const std::string&, absl::string_view) override { ++outages; }
+  void OnVaultReachable(const std::string&) override { ++recoveries; }
+  std::vector<LockReport> locks() {
+    absl::MutexLock lock(&mutex_);
+    return locks_;
+  }
+  std::atomic<int> unlocks = 0, outages = 0, recoveries = 0;
+
+ private:
+  absl::Mutex mutex_;
+  std::vector<LockReport> locks_;
+};
+
+class KeyCacheTest : public ::testing::Test {
+ protected:
+  KeyCacheTest() { options_.max_calls = 8; }
+  ~KeyCacheTest() override { vault_.ReleaseCalls(); }
+
+  KeyCache& cache() {
+    if (cache_ == nullptr) {
+      auto made = KeyCache::Create(options_, source_, *served_by_, clock_, random_, listener_);
+      EXPECT_THAT(made, IsOk());
+      cache_ = std::move(*made);
+    }
+    return *cache_;
+  }
+
+  HubUid NewHub(const std::string& key_name = "key", absl::Duration grace = absl::Hours(1)) {
+    const HubUid hub = random_.NewUid<HubUid>();
+    HubKeyRecords records;
+    records.tenant = "contoso";
+    records.key = {"https://contoso.vault.azure.net", key_name, "", ""};
+    records.outage_grace = grace;
+    auto minted = MintDek(vault_, records.key, records.tenant, hub, 1, random_, clock_,
+                          absl::InfiniteFuture());
+    EXPECT_THAT(minted, IsOk());
+    records.deks.push_back(minted->record);
+    const auto secrets = crypto::HubSecrets::Generate(random_);
+    records.sealed_hub_secrets = std::string(
+        crypto::SealHubSecrets(*minted->dek.MakeSealKey(), "contoso", hub, secrets, random_)
+            .bytes());
+    source_.Set(hub, records);
+    return hub;
+  }
+
+  absl::StatusOr<HubKeysPtr> Fetch(HubUid hub) {
+    absl::Notification finished;
+    absl::StatusOr<HubKeysPtr> result;
+    cache().Fetch(hub, absl::InfiniteFuture(), [&](absl::StatusOr<HubKeysPtr> keys) {
+      result = std::move(keys);
+      finished.Notify();
+    });
+    finished.WaitForNotification();
+    return result;
+  }
+
+  // One tick, and the end of whatever it started.
+  void Tick() {
+    cache().Tick();
+    while (cache().Stats().calls_under_way > 0) std::this_thread::yield();
+  }
+  // Lets virtual time pass in steps, ticking after each.
+  void Pass(absl::Duration duration, absl::Duration step = absl::Seconds(1)) {
+    for (absl::Duration passed; passed < duration; passed += step) {
+      clock_.Advance(step);
+      Tick();
+    }
+  }
+
+  KeyCacheOptions options_;
+  FakeSource source_;
+  testing::FakeKeyVault vault_;
+  vault::KeyVault* served_by_ = &vault_;  // what the cache calls
+  testing::VirtualClock clock_;
+  crypto::SystemRandom random_;
+  RecordingListener listener_;
+  std::unique_ptr<KeyCache> cache_;
+};
+
+}  // namespace cmkstore::keycache

@@ -1,0 +1,291 @@
+// Answers that come late, records that are bad, vaults that hang: what must not move a neighbour's
+// keys.
+
+#include "absl/time/clock.h"
+#include "tests/keycache/key_cache_fixture.h"
+
+namespace cmkstore::keycache {
+namespace {
+
+// Decides at once, and may hold its answer back: a slow response.
+class SlowAnswers final : public vault::KeyVault {
+ public:
+  explicit SlowAnswers(vault::KeyVault& vault) : vault_(vault) {}
+  absl::StatusOr<vault::KeyDescription> Describe(const vault::KeyRef& key, absl::Time t) override {
+    return vault_.Describe(key, t);
+  }
+  absl::StatusOr<vault::WrappedKey> Wrap(const vault::KeyRef& key, const crypto::SecretBytes& dek,
+                                         absl::Time t) override {
+    return vault_.Wrap(key, dek, t);
+  }
+  absl::StatusOr<crypto::SecretBytes> Unwrap(const vault::KeyRef& key,
+                                             const vault::WrappedKey& wrapped,
+                                             absl::Time t) override {
+    auto answer = vault_.Unwrap(key, wrapped, t);
+    absl::MutexLock lock(&mutex_);
+    if (!hold_next_) return answer;
+    hold_next_ = false;
+    held_ = true;
+    mutex_.Await(absl::Condition(&release_));
+    held_ = release_ = false;
+    return answer;
+  }
+  void HoldNextAnswer() {
+    absl::MutexLock lock(&mutex_);
+    hold_next_ = true;
+  }
+  void AwaitHeld() {
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&held_));
+  }
+  void Release() {
+    absl::MutexLock lock(&mutex_);
+    release_ = true;
+  }
+
+ private:
+  vault::KeyVault& vault_;
+  absl::Mutex mutex_;
+  bool hold_next_ = false, held_ = false, release_ = false;
+};
+
+class KeyCacheRacesTest : public KeyCacheTest {
+ protected:
+  void Start(HubUid hub) {
+    cache().Fetch(hub, absl::InfiniteFuture(), [this](auto) { ++ended_; });
+  }
+  void AwaitEnded(int count) {
+    while (ended_ < count) std::this_thread::yield();
+  }
+  void AwaitIdle() {
+    while (cache().Stats().calls_under_way > 0) std::this_thread::yield();
+  }
+  // Adds a generation to the hub's records; returns the one before it.
+  DekId AddGeneration(HubUid hub) {
+    HubKeyRecords records = *source_.Load(hub);
+    const DekId before = records.deks.back().facts.dek_id;
+    auto minted = MintDek(vault_, records.key, records.tenant, hub,
+                          static_cast<uint32_t>(records.deks.size()) + 1, random_, clock_,
+                          absl::InfiniteFuture());
+    EXPECT_THAT(minted, IsOk());
+    records.deks.push_back(minted->record);
+    source_.Set(hub, records);
+    return before;
+  }
+  absl::StatusOr<OpenKeyPtr> FetchOpen(HubUid hub, DekId dek) {
+    absl::Notification finished;
+    absl::StatusOr<OpenKeyPtr> result;
+    cache().FetchOpenKey(hub, dek, absl::InfiniteFuture(), [&](absl::StatusOr<OpenKeyPtr> key) {
+      result = std::move(key);
+      finished.Notify();
+    });
+    finished.WaitForNotification();
+    return result;
+  }
+
+  SlowAnswers slow_{vault_};
+  std::atomic<int> ended_ = 0;
+};
+
+TEST_F(KeyCacheRacesTest, ASuccessDecidedBeforeADenialUnlocksNothingWhenItLandsAfter) {  // KL-3
+  served_by_ = &slow_;
+  const HubUid warm = NewHub(), cold = NewHub();
+  ASSERT_THAT(Fetch(warm), IsOk());
+  slow_.HoldNextAnswer();
+  Start(cold);
+  slow_.AwaitHeld();  // the vault said yes
+  vault_.Break("key", kDenied);
+  for (int second = 0; second < 42; ++second) {
+    clock_.Advance(absl::Seconds(1));
+    cache().Tick();
+    while (cache().Stats().calls_under_way > 1) std::this_thread::yield();
+  }
+  ASSERT_THAT(cache().Lookup(warm), FailsWith("CUSTOMER_KEY_REVOKED", ""));
+  slow_.Release();
+  AwaitEnded(1);
+  EXPECT_EQ(listener_.unlocks, 0);
+  EXPECT_THAT(cache().Lookup(warm), FailsWith("CUSTOMER_KEY_REVOKED", ""));
+  EXPECT_THAT(cache().Lookup(cold), FailsWith("CUSTOMER_KEY_REVOKED", ""));
+}
+
+TEST_F(KeyCacheRacesTest, AConfirmingProbeWithoutAnAnswerConfirms) {  // KL-4
+  const HubUid hub = NewHub();
+  ASSERT_THAT(Fetch(hub), IsOk());
+  vault_.FailNext(kDenied);
+  vault_.FailNext(kOutage, 1000);
+  Pass(absl::Seconds(42));
+  EXPECT_THAT(cache().Lookup(hub), FailsWith("CUSTOMER_KEY_REVOKED", ""));
+}
+
+TEST_F(KeyCacheRacesTest, SlowAnswersKeepThePromiseOf45Seconds) {  // KL-4
+  served_by_ = &slow_;
+  const absl::Duration slowness = options_.vault_call_timeout - absl::Milliseconds(100);
+  for (int trial = 0; trial < 40; ++trial) {
+    const std::string key = "key" + std::to_string(trial);
+    const HubUid hub = NewHub(key);
+    slow_.HoldNextAnswer();
+    Start(hub);
+    slow_.AwaitHeld();
+    vault_.Break(key, kDenied);
+    const absl::Time refused = clock_.MonotonicNow();
+    clock_.Advance(slowness);
+    slow_.Release();
+    AwaitEnded(trial + 1);
+    while (cache().Lookup(hub).ok()) {
+      clock_.Advance(absl::Milliseconds(100));
+      slow_.HoldNextAnswer();
+      cache().Tick();
+      if (cache().Stats().calls_under_way > 0) {
+        slow_.AwaitHeld();
+        clock_.Advance(slowness);
+        slow_.Release();
+        AwaitIdle();
+      }
+      ASSERT_LE(clock_.MonotonicNow() - refused, absl::Seconds(45)) << "trial " << trial;
+    }
+    cache_.reset();  // no probe of this trial's key holds the next one up
+  }
+}
+
+TEST_F(KeyCacheRacesTest, AHubThatMovedToAnotherKeyIsNotLockedWithItsOldOne) {  // KL-4
+  const HubUid hub = NewHub("old");
+  ASSERT_THAT(Fetch(hub), IsOk());
+  HubKeyRecords records = *source_.Load(hub);
+  records.key.key_name = "new";
+  records.deks[0].wrapped.version_id = "https://contoso.vault.azure.net/keys/new/1";
+  source_.Set(hub, records);
+  cache().Forget(hub);
+  ASSERT_THAT(Fetch(hub), IsOk());
+  vault_.Break("old", kDenied);
+  Pass(absl::Seconds(45));
+  EXPECT_THAT(cache().Lookup(hub), IsOk());
+  EXPECT_TRUE(listener_.locks().empty());
+}
+
+TEST_F(KeyCacheRacesTest, AnOlderGenerationHasALifetimeOfItsOwn) {  // KL-1
+  const HubUid hub = NewHub();
+  const DekId older = AddGeneration(hub);
+  ASSERT_THAT(FetchOpen(hub, older), IsOk());
+  for (int second = 0; second < 320; second += 5) {
+    Pass(absl::Seconds(5), absl::Seconds(5));
+    ASSERT_THAT(cache().Lookup(hub), IsOk());  // in use, so refreshed
+  }
+  EXPECT_EQ(*cache().LookupOpenKey(hub, older), nullptr);
+}
+
+TEST_F(KeyCacheRacesTest, ADisabledOldVersionOfTheVaultKeyDarkensOnlyWhatItWraps) {  // KL-4
+  const HubUid hub = NewHub();
+  const DekId older = AddGeneration(hub);
+  HubKeyRecords records = *source_.Load(hub);
+  records.deks[0].wrapped.version_id = "https://contoso.vault.azure.net/keys/key/0";
+  source_.Set(hub, records);
+  ASSERT_THAT(FetchOpen(hub, older), IsOk());
+  vault_.BreakVersion("https://contoso.vault.azure.net/keys/key/0", kDenied);
+  Pass(absl::Seconds(42));
+  EXPECT_THAT(cache().Lookup(hub), IsOk());
+  EXPECT_THAT(cache().LookupOpenKey(hub, older), FailsWith("CUSTOMER_KEY_REVOKED", ""));
+  vault_.HealVersion("https://contoso.vault.azure.net/keys/key/0");
+  Pass(absl::Seconds(15));
+  EXPECT_THAT(FetchOpen(hub, older), IsOk());
+}
+
+TEST_F(KeyCacheRacesTest, ANewerFormatOfOneHubIsNoOutageOfItsVault) {  // KL-3
+  const HubUid good = NewHub("key", absl::ZeroDuration()), newer = NewHub();
+  HubKeyRecords records = *source_.Load(newer);
+  records.sealed_hub_secrets[2] = 2;
+  source_.Set(newer, records);
+  ASSERT_THAT(Fetch(good), IsOk());
+  EXPECT_THAT(Fetch(newer), FailsWith("FORMAT_TOO_NEW", ""));
+  EXPECT_THAT(cache().Lookup(good), IsOk());
+}
+
+TEST_F(KeyCacheRacesTest, ACorruptRecordDoesNotPreventRecovery) {  // KL-11
+  const HubUid good = NewHub(), bad = NewHub();
+  HubKeyRecords records = *source_.Load(bad);
+  records.deks[0].wrapped.ciphertext[0] ^= 1;
+  source_.Set(bad, records);
+  EXPECT_THAT(Fetch(bad), ::testing::Not(IsOk()));
+  ASSERT_THAT(Fetch(good), IsOk());
+  EXPECT_THAT(Fetch(bad), ::testing::Not(IsOk()));
+  vault_.Break("key", kDenied);
+  Pass(absl::Seconds(60));
+  ASSERT_FALSE(cache().Lookup(good).ok());
+  vault_.Heal("key");
+  Pass(absl::Seconds(45));
+  EXPECT_THAT(cache().Lookup(good), IsOk());
+}
+
+TEST_F(KeyCacheRacesTest, AVaultThatHangsTakesOnlyItsOwnThreads) {  // KL-7
+  options_.max_calls = 64;
+  options_.max_calls_per_vault = 8;
+  std::vector<HubUid> hung;
+  for (int i = 0; i < 60; ++i) hung.push_back(NewHub("key" + std::to_string(i)));
+  const HubUid other = NewHub("elsewhere");
+  HubKeyRecords records = *source_.Load(other);
+  records.key.vault_uri = "https://other.vault.azure.net";
+  source_.Set(other, records);
+  const int minted = vault_.unwraps();
+  vault_.HoldCalls();
+  for (HubUid hub : hung) Start(hub);
+  while (vault_.unwraps() < minted + 8) std::this_thread::yield();
+  Start(other);
+  while (vault_.unwraps() < minted + 9) std::this_thread::yield();  // would hang here
+  absl::SleepFor(absl::Milliseconds(20));
+  EXPECT_EQ(vault_.unwraps(), minted + 9);
+  vault_.ReleaseCalls();
+  AwaitEnded(61);
+}
+
+TEST_F(KeyCacheRacesTest, LockedHubsDoNotStopEviction) {  // KL-8
+  options_.max_hubs = 3;
+  const HubUid locked = NewHub();
+  ASSERT_THAT(Fetch(locked), IsOk());
+  cache().Lock(locked);
+  for (int i = 0; i < 20; ++i) ASSERT_THAT(Fetch(NewHub()), IsOk());
+  EXPECT_LE(cache().Stats().cached_hubs, 3u);
+}
+
+TEST_F(KeyCacheRacesTest, AFetchOvertakenByForgetAsksAgain) {  // KL-6
+  served_by_ = &slow_;
+  const HubUid hub = NewHub();
+  slow_.HoldNextAnswer();
+  absl::Notification finished;
+  absl::StatusOr<HubKeysPtr> result;
+  cache().Fetch(hub, absl::InfiniteFuture(), [&](absl::StatusOr<HubKeysPtr> keys) {
+    result = std::move(keys);
+    finished.Notify();
+  });
+  slow_.AwaitHeld();
+  cache().Forget(hub);
+  slow_.Release();
+  finished.WaitForNotification();
+  EXPECT_THAT(result, IsOk());
+}
+
+TEST_F(KeyCacheRacesTest, AHealthyKeyUnderWhichNothingIsCachedIsNotProbed) {  // KL-2
+  const HubUid hub = NewHub();
+  ASSERT_THAT(Fetch(hub), IsOk());
+  Pass(absl::Minutes(11), absl::Seconds(10));  // refreshed once, then let go
+  const int idle = vault_.unwraps();
+  Pass(absl::Minutes(5), absl::Seconds(10));
+  EXPECT_EQ(vault_.unwraps(), idle);
+}
+
+TEST_F(KeyCacheRacesTest, AnUnknownHubLeavesNothingBehindAndStopAnswersWhoWaits) {  // KL-7, KL-8
+  EXPECT_THAT(Fetch(random_.NewUid<HubUid>()), FailsWith("HUB_NOT_FOUND", ""));
+  const HubUid hub = NewHub(), queued = NewHub();
+  options_.max_calls_per_vault = 1;
+  vault_.HoldCalls();
+  Start(hub);
+  Start(queued);
+  std::thread release([&] {
+    absl::SleepFor(absl::Milliseconds(10));
+    vault_.ReleaseCalls();
+  });
+  cache_.reset();
+  release.join();
+  EXPECT_EQ(ended_, 2);
+}
+
+}  // namespace
+}  // namespace cmkstore::keycache
