@@ -3,57 +3,54 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "base/ids.h"
 
 namespace cmkstore::search {
 
-// A document as the index takes it. `key` is its identity within the hub (blinded), not shown to
-// anyone.
+// A document as the index takes it. Customer content: never log it.
 struct IndexedDocument {
-  std::string key;      // ProjectUid ‖ BlindName of the document
   std::string project;  // readable project id
   std::string collection;
   std::string document;
   std::map<std::string, std::string> labels;
   std::string content_type;
-  std::string content;  // JSON is flattened into searchable text; other text types are taken whole
+  std::string content;  // searchable when it is JSON or other text
   absl::Time create_time;
   absl::Time update_time;
 };
 
+// The state of one document after a change.
 struct IndexChange {
-  std::string key;
+  std::string key;  // identity within the hub (blinded); the first 16 bytes are its project's uid
   std::optional<IndexedDocument> document;  // absent: removed
 };
 
 struct SearchQuery {
-  std::string text;    // full text: words, "phrases", prefix*, AND OR NOT, parentheses; empty = all
-  std::string filter;  // AIP-160 over project, collection, document, labels.K, create_time,
-                       // update_time, content.PATH
-  std::string order_by;             // "" or "relevance"; "update_time desc, labels.team": AIP-132
-  std::vector<std::string> facets;  // "collection", "project", "labels.K"
+  std::string
+      text;  // words, "phrases", prefix*, AND OR NOT, parentheses; empty = all (text_query.h)
+  std::string filter;               // AIP-160 (filter.h)
+  std::string order_by;             // AIP-132; "" = relevance with a text, else newest change first
+  std::vector<std::string> facets;  // fields to count values of
   size_t facet_limit = 10;          // values per facet
   size_t limit = 50;
   size_t offset = 0;
   std::string project;  // readable project id to stay within; empty = the whole hub
-  bool snippets = true;
 };
 
 struct SearchHit {
   std::string project;
   std::string collection;
   std::string document;
-  double score = 0;     // BM25, higher is better; 0 when the query has no text
-  std::string snippet;  // matched words between U+0002 and U+0003
+  double score = 0;  // BM25, higher is better; 0 when the query has no text
+  std::string
+      snippet;  // a passage of the document; matched words between kMatchBegin and kMatchEnd
 };
+inline constexpr char kMatchBegin = '\x02', kMatchEnd = '\x03';
 
 struct FacetValue {
   std::string value;
@@ -62,8 +59,8 @@ struct FacetValue {
 
 struct SearchResult {
   std::vector<SearchHit> hits;
-  std::map<std::string, std::vector<FacetValue>> facets;
-  uint64_t total = 0;  // matching documents; exact up to 10,000, then a lower bound
+  std::vector<std::vector<FacetValue>> facets;  // in the order of the query's
+  uint64_t total = 0;                           // matching documents, counted up to a bound
   bool total_is_exact = true;
   uint64_t indexed_sequence = 0;
 };
@@ -74,19 +71,22 @@ struct IndexStats {
   uint64_t indexed_sequence = 0;
 };
 
-// The search index of one hub: derived data, sealed page by page under the hub's index key.
+// The search index of one hub: derived data, sealed under the hub's index key.
 //
-// Thread-safe: one writer at a time, searches beside it. Blocking (disk). Closing wipes the key.
+// Thread-safe; calls on one index run one after another. Blocking (disk). Nothing of it is ever
+// logged.
 //
-// Errors: FIELD_INVALID for a query or filter that does not parse (says where); INDEX_CORRUPT
-// (DATA_LOSS) when a page does not open or the file is no index: the caller rebuilds; STORE_FULL.
+// Errors: FIELD_INVALID for a query, filter or order that does not parse (says where);
+// QUOTA_EXCEEDED for a search that looks at too much; INDEX_CORRUPT when a part of it does not open
+// or does not add up: the caller rebuilds; STORE_FULL, STORE_BUSY; HUB_LOCKED after Close.
 class HubIndex {
  public:
   virtual ~HubIndex() = default;
 
-  // Applies the changes and remembers `sequence` in one transaction; changes at or below the
-  // remembered sequence must not be given again but do no harm.
+  // Applies the changes and remembers `sequence` in one transaction. Applying again does no harm.
   virtual absl::Status Apply(const std::vector<IndexChange>& changes, uint64_t sequence) = 0;
+  // Removes every document of a project (16 bytes of its uid).
+  virtual absl::Status RemoveProject(const std::string& project_uid) = 0;
   virtual absl::StatusOr<SearchResult> Search(const SearchQuery& query) = 0;
   virtual absl::StatusOr<IndexStats> Stats() = 0;
   virtual uint64_t indexed_sequence() const = 0;

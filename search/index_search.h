@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstddef>
+
+#include "absl/status/statusor.h"
+#include "search/hub_index.h"
+#include "search/sqlite.h"
+
+namespace cmkstore::search {
+
+// Answers one query from the tables of SqliteHubIndex. Its cost is bounded: the newest `counted`
+// matches are counted, faceted and ordered, the newest `ranked` of them are ranked by relevance,
+// the rest follow newest first.
+//
+// Errors: those of HubIndex::Search.
+absl::StatusOr<SearchResult> RunSearch(Sqlite& db, const SearchQuery& query, size_t ranked,
+                                       size_t counted);
+
+}  // namespace cmkstore::search

@@ -1,0 +1,91 @@
+#include "search/relevance.h"
+
+#include <cmath>
+#include <vector>
+
+namespace cmkstore::search {
+namespace {
+
+constexpr double kK1 = 1.2, kB = 0.75;
+constexpr int64_t kMaxCounted = 2'000;
+constexpr double kColumnWeights[] = {4, 2, 1};  // names, labels, body
+
+struct Statistics {
+  std::vector<double> inverse_frequencies;  // by phrase of the query
+  double average_length = 1;
+};
+
+int CountRow(const Fts5ExtensionApi*, Fts5Context*, void* count) {
+  return ++*static_cast<int64_t*>(count) < kMaxCounted ? SQLITE_OK : SQLITE_DONE;
+}
+
+// Once per query; kept with it by FTS5.
+int StatisticsOf(const Fts5ExtensionApi* api, Fts5Context* fts, Statistics** out) {
+  *out = static_cast<Statistics*>(api->xGetAuxdata(fts, 0));
+  if (*out != nullptr) return SQLITE_OK;
+  sqlite3_int64 rows = 0, tokens = 0;
+  if (const int code = api->xRowCount(fts, &rows); code != SQLITE_OK) return code;
+  if (const int code = api->xColumnTotalSize(fts, -1, &tokens); code != SQLITE_OK) return code;
+  auto statistics = std::make_unique<Statistics>();
+  if (rows > 0)
+    statistics->average_length = static_cast<double>(tokens) / static_cast<double>(rows);
+  for (int phrase = 0; phrase < api->xPhraseCount(fts); ++phrase) {
+    int64_t count = 0;
+    const int code = api->xQueryPhrase(fts, phrase, &count, CountRow);
+    if (code != SQLITE_OK && code != SQLITE_DONE) return code;
+    const double total = static_cast<double>(rows), have = static_cast<double>(count);
+    statistics->inverse_frequencies.push_back(std::log(1 + (total - have + 0.5) / (have + 0.5)));
+  }
+  *out = statistics.get();
+  return api->xSetAuxdata(fts, statistics.release(),
+                          [](void* kept) { delete static_cast<Statistics*>(kept); });
+}
+
+int Score(const Fts5ExtensionApi* api, Fts5Context* fts, double* score) {
+  Statistics* statistics = nullptr;
+  int length = 0, instances = 0;
+  if (const int code = StatisticsOf(api, fts, &statistics); code != SQLITE_OK) return code;
+  if (const int code = api->xColumnSize(fts, -1, &length); code != SQLITE_OK) return code;
+  if (const int code = api->xInstCount(fts, &instances); code != SQLITE_OK) return code;
+  std::vector<double> frequencies(statistics->inverse_frequencies.size(), 0.0);
+  for (int i = 0; i < instances; ++i) {
+    int phrase = 0, column = 0, offset = 0;
+    if (const int code = api->xInst(fts, i, &phrase, &column, &offset); code != SQLITE_OK)
+      return code;
+    frequencies[static_cast<size_t>(phrase)] += kColumnWeights[column];
+  }
+  const double norm = kK1 * (1 - kB + kB * length / statistics->average_length);
+  for (size_t i = 0; i < frequencies.size(); ++i) {
+    *score +=
+        statistics->inverse_frequencies[i] * frequencies[i] * (kK1 + 1) / (frequencies[i] + norm);
+  }
+  return SQLITE_OK;
+}
+
+void Relevance(const Fts5ExtensionApi* api, Fts5Context* fts, sqlite3_context* context, int,
+               sqlite3_value**) {
+  double score = 0;
+  if (const int code = Score(api, fts, &score); code != SQLITE_OK) {
+    sqlite3_result_error_code(context, code);
+  } else {
+    sqlite3_result_double(context, score);
+  }
+}
+
+}  // namespace
+
+absl::Status AddRelevance(Sqlite& db) {
+  fts5_api* api = nullptr;
+  sqlite3_stmt* statement = nullptr;
+  int code = sqlite3_prepare_v2(db.handle(), "SELECT fts5(?1)", -1, &statement, nullptr);
+  if (code == SQLITE_OK) {
+    sqlite3_bind_pointer(statement, 1, &api, "fts5_api_ptr", nullptr);
+    sqlite3_step(statement);
+  }
+  sqlite3_finalize(statement);
+  if (code != SQLITE_OK || api == nullptr) return ToStatus(SQLITE_ERROR);
+  code = api->xCreateFunction(api, "relevance", nullptr, Relevance, nullptr);
+  return ToStatus(code);
+}
+
+}  // namespace cmkstore::search

@@ -1,0 +1,216 @@
+#include "search/sqlite_hub_index.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "search/index_search.h"
+#include "search/relevance.h"
+#include "search/searchable_text.h"
+
+namespace cmkstore::search {
+namespace {
+
+// On disk. docs is narrow, so that counting and ordering read few pages; texts is what full text
+// search shows.
+constexpr int64_t kSchemaVersion = 1;
+constexpr char kSchema[] = R"sql(
+CREATE TABLE docs (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, project TEXT NOT NULL,
+                   collection TEXT NOT NULL, document TEXT NOT NULL, content_type TEXT NOT NULL,
+                   created INTEGER NOT NULL, updated INTEGER NOT NULL);
+CREATE INDEX docs_by_place ON docs (project, collection, document);
+CREATE TABLE labels (doc INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,
+                     PRIMARY KEY (doc, name)) WITHOUT ROWID;
+CREATE INDEX labels_by_value ON labels (name, value, doc);
+CREATE TABLE texts (id INTEGER PRIMARY KEY, names TEXT NOT NULL, labels TEXT NOT NULL,
+                    body TEXT NOT NULL, content TEXT);
+CREATE VIRTUAL TABLE fts USING fts5 (names, labels, body, content = 'texts', content_rowid = 'id',
+                                     tokenize = 'unicode61 remove_diacritics 2');
+CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES ('sequence', 0);
+)sql";
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SqliteHubIndex>> SqliteHubIndex::Open(
+    const std::string& path, HubUid hub, const crypto::SecretBytes& key,
+    const SqliteHubIndexOptions& options) {
+  // SQLite gives the log the mode of the main file.
+  const int fd = open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  if (fd < 0) return StoreBusy();
+  close(fd);
+  std::unique_ptr<SqliteHubIndex> index(new SqliteHubIndex(path, options));
+  absl::MutexLock lock(&index->mutex_);
+  CMK_ASSIGN_OR_RETURN(index->vfs_, SealedVfs::Create(hub, key));
+  absl::StatusOr<std::unique_ptr<Sqlite>> opened = Sqlite::Open(path, index->vfs_->name());
+  CMK_RETURN_IF_ERROR(index->Judged(opened.status()));
+  index->db_ = *std::move(opened);
+  CMK_RETURN_IF_ERROR(index->Judged(index->Prepare()));
+  return index;
+}
+
+absl::Status SqliteHubIndex::Prepare() {
+  CMK_RETURN_IF_ERROR(
+      db_->Execute(absl::StrCat("PRAGMA page_size = 4096; PRAGMA locking_mode = EXCLUSIVE;"
+                                "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+                                "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
+                                "PRAGMA journal_size_limit = 0; PRAGMA cache_size = -",
+                                options_.cache_bytes / 1024)
+                       .c_str()));
+  CMK_ASSIGN_OR_RETURN(const int64_t version, db_->QueryInt({"PRAGMA user_version", {}}));
+  if (version > kSchemaVersion) return FormatTooNew("the search index");
+  if (version == 0) {
+    CMK_RETURN_IF_ERROR(db_->Execute(
+        absl::StrCat("BEGIN;", kSchema, "PRAGMA user_version = ", kSchemaVersion, "; COMMIT")
+            .c_str()));
+  }
+  CMK_RETURN_IF_ERROR(AddRelevance(*db_));
+  CMK_ASSIGN_OR_RETURN(const int64_t sequence,
+                       db_->QueryInt({"SELECT value FROM meta WHERE name = 'sequence'", {}}));
+  sequence_ = static_cast<uint64_t>(sequence);
+  return absl::OkStatus();
+}
+
+void SqliteHubIndex::Destroy(const std::string& path) {
+  for (const char* suffix : {"-wal", "-journal", ""}) {
+    std::error_code ignored;
+    std::filesystem::remove(absl::StrCat(path, suffix), ignored);
+  }
+}
+
+SqliteHubIndex::~SqliteHubIndex() { Close(); }
+
+void SqliteHubIndex::Close() {
+  closing_ = true;
+  absl::MutexLock lock(&mutex_);
+  db_.reset();
+  vfs_.reset();
+}
+
+absl::Status SqliteHubIndex::CheckOpen() const {
+  return db_ == nullptr || closing_ ? HubLocked() : absl::OkStatus();
+}
+
+absl::Status SqliteHubIndex::Judged(absl::Status status) const {
+  if (!status.ok() && vfs_->damaged()) return IndexCorrupt("a part of it does not open");
+  return status;
+}
+
+absl::Status SqliteHubIndex::Apply(const std::vector<IndexChange>& changes, uint64_t sequence) {
+  absl::MutexLock lock(&mutex_);
+  CMK_RETURN_IF_ERROR(CheckOpen());
+  CMK_RETURN_IF_ERROR(Judged(db_->Execute("BEGIN IMMEDIATE")));
+  absl::Status status = ApplyInTransaction(changes, sequence);
+  if (status.ok()) status = db_->Execute("COMMIT");
+  if (!status.ok()) {
+    db_->Execute("ROLLBACK").IgnoreError();
+    return Judged(status);
+  }
+  sequence_ = sequence;
+  return absl::OkStatus();
+}
+
+absl::Status SqliteHubIndex::ApplyInTransaction(const std::vector<IndexChange>& changes,
+                                                uint64_t sequence) {
+  for (const IndexChange& change : changes) {
+    CMK_RETURN_IF_ERROR(Remove({"SELECT id FROM docs WHERE key = ?", {Blob{change.key}}}));
+    if (change.document.has_value()) {
+      CMK_RETURN_IF_ERROR(Insert(change.key, *change.document));
+    }
+  }
+  return db_->Run(
+      {"UPDATE meta SET value = ? WHERE name = 'sequence'", {static_cast<int64_t>(sequence)}});
+}
+
+absl::Status SqliteHubIndex::RemoveProject(const std::string& project_uid) {
+  absl::MutexLock lock(&mutex_);
+  CMK_RETURN_IF_ERROR(CheckOpen());
+  CMK_RETURN_IF_ERROR(Judged(db_->Execute("BEGIN IMMEDIATE")));
+  absl::Status status =
+      Remove({"SELECT id FROM docs WHERE substr(key, 1, 16) = ?", {Blob{project_uid}}});
+  if (status.ok()) status = db_->Execute("COMMIT");
+  if (!status.ok()) db_->Execute("ROLLBACK").IgnoreError();
+  return Judged(status);
+}
+
+absl::Status SqliteHubIndex::Remove(const Sql& which) {
+  for (const char* statement :
+       {"INSERT INTO fts (fts, rowid, names, labels, body) "
+        "SELECT 'delete', id, names, labels, body FROM texts WHERE id IN (",
+        "DELETE FROM labels WHERE doc IN (", "DELETE FROM texts WHERE id IN (",
+        "DELETE FROM docs WHERE id IN ("}) {
+    Sql sql{statement, {}};
+    sql.Append(which);
+    sql.text += ")";
+    CMK_RETURN_IF_ERROR(db_->Run(sql));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteHubIndex::Insert(const std::string& key, const IndexedDocument& document) {
+  SearchableText text = ToSearchableText(document);
+  CMK_RETURN_IF_ERROR(db_->Run(
+      {"INSERT INTO docs (key, project, collection, document, content_type, created, updated) "
+       "VALUES (?, ?, ?, ?, ?, ?, ?)",
+       {Blob{key}, document.project, document.collection, document.document, document.content_type,
+        absl::ToUnixMicros(document.create_time), absl::ToUnixMicros(document.update_time)}}));
+  const int64_t id = sqlite3_last_insert_rowid(db_->handle());
+  for (const auto& [name, value] : document.labels) {
+    CMK_RETURN_IF_ERROR(db_->Run({"INSERT INTO labels VALUES (?, ?, ?)", {id, name, value}}));
+  }
+  CMK_RETURN_IF_ERROR(db_->Run({"INSERT INTO fts (rowid, names, labels, body) VALUES (?, ?, ?, ?)",
+                                {id, text.names, text.labels, text.body}}));
+  // SQLite's own judgement: a filter on content must not stumble over what it cannot read.
+  const std::string json = text.is_json ? document.content : "";
+  return db_->Run(
+      {"INSERT INTO texts VALUES (?1, ?2, ?3, ?4, CASE WHEN json_valid(?5) THEN ?5 END)",
+       {id, std::move(text.names), std::move(text.labels), std::move(text.body), json}});
+}
+
+absl::StatusOr<SearchResult> SqliteHubIndex::Search(const SearchQuery& query) {
+  absl::MutexLock lock(&mutex_);
+  CMK_RETURN_IF_ERROR(CheckOpen());
+  db_->BoundSteps(options_.steps_per_search, closing_);
+  absl::StatusOr<SearchResult> result =
+      RunSearch(*db_, query, options_.ranked_matches, options_.counted_matches);
+  db_->UnboundSteps();
+  CMK_RETURN_IF_ERROR(CheckOpen());
+  CMK_RETURN_IF_ERROR(Judged(result.status()));
+  result->indexed_sequence = sequence_;
+  return result;
+}
+
+absl::StatusOr<IndexStats> SqliteHubIndex::Stats() {
+  absl::MutexLock lock(&mutex_);
+  CMK_RETURN_IF_ERROR(CheckOpen());
+  IndexStats stats;
+  absl::StatusOr<int64_t> count = db_->QueryInt({"SELECT count(*) FROM docs", {}});
+  CMK_RETURN_IF_ERROR(Judged(count.status()));
+  stats.documents = static_cast<uint64_t>(*count);
+  for (const char* suffix : {"", "-wal"}) {
+    std::error_code missing;
+    const uintmax_t bytes = std::filesystem::file_size(absl::StrCat(path_, suffix), missing);
+    if (!missing) stats.file_bytes += bytes;
+  }
+  stats.indexed_sequence = sequence_;
+  return stats;
+}
+
+absl::Status SqliteHubIndex::CheckIntegrity() {
+  absl::MutexLock lock(&mutex_);
+  CMK_RETURN_IF_ERROR(CheckOpen());
+  absl::StatusOr<Statement> check = db_->Prepare({"PRAGMA integrity_check(1)", {}});
+  CMK_RETURN_IF_ERROR(Judged(check.status()));
+  const absl::StatusOr<bool> row = check->Step();
+  CMK_RETURN_IF_ERROR(Judged(row.status()));
+  if (check->Text(0) != "ok") return IndexCorrupt("its tables do not add up");
+  return Judged(db_->Execute("INSERT INTO fts (fts) VALUES ('integrity-check')"));
+}
+
+}  // namespace cmkstore::search

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace cmkstore::search {
+
+// Turns what a person types into an FTS5 expression that always parses.
+//
+//   words are joined by AND · "a phrase" · prefix* · a AND b · a OR b · a NOT b · ( … )
+//
+// AND binds closer than OR. Anything that is no operator is a word, punctuation included. At most 1
+// KiB, 64 words, 16 parentheses deep.
+//
+// Errors: FIELD_INVALID ("query"), saying what is wrong at which byte.
+absl::StatusOr<std::string> ToFtsExpression(absl::string_view text);
+
+}  // namespace cmkstore::search

@@ -1,0 +1,161 @@
+// What is on the disk of an index: nothing to read, nothing to change unnoticed, nothing lost by a
+// kill.
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tests/search/index_fixture.h"
+
+namespace cmkstore::search {
+namespace {
+
+using ::testing::ElementsAre;
+
+std::string Bytes(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+void WriteBytes(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
+class SealedIndexTest : public IndexTest {
+ protected:
+  void Fill(int documents) {
+    for (int i = 0; i < documents; ++i) {
+      ASSERT_THAT(index().Apply({Put(absl::StrCat("doc", i),
+                                     absl::StrCat(R"({"text": "canary quokka )", i, "\"}"),
+                                     {{"team", "wombat"}})},
+                                static_cast<uint64_t>(i) + 1),
+                  IsOk());
+    }
+  }
+};
+
+TEST_F(SealedIndexTest, NoWordOfADocumentAndNoSqliteHeaderIsOnDisk) {
+  Fill(50);
+  for (bool open : {true, false}) {
+    if (!open) index_->Close();
+    size_t files = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(dir_.path())) {
+      const std::string bytes = Bytes(entry.path());
+      ++files;
+      for (const char* word : {"quokka", "wombat", "doc1", "SQLite", "CREATE", "flows", "vision"}) {
+        EXPECT_FALSE(absl::StrContains(bytes, word)) << word << " in " << entry.path();
+      }
+    }
+    EXPECT_EQ(files, open ? 2u : 1u);
+  }
+}
+
+TEST_F(SealedIndexTest, ReopensWithWhatItHad) {
+  Fill(20);
+  index_.reset();
+  EXPECT_EQ(index().indexed_sequence(), 20u);
+  EXPECT_EQ(Find("quokka").total, 20u);
+  EXPECT_THAT(index().CheckIntegrity(), IsOk());
+}
+
+TEST_F(SealedIndexTest, AnotherHubOrAnotherKeyOpensNothing) {
+  Fill(3);
+  index_.reset();
+  const HubUid other = random_.NewUid<HubUid>();
+  EXPECT_THAT(SqliteHubIndex::Open(path(), other, key_, options_), FailsWith("INDEX_CORRUPT", ""));
+  EXPECT_THAT(SqliteHubIndex::Open(path(), hub_, random_.Secret(32), options_),
+              FailsWith("INDEX_CORRUPT", ""));
+}
+
+TEST_F(SealedIndexTest, AFlippedBitAnywhereInTheMainFileIsNoticed) {
+  Fill(30);
+  index_.reset();
+  const std::string good = Bytes(path());
+  for (size_t at = 0; at < good.size(); at += 997) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 1);
+    WriteBytes(path(), bad);
+    auto opened = Open();
+    if (opened.ok()) {
+      EXPECT_THAT((*opened)->CheckIntegrity(), FailsWith("INDEX_CORRUPT", "")) << "byte " << at;
+    } else {
+      EXPECT_THAT(opened, FailsWith("INDEX_CORRUPT", "")) << "byte " << at;
+    }
+  }
+  WriteBytes(path(), good);
+  EXPECT_THAT(index().CheckIntegrity(), IsOk());
+}
+
+TEST_F(SealedIndexTest, SwappedPagesAreNoticed) {
+  Fill(100);
+  index_.reset();
+  constexpr size_t kUnit = 4096 + 40;
+  std::string bytes = Bytes(path());
+  ASSERT_GT(bytes.size(), 6 * kUnit);
+  std::swap_ranges(bytes.begin() + 3 * kUnit, bytes.begin() + 4 * kUnit, bytes.begin() + 4 * kUnit);
+  WriteBytes(path(), bytes);
+  auto opened = Open();
+  EXPECT_THAT(opened.ok() ? (*opened)->CheckIntegrity() : opened.status(),
+              FailsWith("INDEX_CORRUPT", ""));
+}
+
+TEST_F(SealedIndexTest, AKilledWriterLosesNothingThatWasApplied) {
+  for (int round = 0; round < 20; ++round) {
+    SqliteHubIndex::Destroy(path());
+    int pipe_ends[2];
+    ASSERT_EQ(pipe(pipe_ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      auto opened = Open();
+      for (uint64_t i = 1;; ++i) {
+        const auto id = absl::StrCat("doc", i);
+        if (!(*opened)->Apply({Put(id, R"({"text": "canary"})")}, i).ok()) _exit(1);
+        if (write(pipe_ends[1], &i, sizeof i) != sizeof i) _exit(1);
+      }
+    }
+    close(pipe_ends[1]);
+    uint64_t applied = 0;
+    const uint64_t enough = 5 + static_cast<uint64_t>(round) * 23;
+    while (applied < enough && read(pipe_ends[0], &applied, sizeof applied) == sizeof applied) {
+    }
+    kill(child, SIGKILL);
+    int status = 0;
+    waitpid(child, &status, 0);
+    while (read(pipe_ends[0], &applied, sizeof applied) == sizeof applied) {
+    }
+    close(pipe_ends[0]);
+    ASSERT_GE(applied, enough) << "the writer ended by itself";
+    index_.reset();
+    EXPECT_GE(index().indexed_sequence(), applied);
+    EXPECT_EQ(Find("canary").total, index().indexed_sequence());
+    EXPECT_THAT(index().CheckIntegrity(), IsOk());
+    index_.reset();
+  }
+}
+
+TEST_F(SealedIndexTest, ATornLastFrameOfTheLogIsNoFrame) {
+  Fill(10);
+  // As a kill in the middle of a write leaves it: the log of a writer that is gone.
+  const std::string log = Bytes(path() + "-wal"), main = Bytes(path());
+  index_.reset();
+  WriteBytes(path(), main);
+  WriteBytes(path() + "-wal", log.substr(0, log.size() - 100));
+  EXPECT_EQ(index().indexed_sequence(), 9u);
+  EXPECT_THAT(index().CheckIntegrity(), IsOk());
+}
+
+TEST_F(SealedIndexTest, AfterCloseEveryCallIsRefused) {
+  Fill(1);
+  index_->Close();
+  EXPECT_THAT(index_->Search({}), FailsWith("HUB_LOCKED", ""));
+  EXPECT_THAT(index_->Apply({}, 2), FailsWith("HUB_LOCKED", ""));
+  EXPECT_THAT(index_->Stats(), FailsWith("HUB_LOCKED", ""));
+}
+
+}  // namespace
+}  // namespace cmkstore::search
