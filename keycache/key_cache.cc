@@ -50,6 +50,7 @@ void KeyCache::Forget(HubUid hub) { core_->Forget(hub); }
 void KeyCache::Tick() { core_->Tick(); }
 HubKeyStatus KeyCache::Status(HubUid hub) { return core_->Status(hub); }
 KeyCacheStats KeyCache::Stats() { return core_->Stats(); }
+void KeyCache::Stop() { core_->Stop(); }
 
 KeyCache::Core::Core(const KeyCacheOptions& options, WrappedDekSource& source,
                      vault::KeyVault& vault, Clock& clock, crypto::Random& random,

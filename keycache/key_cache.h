@@ -63,6 +63,9 @@ class KeyCache {
 
   HubKeyStatus Status(HubUid hub);
   KeyCacheStats Stats();
+  // Ends the calls under way and answers whoever waits; the listener hears nothing after it
+  // returns.
+  void Stop();
 
  private:
   class Core;

@@ -26,7 +26,9 @@ struct IndexedDocument {
 
 // The state of one document after a change.
 struct IndexChange {
-  std::string key;  // identity within the hub (blinded); the first 16 bytes are its project's uid
+  // Identity within the hub: its project's uid (16 bytes), then what tells it apart there. The uid
+  // alone, without a document, removes everything of the project.
+  std::string key;
   std::optional<IndexedDocument> document;  // absent: removed
 };
 
@@ -85,8 +87,6 @@ class HubIndex {
 
   // Applies the changes and remembers `sequence` in one transaction. Applying again does no harm.
   virtual absl::Status Apply(const std::vector<IndexChange>& changes, uint64_t sequence) = 0;
-  // Removes every document of a project (16 bytes of its uid).
-  virtual absl::Status RemoveProject(const std::string& project_uid) = 0;
   virtual absl::StatusOr<SearchResult> Search(const SearchQuery& query) = 0;
   virtual absl::StatusOr<IndexStats> Stats() = 0;
   virtual uint64_t indexed_sequence() const = 0;

@@ -46,9 +46,17 @@ SearchableText ToSearchableText(const IndexedDocument& document) {
     text.is_json = !parsed.is_discarded();
     if (text.is_json) Flatten(parsed, "", 0, text.body);
   } else if (IsText(document.content_type)) {
-    text.body = document.content;
+    // By way of JSON, which replaces what is no UTF-8.
+    const nlohmann::json whole = document.content.substr(0, kMaxBodyBytes);
+    text.body =
+        nlohmann::json::parse(whole.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace))
+            .get<std::string>();
   }
-  if (text.body.size() > kMaxBodyBytes) text.body.resize(kMaxBodyBytes);
+  if (text.body.size() > kMaxBodyBytes) {
+    size_t end = kMaxBodyBytes;  // not within a character
+    while (end > 0 && (static_cast<uint8_t>(text.body[end]) & 0xc0) == 0x80) --end;
+    text.body.resize(end);
+  }
   return text;
 }
 

@@ -20,6 +20,7 @@ namespace {
 // On disk. docs is narrow, so that counting and ordering read few pages; texts is what full text
 // search shows.
 constexpr int64_t kSchemaVersion = 1;
+constexpr size_t kProjectKeyBytes = 16;
 constexpr char kSchema[] = R"sql(
 CREATE TABLE docs (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, project TEXT NOT NULL,
                    collection TEXT NOT NULL, document TEXT NOT NULL, content_type TEXT NOT NULL,
@@ -119,24 +120,17 @@ absl::Status SqliteHubIndex::Apply(const std::vector<IndexChange>& changes, uint
 absl::Status SqliteHubIndex::ApplyInTransaction(const std::vector<IndexChange>& changes,
                                                 uint64_t sequence) {
   for (const IndexChange& change : changes) {
-    CMK_RETURN_IF_ERROR(Remove({"SELECT id FROM docs WHERE key = ?", {Blob{change.key}}}));
+    const bool project = change.key.size() == kProjectKeyBytes;
+    CMK_RETURN_IF_ERROR(
+        Remove(project ? Sql{"SELECT id FROM docs WHERE key BETWEEN ? AND ?",
+                             {Blob{change.key}, Blob{change.key + std::string(64, '\xff')}}}
+                       : Sql{"SELECT id FROM docs WHERE key = ?", {Blob{change.key}}}));
     if (change.document.has_value()) {
       CMK_RETURN_IF_ERROR(Insert(change.key, *change.document));
     }
   }
   return db_->Run(
       {"UPDATE meta SET value = ? WHERE name = 'sequence'", {static_cast<int64_t>(sequence)}});
-}
-
-absl::Status SqliteHubIndex::RemoveProject(const std::string& project_uid) {
-  absl::MutexLock lock(&mutex_);
-  CMK_RETURN_IF_ERROR(CheckOpen());
-  CMK_RETURN_IF_ERROR(Judged(db_->Execute("BEGIN IMMEDIATE")));
-  absl::Status status =
-      Remove({"SELECT id FROM docs WHERE substr(key, 1, 16) = ?", {Blob{project_uid}}});
-  if (status.ok()) status = db_->Execute("COMMIT");
-  if (!status.ok()) db_->Execute("ROLLBACK").IgnoreError();
-  return Judged(status);
 }
 
 absl::Status SqliteHubIndex::Remove(const Sql& which) {

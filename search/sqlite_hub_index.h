@@ -42,7 +42,6 @@ class SqliteHubIndex final : public HubIndex {
   ~SqliteHubIndex() override;
 
   absl::Status Apply(const std::vector<IndexChange>& changes, uint64_t sequence) override;
-  absl::Status RemoveProject(const std::string& project_uid) override;
   absl::StatusOr<SearchResult> Search(const SearchQuery& query) override;
   absl::StatusOr<IndexStats> Stats() override;
   uint64_t indexed_sequence() const override { return sequence_.load(); }

@@ -50,11 +50,15 @@ Task<absl::StatusOr<OpenHub>> HubAccess::Open(const CallContext& context, const 
 
 absl::StatusOr<OpenHub> HubAccess::OpenBlocking(const AdmittedCall& call, const HubName& name) {
   CMK_ASSIGN_OR_RETURN(HubEntryPtr entry, Find(call, name));
+  return OpenEntryBlocking(std::move(entry), call.deadline());
+}
+
+absl::StatusOr<OpenHub> HubAccess::OpenEntryBlocking(HubEntryPtr entry, absl::Time deadline) {
   CMK_RETURN_IF_ERROR(CheckServing(*entry));
   CMK_ASSIGN_OR_RETURN(
       keycache::HubKeysPtr keys,
       BlockOnCompletion<keycache::HubKeysPtr>([&](Completion<keycache::HubKeysPtr> done) {
-        keys_.Fetch(entry->uid, call.deadline(), std::move(done));
+        keys_.Fetch(entry->uid, deadline, std::move(done));
       }));
   return OpenHub{std::move(entry), std::move(keys)};
 }

@@ -38,6 +38,7 @@ class HubAccess {
   Task<absl::StatusOr<OpenHub>> Open(const CallContext& context, const HubName& name);
   // For threads that may block.
   absl::StatusOr<OpenHub> OpenBlocking(const AdmittedCall& call, const HubName& name);
+  absl::StatusOr<OpenHub> OpenEntryBlocking(HubEntryPtr entry, absl::Time deadline);
   // The record alone: what goes on while the hub is locked.
   absl::StatusOr<HubEntryPtr> Find(const AdmittedCall& call, const HubName& name);
   // Errors: PROJECT_NOT_FOUND.

@@ -91,14 +91,26 @@ absl::StatusOr<ProjectUid> HubDirectory::FindProject(const HubEntry& hub,
 
 absl::StatusOr<std::optional<std::string>> HubDirectory::ProjectNameOf(const HubEntry& hub,
                                                                        ProjectUid project) {
+  const std::pair<HubUid, ProjectUid> key(hub.uid, project);
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    const auto found = project_names_.find(key);
+    if (found != project_names_.end()) return found->second;
+  }
   CMK_ASSIGN_OR_RETURN(
       const auto records,
       store::ScanRecords<storage::v1::ProjectRecord>(
           engine_, hub.partition, store::TableRange(store::Table::kProjects), kMaxRemembered));
+  std::optional<std::string> name;
   for (const storage::v1::ProjectRecord& record : records) {
-    if (absl::string_view(record.uid()) == project.bytes()) return record.project();
+    if (absl::string_view(record.uid()) == project.bytes()) name = record.project();
   }
-  return std::nullopt;
+  if (name.has_value()) {
+    absl::MutexLock lock(&mutex_);
+    if (project_names_.size() >= kMaxRemembered) project_names_.clear();
+    project_names_[key] = *name;
+  }
+  return name;
 }
 
 void HubDirectory::ForgetHub(const TenantId& tenant, const HubId& hub) {
@@ -108,7 +120,10 @@ void HubDirectory::ForgetHub(const TenantId& tenant, const HubId& hub) {
 
 void HubDirectory::ForgetProject(HubUid hub, const ProjectId& project) {
   absl::MutexLock lock(&mutex_);
-  projects_.erase(ProjectKeyPair(hub, project.value()));
+  const auto found = projects_.find(ProjectKeyPair(hub, project.value()));
+  if (found == projects_.end()) return;
+  project_names_.erase({hub, found->second});
+  projects_.erase(found);
 }
 
 }  // namespace cmkstore::service

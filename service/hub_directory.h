@@ -59,6 +59,8 @@ class HubDirectory {
   absl::flat_hash_map<HubKeyPair, HubEntryPtr> hubs_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<HubUid, HubKeyPair> names_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<ProjectKeyPair, ProjectUid> projects_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::pair<HubUid, ProjectUid>, std::string> project_names_
+      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace cmkstore::service

@@ -11,14 +11,24 @@
 
 namespace cmkstore::service {
 
-// Hears of every lock and outage, logs it, keeps the last lock of each hub as its revocation
-// receipt and wakes what streams the hub. Thread-safe.
+// What a hub's lock did, beyond the key cache.
+struct LockReceipt {
+  keycache::LockReport report;
+  bool index_closed = false;
+};
+
+// Hears of every lock and outage: closes the hub's search index, logs, keeps the last lock of each
+// hub as its revocation receipt and wakes what streams the hub. Thread-safe.
 class LockReceipts final : public keycache::KeyStateListener {
  public:
-  explicit LockReceipts(std::function<void(HubUid)> hub_changed)
-      : hub_changed_(std::move(hub_changed)) {}
+  struct Actions {
+    std::function<bool(HubUid)> close_index;  // whether it was open
+    std::function<void(HubUid)> follow_again;
+    std::function<void(HubUid)> wake_streams;
+  };
+  explicit LockReceipts(Actions actions) : actions_(std::move(actions)) {}
 
-  std::optional<keycache::LockReport> Last(HubUid hub) {
+  std::optional<LockReceipt> Last(HubUid hub) {
     absl::MutexLock lock(&mutex_);
     const auto found = last_.find(hub);
     if (found == last_.end()) return std::nullopt;
@@ -26,32 +36,35 @@ class LockReceipts final : public keycache::KeyStateListener {
   }
 
   void OnLocked(const keycache::LockReport& report) override {
+    const bool index_closed = actions_.close_index(report.hub);
     {
       absl::MutexLock lock(&mutex_);
-      last_[report.hub] = report;
+      last_[report.hub] = {report, index_closed};
     }
     Log(LogLevel::kWarning, "hub_locked",
         {{"hub_uid", report.hub.ToHex()},
          {"by", report.by_push ? "push" : "vault"},
          {"cause", report.cause},
-         {"keys_wiped", std::to_string(report.keys_wiped)}});
-    hub_changed_(report.hub);
+         {"keys_wiped", std::to_string(report.keys_wiped)},
+         {"index_closed", index_closed ? "true" : "false"}});
+    actions_.wake_streams(report.hub);
   }
   void OnUnlocked(HubUid hub) override {
     Log(LogLevel::kInfo, "hub_unlocked", {{"hub_uid", hub.ToHex()}});
+    actions_.follow_again(hub);
   }
-  void OnVaultUnreachable(const std::string& vault_uri, absl::string_view cause) override {
+  void OnVaultUnreachable(const std::string& vault_uri, absl::string_view reason) override {
     Log(LogLevel::kWarning, "vault_unreachable",
-        {{"vault", vault_uri}, {"cause", std::string(cause)}});
+        {{"vault", vault_uri}, {"reason", std::string(reason)}});
   }
   void OnVaultReachable(const std::string& vault_uri) override {
     Log(LogLevel::kInfo, "vault_reachable", {{"vault", vault_uri}});
   }
 
  private:
-  const std::function<void(HubUid)> hub_changed_;
+  const Actions actions_;
   absl::Mutex mutex_;
-  absl::flat_hash_map<HubUid, keycache::LockReport> last_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<HubUid, LockReceipt> last_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace cmkstore::service

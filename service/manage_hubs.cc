@@ -173,6 +173,7 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
   Log(LogLevel::kInfo, "hub_created",
       {{"tenant", record.tenant()}, {"hub", record.hub()}, {"uid", uid.ToHex()}});
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr entry, hubs_.directory().Find(parent.tenant, id));
+  index_life_.provision(uid);
   v1::Hub hub = ToHub(*entry);
   hub.set_display_name(request.hub().display_name());
   return hub;
@@ -244,6 +245,7 @@ absl::StatusOr<v1::Hub> ManageHubs::Delete(const AdmittedCall& /*call*/,
                          return absl::OkStatus();
                        }));
   hubs_.key_cache().Forget(entry->uid);
+  index_life_.close(entry->uid);
   return ToHub(*entry);
 }
 

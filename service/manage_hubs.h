@@ -12,18 +12,25 @@
 
 namespace cmkstore::service {
 
+// What becomes of a hub's search index along with it.
+struct IndexLife {
+  std::function<void(HubUid)> provision;
+  std::function<void(HubUid)> close;
+};
+
 // HubService: the life of hubs. Blocking: for control threads. Thread-safe.
 class ManageHubs {
  public:
   ManageHubs(HubAccess& hubs, store::Engine& engine, vault::KeyVault& vault, KeyChecks& checks,
-             crypto::Random& random, Clock& clock, const PageTokens& tokens)
+             crypto::Random& random, Clock& clock, const PageTokens& tokens, IndexLife index_life)
       : hubs_(hubs),
         engine_(engine),
         vault_(vault),
         checks_(checks),
         random_(random),
         clock_(clock),
-        tokens_(tokens) {}
+        tokens_(tokens),
+        index_life_(std::move(index_life)) {}
 
   absl::StatusOr<v1::Hub> Create(const AdmittedCall& call, const v1::CreateHubRequest& request);
   absl::StatusOr<v1::Hub> Get(const AdmittedCall& call, const v1::GetHubRequest& request);
@@ -46,6 +53,7 @@ class ManageHubs {
   crypto::Random& random_;
   Clock& clock_;
   const PageTokens& tokens_;
+  const IndexLife index_life_;
 };
 
 }  // namespace cmkstore::service

@@ -64,16 +64,18 @@ absl::StatusOr<v1::KeyStatus> ManageKeys::StatusOf(const HubEntry& hub) {
     *generation.mutable_create_time() = ToTimestamp(dek.facts.created_unix_micros);
     generation.set_seals(&dek == &records.deks.back());
   }
-  if (const auto report = receipts_.Last(hub.uid)) {
+  if (const auto last = receipts_.Last(hub.uid)) {
+    const keycache::LockReport& report = last->report;
     v1::RevocationReceipt& receipt = *status.mutable_last_receipt();
-    *receipt.mutable_detect_time() = ToTimestamp(report->detected_at);
-    *receipt.mutable_lock_time() = ToTimestamp(report->locked_at);
-    if (IsFinite(report->last_success)) {
-      *receipt.mutable_last_success_time() = ToTimestamp(report->last_success);
+    *receipt.mutable_detect_time() = ToTimestamp(report.detected_at);
+    *receipt.mutable_lock_time() = ToTimestamp(report.locked_at);
+    if (IsFinite(report.last_success)) {
+      *receipt.mutable_last_success_time() = ToTimestamp(report.last_success);
     }
-    receipt.set_keys_wiped(report->keys_wiped);
-    receipt.set_by_push(report->by_push);
-    receipt.set_cause(report->cause);
+    receipt.set_keys_wiped(report.keys_wiped);
+    receipt.set_index_closed(last->index_closed);
+    receipt.set_by_push(report.by_push);
+    receipt.set_cause(report.cause);
   }
   return status;
 }

@@ -5,6 +5,7 @@
 #include "cmkstore/v1/hub_service.grpc.pb.h"
 #include "cmkstore/v1/key_service.grpc.pb.h"
 #include "cmkstore/v1/project_service.grpc.pb.h"
+#include "cmkstore/v1/search_service.grpc.pb.h"
 
 namespace cmkstore::service {
 namespace {
@@ -34,6 +35,12 @@ Scope InProject(absl::string_view field, const std::string& name) {
     if (name[end] == '/' && ++slashes == 6) break;
   }
   return ProjectScope(field, name.substr(0, end));
+}
+
+Scope SingletonScope(absl::string_view field, const std::string& name,
+                     absl::string_view singleton) {
+  CMK_ASSIGN_OR_RETURN(HubName parsed, HubName::ParseSingleton(field, name, singleton));
+  return ResourceScope{std::move(parsed.tenant), std::move(parsed.hub), std::nullopt};
 }
 
 Scope HubOrTenantScope(absl::string_view field, const std::string& name) {
@@ -107,11 +114,7 @@ void AddKeyMethods(RpcServer& server, ManageKeys& keys) {
   server.AddBlocking(service, &Service::RequestGetKeyStatus,
                      Rule<v1::GetKeyStatusRequest>(
                          Permission::kReadHubs,
-                         [](const auto& r) -> Scope {
-                           CMK_ASSIGN_OR_RETURN(HubName name,
-                                                HubName::ParseSingleton("name", r.name(), "key"));
-                           return HubScope("name", name.ToString());
-                         }),
+                         [](const auto& r) { return SingletonScope("name", r.name(), "key"); }),
                      [&](const auto& call, const auto& r) { return keys.GetStatus(call, r); });
   server.AddBlocking(service, &Service::RequestCheckKey,
                      Rule<v1::CheckKeyRequest>(
@@ -179,14 +182,32 @@ void AddDocumentMethods(RpcServer& server, ReadDocuments& reads, WriteDocuments&
                    });
 }
 
+void AddSearchMethods(RpcServer& server, SearchDocuments& searches) {
+  using Service = v1::SearchService::AsyncService;
+  Service& service = server.AddService<Service>();
+  server.AddUnary(service, &Service::RequestSearch,
+                  Rule<v1::SearchRequest>(
+                      Permission::kReadDocuments,
+                      [](const auto& r) { return ProjectOrHubScope("parent", r.parent()); }),
+                  [&](const auto& call, const auto& r) { return searches.Search(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestGetSearchIndex,
+      Rule<v1::GetSearchIndexRequest>(
+          Permission::kReadHubs,
+          [](const auto& r) { return SingletonScope("name", r.name(), "searchIndex"); }),
+      [&](const auto& call, const auto& r) { return searches.GetIndex(call, r); });
+}
+
 }  // namespace
 
 void AddMethods(RpcServer& server, ManageHubs& hubs, ManageProjects& projects, ManageKeys& keys,
-                ReadDocuments& reads, WriteDocuments& writes, WatchDocuments& watches) {
+                ReadDocuments& reads, WriteDocuments& writes, WatchDocuments& watches,
+                SearchDocuments& searches) {
   AddHubMethods(server, hubs);
   AddProjectMethods(server, projects);
   AddKeyMethods(server, keys);
   AddDocumentMethods(server, reads, writes, watches);
+  AddSearchMethods(server, searches);
 }
 
 }  // namespace cmkstore::service

@@ -5,6 +5,7 @@
 #include "service/manage_projects.h"
 #include "service/read_documents.h"
 #include "service/rpc_server.h"
+#include "service/search_documents.h"
 #include "service/watch_documents.h"
 #include "service/write_documents.h"
 
@@ -13,6 +14,7 @@ namespace cmkstore::service {
 // Every RPC in one table: which permission it needs, on which resource, and which handler answers
 // it.
 void AddMethods(RpcServer& server, ManageHubs& hubs, ManageProjects& projects, ManageKeys& keys,
-                ReadDocuments& reads, WriteDocuments& writes, WatchDocuments& watches);
+                ReadDocuments& reads, WriteDocuments& writes, WatchDocuments& watches,
+                SearchDocuments& searches);
 
 }  // namespace cmkstore::service

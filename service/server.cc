@@ -10,14 +10,18 @@
 #include "base/status_macros.h"
 #include "crypto/random.h"
 #include "keycache/key_cache.h"
+#include "search/index_follower.h"
+#include "search/index_set.h"
 #include "service/change_signal.h"
 #include "service/hub_key_source.h"
+#include "service/index_source.h"
 #include "service/lock_receipts.h"
 #include "service/manage_hubs.h"
 #include "service/manage_keys.h"
 #include "service/manage_projects.h"
 #include "service/methods.h"
 #include "service/read_documents.h"
+#include "service/search_documents.h"
 #include "service/watch_documents.h"
 #include "service/write_documents.h"
 #include "store/records.h"
@@ -29,6 +33,7 @@ namespace cmkstore::service {
 namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(100);
+constexpr size_t kSearchThreads = 4;
 
 // The store's own facts; made when the data directory is new.
 absl::StatusOr<storage::v1::StoreRecord> LoadStoreRecord(store::Engine& engine,
@@ -66,7 +71,9 @@ class Server::Parts {
         identities(clock),
         azure({.addresses = options.vault_addresses}, transport, identities),
         retrying(azure, clock),
-        receipts([this](HubUid hub) { signal.Notify(hub); }) {}
+        receipts({.close_index = [this](HubUid hub) { return indexes->Close(hub); },
+                  .follow_again = [this](HubUid hub) { follower->Notify(hub, 0); },
+                  .wake_streams = [this](HubUid hub) { signal.Notify(hub); }}) {}
 
   absl::Status Start();
   void Tick();
@@ -80,13 +87,18 @@ class Server::Parts {
   vault::RetryingKeyVault retrying;
   std::unique_ptr<vault::PlatformKeyVault> platform;
   std::unique_ptr<vault::RoutingKeyVault> vault;
-  ChangeSignal signal;
+  ChangeSignal signal;   // commits and locks
+  ChangeSignal indexed;  // what the indexes have applied
   LockReceipts receipts;
   std::unique_ptr<store::ShardSet> engine;
   std::unique_ptr<HubDirectory> directory;
   std::unique_ptr<HubKeySource> key_source;
   std::unique_ptr<keycache::KeyCache> keys;
   std::unique_ptr<HubAccess> hubs;
+  std::unique_ptr<IndexSource> index_source;
+  std::unique_ptr<search::IndexSet> indexes;
+  std::unique_ptr<search::IndexFollower> follower;
+  Worker search_worker{{.name = "search", .threads = kSearchThreads, .max_queued = 1024}};
   std::unique_ptr<PageTokens> tokens;
   std::unique_ptr<KeyChecks> checks;
   std::unique_ptr<ManageHubs> manage_hubs;
@@ -95,6 +107,7 @@ class Server::Parts {
   std::unique_ptr<ReadDocuments> reads;
   std::unique_ptr<WriteDocuments> writes;
   std::unique_ptr<WatchDocuments> watches;
+  std::unique_ptr<SearchDocuments> searches;
   std::unique_ptr<Authenticator> authenticator;
   std::unique_ptr<RequestGate> gate;
   std::unique_ptr<RpcServer> rpc;
@@ -118,22 +131,38 @@ absl::Status Server::Parts::Start() {
   CMK_ASSIGN_OR_RETURN(
       keys, keycache::KeyCache::Create(options.keys, *key_source, *vault, clock, random, receipts));
   hubs = std::make_unique<HubAccess>(*directory, *keys);
+  index_source = std::make_unique<IndexSource>(*hubs, *engine, clock);
+  options.indexes.directory = options.data_dir + "/indexes";
+  CMK_ASSIGN_OR_RETURN(indexes, search::IndexSet::Create(options.indexes, *index_source));
+  follower = std::make_unique<search::IndexFollower>(search::IndexFollowerOptions(), *indexes,
+                                                     *index_source, clock,
+                                                     [this](HubUid hub) { indexed.Notify(hub); });
   tokens = std::make_unique<PageTokens>(facts.token_key());
   checks = std::make_unique<KeyChecks>(*vault, options.vault_addresses, random, clock);
   manage_hubs =
-      std::make_unique<ManageHubs>(*hubs, *engine, *vault, *checks, random, clock, *tokens);
+      std::make_unique<ManageHubs>(*hubs, *engine, *vault, *checks, random, clock, *tokens,
+                                   IndexLife{[this](HubUid hub) { follower->Notify(hub, 0); },
+                                             [this](HubUid hub) { indexes->Close(hub); }});
   manage_projects = std::make_unique<ManageProjects>(*hubs, *engine, random, clock, *tokens);
   manage_keys = std::make_unique<ManageKeys>(*hubs, *manage_hubs, *checks, *key_source, receipts);
   reads = std::make_unique<ReadDocuments>(*hubs, *engine, *tokens);
-  writes = std::make_unique<WriteDocuments>(
-      *hubs, *engine, random, clock,
-      [this](HubUid hub, store::Sequence /*sequence*/) { signal.Notify(hub); });
+  writes = std::make_unique<WriteDocuments>(*hubs, *engine, random, clock,
+                                            [this](HubUid hub, store::Sequence sequence) {
+                                              signal.Notify(hub);
+                                              follower->Notify(hub, sequence);
+                                            });
   watches = std::make_unique<WatchDocuments>(*hubs, *reads, *engine, signal, clock);
+  searches = std::make_unique<SearchDocuments>(*hubs, *engine, *indexes, *follower, indexed,
+                                               search_worker, clock, *tokens);
   CMK_ASSIGN_OR_RETURN(authenticator, Authenticator::Create(options.issuers, clock));
   gate = std::make_unique<RequestGate>(*authenticator, clock, random);
   rpc = std::make_unique<RpcServer>(options.rpc, *gate);
-  AddMethods(*rpc, *manage_hubs, *manage_projects, *manage_keys, *reads, *writes, *watches);
-  rpc->OnDrain([this] { signal.WakeAll(); });
+  AddMethods(*rpc, *manage_hubs, *manage_projects, *manage_keys, *reads, *writes, *watches,
+             *searches);
+  rpc->OnDrain([this] {
+    signal.WakeAll();
+    indexed.WakeAll();
+  });
   CMK_RETURN_IF_ERROR(rpc->Start(options.listeners));
   ticker = std::thread([this] { Tick(); });
   return absl::OkStatus();
@@ -142,7 +171,9 @@ absl::Status Server::Parts::Start() {
 void Server::Parts::Tick() {
   while (!stopping) {
     keys->Tick();
+    follower->Tick();
     signal.ExpireBefore(clock.WallNow());
+    indexed.ExpireBefore(clock.WallNow());
     clock.Sleep(kTick);
   }
 }
@@ -169,6 +200,9 @@ void Server::Shutdown(absl::Duration grace) {
   parts_->rpc->Shutdown(grace);
   parts_->stopping = true;
   if (parts_->ticker.joinable()) parts_->ticker.join();
+  if (parts_->keys != nullptr) parts_->keys->Stop();
+  if (parts_->follower != nullptr) parts_->follower->Stop();
+  parts_->search_worker.Stop();
 }
 
 }  // namespace cmkstore::service

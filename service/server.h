@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "keycache/key_cache_options.h"
+#include "search/index_set.h"
 #include "service/authenticator.h"
 #include "service/rpc_server.h"
 #include "store/rocksdb/shard_set.h"
@@ -20,6 +21,7 @@ struct ServerOptions {
   std::string data_dir;
   store::ShardSetOptions shards;  // directory is set from data_dir
   keycache::KeyCacheOptions keys;
+  search::IndexSetOptions indexes;  // directory is set from data_dir
   RpcServerOptions rpc;
   std::vector<RpcListener> listeners;
   std::vector<IssuerOptions> issuers;

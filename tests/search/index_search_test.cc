@@ -179,7 +179,7 @@ TEST_F(IndexSearchTest, AChangeReplacesAndARemovalRemoves) {
   EXPECT_THAT(Ids(Find("", "labels.team:*")), ElementsAre("summarize"));
   EXPECT_THAT(Ids(Find("nightly")), ElementsAre());
   EXPECT_THAT(index().CheckIntegrity(), IsOk());
-  ASSERT_THAT(index().RemoveProject(std::string(16, 'p')), IsOk());
+  ASSERT_THAT(index().Apply({{std::string(16, 'p'), std::nullopt}}, 10), IsOk());
   EXPECT_EQ(Find("").total, 0u);
   EXPECT_THAT(index().CheckIntegrity(), IsOk());
 }

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/ids.h"
+#include "crypto/secret_bytes.h"
+#include "search/hub_index.h"
+
+namespace cmkstore::search {
+
+struct ChangeBatch {
+  std::vector<IndexChange> changes;  // oldest first
+  uint64_t last_sequence = 0;        // every change up to here is in this batch or an earlier one
+};
+
+struct SnapshotPage {
+  std::vector<IndexChange> documents;
+  std::string next_cursor;  // empty: this was the last page
+};
+
+// Where an index gets its key and its documents: the change feed and the documents of a hub, opened
+// with its keys. Implemented over the store by an adapter in service/.
+//
+// Thread-safe. Blocking (disk, and the key cache, which may ask the vault).
+//
+// Errors: those of the key cache (CUSTOMER_KEY_REVOKED, HUB_LOCKED, VAULT_UNREACHABLE …) and of the
+// store; HUB_NOT_FOUND; DOCUMENT_CORRUPT for a document that does not open.
+class ChangeSource {
+ public:
+  virtual ~ChangeSource() = default;
+
+  virtual absl::StatusOr<std::shared_ptr<const crypto::SecretBytes>> IndexKey(HubUid hub) = 0;
+  // At most about `limit` changes after `after_sequence`, each with the document's state of now.
+  virtual absl::StatusOr<ChangeBatch> Read(HubUid hub, uint64_t after_sequence, size_t limit) = 0;
+  // Sequence of the hub's last commit.
+  virtual absl::StatusOr<uint64_t> LastSequence(HubUid hub) = 0;
+  // Documents of the hub from `cursor` (empty: from the first). Pages are not of one moment: the
+  // reader asks LastSequence first and applies the changes after it.
+  virtual absl::StatusOr<SnapshotPage> Snapshot(HubUid hub, const std::string& cursor,
+                                                size_t limit) = 0;
+};
+
+}  // namespace cmkstore::search

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/worker.h"
+#include "search/change_source.h"
+#include "search/index_set.h"
+
+namespace cmkstore::search {
+
+struct IndexFollowerOptions {
+  size_t threads = 2;
+  size_t batch = 500;                             // changes per transaction
+  absl::Duration retry_after = absl::Seconds(1);  // after a failure that may pass, doubling
+  absl::Duration retry_at_most = absl::Seconds(60);
+};
+
+struct IndexFollowerStats {
+  size_t behind = 0;      // hubs with changes to apply
+  size_t stopped = 0;     // hubs whose keys were refused
+  uint64_t applied = 0;   // changes since start
+  uint64_t rebuilds = 0;  // begun since start, whoever asked
+  uint64_t failures = 0;
+};
+
+// Keeps the indexes level with the change feed, in the background.
+//
+// A hub is worked on by one thread at a time, in turns of one batch. INDEX_CORRUPT starts a
+// rebuild. A refused key stops the hub until Notify; any other failure is tried again after a
+// growing pause.
+//
+// Thread-safe. Notify never blocks. `indexes`, `source` and `clock` must outlive this; Stop before
+// they go.
+//
+// Log: hub uid, reason and counts; never a document.
+class IndexFollower {
+ public:
+  // `advanced(hub)` runs on a thread of the follower each time a hub's index has moved or has
+  // failed to.
+  IndexFollower(IndexFollowerOptions options, IndexSet& indexes, ChangeSource& source, Clock& clock,
+                std::function<void(HubUid)> advanced);
+  ~IndexFollower();
+
+  // The hub has committed `sequence`, or its index is wanted level with it. Called on every commit:
+  // a map look-up, and a wake-up if the hub was idle.
+  void Notify(HubUid hub, uint64_t sequence);
+  // Sequence up to which the hub is known to be searchable; 0 until this process has looked.
+  uint64_t IndexedSequence(HubUid hub) const;
+  // Why the hub does not advance; OK when it does.
+  absl::Status FailureOf(HubUid hub) const;
+  // Rebuilds the hub's index from its documents, beside the one that serves, and swaps. Blocking,
+  // on the caller's thread. `progress(documents so far)` is called now and then. Errors:
+  // STATE_INVALID when a rebuild is under way.
+  absl::Status Rebuild(HubUid hub, const std::function<void(uint64_t)>& progress);
+  // The hub's index was found damaged: rebuilds it in the background.
+  void Repair(HubUid hub);
+  // Starts what is due again after a failure; to be called about every 100 ms.
+  void Tick();
+
+  IndexFollowerStats Stats() const;
+  void Stop();
+
+ private:
+  struct Hub {
+    uint64_t target = 0;   // last sequence known to be committed
+    uint64_t indexed = 0;  // last sequence known to be searchable
+    bool known = false;    // `indexed` has been read from the index
+    bool busy = false;     // queued, or being worked on
+    bool stopped = false;  // key refused
+    bool lost = false;     // found damaged
+    absl::Duration pause = absl::ZeroDuration();
+    absl::Time not_before = absl::InfinitePast();
+    absl::Status failure;
+  };
+
+  bool NeedsWork(const Hub& hub) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Start(HubUid uid, Hub& hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Turn(HubUid uid);
+  absl::StatusOr<uint64_t> ApplyBatch(HubUid uid);
+  absl::StatusOr<uint64_t> RebuildLost(HubUid uid);
+  void Finish(HubUid uid, const absl::StatusOr<uint64_t>& indexed);
+
+  const IndexFollowerOptions options_;
+  IndexSet& indexes_;
+  ChangeSource& source_;
+  Clock& clock_;
+  const std::function<void(HubUid)> advanced_;
+  mutable absl::Mutex mutex_;
+  absl::flat_hash_map<HubUid, Hub> hubs_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<HubUid, absl::Time> retries_ ABSL_GUARDED_BY(mutex_);
+  IndexFollowerStats stats_ ABSL_GUARDED_BY(mutex_);
+  Worker worker_;  // last: its threads use all of the above
+};
+
+}  // namespace cmkstore::search

@@ -1,0 +1,186 @@
+#include "search/index_set.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "base/status_macros.h"
+
+namespace cmkstore::search {
+namespace {
+
+constexpr absl::string_view kRebuildSuffix = ".rebuild";
+
+void SyncDirectory(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  fsync(fd);
+  close(fd);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<IndexSet>> IndexSet::Create(IndexSetOptions options,
+                                                           ChangeSource& source) {
+  std::error_code failed;
+  std::filesystem::create_directories(options.directory, failed);
+  if (!failed) {
+    std::filesystem::permissions(options.directory, std::filesystem::perms::owner_all, failed);
+  }
+  if (failed) return StoreFull();
+  std::vector<std::filesystem::path> left;
+  for (const auto& entry : std::filesystem::directory_iterator(options.directory, failed)) {
+    if (absl::StrContains(entry.path().filename().string(), kRebuildSuffix)) {
+      left.push_back(entry.path());
+    }
+  }
+  for (const auto& path : left) std::filesystem::remove(path, failed);
+  return std::unique_ptr<IndexSet>(new IndexSet(std::move(options), source));
+}
+
+std::string IndexSet::PathOf(HubUid hub) const {
+  return absl::StrCat(options_.directory, "/", hub.ToHex(), ".index");
+}
+
+std::shared_ptr<IndexSet::Slot> IndexSet::SlotOf(HubUid hub) {
+  absl::MutexLock lock(&mutex_);
+  std::shared_ptr<Slot>& slot = slots_[hub];
+  if (slot == nullptr) slot = std::make_shared<Slot>();
+  return slot;
+}
+
+void IndexSet::Touch(HubUid hub, Slot& slot) {
+  absl::MutexLock lock(&mutex_);
+  if (slot.listed) {
+    recency_.splice(recency_.begin(), recency_, slot.recency);
+  } else {
+    recency_.push_front(hub);
+    slot.recency = recency_.begin();
+    slot.listed = true;
+    ++stats_.opened;
+  }
+}
+
+void IndexSet::Unlist(Slot& slot) {
+  absl::MutexLock lock(&mutex_);
+  if (std::exchange(slot.listed, false)) recency_.erase(slot.recency);
+}
+
+absl::StatusOr<std::shared_ptr<SqliteHubIndex>> IndexSet::OpenFile(HubUid hub,
+                                                                   const std::string& path) {
+  CMK_ASSIGN_OR_RETURN(const auto key, source_.IndexKey(hub));
+  CMK_ASSIGN_OR_RETURN(std::shared_ptr<SqliteHubIndex> index,
+                       SqliteHubIndex::Open(path, hub, *key, options_.index));
+  return index;
+}
+
+absl::StatusOr<std::shared_ptr<SqliteHubIndex>> IndexSet::Open(HubUid hub) {
+  const std::shared_ptr<Slot> slot = SlotOf(hub);
+  std::shared_ptr<SqliteHubIndex> index;
+  {
+    absl::MutexLock lock(&slot->io);
+    if (slot->index == nullptr) {
+      CMK_ASSIGN_OR_RETURN(slot->index, OpenFile(hub, PathOf(hub)));
+    }
+    index = slot->index;
+    Touch(hub, *slot);
+  }
+  EvictBeyondBound();
+  return index;
+}
+
+// An evicted index that somebody still uses is closed when that call ends.
+void IndexSet::EvictBeyondBound() {
+  for (;;) {
+    HubUid oldest;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (recency_.size() <= options_.max_open) return;
+      oldest = recency_.back();
+      ++stats_.evicted;
+    }
+    const std::shared_ptr<Slot> slot = SlotOf(oldest);
+    absl::MutexLock lock(&slot->io);
+    slot->index.reset();
+    Unlist(*slot);
+  }
+}
+
+bool IndexSet::Close(HubUid hub) {
+  const std::shared_ptr<Slot> slot = SlotOf(hub);
+  absl::MutexLock lock(&slot->io);
+  ++slot->closed;
+  const bool was_open = slot->index != nullptr;
+  for (const auto& index : {slot->index, slot->rebuild}) {
+    if (index != nullptr) index->Close();
+  }
+  slot->index.reset();
+  Unlist(*slot);
+  return was_open;
+}
+
+void IndexSet::Destroy(HubUid hub) {
+  Close(hub);
+  const std::shared_ptr<Slot> slot = SlotOf(hub);
+  absl::MutexLock lock(&slot->io);
+  SqliteHubIndex::Destroy(PathOf(hub));
+  SyncDirectory(options_.directory);
+}
+
+absl::Status IndexSet::Rebuild(HubUid hub,
+                               const std::function<absl::Status(SqliteHubIndex&)>& fill) {
+  const std::shared_ptr<Slot> slot = SlotOf(hub);
+  const std::string path = PathOf(hub), beside = absl::StrCat(path, kRebuildSuffix);
+  std::shared_ptr<SqliteHubIndex> rebuild;
+  uint64_t closed = 0;
+  {
+    absl::MutexLock lock(&slot->io);
+    if (slot->rebuild != nullptr) return StateInvalid("the index is being rebuilt already");
+    SqliteHubIndex::Destroy(beside);
+    CMK_ASSIGN_OR_RETURN(rebuild, OpenFile(hub, beside));
+    slot->rebuild = rebuild;
+    closed = slot->closed;
+  }
+  absl::Status status = fill(*rebuild);
+  rebuild->Close();
+  absl::MutexLock lock(&slot->io);
+  slot->rebuild.reset();
+  if (status.ok() && slot->closed != closed) status = HubLocked();
+  if (status.ok()) {
+    if (slot->index != nullptr) slot->index->Close();
+    slot->index.reset();
+    Unlist(*slot);
+    // The old log first: SQLite would apply it to the new file.
+    SqliteHubIndex::Destroy(path);
+    if (std::rename(beside.c_str(), path.c_str()) != 0) status = StoreFull();
+    SyncDirectory(options_.directory);
+  }
+  SqliteHubIndex::Destroy(beside);
+  if (status.ok()) {
+    absl::MutexLock counting(&mutex_);
+    ++stats_.rebuilt;
+  }
+  return status;
+}
+
+bool IndexSet::IsRebuilding(HubUid hub) {
+  const std::shared_ptr<Slot> slot = SlotOf(hub);
+  absl::MutexLock lock(&slot->io);
+  return slot->rebuild != nullptr;
+}
+
+IndexSetStats IndexSet::Stats() const {
+  absl::MutexLock lock(&mutex_);
+  IndexSetStats stats = stats_;
+  stats.open = recency_.size();
+  return stats;
+}
+
+}  // namespace cmkstore::search

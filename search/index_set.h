@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "base/ids.h"
+#include "search/change_source.h"
+#include "search/sqlite_hub_index.h"
+
+namespace cmkstore::search {
+
+struct IndexSetOptions {
+  std::string directory;  // made with mode 0700 if absent; `<hub uid>.index` inside
+  size_t max_open = 256;  // each takes up to 3 descriptors and some 200 KiB beside its cache
+  SqliteHubIndexOptions index;
+};
+
+struct IndexSetStats {
+  size_t open = 0;
+  uint64_t opened = 0;
+  uint64_t evicted = 0;
+  uint64_t rebuilt = 0;
+};
+
+// The search indexes of all hubs: opened on demand, the least recently used closed first.
+//
+// The key is asked of `source` each time a file is opened, while nobody else can open or close it:
+// an index that a lock has closed is not opened again by a call that began before the lock.
+//
+// Thread-safe. Blocking (disk, key cache); a call waits for others on the same hub, never for
+// another hub. `source` must outlive this.
+//
+// Errors: INDEX_CORRUPT when the file does not open under the key (rebuild), STORE_BUSY,
+// STORE_FULL, and those of `source`.
+class IndexSet {
+ public:
+  // Removes what an unfinished rebuild has left behind. Errors: STORE_FULL when the directory
+  // cannot be made.
+  static absl::StatusOr<std::unique_ptr<IndexSet>> Create(IndexSetOptions options,
+                                                          ChangeSource& source);
+
+  // The hub's index, provisioned empty (sequence 0) when there is none. Do not keep the pointer
+  // beyond a request.
+  absl::StatusOr<std::shared_ptr<SqliteHubIndex>> Open(HubUid hub);
+  // Closes the hub's index, waiting for nothing but the statement in flight, and wipes its key;
+  // those who hold it get HUB_LOCKED. A rebuild under way is abandoned. Returns whether it was
+  // open.
+  bool Close(HubUid hub);
+  // Closes and deletes the files of the hub.
+  void Destroy(HubUid hub);
+  // Fills an empty index beside the one that goes on serving, and swaps. A crash leaves the old one
+  // or the new one.
+  absl::Status Rebuild(HubUid hub, const std::function<absl::Status(SqliteHubIndex&)>& fill);
+
+  bool IsRebuilding(HubUid hub);
+
+  IndexSetStats Stats() const;
+
+ private:
+  struct Slot {
+    absl::Mutex io;  // held while its files are opened, closed or swapped
+    std::shared_ptr<SqliteHubIndex> index ABSL_GUARDED_BY(io);
+    uint64_t closed ABSL_GUARDED_BY(io) = 0;  // times; a rebuild begun before gives up
+    std::shared_ptr<SqliteHubIndex> rebuild ABSL_GUARDED_BY(io);
+    std::list<HubUid>::iterator recency;  // guarded by IndexSet::mutex_
+    bool listed = false;                  // guarded by IndexSet::mutex_
+  };
+
+  IndexSet(IndexSetOptions options, ChangeSource& source)
+      : options_(std::move(options)), source_(source) {}
+
+  std::string PathOf(HubUid hub) const;
+  std::shared_ptr<Slot> SlotOf(HubUid hub);
+  void Touch(HubUid hub, Slot& slot);
+  void Unlist(Slot& slot);
+  void EvictBeyondBound();
+  absl::StatusOr<std::shared_ptr<SqliteHubIndex>> OpenFile(HubUid hub, const std::string& path);
+
+  const IndexSetOptions options_;
+  ChangeSource& source_;
+  mutable absl::Mutex mutex_;  // never held across I/O
+  absl::flat_hash_map<HubUid, std::shared_ptr<Slot>> slots_ ABSL_GUARDED_BY(mutex_);
+  std::list<HubUid> recency_ ABSL_GUARDED_BY(mutex_);  // open ones, most recently used first
+  IndexSetStats stats_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace cmkstore::search

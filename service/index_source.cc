@@ -1,0 +1,130 @@
+#include "service/index_source.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "crypto/sealed_document.h"
+#include "service/document_codec.h"
+#include "store/key_layout.h"
+#include "store/records.h"
+
+namespace cmkstore::service {
+namespace {
+
+constexpr absl::Duration kKeyTimeout = absl::Seconds(5);
+constexpr size_t kMaxBatchRowBytes = 8u << 20;
+
+std::string IndexKeyOf(const store::DocumentKey& key) {
+  return absl::StrCat(key.project.bytes(), key.collection.bytes(), key.document.bytes());
+}
+
+}  // namespace
+
+absl::StatusOr<OpenHub> IndexSource::Open(HubUid hub) {
+  CMK_ASSIGN_OR_RETURN(HubEntryPtr entry, hubs_.directory().FindByUid(hub));
+  return hubs_.OpenEntryBlocking(std::move(entry), clock_.WallNow() + kKeyTimeout);
+}
+
+absl::StatusOr<std::shared_ptr<const crypto::SecretBytes>> IndexSource::IndexKey(HubUid hub) {
+  CMK_ASSIGN_OR_RETURN(const OpenHub opened, Open(hub));
+  return opened.keys->index_key;
+}
+
+absl::StatusOr<uint64_t> IndexSource::LastSequence(HubUid hub) {
+  CMK_ASSIGN_OR_RETURN(const HubEntryPtr entry, hubs_.directory().FindByUid(hub));
+  return engine_.LastSequence(entry->partition);
+}
+
+absl::StatusOr<std::optional<search::IndexChange>> IndexSource::OpenDocument(
+    const OpenHub& hub, const store::DocumentKey& key, std::string row) {
+  CMK_ASSIGN_OR_RETURN(const std::optional<std::string> project,
+                       hubs_.directory().ProjectNameOf(*hub.entry, key.project));
+  if (!project.has_value()) return std::nullopt;
+  CMK_ASSIGN_OR_RETURN(const crypto::SealedDocument sealed,
+                       crypto::SealedDocument::Parse(std::move(row)));
+  CMK_ASSIGN_OR_RETURN(
+      const std::string plaintext,
+      hubs_.OpenRowBlocking(*hub.keys, clock_.WallNow() + kKeyTimeout,
+                            BindingOf(*hub.entry, crypto::RowKind::kDocument, key), sealed));
+  CMK_ASSIGN_OR_RETURN(storage::v1::DocumentBody body, ParseBody(plaintext));
+  search::IndexedDocument document;
+  document.project = *project;
+  document.collection = std::move(*body.mutable_collection());
+  document.document = std::move(*body.mutable_document());
+  document.labels = {body.labels().begin(), body.labels().end()};
+  document.content_type = std::move(*body.mutable_content_type());
+  document.content = std::move(*body.mutable_content());
+  document.create_time = absl::FromUnixMicros(body.create_time_micros());
+  document.update_time = absl::FromUnixMicros(body.update_time_micros());
+  return search::IndexChange{IndexKeyOf(key), std::move(document)};
+}
+
+absl::StatusOr<search::ChangeBatch> IndexSource::Read(HubUid uid, uint64_t after_sequence,
+                                                      size_t limit) {
+  CMK_ASSIGN_OR_RETURN(const OpenHub hub, Open(uid));
+  // Asked before the scan: what has no row in the feed up to here changed no document.
+  CMK_ASSIGN_OR_RETURN(const store::Sequence last, engine_.LastSequence(hub.partition()));
+  CMK_ASSIGN_OR_RETURN(
+      const std::vector<store::Row> rows,
+      engine_.Scan(hub.partition(),
+                   {store::FeedKey(after_sequence + 1), store::TableRange(store::Table::kFeed).end},
+                   limit));
+  search::ChangeBatch batch;
+  size_t bytes = 0;
+  bool whole = rows.size() < limit;
+  for (const store::Row& row : rows) {
+    if (batch.changes.size() >= limit || bytes >= kMaxBatchRowBytes) {
+      whole = false;
+      break;
+    }
+    CMK_ASSIGN_OR_RETURN(const storage::v1::FeedRecord record,
+                         store::ParseRecord<storage::v1::FeedRecord>(row.value));
+    for (const storage::v1::FeedChange& change : record.changes()) {
+      store::DocumentKey key;
+      CMK_ASSIGN_OR_RETURN(key.project, ProjectUid::FromBytes(change.project_uid()));
+      if (change.kind() == storage::v1::FeedChange::KIND_PROJECT_DELETED) {
+        batch.changes.push_back({std::string(key.project.bytes()), std::nullopt});
+        continue;
+      }
+      if (change.kind() == storage::v1::FeedChange::KIND_PROJECT_CHANGED) continue;
+      CMK_ASSIGN_OR_RETURN(key.collection, BlindName::FromBytes(change.blind_collection()));
+      CMK_ASSIGN_OR_RETURN(key.document, BlindName::FromBytes(change.blind_document()));
+      // The state of now, also for a deletion: what comes later in the feed says the same again.
+      CMK_ASSIGN_OR_RETURN(std::optional<std::string> stored,
+                           engine_.Get(hub.partition(), store::DocumentRowKey(key)));
+      std::optional<search::IndexChange> found;
+      if (stored.has_value()) {
+        bytes += stored->size();
+        CMK_ASSIGN_OR_RETURN(found, OpenDocument(hub, key, *std::move(stored)));
+      }
+      batch.changes.push_back(found.has_value()
+                                  ? *std::move(found)
+                                  : search::IndexChange{IndexKeyOf(key), std::nullopt});
+    }
+    batch.last_sequence = store::ParseFeedKey(row.key).value_or(0);
+  }
+  if (whole) batch.last_sequence = std::max(batch.last_sequence, last);
+  return batch;
+}
+
+absl::StatusOr<search::SnapshotPage> IndexSource::Snapshot(HubUid uid, const std::string& cursor,
+                                                           size_t limit) {
+  CMK_ASSIGN_OR_RETURN(const OpenHub hub, Open(uid));
+  store::KeyRange range = store::TableRange(store::Table::kDocuments);
+  if (!cursor.empty()) range.begin = store::After(cursor);
+  CMK_ASSIGN_OR_RETURN(std::vector<store::Row> rows, engine_.Scan(hub.partition(), range, limit));
+  search::SnapshotPage page;
+  if (rows.size() == limit) page.next_cursor = rows.back().key;
+  for (store::Row& row : rows) {
+    const std::optional<store::DocumentKey> key = store::ParseDocumentRowKey(row.key);
+    if (!key.has_value()) return StoreCorrupt("a document's key does not parse");
+    CMK_ASSIGN_OR_RETURN(std::optional<search::IndexChange> found,
+                         OpenDocument(hub, *key, std::move(row.value)));
+    if (found.has_value()) page.documents.push_back(*std::move(found));
+  }
+  return page;
+}
+
+}  // namespace cmkstore::service

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "search/change_source.h"
+#include "service/hub_access.h"
+#include "store/engine.h"
+
+namespace cmkstore::service {
+
+// The index's view of the store: a hub's index key, its change feed and its documents, opened with
+// the hub's keys and refused where a Get would be. Thread-safe, blocking.
+class IndexSource final : public search::ChangeSource {
+ public:
+  IndexSource(HubAccess& hubs, store::Engine& engine, Clock& clock)
+      : hubs_(hubs), engine_(engine), clock_(clock) {}
+
+  absl::StatusOr<std::shared_ptr<const crypto::SecretBytes>> IndexKey(HubUid hub) override;
+  absl::StatusOr<search::ChangeBatch> Read(HubUid hub, uint64_t after_sequence,
+                                           size_t limit) override;
+  absl::StatusOr<uint64_t> LastSequence(HubUid hub) override;
+  absl::StatusOr<search::SnapshotPage> Snapshot(HubUid hub, const std::string& cursor,
+                                                size_t limit) override;
+
+ private:
+  absl::StatusOr<OpenHub> Open(HubUid hub);
+  // Nothing when the document's project is gone.
+  absl::StatusOr<std::optional<search::IndexChange>> OpenDocument(const OpenHub& hub,
+                                                                  const store::DocumentKey& key,
+                                                                  std::string row);
+
+  HubAccess& hubs_;
+  store::Engine& engine_;
+  Clock& clock_;
+};
+
+}  // namespace cmkstore::service

@@ -1,0 +1,207 @@
+#include "service/search_documents.h"
+
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "service/awaiters.h"
+#include "service/document_codec.h"
+#include "service/limits.h"
+#include "store/key_layout.h"
+
+namespace cmkstore::service {
+namespace {
+
+constexpr size_t kMaxOffset = 10'000;  // as many matches as an index counts
+
+// A passage with its matched words marked, as the API shows it.
+void SetSnippet(absl::string_view marked, v1::SearchHit& hit) {
+  std::string& text = *hit.mutable_snippet();
+  for (const char c : marked) {
+    if (c == search::kMatchBegin) {
+      hit.add_highlights()->set_begin(static_cast<uint32_t>(text.size()));
+    } else if (c == search::kMatchEnd && !hit.highlights().empty()) {
+      hit.mutable_highlights()->rbegin()->set_end(static_cast<uint32_t>(text.size()));
+    } else {
+      text += c;
+    }
+  }
+}
+
+// What the token must be bound to: everything of the request but page size and token.
+std::string QuestionOf(const v1::SearchRequest& request) {
+  v1::SearchRequest question = request;
+  question.clear_page_size();
+  question.clear_page_token();
+  question.clear_min_sequence();
+  return absl::StrCat("Search ", question.SerializeAsString());
+}
+
+}  // namespace
+
+struct SearchDocuments::Question {
+  HubName hub;
+  const v1::SearchRequest& request;
+  search::SearchQuery query;
+  std::string text;  // for the next page's token
+};
+
+Task<absl::Status> SearchDocuments::WaitForIndex(const CallContext& context, const OpenHub& hub,
+                                                 store::Sequence sequence) {
+  const HubUid uid = hub.uid();
+  const absl::Time deadline = context.admitted.deadline();
+  while (follower_.IndexedSequence(uid) < sequence) {
+    if (clock_.WallNow() >= deadline) co_return DeadlineExceeded("the search index");
+    follower_.Notify(uid, sequence);
+    auto waiting = indexed_.Wait(context.executor, uid, deadline, [this, uid, sequence] {
+      return follower_.IndexedSequence(uid) >= sequence;
+    });
+    co_await waiting;
+    if (follower_.IndexedSequence(uid) >= sequence) break;
+    if (absl::Status failure = follower_.FailureOf(uid); !failure.ok()) co_return failure;
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<v1::SearchResponse>> SearchDocuments::Search(const CallContext& context,
+                                                                 const v1::SearchRequest& request) {
+  absl::StatusOr<ProjectName> project = ProjectName::Parse("parent", request.parent());
+  absl::StatusOr<HubName> name = HubName::Parse("parent", request.parent());
+  if (project.ok()) name = project->hub;
+  if (!name.ok()) co_return name.status();
+  Question question{*name, request, {}, QuestionOf(request)};
+  CMK_CO_ASSIGN_OR_RETURN(question.query.limit, PageSize(request.page_size()));
+  CMK_CO_ASSIGN_OR_RETURN(
+      const std::string cursor,
+      tokens_.Decode(context.admitted.caller(), question.text, request.page_token()));
+  if (!cursor.empty() && !absl::SimpleAtoi(cursor, &question.query.offset)) {
+    co_return InvariantBroken("a search's page token holds no number");
+  }
+  question.query.text = request.query();
+  question.query.filter = request.filter();
+  question.query.order_by = request.order_by();
+  question.query.facets = {request.facets().begin(), request.facets().end()};
+  auto opening = hubs_.Open(context, *name);
+  CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
+  if (project.ok()) {
+    CMK_CO_RETURN_IF_ERROR(hubs_.Project(*hub.entry, project->project).status());
+    question.query.project = project->project.value();
+  }
+  CMK_CO_ASSIGN_OR_RETURN(const store::Sequence last, engine_.LastSequence(hub.partition()));
+  if (request.min_sequence() > last) {
+    co_return FieldInvalid("min_sequence", "must be one that a write of this hub has returned");
+  }
+  // An index that this process has not looked at yet may be behind by what a crash left: level it
+  // first.
+  const bool unknown = follower_.IndexedSequence(hub.uid()) == 0;
+  const store::Sequence wanted = unknown ? last : request.min_sequence();
+  auto waiting = WaitForIndex(context, hub, wanted);
+  CMK_CO_RETURN_IF_ERROR(co_await std::move(waiting));
+  CMK_CO_RETURN_IF_ERROR(co_await OnWorker(worker_));
+  co_return Answer(context.admitted, hub, question);
+}
+
+absl::StatusOr<v1::SearchResponse> SearchDocuments::Answer(const AdmittedCall& call,
+                                                           const OpenHub& hub,
+                                                           const Question& question) {
+  absl::StatusOr<search::SearchResult> found = [&]() -> absl::StatusOr<search::SearchResult> {
+    CMK_ASSIGN_OR_RETURN(const auto index, indexes_.Open(hub.uid()));
+    return index->Search(question.query);
+  }();
+  if (HasReason(found.status(), "INDEX_CORRUPT")) {
+    follower_.Repair(hub.uid());
+    return found.status();
+  }
+  CMK_RETURN_IF_ERROR(found.status());
+  v1::SearchResponse response;
+  for (const search::SearchHit& hit : found->hits) {
+    CMK_ASSIGN_OR_RETURN(std::optional<v1::Document> document,
+                         ReadHit(call, hub, question.hub, hit,
+                                 question.request.view() == v1::FULL ? v1::FULL : v1::BASIC));
+    if (!document.has_value()) continue;  // deleted since; the index follows
+    v1::SearchHit& shown = *response.add_hits();
+    *shown.mutable_document() = *std::move(document);
+    shown.set_score(hit.score);
+    SetSnippet(hit.snippet, shown);
+  }
+  for (size_t i = 0; i < question.query.facets.size(); ++i) {
+    v1::Facet& facet = *response.add_facets();
+    facet.set_field(question.query.facets[i]);
+    for (search::FacetValue& value : found->facets[i]) {
+      v1::FacetValue& shown = *facet.add_values();
+      shown.set_value(std::move(value.value));
+      shown.set_count(value.count);
+    }
+  }
+  response.set_total_size(found->total);
+  response.set_total_is_exact(found->total_is_exact);
+  response.set_indexed_sequence(found->indexed_sequence);
+  const size_t next = question.query.offset + found->hits.size();
+  if (!found->hits.empty() && next < found->total && next < kMaxOffset) {
+    response.set_next_page_token(tokens_.Encode(call.caller(), question.text, absl::StrCat(next)));
+  }
+  return response;
+}
+
+absl::StatusOr<std::optional<v1::Document>> SearchDocuments::ReadHit(const AdmittedCall& call,
+                                                                     const OpenHub& hub,
+                                                                     const HubName& name,
+                                                                     const search::SearchHit& hit,
+                                                                     v1::DocumentView view) {
+  CMK_ASSIGN_OR_RETURN(
+      const DocumentName document,
+      DocumentName::Parse("hit",
+                          absl::StrCat(name.ToString(), "/projects/", hit.project, "/collections/",
+                                       hit.collection, "/documents/", hit.document)));
+  const absl::StatusOr<ProjectUid> project = hubs_.Project(*hub.entry, document.project.project);
+  if (HasReason(project.status(), "PROJECT_NOT_FOUND")) return std::nullopt;
+  CMK_RETURN_IF_ERROR(project.status());
+  const store::DocumentKey key = KeyOf(document, *project, hub.keys->names);
+  CMK_ASSIGN_OR_RETURN(std::optional<std::string> row,
+                       engine_.Get(hub.partition(), store::DocumentRowKey(key)));
+  if (!row.has_value()) return std::nullopt;
+  CMK_ASSIGN_OR_RETURN(const crypto::SealedDocument sealed,
+                       crypto::SealedDocument::Parse(*std::move(row)));
+  CMK_ASSIGN_OR_RETURN(
+      const std::string plaintext,
+      hubs_.OpenRowBlocking(*hub.keys, call.deadline(),
+                            BindingOf(*hub.entry, crypto::RowKind::kDocument, key), sealed));
+  CMK_ASSIGN_OR_RETURN(storage::v1::DocumentBody body, ParseBody(plaintext));
+  return ToDocument(document.ToString(), sealed, std::move(body), view);
+}
+
+absl::StatusOr<v1::SearchIndex> SearchDocuments::Describe(const HubEntry& hub) {
+  v1::SearchIndex shown;
+  shown.set_name(
+      absl::StrCat("tenants/", hub.record.tenant(), "/hubs/", hub.record.hub(), "/searchIndex"));
+  CMK_ASSIGN_OR_RETURN(const store::Sequence last, engine_.LastSequence(hub.partition));
+  shown.set_last_sequence(last);
+  absl::StatusOr<search::IndexStats> stats = [&]() -> absl::StatusOr<search::IndexStats> {
+    CMK_ASSIGN_OR_RETURN(const auto index, indexes_.Open(hub.uid));
+    return index->Stats();
+  }();
+  if (HasReason(stats.status(), "CUSTOMER_KEY_REVOKED") ||
+      HasReason(stats.status(), "HUB_LOCKED") || HasReason(stats.status(), "STATE_INVALID")) {
+    shown.set_state(v1::SearchIndex::LOCKED);
+    return shown;
+  }
+  CMK_RETURN_IF_ERROR(stats.status());
+  shown.set_state(indexes_.IsRebuilding(hub.uid) ? v1::SearchIndex::REBUILDING
+                                                 : v1::SearchIndex::SERVING);
+  shown.set_document_count(stats->documents);
+  shown.set_size_bytes(stats->file_bytes);
+  shown.set_indexed_sequence(stats->indexed_sequence);
+  return shown;
+}
+
+absl::StatusOr<v1::SearchIndex> SearchDocuments::GetIndex(
+    const AdmittedCall& call, const v1::GetSearchIndexRequest& request) {
+  CMK_ASSIGN_OR_RETURN(const HubName name,
+                       HubName::ParseSingleton("name", request.name(), "searchIndex"));
+  CMK_ASSIGN_OR_RETURN(const HubEntryPtr hub, hubs_.Find(call, name));
+  return Describe(*hub);
+}
+
+}  // namespace cmkstore::service

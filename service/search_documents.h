@@ -1,0 +1,63 @@
+#pragma once
+
+#include "base/clock.h"
+#include "base/worker.h"
+#include "cmkstore/v1/search_service.pb.h"
+#include "search/index_follower.h"
+#include "search/index_set.h"
+#include "service/change_signal.h"
+#include "service/hub_access.h"
+#include "service/page_token.h"
+#include "store/engine.h"
+
+namespace cmkstore::service {
+
+// SearchService's questions. A search waits for its sequence on the queue's thread without holding
+// it, then runs on a thread that may block; every hit is read again from the store through the same
+// gate. Thread-safe.
+class SearchDocuments {
+ public:
+  // `indexed` is notified each time a hub's index has moved.
+  SearchDocuments(HubAccess& hubs, store::Engine& engine, search::IndexSet& indexes,
+                  search::IndexFollower& follower, ChangeSignal& indexed, Worker& worker,
+                  Clock& clock, const PageTokens& tokens)
+      : hubs_(hubs),
+        engine_(engine),
+        indexes_(indexes),
+        follower_(follower),
+        indexed_(indexed),
+        worker_(worker),
+        clock_(clock),
+        tokens_(tokens) {}
+
+  Task<absl::StatusOr<v1::SearchResponse>> Search(const CallContext& context,
+                                                  const v1::SearchRequest& request);
+  // Blocking: for control threads.
+  absl::StatusOr<v1::SearchIndex> GetIndex(const AdmittedCall& call,
+                                           const v1::GetSearchIndexRequest& request);
+  absl::StatusOr<v1::SearchIndex> Describe(const HubEntry& hub);
+
+ private:
+  struct Question;
+  // Returns when the hub's index has applied `sequence`. Errors: DEADLINE_EXCEEDED, or why it does
+  // not advance.
+  Task<absl::Status> WaitForIndex(const CallContext& context, const OpenHub& hub,
+                                  store::Sequence sequence);
+  absl::StatusOr<v1::SearchResponse> Answer(const AdmittedCall& call, const OpenHub& hub,
+                                            const Question& question);
+  absl::StatusOr<std::optional<v1::Document>> ReadHit(const AdmittedCall& call, const OpenHub& hub,
+                                                      const HubName& name,
+                                                      const search::SearchHit& hit,
+                                                      v1::DocumentView view);
+
+  HubAccess& hubs_;
+  store::Engine& engine_;
+  search::IndexSet& indexes_;
+  search::IndexFollower& follower_;
+  ChangeSignal& indexed_;
+  Worker& worker_;
+  Clock& clock_;
+  const PageTokens& tokens_;
+};
+
+}  // namespace cmkstore::service
