@@ -38,14 +38,14 @@ struct Row {
 // An ordered key-value engine partitioned by hub: all that the rest of the system asks of storage.
 //
 // OK from Get with nullopt means "absent". OK from Apply means atomic, durable and linearizable
-// within the partition; any error means that nothing was written, but for STORE_UNCERTAIN
-// (UNAVAILABLE), after which the engine refuses everything until it is reopened.
+// within the partition; any error means that nothing was written.
 //
 // Thread-safe. Get and Scan run on the caller's thread and may read the disk; Apply never does: it
 // enqueues and returns, and `done` runs once, on a thread of the engine, which it must not block.
+// Only what cannot be enqueued (no room, no such shard) is answered before Apply returns.
 //
-// Errors: STORE_BUSY (queue full), STORE_FULL, STORE_CORRUPT; from Apply also whatever a failed
-// precondition was given as its error.
+// Errors: STORE_BUSY (queue full), STORE_FULL, STORE_CORRUPT, INVARIANT (no such shard); from Apply
+// also whatever a failed precondition was given as its error.
 class Engine {
  public:
   using Done = std::function<void(absl::StatusOr<Sequence>)>;
@@ -64,7 +64,9 @@ class Engine {
   virtual void Apply(const Partition& partition, WriteSet writes, Done done) = 0;
   // Last committed sequence; 0 when the partition has never been written.
   virtual absl::StatusOr<Sequence> LastSequence(const Partition& partition) const = 0;
-  // Removes every row of the partition and gives its space back. Durable when it returns. Blocking.
+  // Removes every row of the partition, after all that was enqueued before, and gives its space
+  // back; a later Apply starts again at sequence 1. Durable when it returns. Blocking; not to be
+  // called from a `done`.
   virtual absl::Status DropPartition(const Partition& partition) = 0;
 };
 

@@ -14,18 +14,17 @@ std::string NamedKey(Table table, absl::string_view id) {
   return key;
 }
 
-// First key behind all keys that begin with `prefix`.
-std::string End(std::string prefix) {
-  while (!prefix.empty() && static_cast<uint8_t>(prefix.back()) == 0xff) prefix.pop_back();
-  if (!prefix.empty()) prefix.back() = static_cast<char>(static_cast<uint8_t>(prefix.back()) + 1);
-  return prefix;
-}
-
-KeyRange PrefixRange(std::string prefix) { return {prefix, End(prefix)}; }
+KeyRange PrefixRange(std::string prefix) { return {prefix, EndOfPrefix(prefix)}; }
 
 constexpr size_t kDocumentKeyBytes = 1 + 3 * ProjectUid::kBytes;
 
 }  // namespace
+
+std::string EndOfPrefix(std::string prefix) {
+  while (!prefix.empty() && static_cast<uint8_t>(prefix.back()) == 0xff) prefix.pop_back();
+  if (!prefix.empty()) prefix.back() = static_cast<char>(static_cast<uint8_t>(prefix.back()) + 1);
+  return prefix;
+}
 
 void AppendU64(uint64_t value, std::string& out) {
   for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift));

@@ -69,6 +69,9 @@ KeyRange TableRange(Table table);
 // The range from just after `key` on.
 std::string After(absl::string_view key);
 
+// First key behind all keys that begin with `prefix`; empty when there is none.
+std::string EndOfPrefix(std::string prefix);
+
 void AppendU64(uint64_t value, std::string& out);
 uint64_t ReadU64(absl::string_view bytes);
 

@@ -1,6 +1,7 @@
 #include "store/rocksdb/shard_set.h"
 
 #include <rocksdb/cache.h>
+#include <rocksdb/env.h>
 #include <rocksdb/rate_limiter.h>
 #include <rocksdb/write_buffer_manager.h>
 
@@ -10,7 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "store/partition_check.h"
 #include "store/rocksdb/rocks_status.h"
+#include "store/rocksdb/shard.h"
 
 namespace cmkstore::store {
 namespace {
@@ -29,7 +32,16 @@ std::string ShardPath(const std::string& directory, uint32_t shard) {
 
 }  // namespace
 
+ShardSet::ShardSet(std::vector<std::unique_ptr<Shard>> shards) : shards_(std::move(shards)) {}
+
+ShardSet::~ShardSet() = default;
+
 absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& options) {
+  return Open(options, *rocksdb::Env::Default());
+}
+
+absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& options,
+                                                         rocksdb::Env& env) {
   std::error_code ignored;
   std::filesystem::create_directories(options.directory, ignored);
   const bool made_before = std::filesystem::exists(ShardPath(options.directory, 0));
@@ -40,6 +52,7 @@ absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& 
     return StateInvalid("the data directory was made with another number of shards");
   }
   ShardResources resources;
+  resources.env = &env;
   resources.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   resources.write_buffers =
       std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);
@@ -55,11 +68,17 @@ absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& 
   return std::unique_ptr<ShardSet>(new ShardSet(std::move(shards)));
 }
 
+absl::StatusOr<Shard*> ShardSet::ShardOf(const Partition& partition) const {
+  CMK_RETURN_IF_ERROR(CheckPartition(partition, shard_count()));
+  return shards_[partition.shard].get();
+}
+
 absl::StatusOr<std::optional<std::string>> ShardSet::Get(const Partition& partition,
                                                          absl::string_view key) const {
+  CMK_ASSIGN_OR_RETURN(const Shard* shard, ShardOf(partition));
   std::string value;
   const rocksdb::Status status =
-      shards_[partition.shard]->db().Get(rocksdb::ReadOptions(), FullKey(partition, key), &value);
+      shard->db().Get(rocksdb::ReadOptions(), FullKey(partition, key), &value);
   if (status.IsNotFound()) return std::nullopt;
   CMK_RETURN_IF_ERROR(FromRocks(status));
   return value;
@@ -67,13 +86,14 @@ absl::StatusOr<std::optional<std::string>> ShardSet::Get(const Partition& partit
 
 absl::StatusOr<std::vector<std::optional<std::string>>> ShardSet::MultiGet(
     const Partition& partition, const std::vector<std::string>& keys) const {
+  CMK_ASSIGN_OR_RETURN(const Shard* shard, ShardOf(partition));
   std::vector<std::string> full;
   full.reserve(keys.size());
   for (const std::string& key : keys) full.push_back(FullKey(partition, key));
   const std::vector<rocksdb::Slice> slices(full.begin(), full.end());
   std::vector<std::string> values;
   const std::vector<rocksdb::Status> statuses =
-      shards_[partition.shard]->db().MultiGet(rocksdb::ReadOptions(), slices, &values);
+      shard->db().MultiGet(rocksdb::ReadOptions(), slices, &values);
   std::vector<std::optional<std::string>> rows(keys.size());
   for (size_t i = 0; i < keys.size(); ++i) {
     if (statuses[i].IsNotFound()) continue;
@@ -85,13 +105,13 @@ absl::StatusOr<std::vector<std::optional<std::string>>> ShardSet::MultiGet(
 
 absl::StatusOr<std::vector<Row>> ShardSet::Scan(const Partition& partition, const KeyRange& range,
                                                 size_t limit) const {
+  CMK_ASSIGN_OR_RETURN(const Shard* shard, ShardOf(partition));
   const std::string end = FullKey(partition, range.end);
   const rocksdb::Slice upper(end);
   rocksdb::ReadOptions options;
   options.iterate_upper_bound = &upper;
   options.prefix_same_as_start = true;
-  const std::unique_ptr<rocksdb::Iterator> iterator(
-      shards_[partition.shard]->db().NewIterator(options));
+  const std::unique_ptr<rocksdb::Iterator> iterator(shard->db().NewIterator(options));
   std::vector<Row> rows;
   for (iterator->Seek(FullKey(partition, range.begin)); iterator->Valid() && rows.size() < limit;
        iterator->Next()) {
@@ -104,15 +124,22 @@ absl::StatusOr<std::vector<Row>> ShardSet::Scan(const Partition& partition, cons
 }
 
 void ShardSet::Apply(const Partition& partition, WriteSet writes, Done done) {
-  shards_[partition.shard]->Apply(partition.prefix, std::move(writes), std::move(done));
+  absl::StatusOr<Shard*> shard = ShardOf(partition);
+  if (!shard.ok()) {
+    done(shard.status());
+    return;
+  }
+  (*shard)->Apply(partition.prefix, std::move(writes), std::move(done));
 }
 
 absl::StatusOr<Sequence> ShardSet::LastSequence(const Partition& partition) const {
-  return shards_[partition.shard]->LastSequence(partition.prefix);
+  CMK_ASSIGN_OR_RETURN(const Shard* shard, ShardOf(partition));
+  return shard->LastSequence(partition.prefix);
 }
 
 absl::Status ShardSet::DropPartition(const Partition& partition) {
-  return shards_[partition.shard]->DropPartition(partition.prefix);
+  CMK_ASSIGN_OR_RETURN(Shard * shard, ShardOf(partition));
+  return shard->DropPartition(partition.prefix);
 }
 
 }  // namespace cmkstore::store

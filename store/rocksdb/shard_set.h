@@ -4,10 +4,16 @@
 #include <string>
 #include <vector>
 
+#include "store/commit_queue.h"
 #include "store/engine.h"
-#include "store/rocksdb/shard.h"
+
+namespace rocksdb {
+class Env;
+}
 
 namespace cmkstore::store {
+
+class Shard;
 
 struct ShardSetOptions {
   std::string directory;  // one sub-directory per shard
@@ -15,7 +21,7 @@ struct ShardSetOptions {
   size_t block_cache_bytes = 128u << 20;
   size_t write_buffer_bytes = 96u << 20;  // all shards together
   size_t background_bytes_per_second = 256u << 20;
-  ShardLimits limits;
+  CommitLimits limits;
 };
 
 // The Engine over RocksDB, one database per shard (docs/adr/0004-commit-thread.md).
@@ -24,6 +30,10 @@ class ShardSet final : public Engine {
   // Errors: as Shard::Open; STATE_INVALID when the directory was made with another number of
   // shards.
   static absl::StatusOr<std::unique_ptr<ShardSet>> Open(const ShardSetOptions& options);
+  // On another environment than the operating system's; it must outlive this.
+  static absl::StatusOr<std::unique_ptr<ShardSet>> Open(const ShardSetOptions& options,
+                                                        rocksdb::Env& env);
+  ~ShardSet() override;
 
   uint32_t shard_count() const override { return static_cast<uint32_t>(shards_.size()); }
   absl::StatusOr<std::optional<std::string>> Get(const Partition& partition,
@@ -37,7 +47,9 @@ class ShardSet final : public Engine {
   absl::Status DropPartition(const Partition& partition) override;
 
  private:
-  explicit ShardSet(std::vector<std::unique_ptr<Shard>> shards) : shards_(std::move(shards)) {}
+  explicit ShardSet(std::vector<std::unique_ptr<Shard>> shards);
+  absl::StatusOr<Shard*> ShardOf(const Partition& partition) const;
+
   std::vector<std::unique_ptr<Shard>> shards_;
 };
 

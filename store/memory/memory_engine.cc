@@ -1,0 +1,125 @@
+#include "store/memory/memory_engine.h"
+
+#include "absl/strings/match.h"
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "store/key_layout.h"
+#include "store/partition_check.h"
+
+namespace cmkstore::store {
+namespace {
+
+std::string ShardedPrefix(const Partition& partition) {
+  std::string prefix;
+  AppendU64(partition.shard, prefix);
+  return prefix + partition.prefix;
+}
+
+template <typename Rows>
+std::optional<std::string> Find(const Rows& rows, absl::string_view key) {
+  const auto found = rows.find(std::string(key));
+  if (found == rows.end()) return std::nullopt;
+  return found->second;
+}
+
+bool Holds(const Precondition& condition, const std::optional<std::string>& stored) {
+  switch (condition.kind) {
+    case Precondition::Kind::kAbsent: return !stored.has_value();
+    case Precondition::Kind::kPresent: return stored.has_value();
+    case Precondition::Kind::kBeginsWith:
+      return stored.has_value() && absl::StartsWith(*stored, condition.bytes);
+  }
+  return false;
+}
+
+}  // namespace
+
+MemoryEngine::MemoryEngine(uint32_t shards, const CommitLimits& limits)
+    : shards_(shards), queue_(limits, [this](CommitQueue::Run run) { Commit(run); }) {}
+
+const MemoryEngine::Rows& MemoryEngine::RowsOf(const std::string& prefix) const {
+  static const Rows* const none = new Rows();
+  const auto found = partitions_.find(prefix);
+  return found == partitions_.end() ? *none : found->second;
+}
+
+absl::StatusOr<std::optional<std::string>> MemoryEngine::Get(const Partition& partition,
+                                                             absl::string_view key) const {
+  CMK_RETURN_IF_ERROR(CheckPartition(partition, shards_));
+  absl::MutexLock lock(&mutex_);
+  return Find(RowsOf(ShardedPrefix(partition)), key);
+}
+
+absl::StatusOr<std::vector<std::optional<std::string>>> MemoryEngine::MultiGet(
+    const Partition& partition, const std::vector<std::string>& keys) const {
+  CMK_RETURN_IF_ERROR(CheckPartition(partition, shards_));
+  absl::MutexLock lock(&mutex_);
+  const Rows& rows = RowsOf(ShardedPrefix(partition));
+  std::vector<std::optional<std::string>> found;
+  found.reserve(keys.size());
+  for (const std::string& key : keys) found.push_back(Find(rows, key));
+  return found;
+}
+
+absl::StatusOr<std::vector<Row>> MemoryEngine::Scan(const Partition& partition,
+                                                    const KeyRange& range, size_t limit) const {
+  CMK_RETURN_IF_ERROR(CheckPartition(partition, shards_));
+  absl::MutexLock lock(&mutex_);
+  const Rows& rows = RowsOf(ShardedPrefix(partition));
+  std::vector<Row> found;
+  for (auto row = rows.lower_bound(range.begin);
+       row != rows.end() && row->first < range.end && found.size() < limit; ++row) {
+    found.push_back({row->first, row->second});
+  }
+  return found;
+}
+
+void MemoryEngine::Apply(const Partition& partition, WriteSet writes, Done done) {
+  if (absl::Status status = CheckPartition(partition, shards_); !status.ok()) {
+    done(status);
+    return;
+  }
+  queue_.Push({ShardedPrefix(partition), std::move(writes), std::move(done)});
+}
+
+void MemoryEngine::Commit(CommitQueue::Run run) {
+  for (QueuedCommit& one : run) one.done(CommitOne(one));
+}
+
+absl::StatusOr<Sequence> MemoryEngine::CommitOne(const QueuedCommit& one) {
+  absl::MutexLock lock(&mutex_);
+  if (one.drop) {
+    partitions_.erase(one.prefix);
+    return Sequence{0};
+  }
+  const Rows& now = RowsOf(one.prefix);
+  for (const Precondition& condition : one.writes.preconditions()) {
+    if (!Holds(condition, Find(now, condition.key))) return condition.error;
+  }
+  const Sequence sequence = ReadU64(Find(now, PartitionStateKey()).value_or("")) + 1;
+  Rows& rows = partitions_[one.prefix];
+  for (const WriteSet::Write& write : one.writes.writes()) {
+    if (write.kind == WriteSet::Write::Kind::kPut) {
+      rows[write.key] = write.value;
+    } else {
+      rows.erase(write.key);
+    }
+  }
+  if (!one.writes.feed_record().empty()) rows[FeedKey(sequence)] = one.writes.feed_record();
+  std::string state;
+  AppendU64(sequence, state);
+  rows[PartitionStateKey()] = state;
+  return sequence;
+}
+
+absl::StatusOr<Sequence> MemoryEngine::LastSequence(const Partition& partition) const {
+  CMK_ASSIGN_OR_RETURN(const std::optional<std::string> state, Get(partition, PartitionStateKey()));
+  return ReadU64(state.value_or(""));
+}
+
+absl::Status MemoryEngine::DropPartition(const Partition& partition) {
+  CMK_RETURN_IF_ERROR(CheckPartition(partition, shards_));
+  return queue_.Drop(ShardedPrefix(partition));
+}
+
+}  // namespace cmkstore::store

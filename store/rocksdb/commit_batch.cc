@@ -1,0 +1,91 @@
+#include "store/rocksdb/commit_batch.h"
+
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "store/key_layout.h"
+#include "store/rocksdb/rocks_status.h"
+
+namespace cmkstore::store {
+namespace {
+
+constexpr size_t kProtectionBytesPerKey = 8;  // against flips in memory on the way to the disk
+
+}  // namespace
+
+absl::StatusOr<std::optional<std::string>> ReadRow(rocksdb::DB& db, const std::string& key) {
+  std::string value;
+  const rocksdb::Status status = db.Get(rocksdb::ReadOptions(), key, &value);
+  if (status.IsNotFound()) return std::nullopt;
+  CMK_RETURN_IF_ERROR(FromRocks(status));
+  return value;
+}
+
+CommitBatch::CommitBatch(rocksdb::DB& db, const SequenceMap& remembered)
+    : db_(db), remembered_(remembered), batch_(0, 0, kProtectionBytesPerKey, 0) {}
+
+absl::StatusOr<Sequence> CommitBatch::Add(const QueuedCommit& queued) {
+  for (const Precondition& condition : queued.writes.preconditions()) {
+    CMK_RETURN_IF_ERROR(Check(queued.prefix + condition.key, condition));
+  }
+  CMK_ASSIGN_OR_RETURN(const Sequence last, Last(queued.prefix));
+  const Sequence sequence = last + 1;
+  for (const WriteSet::Write& write : queued.writes.writes()) {
+    std::string key = queued.prefix + write.key;
+    if (write.kind == WriteSet::Write::Kind::kPut) {
+      batch_.Put(key, write.value);
+      written_[std::move(key)] = &write.value;
+    } else {
+      batch_.Delete(key);
+      written_[std::move(key)] = nullptr;
+    }
+  }
+  if (!queued.writes.feed_record().empty()) {
+    batch_.Put(queued.prefix + FeedKey(sequence), queued.writes.feed_record());
+  }
+  next_[queued.prefix] = sequence;
+  return sequence;
+}
+
+rocksdb::WriteBatch& CommitBatch::Finish() {
+  for (const auto& [prefix, sequence] : next_) {
+    std::string state;
+    AppendU64(sequence, state);
+    batch_.Put(prefix + PartitionStateKey(), state);
+  }
+  return batch_;
+}
+
+absl::Status CommitBatch::Check(const std::string& key, const Precondition& condition) const {
+  std::optional<std::string> stored;
+  absl::string_view value;
+  bool present = false;
+  if (auto found = written_.find(key); found != written_.end()) {
+    present = found->second != nullptr;
+    if (present) value = *found->second;
+  } else {
+    CMK_ASSIGN_OR_RETURN(stored, ReadRow(db_, key));
+    present = stored.has_value();
+    if (present) value = *stored;
+  }
+  switch (condition.kind) {
+    case Precondition::Kind::kAbsent: return present ? condition.error : absl::OkStatus();
+    case Precondition::Kind::kPresent: return present ? absl::OkStatus() : condition.error;
+    case Precondition::Kind::kBeginsWith:
+      return present && absl::StartsWith(value, condition.bytes) ? absl::OkStatus()
+                                                                 : condition.error;
+  }
+  return InvariantBroken("unknown precondition");
+}
+
+absl::StatusOr<Sequence> CommitBatch::Last(const std::string& prefix) const {
+  if (auto found = next_.find(prefix); found != next_.end()) return found->second;
+  if (auto found = remembered_.find(prefix); found != remembered_.end()) return found->second;
+  CMK_ASSIGN_OR_RETURN(std::optional<std::string> state,
+                       ReadRow(db_, prefix + PartitionStateKey()));
+  return state.has_value() ? ReadU64(*state) : 0;
+}
+
+}  // namespace cmkstore::store

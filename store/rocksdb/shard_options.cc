@@ -1,0 +1,45 @@
+#include "store/rocksdb/shard_options.h"
+
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/rate_limiter.h>
+#include <rocksdb/slice_transform.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_buffer_manager.h>
+
+#include "base/ids.h"
+
+namespace cmkstore::store {
+
+// Settings for small incompressible values, and around the hazards of RocksDB 7.8: no async_io, no
+// track_and_verify_wals_in_manifest, every write synced by Write itself.
+rocksdb::Options ShardOptions(const ShardResources& resources) {
+  rocksdb::Options options;
+  options.env = resources.env;
+  options.create_if_missing = true;
+  options.compression = rocksdb::kNoCompression;
+  options.bottommost_compression = rocksdb::kNoCompression;
+  options.prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(HubUid::kBytes));
+  options.paranoid_checks = true;
+  options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
+  options.max_total_wal_size = 64u << 20;
+  options.wal_bytes_per_sync = 1u << 20;
+  options.write_buffer_manager = resources.write_buffers;
+  options.rate_limiter = resources.rate_limiter;
+  // A torn tail is what a crash leaves; damage before it is reported instead of read as the end.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  options.max_open_files = 512;
+  options.keep_log_file_num = 4;
+
+  rocksdb::BlockBasedTableOptions table;
+  table.format_version = 5;
+  table.block_size = 16u << 10;
+  table.block_cache = resources.block_cache;
+  table.cache_index_and_filter_blocks = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.whole_key_filtering = true;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return options;
+}
+
+}  // namespace cmkstore::store

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <rocksdb/options.h>
+
+#include <memory>
+
+namespace cmkstore::store {
+
+// What all shards of a process share.
+struct ShardResources {
+  std::shared_ptr<rocksdb::Cache> block_cache;
+  std::shared_ptr<rocksdb::WriteBufferManager> write_buffers;
+  std::shared_ptr<rocksdb::RateLimiter> rate_limiter;
+  rocksdb::Env* env = nullptr;  // set by ShardSet::Open
+};
+
+// How a shard's database is opened.
+rocksdb::Options ShardOptions(const ShardResources& resources);
+
+}  // namespace cmkstore::store
