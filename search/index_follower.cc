@@ -96,7 +96,7 @@ void IndexFollower::Turn(HubUid uid) {
 
 absl::StatusOr<uint64_t> IndexFollower::RebuildLost(HubUid uid) {
   Log(LogLevel::kError, "index_lost", {{"hub_uid", uid.ToHex()}});
-  CMK_RETURN_IF_ERROR(Rebuild(uid, [](uint64_t) {}));
+  CMK_RETURN_IF_ERROR(Rebuild(uid, [](uint64_t) { return absl::OkStatus(); }));
   return IndexedSequence(uid);
 }
 
@@ -133,7 +133,8 @@ void IndexFollower::Finish(HubUid uid, const absl::StatusOr<uint64_t>& indexed) 
       {{"hub_uid", uid.ToHex()}, {"reason", ReasonOf(indexed.status())}});
 }
 
-absl::Status IndexFollower::Rebuild(HubUid uid, const std::function<void(uint64_t)>& progress) {
+absl::Status IndexFollower::Rebuild(HubUid uid,
+                                    const std::function<absl::Status(uint64_t)>& progress) {
   {
     absl::MutexLock lock(&mutex_);
     ++stats_.rebuilds;
@@ -150,7 +151,7 @@ absl::Status IndexFollower::Rebuild(HubUid uid, const std::function<void(uint64_
       const uint64_t reached = page.next_cursor.empty() ? sequence : 0;
       CMK_RETURN_IF_ERROR(fresh.Apply(page.documents, reached));
       documents += page.documents.size();
-      progress(documents);
+      CMK_RETURN_IF_ERROR(progress(documents));
       cursor = std::move(page.next_cursor);
     } while (!cursor.empty());
     return absl::OkStatus();

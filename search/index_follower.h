@@ -58,9 +58,9 @@ class IndexFollower {
   // Why the hub does not advance; OK when it does.
   absl::Status FailureOf(HubUid hub) const;
   // Rebuilds the hub's index from its documents, beside the one that serves, and swaps. Blocking,
-  // on the caller's thread. `progress(documents so far)` is called now and then. Errors:
-  // STATE_INVALID when a rebuild is under way.
-  absl::Status Rebuild(HubUid hub, const std::function<void(uint64_t)>& progress);
+  // on the caller's thread. `progress(documents so far)` is called now and then and ends the
+  // rebuild by an error. Errors: STATE_INVALID when a rebuild is under way.
+  absl::Status Rebuild(HubUid hub, const std::function<absl::Status(uint64_t)>& progress);
   // The hub's index was found damaged: rebuilds it in the background.
   void Repair(HubUid hub);
   // Starts what is due again after a failure; to be called about every 100 ms.

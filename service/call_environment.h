@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -23,12 +24,15 @@ class CallEnvironment {
   grpc::ServerCompletionQueue& queue() { return *queue_; }
   QueueExecutor& executor() { return executor_; }
 
-  absl::StatusOr<AdmittedCall> Admit(const grpc::ServerContext& context, Permission permission,
+  std::string NewRequestId() { return gate_.NewRequestId(); }
+  absl::StatusOr<AdmittedCall> Admit(const grpc::ServerContext& context,
+                                     const std::string& request_id, Permission permission,
                                      const absl::StatusOr<ResourceScope>& scope);
 
-  void CallBegan() { active_calls_.fetch_add(1, std::memory_order_relaxed); }
-  void CallEnded() { active_calls_.fetch_sub(1, std::memory_order_release); }
-  int64_t active_calls() const { return active_calls_.load(std::memory_order_acquire); }
+  void CallBegan() { calls_.fetch_add(1, std::memory_order_relaxed); }
+  void CallEnded() { calls_.fetch_sub(1, std::memory_order_release); }
+  // Armed, waiting or running.
+  int64_t calls() const { return calls_.load(std::memory_order_acquire); }
 
   // After this, streams end at their next look.
   void Drain() { draining_.store(true, std::memory_order_release); }
@@ -38,7 +42,7 @@ class CallEnvironment {
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   QueueExecutor executor_;
   RequestGate& gate_;
-  std::atomic<int64_t> active_calls_{0};
+  std::atomic<int64_t> calls_{0};
   std::atomic<bool> draining_{false};
 };
 

@@ -16,6 +16,12 @@ HubEntryPtr HubDirectory::MakeEntry(storage::v1::HubRecord record) {
   auto entry = std::make_shared<HubEntry>();
   entry->uid = HubUid::FromBytes(record.uid()).value_or(HubUid());
   entry->partition = store::HubPartition(record.shard(), entry->uid);
+  for (const std::string& text : record.allowed_ip_ranges()) {
+    // Checked when it was set. What does not parse lets nobody in: no address is the unspecified
+    // one.
+    entry->allowed_ip_ranges.push_back(
+        IpRange::Parse("allowed_ip_ranges", text).value_or(*IpRange::Parse("", "::/128")));
+  }
   entry->record = std::move(record);
   return entry;
 }

@@ -12,6 +12,7 @@
 #include "absl/synchronization/mutex.h"
 #include "base/ids.h"
 #include "cmkstore/storage/v1/records.pb.h"
+#include "service/ip_range.h"
 #include "store/engine.h"
 #include "store/key_layout.h"
 
@@ -22,6 +23,7 @@ struct HubEntry {
   HubUid uid;
   store::Partition partition;
   storage::v1::HubRecord record;
+  std::vector<IpRange> allowed_ip_ranges;  // empty: all
 };
 using HubEntryPtr = std::shared_ptr<const HubEntry>;
 

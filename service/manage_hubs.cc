@@ -2,14 +2,14 @@
 
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "crypto/hub_secrets.h"
 #include "keycache/dek_minter.h"
-#include "service/awaiters.h"
+#include "service/apply_blocking.h"
+#include "service/hub_codec.h"
 #include "service/hub_key_source.h"
 #include "service/limits.h"
 #include "service/timestamps.h"
@@ -19,99 +19,29 @@
 namespace cmkstore::service {
 namespace {
 
-constexpr absl::Duration kMaxGrace = absl::Hours(24);
-constexpr absl::Duration kDefaultGrace = absl::Hours(1);
 constexpr absl::Duration kMinRetention = absl::Hours(7 * 24);
 constexpr absl::Duration kMaxRetention = absl::Hours(90 * 24);
 
-crypto::Binding HubBinding(const storage::v1::HubRecord& record, HubUid uid) {
-  crypto::Binding binding;
-  binding.kind = crypto::RowKind::kHub;
-  binding.tenant = record.tenant();
-  binding.hub = uid;
-  return binding;
-}
-
-std::string HubEtag(const storage::v1::HubRecord& record) {
-  return absl::WebSafeBase64Escape(absl::StrCat(record.uid(), record.revision()));
-}
-
-absl::Status ReadEncryption(const v1::Encryption& encryption, storage::v1::HubRecord& record) {
-  if (encryption.has_platform_managed()) {
-    record.set_platform_managed(true);
-    return absl::OkStatus();
-  }
-  if (!encryption.has_customer_managed()) {
-    return FieldInvalid("hub.encryption", "must be customer_managed or platform_managed");
-  }
-  const v1::CustomerManagedKey& key = encryption.customer_managed();
-  storage::v1::CustomerKey& stored = *record.mutable_customer_key();
-  stored.set_vault_uri(key.vault_uri());
-  stored.set_key_name(key.key_name());
-  stored.set_key_version(key.key_version());
-  stored.set_identity(key.identity());
-  return absl::OkStatus();
-}
-
-absl::Status ApplyAndWait(store::Engine& engine, const store::Partition& partition,
-                          store::WriteSet writes) {
-  return BlockOnCompletion<store::Sequence>([&](Completion<store::Sequence> done) {
-           engine.Apply(partition, std::move(writes), std::move(done));
-         })
-      .status();
-}
-
 }  // namespace
 
-v1::Hub ManageHubs::ToHub(const HubEntry& entry) {
+v1::Hub ManageHubs::ToHubNow(const HubEntry& entry) {
   const storage::v1::HubRecord& record = entry.record;
-  v1::Hub hub;
-  hub.set_name(absl::StrCat("tenants/", record.tenant(), "/hubs/", record.hub()));
-  hub.set_uid(entry.uid.ToHex());
-  if (record.platform_managed()) {
-    hub.mutable_encryption()->mutable_platform_managed();
-  } else {
-    v1::CustomerManagedKey& key = *hub.mutable_encryption()->mutable_customer_managed();
-    key.set_vault_uri(record.customer_key().vault_uri());
-    key.set_key_name(record.customer_key().key_name());
-    key.set_key_version(record.customer_key().key_version());
-    key.set_identity(record.customer_key().identity());
-  }
-  *hub.mutable_outage_grace() = ToDuration(absl::Seconds(record.outage_grace_seconds()));
-  switch (record.state()) {
-    case storage::v1::HUB_STATE_SUSPENDED: hub.set_state(v1::Hub::SUSPENDED); break;
-    case storage::v1::HUB_STATE_DELETED: hub.set_state(v1::Hub::DELETED); break;
-    case storage::v1::HUB_STATE_PURGED: hub.set_state(v1::Hub::PURGED); break;
-    default: hub.set_state(v1::Hub::ACTIVE); break;
+  v1::Hub hub = ToHub(record, entry.uid);
+  if (hub.state() != v1::Hub::ACTIVE) return hub;
+  const absl::StatusOr<keycache::HubKeysPtr> keys = hubs_.key_cache().Lookup(entry.uid);
+  if (!keys.ok() || record.locked_by_push()) {
+    hub.set_state(v1::Hub::LOCKED);
+    hub.set_state_reason(record.locked_by_push() ? "HUB_LOCKED" : ReasonOf(keys.status()));
+    return hub;
   }
   // The display name is sealed: shown while the keys are at hand, left out while they are not.
-  const absl::StatusOr<keycache::HubKeysPtr> keys = hubs_.key_cache().Lookup(entry.uid);
-  if (hub.state() == v1::Hub::ACTIVE && !keys.ok()) {
-    hub.set_state(v1::Hub::LOCKED);
-    hub.set_state_reason(ReasonOf(keys.status()));
-  }
-  if (record.locked_by_push() && hub.state() == v1::Hub::ACTIVE) {
-    hub.set_state(v1::Hub::LOCKED);
-    hub.set_state_reason("HUB_LOCKED");
-  }
-  if (keys.ok() && *keys != nullptr && hub.state() == v1::Hub::ACTIVE) {
-    auto sealed = crypto::SealedDocument::Parse(record.sealed_body());
-    if (sealed.ok()) {
-      auto opened = hubs_.OpenRowBlocking(**keys, clock_.WallNow() + absl::Seconds(5),
-                                          HubBinding(record, entry.uid), *sealed);
-      storage::v1::HubBody body;
-      if (opened.ok() && body.ParseFromString(*opened)) hub.set_display_name(body.display_name());
-    }
-  }
-  hub.mutable_managed_resources()->set_shard(record.shard());
-  hub.mutable_managed_resources()->set_search_index(absl::StrCat(hub.name(), "/searchIndex"));
-  *hub.mutable_create_time() = ToTimestamp(record.create_time_micros());
-  *hub.mutable_update_time() = ToTimestamp(record.update_time_micros());
-  if (record.delete_time_micros() != 0) {
-    *hub.mutable_delete_time() = ToTimestamp(record.delete_time_micros());
-    *hub.mutable_purge_time() = ToTimestamp(record.purge_time_micros());
-  }
-  hub.set_etag(HubEtag(record));
+  if (*keys == nullptr) return hub;
+  const auto sealed = crypto::SealedDocument::Parse(record.sealed_body());
+  if (!sealed.ok()) return hub;
+  const auto opened = hubs_.OpenRowBlocking(**keys, clock_.WallNow() + absl::Seconds(5),
+                                            HubBinding(record, entry.uid), *sealed);
+  storage::v1::HubBody body;
+  if (opened.ok() && body.ParseFromString(*opened)) hub.set_display_name(body.display_name());
   return hub;
 }
 
@@ -123,18 +53,14 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
   CMK_RETURN_IF_ERROR(CheckDisplayName("hub.display_name", request.hub().display_name()));
   storage::v1::HubRecord record;
   CMK_RETURN_IF_ERROR(ReadEncryption(request.hub().encryption(), record));
-  const absl::Duration grace =
-      request.hub().has_outage_grace() ? ToAbsl(request.hub().outage_grace()) : kDefaultGrace;
-  if (grace < absl::ZeroDuration() || grace > kMaxGrace) {
-    return FieldInvalid("hub.outage_grace", "must be 0 to 24 h");
-  }
+  CMK_RETURN_IF_ERROR(ReadOutageGrace(request.hub(), record));
+  CMK_RETURN_IF_ERROR(ReadIpRanges(request.hub(), record));
   const HubUid uid = random_.NewUid<HubUid>();
   record.set_uid(std::string(uid.bytes()));
   record.set_tenant(parent.tenant.value());
   record.set_hub(id.value());
   record.set_shard(static_cast<uint8_t>(uid.bytes()[0]) % engine_.shard_count());
   record.set_state(storage::v1::HUB_STATE_ACTIVE);
-  record.set_outage_grace_seconds(absl::ToInt64Seconds(grace));
   const int64_t now = absl::ToUnixMicros(clock_.WallNow());
   record.set_create_time_micros(now);
   record.set_update_time_micros(now);
@@ -146,7 +72,7 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
   if (existing.has_value()) return AlreadyExists("hub");
   const vault::KeyRef key = KeyRefOf(record);
   if (!record.platform_managed()) CMK_RETURN_IF_ERROR(checks_.Require(key, call.deadline()));
-  if (request.validate_only()) return ToHub(*HubDirectory::MakeEntry(record));
+  if (request.validate_only()) return ToHubNow(*HubDirectory::MakeEntry(record));
 
   CMK_ASSIGN_OR_RETURN(
       const keycache::MintedDek minted,
@@ -165,16 +91,16 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
            crypto::SealHubSecrets(seal, record.tenant(), uid, crypto::HubSecrets::Generate(random_),
                                   random_));
   CMK_RETURN_IF_ERROR(
-      ApplyAndWait(engine_, store::HubPartition(record.shard(), uid), std::move(keys)));
+      ApplyBlocking(engine_, store::HubPartition(record.shard(), uid), std::move(keys)).status());
   store::WriteSet named;
   named.RequireAbsent(catalog_key, AlreadyExists("hub"));
   named.PutRecord(catalog_key, record.SerializeAsString());
-  CMK_RETURN_IF_ERROR(ApplyAndWait(engine_, store::CatalogPartition(), std::move(named)));
+  CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, store::CatalogPartition(), std::move(named)).status());
   Log(LogLevel::kInfo, "hub_created",
       {{"tenant", record.tenant()}, {"hub", record.hub()}, {"uid", uid.ToHex()}});
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr entry, hubs_.directory().Find(parent.tenant, id));
   index_life_.provision(uid);
-  v1::Hub hub = ToHub(*entry);
+  v1::Hub hub = ToHubNow(*entry);
   hub.set_display_name(request.hub().display_name());
   return hub;
 }
@@ -183,7 +109,7 @@ absl::StatusOr<v1::Hub> ManageHubs::Get(const AdmittedCall& call,
                                         const v1::GetHubRequest& request) {
   CMK_ASSIGN_OR_RETURN(const HubName name, HubName::Parse("name", request.name()));
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr entry, hubs_.Find(call, name));
-  return ToHub(*entry);
+  return ToHubNow(*entry);
 }
 
 absl::StatusOr<v1::ListHubsResponse> ManageHubs::List(const AdmittedCall& call,
@@ -204,7 +130,7 @@ absl::StatusOr<v1::ListHubsResponse> ManageHubs::List(const AdmittedCall& call,
       break;
     }
     const bool deleted = entries[i]->record.state() == storage::v1::HUB_STATE_DELETED;
-    if (!deleted || request.show_deleted()) *response.add_hubs() = ToHub(*entries[i]);
+    if (!deleted || request.show_deleted()) *response.add_hubs() = ToHubNow(*entries[i]);
   }
   return response;
 }
@@ -222,7 +148,8 @@ absl::StatusOr<HubEntryPtr> ManageHubs::Change(
   store::WriteSet writes;
   writes.RequireBeginsWith(key, *row, EtagMismatch());
   writes.PutRecord(key, record.SerializeAsString());
-  CMK_RETURN_IF_ERROR(ApplyAndWait(engine_, store::CatalogPartition(), std::move(writes)));
+  CMK_RETURN_IF_ERROR(
+      ApplyBlocking(engine_, store::CatalogPartition(), std::move(writes)).status());
   hubs_.directory().ForgetHub(name.tenant, name.hub);
   return hubs_.directory().Find(name.tenant, name.hub);
 }
@@ -238,6 +165,8 @@ absl::StatusOr<v1::Hub> ManageHubs::Delete(const AdmittedCall& /*call*/,
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr entry, Change(name, [&](storage::v1::HubRecord& record) {
                          if (!request.etag().empty() && request.etag() != HubEtag(record))
                            return EtagMismatch();
+                         if (record.state() == storage::v1::HUB_STATE_DELETED)
+                           return absl::OkStatus();
                          record.set_state(storage::v1::HUB_STATE_DELETED);
                          const absl::Time now = clock_.WallNow();
                          record.set_delete_time_micros(absl::ToUnixMicros(now));
@@ -246,7 +175,7 @@ absl::StatusOr<v1::Hub> ManageHubs::Delete(const AdmittedCall& /*call*/,
                        }));
   hubs_.key_cache().Forget(entry->uid);
   index_life_.close(entry->uid);
-  return ToHub(*entry);
+  return ToHubNow(*entry);
 }
 
 absl::StatusOr<v1::Hub> ManageHubs::Undelete(const AdmittedCall& /*call*/,
@@ -261,7 +190,7 @@ absl::StatusOr<v1::Hub> ManageHubs::Undelete(const AdmittedCall& /*call*/,
                          record.clear_purge_time_micros();
                          return absl::OkStatus();
                        }));
-  return ToHub(*entry);
+  return ToHubNow(*entry);
 }
 
 }  // namespace cmkstore::service

@@ -4,6 +4,7 @@
 #include "cmkstore/v1/hub_service.pb.h"
 #include "crypto/random.h"
 #include "service/hub_access.h"
+#include "service/hub_key_changes.h"
 #include "service/key_checks.h"
 #include "service/page_token.h"
 #include "store/engine.h"
@@ -22,11 +23,13 @@ struct IndexLife {
 class ManageHubs {
  public:
   ManageHubs(HubAccess& hubs, store::Engine& engine, vault::KeyVault& vault, KeyChecks& checks,
-             crypto::Random& random, Clock& clock, const PageTokens& tokens, IndexLife index_life)
+             HubKeyChanges& key_changes, crypto::Random& random, Clock& clock,
+             const PageTokens& tokens, IndexLife index_life)
       : hubs_(hubs),
         engine_(engine),
         vault_(vault),
         checks_(checks),
+        key_changes_(key_changes),
         random_(random),
         clock_(clock),
         tokens_(tokens),
@@ -36,6 +39,7 @@ class ManageHubs {
   absl::StatusOr<v1::Hub> Get(const AdmittedCall& call, const v1::GetHubRequest& request);
   absl::StatusOr<v1::ListHubsResponse> List(const AdmittedCall& call,
                                             const v1::ListHubsRequest& request);
+  absl::StatusOr<v1::Hub> Update(const AdmittedCall& call, const v1::UpdateHubRequest& request);
   absl::StatusOr<v1::Hub> Delete(const AdmittedCall& call, const v1::DeleteHubRequest& request);
   absl::StatusOr<v1::Hub> Undelete(const AdmittedCall& call, const v1::UndeleteHubRequest& request);
 
@@ -44,12 +48,14 @@ class ManageHubs {
       const HubName& name, const std::function<absl::Status(storage::v1::HubRecord&)>& edit);
 
  private:
-  v1::Hub ToHub(const HubEntry& entry);
+  // With what the state of its key lets it show.
+  v1::Hub ToHubNow(const HubEntry& entry);
 
   HubAccess& hubs_;
   store::Engine& engine_;
   vault::KeyVault& vault_;
   KeyChecks& checks_;
+  HubKeyChanges& key_changes_;
   crypto::Random& random_;
   Clock& clock_;
   const PageTokens& tokens_;

@@ -2,14 +2,19 @@
 
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "service/hub_key_changes.h"
 #include "service/hub_key_source.h"
 #include "service/timestamps.h"
 
 namespace cmkstore::service {
 namespace {
+
+constexpr char kRotateDek[] = "rotate-dek";  // on disk
+constexpr absl::Duration kRotationTimeout = absl::Seconds(30);
 
 v1::KeyStatus::Availability ToProto(keycache::KeyAvailability availability) {
   switch (availability) {
@@ -27,6 +32,20 @@ bool IsFinite(absl::Time time) {
 }
 
 }  // namespace
+
+ManageKeys::ManageKeys(HubAccess& hubs, ManageHubs& manage_hubs, KeyChecks& checks,
+                       HubKeyChanges& key_changes, Operations& operations,
+                       keycache::WrappedDekSource& source, LockReceipts& receipts, Clock& clock)
+    : hubs_(hubs),
+      manage_hubs_(manage_hubs),
+      checks_(checks),
+      key_changes_(key_changes),
+      operations_(operations),
+      source_(source),
+      receipts_(receipts),
+      clock_(clock) {
+  operations_.AddKind(kRotateDek, [this](OperationRun& run) { return RunRotation(run); });
+}
 
 absl::StatusOr<v1::KeyStatus> ManageKeys::StatusOf(const HubEntry& hub) {
   const keycache::HubKeyStatus cached = hubs_.key_cache().Status(hub.uid);
@@ -56,13 +75,7 @@ absl::StatusOr<v1::KeyStatus> ManageKeys::StatusOf(const HubEntry& hub) {
   }
   CMK_ASSIGN_OR_RETURN(const keycache::HubKeyRecords records, source_.Load(hub.uid));
   for (const keycache::WrappedDekRecord& dek : records.deks) {
-    v1::DekGeneration& generation = *status.add_generations();
-    generation.set_dek_id(dek.facts.dek_id.ToHex());
-    generation.set_generation(dek.facts.generation);
-    generation.set_kek_id(dek.facts.kek_id);
-    generation.set_algorithm(dek.facts.algorithm);
-    *generation.mutable_create_time() = ToTimestamp(dek.facts.created_unix_micros);
-    generation.set_seals(&dek == &records.deks.back());
+    *status.add_generations() = ToGeneration(dek, /*seals=*/&dek == &records.deks.back());
   }
   if (const auto last = receipts_.Last(hub.uid)) {
     const keycache::LockReport& report = last->report;
@@ -96,6 +109,28 @@ absl::StatusOr<v1::CheckKeyResponse> ManageKeys::Check(const AdmittedCall& call,
   const v1::CustomerManagedKey& key = request.key();
   return checks_.Run({key.vault_uri(), key.key_name(), key.key_version(), key.identity()},
                      call.deadline());
+}
+
+absl::StatusOr<google::longrunning::Operation> ManageKeys::Rotate(
+    const AdmittedCall& call, const v1::RotateDekRequest& request) {
+  CMK_ASSIGN_OR_RETURN(const HubName name, HubName::Parse("name", request.name()));
+  // Refused at once where the operation would be.
+  CMK_ASSIGN_OR_RETURN(const OpenHub hub, hubs_.OpenBlocking(call, name));
+  CMK_ASSIGN_OR_RETURN(const uint32_t generation, key_changes_.NextGeneration(hub.uid()));
+  return operations_.Start(*hub.entry, kRotateDek, absl::StrCat(generation));
+}
+
+absl::StatusOr<std::unique_ptr<google::protobuf::Message>> ManageKeys::RunRotation(
+    OperationRun& run) {
+  uint32_t generation = 0;
+  if (!absl::SimpleAtoi(run.argument(), &generation)) {
+    return InvariantBroken("a rotation's argument is no number");
+  }
+  auto result = std::make_unique<v1::RotateDekResult>();
+  CMK_ASSIGN_OR_RETURN(
+      *result->mutable_generation(),
+      key_changes_.Rotate(*run.hub(), generation, clock_.WallNow() + kRotationTimeout));
+  return result;
 }
 
 absl::StatusOr<v1::KeyStatus> ManageKeys::Lock(const AdmittedCall& /*call*/,

@@ -7,14 +7,13 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "crypto/envelope.h"
-#include "service/awaiters.h"
+#include "service/apply_blocking.h"
 #include "service/limits.h"
 #include "service/timestamps.h"
 #include "store/key_layout.h"
 #include "store/records.h"
 
 namespace cmkstore::service {
-namespace {
 
 crypto::Binding ProjectBinding(const HubEntry& hub, ProjectUid uid) {
   crypto::Binding binding;
@@ -25,7 +24,9 @@ crypto::Binding ProjectBinding(const HubEntry& hub, ProjectUid uid) {
   return binding;
 }
 
-}  // namespace
+std::string ProjectEtag(const storage::v1::ProjectRecord& record) {
+  return absl::WebSafeBase64Escape(absl::StrCat(record.uid(), record.revision()));
+}
 
 v1::Project ManageProjects::ToProject(const HubEntry& hub,
                                       const storage::v1::ProjectRecord& record) {
@@ -36,7 +37,7 @@ v1::Project ManageProjects::ToProject(const HubEntry& hub,
   project.set_uid(uid.ToHex());
   *project.mutable_create_time() = ToTimestamp(record.create_time_micros());
   *project.mutable_update_time() = ToTimestamp(record.update_time_micros());
-  project.set_etag(absl::WebSafeBase64Escape(absl::StrCat(record.uid(), record.revision())));
+  project.set_etag(ProjectEtag(record));
   const auto keys = hubs_.key_cache().Lookup(hub.uid);
   const auto sealed = crypto::SealedDocument::Parse(record.sealed_body());
   if (keys.ok() && *keys != nullptr && sealed.ok()) {
@@ -77,9 +78,7 @@ absl::StatusOr<v1::Project> ManageProjects::Create(const AdmittedCall& call,
     store::WriteSet writes;
     writes.RequireAbsent(key, AlreadyExists("project"));
     writes.PutRecord(key, record.SerializeAsString());
-    CMK_RETURN_IF_ERROR(BlockOnCompletion<store::Sequence>([&](Completion<store::Sequence> done) {
-                          engine_.Apply(hub.partition(), std::move(writes), std::move(done));
-                        }).status());
+    CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition(), std::move(writes)).status());
   }
   return ToProject(*hub.entry, record);
 }

@@ -6,6 +6,7 @@
 #include "cmkstore/v1/key_service.grpc.pb.h"
 #include "cmkstore/v1/project_service.grpc.pb.h"
 #include "cmkstore/v1/search_service.grpc.pb.h"
+#include "google/longrunning/operations.grpc.pb.h"
 
 namespace cmkstore::service {
 namespace {
@@ -43,6 +44,11 @@ Scope SingletonScope(absl::string_view field, const std::string& name,
   return ResourceScope{std::move(parsed.tenant), std::move(parsed.hub), std::nullopt};
 }
 
+Scope OperationScope(absl::string_view field, const std::string& name) {
+  CMK_ASSIGN_OR_RETURN(OperationName parsed, OperationName::Parse(field, name));
+  return ResourceScope{std::move(parsed.hub.tenant), std::move(parsed.hub.hub), std::nullopt};
+}
+
 Scope HubOrTenantScope(absl::string_view field, const std::string& name) {
   Scope hub = HubScope(field, name);
   return hub.ok() ? hub : TenantScope(field, name);
@@ -76,6 +82,11 @@ void AddHubMethods(RpcServer& server, ManageHubs& hubs) {
       Rule<v1::ListHubsRequest>(Permission::kReadHubs,
                                 [](const auto& r) { return TenantScope("parent", r.parent()); }),
       [&](const auto& call, const auto& r) { return hubs.List(call, r); });
+  server.AddBlocking(service, &Service::RequestUpdateHub,
+                     Rule<v1::UpdateHubRequest>(
+                         Permission::kManageHubs,
+                         [](const auto& r) { return HubScope("hub.name", r.hub().name()); }),
+                     [&](const auto& call, const auto& r) { return hubs.Update(call, r); });
   server.AddBlocking(
       service, &Service::RequestDeleteHub,
       Rule<v1::DeleteHubRequest>(Permission::kManageHubs,
@@ -106,6 +117,17 @@ void AddProjectMethods(RpcServer& server, ManageProjects& projects) {
       Rule<v1::ListProjectsRequest>(Permission::kReadHubs,
                                     [](const auto& r) { return HubScope("parent", r.parent()); }),
       [&](const auto& call, const auto& r) { return projects.List(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestUpdateProject,
+      Rule<v1::UpdateProjectRequest>(
+          Permission::kManageProjects,
+          [](const auto& r) { return ProjectScope("project.name", r.project().name()); }),
+      [&](const auto& call, const auto& r) { return projects.Update(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestDeleteProject,
+      Rule<v1::DeleteProjectRequest>(Permission::kManageProjects,
+                                     [](const auto& r) { return ProjectScope("name", r.name()); }),
+      [&](const auto& call, const auto& r) { return projects.Delete(call, r); });
 }
 
 void AddKeyMethods(RpcServer& server, ManageKeys& keys) {
@@ -131,6 +153,11 @@ void AddKeyMethods(RpcServer& server, ManageKeys& keys) {
       Rule<v1::UnlockHubRequest>(Permission::kManageKeys,
                                  [](const auto& r) { return HubScope("name", r.name()); }),
       [&](const auto& call, const auto& r) { return keys.Unlock(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestRotateDek,
+      Rule<v1::RotateDekRequest>(Permission::kManageKeys,
+                                 [](const auto& r) { return HubScope("name", r.name()); }),
+      [&](const auto& call, const auto& r) { return keys.Rotate(call, r); });
 }
 
 void AddDocumentMethods(RpcServer& server, ReadDocuments& reads, WriteDocuments& writes,
@@ -196,18 +223,50 @@ void AddSearchMethods(RpcServer& server, SearchDocuments& searches) {
           Permission::kReadHubs,
           [](const auto& r) { return SingletonScope("name", r.name(), "searchIndex"); }),
       [&](const auto& call, const auto& r) { return searches.GetIndex(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestRebuildSearchIndex,
+      Rule<v1::RebuildSearchIndexRequest>(
+          Permission::kManageHubs,
+          [](const auto& r) { return SingletonScope("name", r.name(), "searchIndex"); }),
+      [&](const auto& call, const auto& r) { return searches.Rebuild(call, r); });
+}
+
+void AddOperationMethods(RpcServer& server, Operations& operations) {
+  using Service = google::longrunning::Operations::AsyncService;
+  Service& service = server.AddService<Service>();
+  const auto in_hub = [](const auto& r) { return OperationScope("name", r.name()); };
+  server.AddBlocking(service, &Service::RequestGetOperation,
+                     Rule<google::longrunning::GetOperationRequest>(Permission::kReadHubs, in_hub),
+                     [&](const auto& call, const auto& r) { return operations.Get(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestListOperations,
+      Rule<google::longrunning::ListOperationsRequest>(
+          Permission::kReadHubs, [](const auto& r) { return HubScope("name", r.name()); }),
+      [&](const auto& call, const auto& r) { return operations.List(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestCancelOperation,
+      Rule<google::longrunning::CancelOperationRequest>(Permission::kManageKeys, in_hub),
+      [&](const auto& call, const auto& r) { return operations.Cancel(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestDeleteOperation,
+      Rule<google::longrunning::DeleteOperationRequest>(Permission::kManageKeys, in_hub),
+      [&](const auto& call, const auto& r) { return operations.Delete(call, r); });
+  server.AddUnary(service, &Service::RequestWaitOperation,
+                  Rule<google::longrunning::WaitOperationRequest>(Permission::kReadHubs, in_hub),
+                  [&](const auto& call, const auto& r) { return operations.Wait(call, r); });
 }
 
 }  // namespace
 
 void AddMethods(RpcServer& server, ManageHubs& hubs, ManageProjects& projects, ManageKeys& keys,
                 ReadDocuments& reads, WriteDocuments& writes, WatchDocuments& watches,
-                SearchDocuments& searches) {
+                SearchDocuments& searches, Operations& operations) {
   AddHubMethods(server, hubs);
   AddProjectMethods(server, projects);
   AddKeyMethods(server, keys);
   AddDocumentMethods(server, reads, writes, watches);
   AddSearchMethods(server, searches);
+  AddOperationMethods(server, operations);
 }
 
 }  // namespace cmkstore::service

@@ -15,6 +15,6 @@ namespace cmkstore::service {
 // it.
 void AddMethods(RpcServer& server, ManageHubs& hubs, ManageProjects& projects, ManageKeys& keys,
                 ReadDocuments& reads, WriteDocuments& writes, WatchDocuments& watches,
-                SearchDocuments& searches);
+                SearchDocuments& searches, Operations& operations);
 
 }  // namespace cmkstore::service

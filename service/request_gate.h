@@ -10,18 +10,20 @@
 #include "service/authenticator.h"
 #include "service/authorizer.h"
 #include "service/caller.h"
+#include "service/network_policy.h"
 
 namespace cmkstore::service {
 
 // What the transport knows of a call.
 struct CallInfo {
   absl::string_view authorization;  // metadata, empty if absent
+  std::string request_id;           // from NewRequestId
   std::string peer;                 // gRPC's form: "ipv4:10.0.0.1:4242"
   absl::Time deadline;              // the client's
 };
 
-// Proof that a call was authenticated and authorized: handlers take one, and only RequestGate makes
-// it.
+// Proof that a call was authenticated, came from an allowed network and was authorized: handlers
+// take one, and only RequestGate makes it.
 class AdmittedCall {
  public:
   const Caller& caller() const { return *caller_; }
@@ -38,19 +40,23 @@ class AdmittedCall {
   std::string peer_;
 };
 
-// Admits calls: authenticates, then authorizes, and only then tells whether the name in the request
-// was well-formed. Thread-safe, never blocks.
+// Admits calls: authenticates, looks at the network, authorizes, and only then tells whether the
+// name in the request was well-formed. Thread-safe, never blocks.
 class RequestGate {
  public:
-  RequestGate(Authenticator& authenticator, Clock& clock, crypto::Random& random)
-      : authenticator_(authenticator), clock_(clock), random_(random) {}
+  RequestGate(Authenticator& authenticator, NetworkPolicy& network, Clock& clock,
+              crypto::Random& random)
+      : authenticator_(authenticator), network_(network), clock_(clock), random_(random) {}
 
-  // Errors: TOKEN_INVALID, TOKEN_EXPIRED, ACCESS_DENIED, or that of `scope`.
+  // Names a call in answers and logs, whether it is admitted or not.
+  std::string NewRequestId();
+  // Errors: TOKEN_INVALID, TOKEN_EXPIRED, NETWORK_DENIED, ACCESS_DENIED, or that of `scope`.
   absl::StatusOr<AdmittedCall> Admit(const CallInfo& info, Permission permission,
                                      const absl::StatusOr<ResourceScope>& scope);
 
  private:
   Authenticator& authenticator_;
+  NetworkPolicy& network_;
   Clock& clock_;
   crypto::Random& random_;
 };

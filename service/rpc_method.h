@@ -51,15 +51,21 @@ class RpcMethod {
 // What every call has, unary or streaming: its context, and its end.
 class RpcCall : public QueueEvent {
  protected:
-  explicit RpcCall(CallEnvironment& environment) : environment_(environment) {}
+  // Counted from its arming: a queue must live until every call on it has come back.
+  explicit RpcCall(CallEnvironment& environment) : environment_(environment) {
+    environment_.CallBegan();
+  }
+  ~RpcCall() override { environment_.CallEnded(); }
 
   absl::StatusOr<AdmittedCall> Admit(Permission permission,
                                      const absl::StatusOr<ResourceScope>& scope) {
-    return environment_.Admit(context_, permission, scope);
+    request_id_ = environment_.NewRequestId();
+    return environment_.Admit(context_, request_id_, permission, scope);
   }
 
   CallEnvironment& environment_;
   grpc::ServerContext context_;
+  std::string request_id_;
 };
 
 template <typename Service, typename Request, typename Response>
@@ -90,16 +96,10 @@ class UnaryMethod final : public RpcMethod {
     }
 
     void Complete(bool ok) override {
-      if (finishing_) {
-        environment_.CallEnded();
+      if (finishing_ || !ok) {  // ended, or the server shuts down and no call came
         delete this;
         return;
       }
-      if (!ok) {  // the server shuts down and no call came
-        delete this;
-        return;
-      }
-      environment_.CallBegan();
       method_.Arm(environment_);
       Run();
     }
@@ -109,7 +109,7 @@ class UnaryMethod final : public RpcMethod {
       absl::StatusOr<AdmittedCall> admitted =
           Admit(method_.rule_.permission, method_.rule_.scope(request_));
       if (!admitted.ok()) {
-        Finish(admitted.status(), "");
+        Finish(admitted.status());
         co_return;
       }
       const CallContext context{*admitted, environment_.executor()};
@@ -118,13 +118,13 @@ class UnaryMethod final : public RpcMethod {
         finishing_ = true;
         responder_.Finish(*response, grpc::Status::OK, static_cast<QueueEvent*>(this));
       } else {
-        Finish(response.status(), admitted->request_id());
+        Finish(response.status());
       }
     }
 
-    void Finish(const absl::Status& status, absl::string_view request_id) {
+    void Finish(const absl::Status& status) {
       finishing_ = true;
-      responder_.FinishWithError(ToGrpcStatus(status, request_id), static_cast<QueueEvent*>(this));
+      responder_.FinishWithError(ToGrpcStatus(status, request_id_), static_cast<QueueEvent*>(this));
     }
 
     UnaryMethod& method_;
@@ -204,7 +204,6 @@ class StreamMethod final : public RpcMethod {
             delete this;
             return;
           }
-          environment_.CallBegan();
           method_.Arm(environment_);
           state_ = State::kStreaming;
           Run();
@@ -214,10 +213,7 @@ class StreamMethod final : public RpcMethod {
           if (!ok) client_gone_ = true;
           this->waiting_.resume();
           return;
-        case State::kFinishing:
-          environment_.CallEnded();
-          delete this;
-          return;
+        case State::kFinishing: delete this; return;
       }
     }
 
@@ -234,14 +230,12 @@ class StreamMethod final : public RpcMethod {
       absl::StatusOr<AdmittedCall> admitted =
           Admit(method_.rule_.permission, method_.rule_.scope(request_));
       absl::Status status = admitted.status();
-      std::string request_id;
       if (admitted.ok()) {
-        request_id = admitted->request_id();
         const CallContext context{*admitted, environment_.executor()};
         status = co_await method_.handler_(context, request_, *this);
       }
       state_ = State::kFinishing;
-      writer_.Finish(ToGrpcStatus(status, request_id), static_cast<QueueEvent*>(this));
+      writer_.Finish(ToGrpcStatus(status, request_id_), static_cast<QueueEvent*>(this));
     }
 
     StreamMethod& method_;

@@ -1,5 +1,6 @@
 #include "service/rpc_server.h"
 
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/server_builder.h>
 #include <pthread.h>
@@ -40,6 +41,7 @@ RpcServer::~RpcServer() { Shutdown(absl::ZeroDuration()); }
 
 absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
   grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   SetConnectionBounds(builder);
   builder.SetMaxReceiveMessageSize(static_cast<int>(options_.max_request_bytes));
@@ -90,8 +92,9 @@ void RpcServer::Shutdown(absl::Duration grace) {
   on_drain_();
   server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
   for (const auto& environment : environments_) {
-    // A cut call still waits for its commit; the queue must live until it has answered.
-    while (environment->active_calls() > 0) absl::SleepFor(absl::Milliseconds(1));
+    // A cut call still waits for its commit, and an armed one still has to come back: the queue
+    // must live until they have.
+    while (environment->calls() > 0) absl::SleepFor(absl::Milliseconds(1));
     environment->queue().Shutdown();
   }
   for (std::thread& thread : threads_) thread.join();

@@ -14,7 +14,8 @@
 namespace cmkstore::service {
 namespace {
 
-constexpr size_t kMaxOffset = 10'000;  // as many matches as an index counts
+constexpr char kRebuildIndex[] = "rebuild-index";  // on disk
+constexpr size_t kMaxOffset = 10'000;              // as many matches as an index counts
 
 // A passage with its matched words marked, as the API shows it.
 void SetSnippet(absl::string_view marked, v1::SearchHit& hit) {
@@ -40,6 +41,22 @@ std::string QuestionOf(const v1::SearchRequest& request) {
 }
 
 }  // namespace
+
+SearchDocuments::SearchDocuments(HubAccess& hubs, store::Engine& engine, search::IndexSet& indexes,
+                                 search::IndexFollower& follower, ChangeSignal& indexed,
+                                 Operations& operations, Worker& worker, Clock& clock,
+                                 const PageTokens& tokens)
+    : hubs_(hubs),
+      engine_(engine),
+      indexes_(indexes),
+      follower_(follower),
+      indexed_(indexed),
+      operations_(operations),
+      worker_(worker),
+      clock_(clock),
+      tokens_(tokens) {
+  operations_.AddKind(kRebuildIndex, [this](OperationRun& run) { return RunRebuild(run); });
+}
 
 struct SearchDocuments::Question {
   HubName hub;
@@ -202,6 +219,26 @@ absl::StatusOr<v1::SearchIndex> SearchDocuments::GetIndex(
                        HubName::ParseSingleton("name", request.name(), "searchIndex"));
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr hub, hubs_.Find(call, name));
   return Describe(*hub);
+}
+
+absl::StatusOr<google::longrunning::Operation> SearchDocuments::Rebuild(
+    const AdmittedCall& call, const v1::RebuildSearchIndexRequest& request) {
+  CMK_ASSIGN_OR_RETURN(const HubName name,
+                       HubName::ParseSingleton("name", request.name(), "searchIndex"));
+  CMK_ASSIGN_OR_RETURN(const OpenHub hub, hubs_.OpenBlocking(call, name));
+  return operations_.Start(*hub.entry, kRebuildIndex, "");
+}
+
+absl::StatusOr<std::unique_ptr<google::protobuf::Message>> SearchDocuments::RunRebuild(
+    OperationRun& run) {
+  const HubUid uid = run.hub()->uid;
+  CMK_RETURN_IF_ERROR(follower_.Rebuild(uid, [&](uint64_t documents) -> absl::Status {
+    run.Progress(documents, 0);
+    return run.CheckGoOn();
+  }));
+  auto result = std::make_unique<v1::SearchIndex>();
+  CMK_ASSIGN_OR_RETURN(*result, Describe(*run.hub()));
+  return result;
 }
 
 }  // namespace cmkstore::service

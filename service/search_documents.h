@@ -7,6 +7,7 @@
 #include "search/index_set.h"
 #include "service/change_signal.h"
 #include "service/hub_access.h"
+#include "service/operations.h"
 #include "service/page_token.h"
 #include "store/engine.h"
 
@@ -19,25 +20,20 @@ class SearchDocuments {
  public:
   // `indexed` is notified each time a hub's index has moved.
   SearchDocuments(HubAccess& hubs, store::Engine& engine, search::IndexSet& indexes,
-                  search::IndexFollower& follower, ChangeSignal& indexed, Worker& worker,
-                  Clock& clock, const PageTokens& tokens)
-      : hubs_(hubs),
-        engine_(engine),
-        indexes_(indexes),
-        follower_(follower),
-        indexed_(indexed),
-        worker_(worker),
-        clock_(clock),
-        tokens_(tokens) {}
+                  search::IndexFollower& follower, ChangeSignal& indexed, Operations& operations,
+                  Worker& worker, Clock& clock, const PageTokens& tokens);
 
   Task<absl::StatusOr<v1::SearchResponse>> Search(const CallContext& context,
                                                   const v1::SearchRequest& request);
   // Blocking: for control threads.
   absl::StatusOr<v1::SearchIndex> GetIndex(const AdmittedCall& call,
                                            const v1::GetSearchIndexRequest& request);
-  absl::StatusOr<v1::SearchIndex> Describe(const HubEntry& hub);
+  absl::StatusOr<google::longrunning::Operation> Rebuild(
+      const AdmittedCall& call, const v1::RebuildSearchIndexRequest& request);
 
  private:
+  absl::StatusOr<v1::SearchIndex> Describe(const HubEntry& hub);
+  absl::StatusOr<std::unique_ptr<google::protobuf::Message>> RunRebuild(OperationRun& run);
   struct Question;
   // Returns when the hub's index has applied `sequence`. Errors: DEADLINE_EXCEEDED, or why it does
   // not advance.
@@ -55,6 +51,7 @@ class SearchDocuments {
   search::IndexSet& indexes_;
   search::IndexFollower& follower_;
   ChangeSignal& indexed_;
+  Operations& operations_;
   Worker& worker_;
   Clock& clock_;
   const PageTokens& tokens_;

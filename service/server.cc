@@ -13,6 +13,7 @@
 #include "search/index_follower.h"
 #include "search/index_set.h"
 #include "service/change_signal.h"
+#include "service/hub_key_changes.h"
 #include "service/hub_key_source.h"
 #include "service/index_source.h"
 #include "service/lock_receipts.h"
@@ -20,6 +21,8 @@
 #include "service/manage_keys.h"
 #include "service/manage_projects.h"
 #include "service/methods.h"
+#include "service/network_policy.h"
+#include "service/operations.h"
 #include "service/read_documents.h"
 #include "service/search_documents.h"
 #include "service/watch_documents.h"
@@ -101,6 +104,8 @@ class Server::Parts {
   Worker search_worker{{.name = "search", .threads = kSearchThreads, .max_queued = 1024}};
   std::unique_ptr<PageTokens> tokens;
   std::unique_ptr<KeyChecks> checks;
+  std::unique_ptr<HubKeyChanges> key_changes;
+  std::unique_ptr<Operations> operations;
   std::unique_ptr<ManageHubs> manage_hubs;
   std::unique_ptr<ManageProjects> manage_projects;
   std::unique_ptr<ManageKeys> manage_keys;
@@ -109,6 +114,7 @@ class Server::Parts {
   std::unique_ptr<WatchDocuments> watches;
   std::unique_ptr<SearchDocuments> searches;
   std::unique_ptr<Authenticator> authenticator;
+  std::unique_ptr<NetworkPolicy> network;
   std::unique_ptr<RequestGate> gate;
   std::unique_ptr<RpcServer> rpc;
   std::atomic<bool> stopping{false};
@@ -139,30 +145,36 @@ absl::Status Server::Parts::Start() {
                                                      [this](HubUid hub) { indexed.Notify(hub); });
   tokens = std::make_unique<PageTokens>(facts.token_key());
   checks = std::make_unique<KeyChecks>(*vault, options.vault_addresses, random, clock);
-  manage_hubs =
-      std::make_unique<ManageHubs>(*hubs, *engine, *vault, *checks, random, clock, *tokens,
-                                   IndexLife{[this](HubUid hub) { follower->Notify(hub, 0); },
-                                             [this](HubUid hub) { indexes->Close(hub); }});
-  manage_projects = std::make_unique<ManageProjects>(*hubs, *engine, random, clock, *tokens);
-  manage_keys = std::make_unique<ManageKeys>(*hubs, *manage_hubs, *checks, *key_source, receipts);
+  key_changes = std::make_unique<HubKeyChanges>(*hubs, *key_source, *engine, *vault, random, clock);
+  operations = std::make_unique<Operations>(*hubs, *engine, random, clock, *tokens);
+  manage_hubs = std::make_unique<ManageHubs>(
+      *hubs, *engine, *vault, *checks, *key_changes, random, clock, *tokens,
+      IndexLife{[this](HubUid hub) { follower->Notify(hub, 0); },
+                [this](HubUid hub) { indexes->Close(hub); }});
+  const auto committed = [this](HubUid hub, store::Sequence sequence) {
+    signal.Notify(hub);
+    follower->Notify(hub, sequence);
+  };
+  manage_projects = std::make_unique<ManageProjects>(*hubs, *engine, *operations, random, clock,
+                                                     *tokens, committed);
+  manage_keys = std::make_unique<ManageKeys>(*hubs, *manage_hubs, *checks, *key_changes,
+                                             *operations, *key_source, receipts, clock);
   reads = std::make_unique<ReadDocuments>(*hubs, *engine, *tokens);
-  writes = std::make_unique<WriteDocuments>(*hubs, *engine, random, clock,
-                                            [this](HubUid hub, store::Sequence sequence) {
-                                              signal.Notify(hub);
-                                              follower->Notify(hub, sequence);
-                                            });
+  writes = std::make_unique<WriteDocuments>(*hubs, *engine, random, clock, committed);
   watches = std::make_unique<WatchDocuments>(*hubs, *reads, *engine, signal, clock);
   searches = std::make_unique<SearchDocuments>(*hubs, *engine, *indexes, *follower, indexed,
-                                               search_worker, clock, *tokens);
+                                               *operations, search_worker, clock, *tokens);
   CMK_ASSIGN_OR_RETURN(authenticator, Authenticator::Create(options.issuers, clock));
-  gate = std::make_unique<RequestGate>(*authenticator, clock, random);
+  network = std::make_unique<NetworkPolicy>(*directory);
+  gate = std::make_unique<RequestGate>(*authenticator, *network, clock, random);
   rpc = std::make_unique<RpcServer>(options.rpc, *gate);
   AddMethods(*rpc, *manage_hubs, *manage_projects, *manage_keys, *reads, *writes, *watches,
-             *searches);
+             *searches, *operations);
   rpc->OnDrain([this] {
     signal.WakeAll();
     indexed.WakeAll();
   });
+  CMK_RETURN_IF_ERROR(operations->ResumeAll());
   CMK_RETURN_IF_ERROR(rpc->Start(options.listeners));
   ticker = std::thread([this] { Tick(); });
   return absl::OkStatus();
@@ -172,6 +184,7 @@ void Server::Parts::Tick() {
   while (!stopping) {
     keys->Tick();
     follower->Tick();
+    operations->Tick();
     signal.ExpireBefore(clock.WallNow());
     indexed.ExpireBefore(clock.WallNow());
     clock.Sleep(kTick);
@@ -200,6 +213,7 @@ void Server::Shutdown(absl::Duration grace) {
   parts_->rpc->Shutdown(grace);
   parts_->stopping = true;
   if (parts_->ticker.joinable()) parts_->ticker.join();
+  if (parts_->operations != nullptr) parts_->operations->Stop();
   if (parts_->keys != nullptr) parts_->keys->Stop();
   if (parts_->follower != nullptr) parts_->follower->Stop();
   parts_->search_worker.Stop();

@@ -1,5 +1,7 @@
 #include "store/key_layout.h"
 
+#include "absl/strings/str_cat.h"
+
 namespace cmkstore::store {
 namespace {
 
@@ -100,6 +102,13 @@ std::string ResponseKey(BlindName request) {
 
 std::string OperationKey(absl::string_view operation) {
   return NamedKey(Table::kOperations, operation);
+}
+
+std::string PendingOperationKey(HubUid hub, absl::string_view operation) {
+  std::string key = Key(Table::kPendingOperations);
+  absl::StrAppend(&key, hub.bytes(), operation);
+  key.push_back('\0');
+  return key;
 }
 
 std::string AuditKey(uint64_t number) {

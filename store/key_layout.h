@@ -20,17 +20,18 @@ namespace cmkstore::store {
 
 // On disk; do not renumber.
 enum class Table : uint8_t {
-  kPartitionState = 0x01,  // u64 last sequence; written by the engine with every commit
-  kFeed = 0x02,            // ‖ sequence u64                 FeedRecord; written by the engine
-  kDocuments = 0x10,       // ‖ project uid ‖ collection 16 ‖ document 16    envelope
-  kProjects = 0x11,        // ‖ project id 00                ProjectRecord
-  kDeks = 0x12,            // ‖ generation u32               DekRecord
-  kHubSecrets = 0x13,      //                                envelope
-  kResponses = 0x14,       // ‖ request 16                   envelope
-  kOperations = 0x15,      // ‖ operation id 00              OperationRecord
-  kAudit = 0x16,           // ‖ number u64                   AuditRecord
-  kHubsByName = 0x40,      // ‖ tenant 00 ‖ hub 00           HubRecord (catalog only)
-  kStore = 0x41,           //                                StoreRecord (catalog only)
+  kPartitionState = 0x01,     // u64 last sequence; written by the engine with every commit
+  kFeed = 0x02,               // ‖ sequence u64                 FeedRecord; written by the engine
+  kDocuments = 0x10,          // ‖ project uid ‖ collection 16 ‖ document 16    envelope
+  kProjects = 0x11,           // ‖ project id 00                ProjectRecord
+  kDeks = 0x12,               // ‖ generation u32               DekRecord
+  kHubSecrets = 0x13,         //                                envelope
+  kResponses = 0x14,          // ‖ request 16                   envelope
+  kOperations = 0x15,         // ‖ operation id 00              OperationRecord
+  kAudit = 0x16,              // ‖ number u64                   AuditRecord
+  kHubsByName = 0x40,         // ‖ tenant 00 ‖ hub 00           HubRecord (catalog only)
+  kStore = 0x41,              //                                StoreRecord (catalog only)
+  kPendingOperations = 0x42,  // ‖ hub uid ‖ operation id 00  PendingOperation (catalog only)
 };
 
 // Where a document stands within its hub.
@@ -59,6 +60,7 @@ std::string DekKey(uint32_t generation);
 std::string HubSecretsKey();
 std::string ResponseKey(BlindName request);
 std::string OperationKey(absl::string_view operation);
+std::string PendingOperationKey(HubUid hub, absl::string_view operation);
 std::string AuditKey(uint64_t number);
 std::string HubKey(absl::string_view tenant, absl::string_view hub);
 KeyRange HubsOfTenant(absl::string_view tenant);

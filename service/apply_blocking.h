@@ -1,0 +1,19 @@
+#pragma once
+
+#include <utility>
+
+#include "service/awaiters.h"
+#include "store/engine.h"
+
+namespace cmkstore::service {
+
+// Engine::Apply for a thread that may block. Errors: those of Apply.
+inline absl::StatusOr<store::Sequence> ApplyBlocking(store::Engine& engine,
+                                                     const store::Partition& partition,
+                                                     store::WriteSet writes) {
+  return BlockOnCompletion<store::Sequence>([&](Completion<store::Sequence> done) {
+    engine.Apply(partition, std::move(writes), std::move(done));
+  });
+}
+
+}  // namespace cmkstore::service

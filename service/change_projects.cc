@@ -1,0 +1,119 @@
+// ProjectService.UpdateProject and DeleteProject.
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "crypto/envelope.h"
+#include "service/apply_blocking.h"
+#include "service/limits.h"
+#include "service/manage_projects.h"
+#include "store/key_layout.h"
+
+namespace cmkstore::service {
+namespace {
+
+constexpr char kDeleteDocuments[] = "delete-project-documents";  // on disk
+constexpr size_t kRowsPerCommit = 500;
+
+}  // namespace
+
+ManageProjects::ManageProjects(HubAccess& hubs, store::Engine& engine, Operations& operations,
+                               crypto::Random& random, Clock& clock, const PageTokens& tokens,
+                               std::function<void(HubUid, store::Sequence)> committed)
+    : hubs_(hubs),
+      engine_(engine),
+      operations_(operations),
+      random_(random),
+      clock_(clock),
+      tokens_(tokens),
+      committed_(std::move(committed)) {
+  operations_.AddKind(kDeleteDocuments, [this](OperationRun& run) { return DeleteDocuments(run); });
+}
+
+absl::StatusOr<v1::Project> ManageProjects::Update(const AdmittedCall& call,
+                                                   const v1::UpdateProjectRequest& request) {
+  CMK_ASSIGN_OR_RETURN(const ProjectName name,
+                       ProjectName::Parse("project.name", request.project().name()));
+  if (request.update_mask().paths_size() != 1 || request.update_mask().paths(0) != "display_name") {
+    return FieldInvalid("update_mask", "must name display_name, and nothing else");
+  }
+  CMK_RETURN_IF_ERROR(CheckDisplayName("project.display_name", request.project().display_name()));
+  CMK_ASSIGN_OR_RETURN(const OpenHub hub, hubs_.OpenBlocking(call, name.hub));
+  CMK_ASSIGN_OR_RETURN(storage::v1::ProjectRecord record,
+                       hubs_.directory().GetProject(*hub.entry, name.project));
+  const std::string& etag = request.project().etag();
+  if (!etag.empty() && etag != ProjectEtag(record)) return EtagMismatch();
+  const std::string before = record.SerializeAsString();
+  CMK_ASSIGN_OR_RETURN(const ProjectUid uid, ProjectUid::FromBytes(record.uid()));
+  storage::v1::ProjectBody body;
+  body.set_display_name(request.project().display_name());
+  record.set_revision(record.revision() + 1);
+  record.set_update_time_micros(absl::ToUnixMicros(clock_.WallNow()));
+  record.set_sealed_body(
+      std::string(crypto::Seal(hub.keys->seal, ProjectBinding(*hub.entry, uid), record.revision(),
+                               body.SerializeAsString(), random_)
+                      .bytes()));
+  if (!request.validate_only()) {
+    const std::string key = store::ProjectKey(name.project.value());
+    store::WriteSet writes;
+    writes.RequireBeginsWith(key, before, EtagMismatch());
+    writes.PutRecord(key, record.SerializeAsString());
+    CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition(), std::move(writes)).status());
+  }
+  return ToProject(*hub.entry, record);
+}
+
+absl::StatusOr<google::protobuf::Empty> ManageProjects::Delete(
+    const AdmittedCall& call, const v1::DeleteProjectRequest& request) {
+  CMK_ASSIGN_OR_RETURN(const ProjectName name, ProjectName::Parse("name", request.name()));
+  CMK_ASSIGN_OR_RETURN(const HubEntryPtr hub, hubs_.Find(call, name.hub));
+  CMK_ASSIGN_OR_RETURN(const storage::v1::ProjectRecord record,
+                       hubs_.directory().GetProject(*hub, name.project));
+  if (!request.etag().empty() && request.etag() != ProjectEtag(record)) return EtagMismatch();
+  CMK_ASSIGN_OR_RETURN(const ProjectUid uid, ProjectUid::FromBytes(record.uid()));
+  CMK_ASSIGN_OR_RETURN(const auto documents,
+                       engine_.Scan(hub->partition, store::DocumentRange(uid, std::nullopt), 1));
+  if (!documents.empty() && !request.force()) {
+    return StateInvalid("the project has documents; set force to delete them too");
+  }
+  // Without its name no document of the project can be reached; the rows go after, in the
+  // background.
+  const std::string key = store::ProjectKey(name.project.value());
+  store::WriteSet writes;
+  writes.RequireBeginsWith(key, record.SerializeAsString(), EtagMismatch());
+  writes.Delete(key);
+  storage::v1::FeedRecord feed;
+  feed.set_commit_time_micros(absl::ToUnixMicros(clock_.WallNow()));
+  storage::v1::FeedChange& change = *feed.add_changes();
+  change.set_kind(storage::v1::FeedChange::KIND_PROJECT_DELETED);
+  change.set_project_uid(record.uid());
+  writes.SetFeedRecord(feed.SerializeAsString());
+  CMK_ASSIGN_OR_RETURN(const store::Sequence sequence,
+                       ApplyBlocking(engine_, hub->partition, std::move(writes)));
+  hubs_.directory().ForgetProject(hub->uid, name.project);
+  committed_(hub->uid, sequence);
+  CMK_RETURN_IF_ERROR(operations_.Start(*hub, kDeleteDocuments, record.uid()).status());
+  return google::protobuf::Empty();
+}
+
+absl::StatusOr<std::unique_ptr<google::protobuf::Message>> ManageProjects::DeleteDocuments(
+    OperationRun& run) {
+  CMK_ASSIGN_OR_RETURN(const ProjectUid uid, ProjectUid::FromBytes(run.argument()));
+  const store::Partition& partition = run.hub()->partition;
+  for (uint64_t deleted = 0;;) {
+    CMK_RETURN_IF_ERROR(run.CheckGoOn());
+    CMK_ASSIGN_OR_RETURN(
+        const std::vector<store::Row> rows,
+        engine_.Scan(partition, store::DocumentRange(uid, std::nullopt), kRowsPerCommit));
+    if (rows.empty()) return std::make_unique<google::protobuf::Empty>();
+    store::WriteSet writes;
+    for (const store::Row& row : rows) writes.Delete(row.key);
+    CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, partition, std::move(writes)).status());
+    deleted += rows.size();
+    run.Progress(deleted, 0);
+  }
+}
+
+}  // namespace cmkstore::service

@@ -1,0 +1,81 @@
+#include "service/hub_key_changes.h"
+
+#include <utility>
+
+#include "base/errors.h"
+#include "base/status_macros.h"
+#include "crypto/hub_secrets.h"
+#include "keycache/dek_minter.h"
+#include "service/apply_blocking.h"
+#include "service/hub_key_source.h"
+#include "service/timestamps.h"
+#include "store/key_layout.h"
+
+namespace cmkstore::service {
+
+v1::DekGeneration ToGeneration(const keycache::WrappedDekRecord& dek, bool seals) {
+  v1::DekGeneration generation;
+  generation.set_dek_id(dek.facts.dek_id.ToHex());
+  generation.set_generation(dek.facts.generation);
+  generation.set_kek_id(dek.facts.kek_id);
+  generation.set_algorithm(dek.facts.algorithm);
+  *generation.mutable_create_time() = ToTimestamp(dek.facts.created_unix_micros);
+  generation.set_seals(seals);
+  return generation;
+}
+
+absl::StatusOr<uint32_t> HubKeyChanges::NextGeneration(HubUid hub) {
+  CMK_ASSIGN_OR_RETURN(const keycache::HubKeyRecords records, source_.Load(hub));
+  return records.deks.back().facts.generation + 1;
+}
+
+absl::StatusOr<v1::DekGeneration> HubKeyChanges::Rotate(const HubEntry& hub, uint32_t generation,
+                                                        absl::Time deadline) {
+  CMK_ASSIGN_OR_RETURN(const keycache::HubKeyRecords records, source_.Load(hub.uid));
+  if (records.deks.back().facts.generation >= generation) {
+    return ToGeneration(records.deks.back(), /*seals=*/true);
+  }
+  if (records.locked_by_push) return HubLocked();
+  // The secrets are opened with the key that sealed them, straight from the vault: the cache may be
+  // older.
+  CMK_ASSIGN_OR_RETURN(const crypto::SealedDocument sealed,
+                       crypto::SealedDocument::Parse(records.sealed_hub_secrets));
+  CMK_ASSIGN_OR_RETURN(
+      const keycache::OpenKeyPtr open,
+      BlockOnCompletion<keycache::OpenKeyPtr>([&](Completion<keycache::OpenKeyPtr> done) {
+        hubs_.key_cache().FetchOpenKey(hub.uid, sealed.dek_id(), deadline, std::move(done));
+      }));
+  CMK_ASSIGN_OR_RETURN(const crypto::HubSecrets secrets,
+                       crypto::OpenHubSecrets(*open, records.tenant, hub.uid, sealed));
+  CMK_ASSIGN_OR_RETURN(const keycache::MintedDek minted,
+                       keycache::MintDek(vault_, records.key, records.tenant, hub.uid, generation,
+                                         random_, clock_, deadline));
+  CMK_ASSIGN_OR_RETURN(const crypto::SealKey seal, minted.dek.MakeSealKey());
+  store::WriteSet writes;
+  writes.RequireAbsent(store::DekKey(generation), EtagMismatch());
+  writes.RequireBeginsWith(store::HubSecretsKey(), records.sealed_hub_secrets, EtagMismatch());
+  writes.PutRecord(store::DekKey(generation), ToRecord(minted.record).SerializeAsString());
+  writes.Put(store::HubSecretsKey(),
+             crypto::SealHubSecrets(seal, records.tenant, hub.uid, secrets, random_));
+  CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition, std::move(writes)).status());
+  hubs_.key_cache().Forget(hub.uid);
+  return ToGeneration(minted.record, /*seals=*/true);
+}
+
+absl::Status HubKeyChanges::Rewrap(const HubEntry& hub, const vault::KeyRef& key,
+                                   absl::Time deadline) {
+  CMK_ASSIGN_OR_RETURN(const keycache::HubKeyRecords records, source_.Load(hub.uid));
+  store::WriteSet writes;
+  for (const keycache::WrappedDekRecord& dek : records.deks) {
+    CMK_ASSIGN_OR_RETURN(const keycache::WrappedDekRecord fresh,
+                         keycache::RewrapDek(vault_, key, dek, deadline));
+    const std::string row = store::DekKey(dek.facts.generation);
+    writes.RequireBeginsWith(row, ToRecord(dek).SerializeAsString(), EtagMismatch());
+    writes.PutRecord(row, ToRecord(fresh).SerializeAsString());
+  }
+  CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition, std::move(writes)).status());
+  hubs_.key_cache().Forget(hub.uid);
+  return absl::OkStatus();
+}
+
+}  // namespace cmkstore::service

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+
+#include "base/clock.h"
+#include "cmkstore/v1/key_service.pb.h"
+#include "crypto/random.h"
+#include "keycache/wrapped_dek_source.h"
+#include "service/hub_access.h"
+#include "store/engine.h"
+#include "vault/key_vault.h"
+
+namespace cmkstore::service {
+
+// A DEK generation as the API shows it.
+v1::DekGeneration ToGeneration(const keycache::WrappedDekRecord& dek, bool seals);
+
+// Changes of a hub's key records, each in one commit on condition that nobody else changed them
+// meanwhile: a crash leaves the old state or the new one. Blocking. Thread-safe.
+//
+// Errors: those of KeyVault and Engine; ETAG_MISMATCH when the records changed meanwhile.
+class HubKeyChanges {
+ public:
+  HubKeyChanges(HubAccess& hubs, keycache::WrappedDekSource& source, store::Engine& engine,
+                vault::KeyVault& vault, crypto::Random& random, Clock& clock)
+      : hubs_(hubs),
+        source_(source),
+        engine_(engine),
+        vault_(vault),
+        random_(random),
+        clock_(clock) {}
+
+  // The generation that would come next.
+  absl::StatusOr<uint32_t> NextGeneration(HubUid hub);
+  // Mints generation `generation` and seals the hub's secrets under it: new writes use it, older
+  // documents stay readable. Does nothing when it is there already.
+  absl::StatusOr<v1::DekGeneration> Rotate(const HubEntry& hub, uint32_t generation,
+                                           absl::Time deadline);
+  // Wraps every generation by `key` instead. No document is touched.
+  absl::Status Rewrap(const HubEntry& hub, const vault::KeyRef& key, absl::Time deadline);
+
+ private:
+  HubAccess& hubs_;
+  keycache::WrappedDekSource& source_;
+  store::Engine& engine_;
+  vault::KeyVault& vault_;
+  crypto::Random& random_;
+  Clock& clock_;
+};
+
+}  // namespace cmkstore::service

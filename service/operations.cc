@@ -1,0 +1,345 @@
+// An id is 16 hex digits that fall as time goes on, so that the store's order is newest first, and
+// 8 random ones.
+
+#include "service/operations.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/errors.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "cmkstore/v1/key_service.pb.h"
+#include "service/apply_blocking.h"
+#include "service/limits.h"
+#include "service/timestamps.h"
+#include "store/key_layout.h"
+#include "store/records.h"
+
+namespace cmkstore::service {
+namespace {
+
+using google::longrunning::Operation;
+using storage::v1::OperationRecord;
+
+constexpr size_t kThreads = 2;
+constexpr size_t kMaxQueued = 10'000;
+constexpr absl::Duration kMaxWait = absl::Seconds(30);
+constexpr absl::Duration kSaveEvery = absl::Seconds(1);
+constexpr absl::string_view kConflict = "OPERATION_CHANGED";  // never leaves this file
+constexpr char kTypePrefix[] = "type.googleapis.com";
+
+std::string NameOf(const HubEntry& hub, absl::string_view id) {
+  return absl::StrCat("tenants/", hub.record.tenant(), "/hubs/", hub.record.hub(), "/operations/",
+                      id);
+}
+
+Operation ToOperation(const HubEntry& hub, const OperationRecord& record) {
+  Operation operation;
+  operation.set_name(NameOf(hub, record.operation()));
+  v1::OperationMetadata metadata;
+  metadata.set_kind(record.kind());
+  *metadata.mutable_create_time() = ToTimestamp(record.create_time_micros());
+  *metadata.mutable_update_time() = ToTimestamp(record.update_time_micros());
+  metadata.set_done(record.progress_done());
+  metadata.set_total(record.progress_total());
+  metadata.set_cancel_requested(record.cancel_requested());
+  operation.mutable_metadata()->PackFrom(metadata, kTypePrefix);
+  operation.set_done(record.done());
+  if (!record.done()) return operation;
+  if (record.error_code() == 0) {
+    operation.mutable_response()->ParseFromString(record.result());
+  } else {
+    operation.mutable_error()->set_code(record.error_code());
+    operation.mutable_error()->set_message(
+        absl::StrCat(record.error_reason(), ": ", record.error_message()));
+  }
+  return operation;
+}
+
+}  // namespace
+
+class Operations::Run final : public OperationRun {
+ public:
+  Run(Operations& operations, HubEntryPtr hub, std::string id, std::string argument)
+      : operations_(operations),
+        hub_(std::move(hub)),
+        id_(std::move(id)),
+        argument_(std::move(argument)) {}
+
+  const HubEntryPtr& hub() const override { return hub_; }
+  const std::string& argument() const override { return argument_; }
+  const std::string& id() const { return id_; }
+  absl::Status CheckGoOn() const override {
+    if (operations_.stopping_)
+      return Cancelled("the server stops; it goes on after the next start");
+    return cancelled_ ? Cancelled("it was cancelled") : absl::OkStatus();
+  }
+  void Progress(uint64_t done, uint64_t total) override {
+    const absl::Time now = operations_.clock_.MonotonicNow();
+    if (now < next_save_) return;
+    next_save_ = now + kSaveEvery;
+    const absl::Status saved = operations_.Change(*hub_, id_, [&](OperationRecord& record) {
+      record.set_progress_done(done);
+      record.set_progress_total(total);
+    });
+    if (!saved.ok()) Log(LogLevel::kWarning, "operation_progress_lost", {{"operation", id_}});
+  }
+  void Cancel() { cancelled_ = true; }
+
+ private:
+  Operations& operations_;
+  const HubEntryPtr hub_;
+  const std::string id_, argument_;
+  std::atomic<bool> cancelled_{false};
+  absl::Time next_save_ = absl::InfinitePast();
+};
+
+Operations::Operations(HubAccess& hubs, store::Engine& engine, crypto::Random& random, Clock& clock,
+                       const PageTokens& tokens)
+    : hubs_(hubs),
+      engine_(engine),
+      random_(random),
+      clock_(clock),
+      tokens_(tokens),
+      worker_(WorkerOptions{.name = "operations", .threads = kThreads, .max_queued = kMaxQueued}) {}
+
+Operations::~Operations() { Stop(); }
+
+void Operations::Stop() {
+  stopping_ = true;
+  changed_.WakeAll();
+  worker_.Stop();
+}
+
+void Operations::AddKind(const std::string& kind, Body body) { bodies_[kind] = std::move(body); }
+
+absl::StatusOr<Operation> Operations::Start(const HubEntry& hub, const std::string& kind,
+                                            const std::string& argument) {
+  const absl::Time now = clock_.WallNow();
+  std::array<uint8_t, 4> salt;
+  random_.Fill(salt);
+  OperationRecord record;
+  record.set_operation(absl::StrFormat("%016x-%02x%02x%02x%02x",
+                                       ~static_cast<uint64_t>(absl::ToUnixMicros(now)), salt[0],
+                                       salt[1], salt[2], salt[3]));
+  record.set_kind(kind);
+  record.set_argument(argument);
+  record.set_create_time_micros(absl::ToUnixMicros(now));
+  record.set_update_time_micros(record.create_time_micros());
+  // The pointer first: a crash between leaves one that points at nothing, never work that nobody
+  // resumes.
+  storage::v1::PendingOperation pending;
+  pending.set_tenant(hub.record.tenant());
+  pending.set_hub(hub.record.hub());
+  pending.set_operation(record.operation());
+  store::WriteSet pointer, row;
+  pointer.PutRecord(store::PendingOperationKey(hub.uid, record.operation()),
+                    pending.SerializeAsString());
+  CMK_RETURN_IF_ERROR(
+      ApplyBlocking(engine_, store::CatalogPartition(), std::move(pointer)).status());
+  row.PutRecord(store::OperationKey(record.operation()), record.SerializeAsString());
+  CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition, std::move(row)).status());
+  Log(LogLevel::kInfo, "operation_started",
+      {{"hub_uid", hub.uid.ToHex()}, {"kind", kind}, {"operation", record.operation()}});
+  Enqueue(std::make_shared<HubEntry>(hub), record);
+  return ToOperation(hub, record);
+}
+
+absl::Status Operations::ResumeAll() {
+  CMK_ASSIGN_OR_RETURN(const auto pointers,
+                       store::ScanRecords<storage::v1::PendingOperation>(
+                           engine_, store::CatalogPartition(),
+                           store::TableRange(store::Table::kPendingOperations), kMaxQueued));
+  for (const storage::v1::PendingOperation& pointer : pointers) {
+    CMK_ASSIGN_OR_RETURN(const TenantId tenant, TenantId::Parse(pointer.tenant()));
+    CMK_ASSIGN_OR_RETURN(const HubId id, HubId::Parse(pointer.hub()));
+    const absl::StatusOr<HubEntryPtr> hub = hubs_.directory().Find(tenant, id);
+    if (!hub.ok()) continue;  // purged: its rows are gone, and so is the work
+    const absl::StatusOr<OperationRecord> record = Load(**hub, pointer.operation());
+    if (record.ok() && !record->done()) {
+      Enqueue(*hub, *record);
+    } else {
+      store::WriteSet stale;
+      stale.Delete(store::PendingOperationKey((*hub)->uid, pointer.operation()));
+      CMK_RETURN_IF_ERROR(
+          ApplyBlocking(engine_, store::CatalogPartition(), std::move(stale)).status());
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Operations::Enqueue(HubEntryPtr hub, const OperationRecord& record) {
+  const auto body = bodies_.find(record.kind());
+  if (body == bodies_.end()) {
+    Log(LogLevel::kError, "operation_of_unknown_kind", {{"kind", record.kind()}});
+    return;  // a later version's: it stays pending
+  }
+  auto run = std::make_shared<Run>(*this, std::move(hub), record.operation(), record.argument());
+  if (record.cancel_requested()) run->Cancel();
+  {
+    absl::MutexLock lock(&mutex_);
+    running_[run->id()] = run;
+  }
+  if (!worker_.TryRun([this, run, &body = body->second] { Execute(run, body); })) {
+    absl::MutexLock lock(&mutex_);
+    running_.erase(run->id());  // full or stopping: the next start resumes it
+  }
+}
+
+void Operations::Execute(const std::shared_ptr<Run>& run, const Body& body) {
+  absl::StatusOr<std::unique_ptr<google::protobuf::Message>> result = nullptr;
+  if (const absl::Status go_on = run->CheckGoOn(); go_on.ok()) {
+    result = body(*run);
+  } else {
+    result = go_on;
+  }
+  if (!stopping_ || !absl::IsCancelled(result.status())) {
+    const absl::Status finished = Finish(*run->hub(), run->id(), result);
+    if (!finished.ok()) {
+      Log(LogLevel::kError, "operation_result_lost",
+          {{"operation", run->id()}, {"reason", ReasonOf(finished)}});
+    }
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    running_.erase(run->id());
+  }
+  changed_.Notify(run->hub()->uid);
+}
+
+absl::Status Operations::Finish(
+    const HubEntry& hub, const std::string& id,
+    const absl::StatusOr<std::unique_ptr<google::protobuf::Message>>& result) {
+  CMK_RETURN_IF_ERROR(Change(hub, id, [&](OperationRecord& record) {
+    record.set_done(true);
+    if (!result.ok()) {
+      record.set_error_code(static_cast<int>(result.status().code()));
+      record.set_error_reason(ReasonOf(result.status()));
+      record.set_error_message(std::string(result.status().message()));
+      return;
+    }
+    if (record.progress_total() != 0) record.set_progress_done(record.progress_total());
+    google::protobuf::Any packed;
+    packed.PackFrom(**result, kTypePrefix);
+    record.set_result(packed.SerializeAsString());
+  }));
+  Log(LogLevel::kInfo, "operation_ended",
+      {{"operation", id}, {"reason", result.ok() ? "OK" : ReasonOf(result.status())}});
+  store::WriteSet pointer;
+  pointer.Delete(store::PendingOperationKey(hub.uid, id));
+  return ApplyBlocking(engine_, store::CatalogPartition(), std::move(pointer)).status();
+}
+
+absl::StatusOr<OperationRecord> Operations::Load(const HubEntry& hub, const std::string& id) {
+  CMK_ASSIGN_OR_RETURN(auto record, store::GetRecord<OperationRecord>(engine_, hub.partition,
+                                                                      store::OperationKey(id)));
+  if (!record.has_value()) return NotFound("operation");
+  return *std::move(record);
+}
+
+absl::Status Operations::Change(const HubEntry& hub, const std::string& id,
+                                const std::function<void(OperationRecord&)>& edit) {
+  const std::string key = store::OperationKey(id);
+  for (;;) {
+    CMK_ASSIGN_OR_RETURN(const std::optional<std::string> row, engine_.Get(hub.partition, key));
+    if (!row.has_value()) return NotFound("operation");
+    CMK_ASSIGN_OR_RETURN(OperationRecord record, store::ParseRecord<OperationRecord>(*row));
+    edit(record);
+    record.set_update_time_micros(absl::ToUnixMicros(clock_.WallNow()));
+    store::WriteSet writes;
+    writes.RequireBeginsWith(key, *row, MakeError(absl::StatusCode::kAborted, kConflict, ""));
+    writes.PutRecord(key, record.SerializeAsString());
+    const absl::Status applied = ApplyBlocking(engine_, hub.partition, std::move(writes)).status();
+    if (!HasReason(applied, kConflict)) return applied;
+  }
+}
+
+absl::StatusOr<Operations::Found> Operations::Find(const OperationName& name) {
+  CMK_ASSIGN_OR_RETURN(const HubEntryPtr hub,
+                       hubs_.directory().Find(name.hub.tenant, name.hub.hub));
+  CMK_ASSIGN_OR_RETURN(OperationRecord record, Load(*hub, name.operation));
+  return Found{hub, std::move(record)};
+}
+
+absl::StatusOr<Operation> Operations::Get(const AdmittedCall& /*call*/,
+                                          const google::longrunning::GetOperationRequest& request) {
+  CMK_ASSIGN_OR_RETURN(const OperationName name, OperationName::Parse("name", request.name()));
+  CMK_ASSIGN_OR_RETURN(const Found found, Find(name));
+  return ToOperation(*found.hub, found.record);
+}
+
+absl::StatusOr<google::longrunning::ListOperationsResponse> Operations::List(
+    const AdmittedCall& call, const google::longrunning::ListOperationsRequest& request) {
+  CMK_ASSIGN_OR_RETURN(const HubName name, HubName::Parse("name", request.name()));
+  if (!request.filter().empty()) return FieldInvalid("filter", "is not supported here");
+  CMK_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request.page_size()));
+  CMK_ASSIGN_OR_RETURN(const HubEntryPtr hub, hubs_.Find(call, name));
+  const std::string question = absl::StrCat("ListOperations ", request.name());
+  CMK_ASSIGN_OR_RETURN(const std::string cursor,
+                       tokens_.Decode(call.caller(), question, request.page_token()));
+  store::KeyRange range = store::TableRange(store::Table::kOperations);
+  if (!cursor.empty()) range.begin = store::After(store::OperationKey(cursor));
+  CMK_ASSIGN_OR_RETURN(const auto records, store::ScanRecords<OperationRecord>(
+                                               engine_, hub->partition, range, page_size + 1));
+  google::longrunning::ListOperationsResponse response;
+  for (size_t i = 0; i < records.size(); ++i) {
+    if (i == page_size) {
+      response.set_next_page_token(
+          tokens_.Encode(call.caller(), question, records[i - 1].operation()));
+      break;
+    }
+    *response.add_operations() = ToOperation(*hub, records[i]);
+  }
+  return response;
+}
+
+absl::StatusOr<google::protobuf::Empty> Operations::Cancel(
+    const AdmittedCall& /*call*/, const google::longrunning::CancelOperationRequest& request) {
+  CMK_ASSIGN_OR_RETURN(const OperationName name, OperationName::Parse("name", request.name()));
+  CMK_ASSIGN_OR_RETURN(const Found found, Find(name));
+  if (found.record.done()) return google::protobuf::Empty();
+  CMK_RETURN_IF_ERROR(Change(*found.hub, name.operation, [](OperationRecord& record) {
+    if (!record.done()) record.set_cancel_requested(true);
+  }));
+  absl::MutexLock lock(&mutex_);
+  if (const auto run = running_.find(name.operation); run != running_.end()) run->second->Cancel();
+  return google::protobuf::Empty();
+}
+
+absl::StatusOr<google::protobuf::Empty> Operations::Delete(
+    const AdmittedCall& /*call*/, const google::longrunning::DeleteOperationRequest& request) {
+  CMK_ASSIGN_OR_RETURN(const OperationName name, OperationName::Parse("name", request.name()));
+  CMK_ASSIGN_OR_RETURN(const Found found, Find(name));
+  if (!found.record.done()) return StateInvalid("the operation still runs; cancel it first");
+  store::WriteSet writes;
+  writes.Delete(store::OperationKey(name.operation));
+  CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, found.hub->partition, std::move(writes)).status());
+  return google::protobuf::Empty();
+}
+
+Task<absl::StatusOr<Operation>> Operations::Wait(
+    const CallContext& context, const google::longrunning::WaitOperationRequest& request) {
+  CMK_CO_ASSIGN_OR_RETURN(const OperationName name, OperationName::Parse("name", request.name()));
+  const absl::Duration wanted =
+      request.has_timeout() ? std::min(ToAbsl(request.timeout()), kMaxWait) : kMaxWait;
+  // Answers before the call's own deadline cuts it.
+  const absl::Time until =
+      std::min(clock_.WallNow() + wanted, context.admitted.deadline() - absl::Milliseconds(200));
+  for (;;) {
+    CMK_CO_ASSIGN_OR_RETURN(const Found found, Find(name));
+    if (found.record.done() || clock_.WallNow() >= until || stopping_) {
+      co_return ToOperation(*found.hub, found.record);
+    }
+    const HubEntryPtr hub = found.hub;
+    auto waiting = changed_.Wait(context.executor, hub->uid, until, [this, hub, name] {
+      const absl::StatusOr<OperationRecord> record = Load(*hub, name.operation);
+      return !record.ok() || record->done() || stopping_;
+    });
+    co_await waiting;
+  }
+}
+
+}  // namespace cmkstore::service

@@ -1,0 +1,113 @@
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "base/clock.h"
+#include "base/worker.h"
+#include "crypto/random.h"
+#include "google/longrunning/operations.pb.h"
+#include "service/change_signal.h"
+#include "service/hub_access.h"
+#include "service/page_token.h"
+#include "store/engine.h"
+
+namespace cmkstore::service {
+
+// What the body of an operation is given. Used by one thread.
+class OperationRun {
+ public:
+  virtual ~OperationRun() = default;
+  virtual const HubEntryPtr& hub() const = 0;
+  // What the run was started with.
+  virtual const std::string& argument() const = 0;
+  // CANCELLED once somebody asked to stop, or the server stops: the body returns it at its next
+  // safe point.
+  virtual absl::Status CheckGoOn() const = 0;
+  // Shown to whoever asks; durable now and then.
+  virtual void Progress(uint64_t done, uint64_t total) = 0;
+};
+
+// Long-running work: durable, resumed after a crash, watched by google.longrunning.Operations.
+//
+// An operation is a record in its hub's partition and, while it is not done, a pointer in the
+// catalog by which a restarted server finds it again. Its body runs on a worker and must be
+// idempotent: after a crash it runs once more from its begin, with the same argument. Operations go
+// on being readable while the hub is locked.
+//
+// Thread-safe. Start, Get, List, Cancel and Delete block on local disk; Wait does not.
+//
+// Errors: OPERATION_NOT_FOUND, STATE_INVALID, STORE_BUSY.
+class Operations {
+ public:
+  // Its result; no customer content.
+  using Body =
+      std::function<absl::StatusOr<std::unique_ptr<google::protobuf::Message>>(OperationRun&)>;
+
+  Operations(HubAccess& hubs, store::Engine& engine, crypto::Random& random, Clock& clock,
+             const PageTokens& tokens);
+  ~Operations();
+
+  // Before ResumeAll and Start. `kind` is on disk.
+  void AddKind(const std::string& kind, Body body);
+  // Starts again what a crash or a stop interrupted.
+  absl::Status ResumeAll();
+  absl::StatusOr<google::longrunning::Operation> Start(const HubEntry& hub, const std::string& kind,
+                                                       const std::string& argument);
+
+  absl::StatusOr<google::longrunning::Operation> Get(
+      const AdmittedCall& call, const google::longrunning::GetOperationRequest& request);
+  absl::StatusOr<google::longrunning::ListOperationsResponse> List(
+      const AdmittedCall& call, const google::longrunning::ListOperationsRequest& request);
+  absl::StatusOr<google::protobuf::Empty> Cancel(
+      const AdmittedCall& call, const google::longrunning::CancelOperationRequest& request);
+  absl::StatusOr<google::protobuf::Empty> Delete(
+      const AdmittedCall& call, const google::longrunning::DeleteOperationRequest& request);
+  Task<absl::StatusOr<google::longrunning::Operation>> Wait(
+      const CallContext& context, const google::longrunning::WaitOperationRequest& request);
+
+  // Wakes waits whose time has passed; to be called about every 100 ms.
+  void Tick() { changed_.ExpireBefore(clock_.WallNow()); }
+  // Interrupts what runs, to be resumed by the next start, and wakes whoever waits.
+  void Stop();
+
+ private:
+  class Run;
+  struct Found {
+    HubEntryPtr hub;
+    storage::v1::OperationRecord record;
+  };
+
+  absl::StatusOr<Found> Find(const OperationName& name);
+  absl::StatusOr<storage::v1::OperationRecord> Load(const HubEntry& hub, const std::string& id);
+  // Changes the record, again if somebody else changed it meanwhile.
+  absl::Status Change(const HubEntry& hub, const std::string& id,
+                      const std::function<void(storage::v1::OperationRecord&)>& edit);
+  void Enqueue(HubEntryPtr hub, const storage::v1::OperationRecord& record);
+  void Execute(const std::shared_ptr<Run>& run, const Body& body);
+  absl::Status Finish(const HubEntry& hub, const std::string& id,
+                      const absl::StatusOr<std::unique_ptr<google::protobuf::Message>>& result);
+
+  HubAccess& hubs_;
+  store::Engine& engine_;
+  crypto::Random& random_;
+  Clock& clock_;
+  const PageTokens& tokens_;
+  ChangeSignal changed_;
+  std::map<std::string, Body> bodies_;
+  std::atomic<bool> stopping_{false};
+  absl::Mutex mutex_;
+  absl::flat_hash_map<std::string, std::shared_ptr<Run>> running_ ABSL_GUARDED_BY(mutex_);  // by id
+  Worker worker_;
+};
+
+}  // namespace cmkstore::service

@@ -1,0 +1,115 @@
+// HubService.UpdateHub: the only one of ManageHubs that may call the vault for a hub that exists.
+
+#include <set>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "crypto/envelope.h"
+#include "service/hub_codec.h"
+#include "service/hub_key_source.h"
+#include "service/limits.h"
+#include "service/manage_hubs.h"
+
+namespace cmkstore::service {
+namespace {
+
+constexpr absl::string_view kKey = "encryption.customer_managed";
+
+// What of the key may change: everything but the vault.
+absl::Status CheckSameVault(const storage::v1::HubRecord& record, const v1::Encryption& wanted) {
+  if (record.platform_managed() == wanted.has_customer_managed()) return KeyKindImmutable();
+  const std::string& vault = wanted.customer_managed().vault_uri();
+  if (!vault.empty() && vault != record.customer_key().vault_uri()) {
+    return VaultChangeRefused("a hub's key may change only within its vault");
+  }
+  return absl::OkStatus();
+}
+
+void ReadKey(const v1::CustomerManagedKey& wanted, const std::set<std::string>& mask,
+             storage::v1::CustomerKey& key) {
+  const auto named = [&](absl::string_view field) {
+    return mask.contains(std::string(kKey)) || mask.contains("encryption") ||
+           mask.contains(absl::StrCat(kKey, ".", field));
+  };
+  if (named("key_name")) key.set_key_name(wanted.key_name());
+  if (named("key_version")) key.set_key_version(wanted.key_version());
+  if (named("identity")) key.set_identity(wanted.identity());
+}
+
+absl::StatusOr<std::set<std::string>> ReadMask(const google::protobuf::FieldMask& mask) {
+  static const auto* const kFields = new std::set<std::string>{"display_name",
+                                                               "outage_grace",
+                                                               "allowed_ip_ranges",
+                                                               "encryption",
+                                                               std::string(kKey),
+                                                               absl::StrCat(kKey, ".key_name"),
+                                                               absl::StrCat(kKey, ".key_version"),
+                                                               absl::StrCat(kKey, ".identity"),
+                                                               absl::StrCat(kKey, ".vault_uri")};
+  std::set<std::string> fields(mask.paths().begin(), mask.paths().end());
+  if (fields.empty()) return FieldInvalid("update_mask", "must name at least one field");
+  for (const std::string& field : fields) {
+    if (!kFields->contains(field)) {
+      return FieldInvalid("update_mask",
+                          "may name display_name, outage_grace, allowed_ip_ranges and "
+                          "encryption.customer_managed with its key_name, key_version, identity");
+    }
+  }
+  return fields;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Hub> ManageHubs::Update(const AdmittedCall& call,
+                                           const v1::UpdateHubRequest& request) {
+  const v1::Hub& wanted = request.hub();
+  CMK_ASSIGN_OR_RETURN(const HubName name, HubName::Parse("hub.name", wanted.name()));
+  CMK_ASSIGN_OR_RETURN(const std::set<std::string> mask, ReadMask(request.update_mask()));
+  CMK_RETURN_IF_ERROR(CheckDisplayName("hub.display_name", wanted.display_name()));
+  CMK_ASSIGN_OR_RETURN(const HubEntryPtr before, hubs_.Find(call, name));
+  if (!wanted.etag().empty() && wanted.etag() != HubEtag(before->record)) return EtagMismatch();
+
+  storage::v1::HubRecord changed = before->record;
+  if (mask.contains("outage_grace")) CMK_RETURN_IF_ERROR(ReadOutageGrace(wanted, changed));
+  if (mask.contains("allowed_ip_ranges")) CMK_RETURN_IF_ERROR(ReadIpRanges(wanted, changed));
+  if (mask.contains("display_name")) {
+    CMK_ASSIGN_OR_RETURN(const OpenHub open, hubs_.OpenBlocking(call, name));
+    storage::v1::HubBody body;
+    body.set_display_name(wanted.display_name());
+    changed.set_sealed_body(
+        std::string(crypto::Seal(open.keys->seal, HubBinding(changed, before->uid),
+                                 changed.revision() + 1, body.SerializeAsString(), random_)
+                        .bytes()));
+  }
+  const bool names_key = mask.lower_bound("encryption") != mask.end() &&
+                         absl::StartsWith(*mask.lower_bound("encryption"), "encryption");
+  if (names_key) {
+    CMK_RETURN_IF_ERROR(CheckSameVault(before->record, wanted.encryption()));
+    if (wanted.encryption().has_customer_managed()) {
+      ReadKey(wanted.encryption().customer_managed(), mask, *changed.mutable_customer_key());
+    }
+  }
+  const vault::KeyRef key = KeyRefOf(changed);
+  const bool key_changed = key != KeyRefOf(before->record);
+  if (key_changed) CMK_RETURN_IF_ERROR(checks_.Require(key, call.deadline()));
+  if (request.validate_only()) return ToHubNow(*HubDirectory::MakeEntry(changed));
+  // The DEKs first: they name the version that wraps them, so a crash between leaves a hub that
+  // opens.
+  if (key_changed) CMK_RETURN_IF_ERROR(key_changes_.Rewrap(*before, key, call.deadline()));
+  const uint64_t revision = before->record.revision();
+  CMK_ASSIGN_OR_RETURN(const HubEntryPtr after, Change(name, [&](storage::v1::HubRecord& record) {
+                         if (record.revision() != revision) return EtagMismatch();
+                         record = changed;
+                         return absl::OkStatus();
+                       }));
+  hubs_.key_cache().Forget(after->uid);  // its grace or its key may be another now
+  Log(LogLevel::kInfo, "hub_updated",
+      {{"hub_uid", after->uid.ToHex()}, {"key_changed", key_changed ? "true" : "false"}});
+  return ToHubNow(*after);
+}
+
+}  // namespace cmkstore::service
