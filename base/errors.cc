@@ -195,6 +195,12 @@ absl::Status StoreBusy() {
                    absl::Milliseconds(100));
 }
 
+absl::Status StoreStalled() {
+  return WithRetry(MakeError(absl::StatusCode::kUnavailable, "STORE_BUSY",
+                             "the store's disk does not take writes now; try again"),
+                   absl::Seconds(1));
+}
+
 absl::Status StoreFull() {
   return WithRetry(MakeError(absl::StatusCode::kUnavailable, "STORE_FULL",
                              "the store has no room left; nothing was written"),

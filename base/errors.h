@@ -66,6 +66,8 @@ absl::Status DekNotFound();
 absl::Status DekRecordCorrupt(absl::string_view why);
 absl::Status FormatTooNew(absl::string_view what);
 absl::Status StoreBusy();
+// The disk refuses writes; the store goes on by itself when it takes them again.
+absl::Status StoreStalled();
 absl::Status StoreFull();
 absl::Status StoreCorrupt(absl::string_view why);
 // The search index of a hub cannot be used; it is derived data, so the answer is to rebuild it.

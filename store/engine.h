@@ -38,7 +38,9 @@ struct Row {
 // An ordered key-value engine partitioned by hub: all that the rest of the system asks of storage.
 //
 // OK from Get with nullopt means "absent". OK from Apply means atomic, durable and linearizable
-// within the partition; any error means that nothing was written.
+// within the partition; any error means that nothing was written. One exception: when the disk
+// failed (STORE_FULL, STORE_BUSY) and the process dies before the disk is back, the next start may
+// find the refused writes done, whole.
 //
 // Thread-safe. Get and Scan run on the caller's thread and may read the disk; Apply never does: it
 // enqueues and returns, and `done` runs once, on a thread of the engine, which it must not block.

@@ -16,4 +16,9 @@ absl::Status FromRocks(const rocksdb::Status& status) {
   return StoreBusy();
 }
 
+absl::Status FromRocksWrite(const rocksdb::Status& status) {
+  const absl::Status sorted = FromRocks(status);
+  return status.IsIOError() && !status.IsNoSpace() ? StoreStalled() : sorted;
+}
+
 }  // namespace cmkstore::store

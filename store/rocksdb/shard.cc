@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "base/errors.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "store/key_layout.h"
 #include "store/rocksdb/rocks_status.h"
@@ -15,6 +16,24 @@ namespace {
 // Sequences of partitions that are remembered; beyond, the map is emptied and filled again from the
 // rows.
 constexpr size_t kMaxRememberedPartitions = 100'000;
+
+// Resume flushes, and a flush leaves the damaged log behind, but not when there was nothing to
+// flush: then the next write would go behind the failed one. So something is written past the log
+// and flushed: the deletion of a row that no partition has, its key being shorter than a prefix.
+// The flush itself fails on a damaged log that is still in use; the second Resume has something to
+// flush and replaces it.
+rocksdb::Status ResumeWithNewLog(rocksdb::DB& db) {
+  rocksdb::WriteOptions past_the_log;
+  past_the_log.disableWAL = true;
+  rocksdb::Status status;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    status = db.Resume();
+    if (status.ok()) status = db.Delete(past_the_log, std::string(1, '\0'));
+    if (status.ok()) status = db.Flush(rocksdb::FlushOptions());
+    if (status.ok()) break;
+  }
+  return status;
+}
 
 }  // namespace
 
@@ -34,11 +53,14 @@ absl::StatusOr<std::unique_ptr<Shard>> Shard::Open(const std::string& path,
         "a shard opened with fewer writes than were acknowledged: its write-ahead log is damaged; "
         "restore it from a backup");
   }
-  return std::unique_ptr<Shard>(new Shard(std::move(db), std::move(high_water), limits));
+  return std::unique_ptr<Shard>(
+      new Shard(std::move(db), std::move(high_water), resources.resume_interval, limits));
 }
 
-Shard::Shard(std::unique_ptr<rocksdb::DB> db, HighWater high_water, const CommitLimits& limits)
+Shard::Shard(std::unique_ptr<rocksdb::DB> db, HighWater high_water, absl::Duration resume_interval,
+             const CommitLimits& limits)
     : db_(std::move(db)),
+      resume_interval_(resume_interval),
       high_water_(std::move(high_water)),
       queue_(limits, [this](CommitQueue::Run run) { Commit(run); }) {}
 
@@ -47,8 +69,9 @@ void Shard::Apply(std::string prefix, WriteSet writes, Engine::Done done) {
 }
 
 void Shard::Commit(CommitQueue::Run run) {
-  if (broken_.has_value()) {
-    for (QueuedCommit& one : run) one.done(*broken_);
+  if (stopped_.has_value()) TryResume();
+  if (stopped_.has_value()) {
+    for (QueuedCommit& one : run) one.done(*stopped_);
   } else if (run.front().drop) {
     const absl::Status dropped = CommitDrop(run.front().prefix);
     run.front().done(dropped.ok() ? absl::StatusOr<Sequence>(0) : dropped);
@@ -87,14 +110,23 @@ absl::Status Shard::Write(rocksdb::WriteBatch& batch) {
   rocksdb::WriteOptions options;
   options.sync = true;
   if (const rocksdb::Status written = db_->Write(options, &batch); !written.ok()) {
-    const absl::Status failed = FromRocks(written);
-    // Whether the failed batch is in the log is decided when it is next read: refuse everything
-    // until then.
-    broken_ = MakeError(absl::StatusCode::kUnavailable, ReasonOf(failed), failed.message());
-    return *broken_;
+    stopped_ = FromRocksWrite(written);
+    next_resume_ = clock_.MonotonicNow() + resume_interval_;
+    return *stopped_;
   }
   high_water_.Write(db_->GetLatestSequenceNumber());
   return absl::OkStatus();
+}
+
+void Shard::TryResume() {
+  if (clock_.MonotonicNow() < next_resume_) return;
+  if (const rocksdb::Status resumed = ResumeWithNewLog(*db_); !resumed.ok()) {
+    stopped_ = FromRocksWrite(resumed);
+    next_resume_ = clock_.MonotonicNow() + resume_interval_;
+    return;
+  }
+  Log(LogLevel::kInfo, "store_resumed", {});
+  stopped_.reset();
 }
 
 absl::StatusOr<Sequence> Shard::LastSequence(absl::string_view prefix) const {

@@ -7,6 +7,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
 #include "store/commit_queue.h"
 #include "store/engine.h"
 #include "store/rocksdb/commit_batch.h"
@@ -16,6 +18,11 @@
 namespace cmkstore::store {
 
 // One RocksDB with its commit thread: write sets go in, one synced batch at a time comes out.
+//
+// After a failed write the shard refuses all writes, because what reached the log is not known,
+// until RocksDB has resumed: then all acknowledged rows stand in new files and the log in doubt is
+// gone. Reads go on meanwhile. It tries with the next write, once per `resume_interval`.
+//
 // Thread-safe.
 class Shard {
  public:
@@ -31,20 +38,25 @@ class Shard {
   rocksdb::DB& db() const { return *db_; }
 
  private:
-  Shard(std::unique_ptr<rocksdb::DB> db, HighWater high_water, const CommitLimits& limits);
+  Shard(std::unique_ptr<rocksdb::DB> db, HighWater high_water, absl::Duration resume_interval,
+        const CommitLimits& limits);
   void Commit(CommitQueue::Run run);
   void CommitWrites(CommitQueue::Run run);
   absl::Status CommitDrop(const std::string& prefix);
-  // Writes and syncs, and raises the high water.
+  // Writes and syncs, and raises the high water; on failure stops the shard.
   absl::Status Write(rocksdb::WriteBatch& batch);
+  void TryResume();
 
   const std::unique_ptr<rocksdb::DB> db_;
+  const absl::Duration resume_interval_;
+  const SystemClock clock_;
 
   // Of the commit thread.
   HighWater high_water_;
   SequenceMap sequences_;
-  std::optional<absl::Status>
-      broken_;  // a write failed: what is on disk is not known until reopened
+  // Why a write failed, until Resume has succeeded. Set: all writes are refused with it.
+  std::optional<absl::Status> stopped_;
+  absl::Time next_resume_;
 
   CommitQueue queue_;  // last: its thread uses the members above
 };

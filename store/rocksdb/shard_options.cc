@@ -1,6 +1,7 @@
 #include "store/rocksdb/shard_options.h"
 
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/rate_limiter.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
@@ -9,12 +10,33 @@
 #include "base/ids.h"
 
 namespace cmkstore::store {
+namespace {
+
+// RocksDB takes an error of the disk for final where its file system does not call it passing. A
+// disk that comes back is no reason to restart: Resume writes all that was acknowledged into new
+// files before it takes writes again, so that the failed file is not needed.
+class ResumableDiskErrors final : public rocksdb::EventListener {
+ public:
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* error) override {
+    if (error->IsIOError() && error->severity() == rocksdb::Status::kFatalError) {
+      *error = rocksdb::Status(*error, rocksdb::Status::kHardError);
+    }
+  }
+  // The commit thread resumes; a second one at it would only make it wait.
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                            bool* recover_by_itself) override {
+    *recover_by_itself = false;
+  }
+};
+
+}  // namespace
 
 // Settings for small incompressible values, and around the hazards of RocksDB 7.8: no async_io, no
 // track_and_verify_wals_in_manifest, every write synced by Write itself.
 rocksdb::Options ShardOptions(const ShardResources& resources) {
   rocksdb::Options options;
   options.env = resources.env;
+  options.listeners.push_back(std::make_shared<ResumableDiskErrors>());
   options.create_if_missing = true;
   options.compression = rocksdb::kNoCompression;
   options.bottommost_compression = rocksdb::kNoCompression;

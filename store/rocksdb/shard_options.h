@@ -4,6 +4,8 @@
 
 #include <memory>
 
+#include "absl/time/time.h"
+
 namespace cmkstore::store {
 
 // What all shards of a process share.
@@ -12,6 +14,7 @@ struct ShardResources {
   std::shared_ptr<rocksdb::WriteBufferManager> write_buffers;
   std::shared_ptr<rocksdb::RateLimiter> rate_limiter;
   rocksdb::Env* env = nullptr;  // set by ShardSet::Open
+  absl::Duration resume_interval;
 };
 
 // How a shard's database is opened.

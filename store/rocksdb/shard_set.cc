@@ -53,6 +53,7 @@ absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& 
   }
   ShardResources resources;
   resources.env = &env;
+  resources.resume_interval = options.resume_interval;
   resources.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   resources.write_buffers =
       std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);

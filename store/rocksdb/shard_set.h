@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "store/commit_queue.h"
 #include "store/engine.h"
 
@@ -21,6 +22,7 @@ struct ShardSetOptions {
   size_t block_cache_bytes = 128u << 20;
   size_t write_buffer_bytes = 96u << 20;  // all shards together
   size_t background_bytes_per_second = 256u << 20;
+  absl::Duration resume_interval = absl::Seconds(1);  // between attempts after a failed write
   CommitLimits limits;
 };
 

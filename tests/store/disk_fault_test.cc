@@ -1,0 +1,174 @@
+// A disk that fills up or fails while the store runs: what was acknowledged stays, what was refused
+// never shows, and writes go on when the disk does, without a restart.
+
+#include <gtest/gtest.h>
+#include <rocksdb/env.h>
+
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "store/rocksdb/shard_set.h"
+#include "tests/store/apply_and_wait.h"
+#include "tests/store/faulty_file_system.h"
+#include "tests/testing/matchers.h"
+#include "tests/testing/temp_dir.h"
+
+namespace cmkstore::store {
+namespace {
+
+using testing::FailsWith;
+using testing::IsOk;
+using Fault = FaultyFileSystem::Fault;
+
+class DiskFaultTest : public ::testing::Test {
+ protected:
+  DiskFaultTest() {
+    options_.directory = dir_.path() + "/shards";
+    options_.shards = 1;
+    options_.resume_interval = absl::ZeroDuration();
+  }
+  void Open() {
+    engine_.reset();
+    auto opened = ShardSet::Open(options_, *env_);
+    ASSERT_THAT(opened, IsOk());
+    engine_ = std::move(*opened);
+  }
+  // Keeps account of what was acknowledged and what was refused.
+  absl::Status Write(size_t value_bytes = 100) {
+    const std::string key = absl::StrCat("k", ++written_);
+    std::string value(value_bytes, '\0');
+    for (char& byte : value) byte = static_cast<char>(random_());
+    const auto result = ApplyAndWait(*engine_, hub_, PutOne(key, value));
+    if (result.ok()) {
+      rows_[key] = value;
+      EXPECT_EQ(*result, rows_.size()) << "sequences have a gap";
+    }
+    return result.status();
+  }
+  void ExpectExactlyTheAcknowledgedRows() {
+    auto rows = engine_->Scan(hub_, {"k", "l"}, 1'000'000);
+    ASSERT_THAT(rows, IsOk());
+    std::map<std::string, std::string> found;
+    for (Row& row : *rows) found[row.key] = std::move(row.value);
+    EXPECT_EQ(found.size(), rows_.size());
+    EXPECT_TRUE(found == rows_);
+    EXPECT_EQ(*engine_->LastSequence(hub_), rows_.size());
+  }
+
+  testing::TempDir dir_;
+  std::mt19937 random_{20261124};
+  std::shared_ptr<FaultyFileSystem> disk_ = std::make_shared<FaultyFileSystem>();
+  std::unique_ptr<rocksdb::Env> env_ = rocksdb::NewCompositeEnv(disk_);
+  ShardSetOptions options_;
+  std::unique_ptr<ShardSet> engine_;
+  const Partition hub_ = {0, std::string(16, 'h')};
+  int written_ = 0;
+  std::map<std::string, std::string> rows_;
+};
+
+struct LogFault {
+  Fault fault;
+  std::string reason;
+
+  friend void PrintTo(const LogFault& fault, std::ostream* out) { *out << fault.reason; }
+};
+
+class LogFaultTest : public DiskFaultTest, public ::testing::WithParamInterface<LogFault> {};
+
+TEST_P(LogFaultTest, WritesAreRefusedReadsGoOnAndWritesResumeWithTheDisk) {
+  Open();
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 10; ++i) ASSERT_THAT(Write(), IsOk());
+    disk_->Set(GetParam().fault);
+    for (int i = 0; i < 3; ++i) EXPECT_THAT(Write(), FailsWith(GetParam().reason, ""));
+    ExpectExactlyTheAcknowledgedRows();
+    disk_->Set(Fault::kNone);
+    ASSERT_THAT(Write(), IsOk());
+    ExpectExactlyTheAcknowledgedRows();
+  }
+  EXPECT_GT(disk_->failures(), 0);
+  Open();
+  ExpectExactlyTheAcknowledgedRows();
+  EXPECT_THAT(Write(), IsOk());
+}
+
+// Resuming leaves nothing in memory to flush; the log in doubt must go all the same.
+TEST_P(LogFaultTest, ARefusedWriteDoesNotComeBackAlsoWhenNothingElseWasInTheLog) {
+  Open();
+  ASSERT_THAT(Write(), IsOk());
+  for (int round = 0; round < 3; ++round) {
+    disk_->Set(GetParam().fault);
+    EXPECT_THAT(Write(), FailsWith(GetParam().reason, ""));
+    disk_->Set(Fault::kNone);
+    ASSERT_THAT(engine_->DropPartition({0, std::string(16, 'x')}), IsOk());
+  }
+  Open();
+  ExpectExactlyTheAcknowledgedRows();
+}
+
+// The process ends while the disk fails: closing must not hang, and no acknowledged row is lost.
+TEST_P(LogFaultTest, ClosingWhileTheDiskFailsLosesNothing) {
+  Open();
+  for (int i = 0; i < 10; ++i) ASSERT_THAT(Write(), IsOk());
+  disk_->Set(GetParam().fault);
+  EXPECT_THAT(Write(), FailsWith(GetParam().reason, ""));
+  engine_.reset();
+  disk_->Set(Fault::kNone);
+  Open();
+  for (const auto& [key, value] : rows_) EXPECT_EQ(**engine_->Get(hub_, key), value);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, LogFaultTest,
+                         ::testing::Values(LogFault{Fault::kFullAfterHalf, "STORE_FULL"},
+                                           LogFault{Fault::kWriteError, "STORE_BUSY"},
+                                           LogFault{Fault::kSyncError, "STORE_BUSY"}));
+
+// Tables and the MANIFEST are written in the background, when memory is flushed.
+class FlushFaultTest : public DiskFaultTest, public ::testing::WithParamInterface<Fault> {};
+
+TEST_P(FlushFaultTest, AFailedFlushStopsWritesUntilTheDiskIsBackAndLosesNothing) {
+  options_.write_buffer_bytes = 256u << 10;
+  Open();
+  for (int i = 0; i < 20; ++i) ASSERT_THAT(Write(10'000), IsOk());
+  disk_->Set(GetParam());
+  absl::Status refused;
+  for (int i = 0; i < 2'000 && refused.ok(); ++i) refused = Write(10'000);
+  EXPECT_THAT(refused, FailsWith("STORE_BUSY", "disk"));
+  ExpectExactlyTheAcknowledgedRows();
+  disk_->Set(Fault::kNone);
+  ASSERT_THAT(Write(), IsOk());
+  for (int i = 0; i < 50; ++i) ASSERT_THAT(Write(10'000), IsOk());
+  ExpectExactlyTheAcknowledgedRows();
+  Open();
+  ExpectExactlyTheAcknowledgedRows();
+}
+
+INSTANTIATE_TEST_SUITE_P(All, FlushFaultTest,
+                         ::testing::Values(Fault::kTableWriteError, Fault::kManifestError));
+
+TEST_F(DiskFaultTest, ResumingIsTriedOncePerInterval) {
+  options_.resume_interval = absl::Hours(1);
+  Open();
+  ASSERT_THAT(Write(), IsOk());
+  disk_->Set(Fault::kWriteError);
+  EXPECT_THAT(Write(), FailsWith("STORE_BUSY", ""));
+  disk_->Set(Fault::kNone);
+  EXPECT_THAT(Write(), FailsWith("STORE_BUSY", ""));
+  ExpectExactlyTheAcknowledgedRows();
+}
+
+TEST_F(DiskFaultTest, AStoreThatCannotBeOpenedSaysSo) {
+  disk_->Set(Fault::kFullAfterHalf);
+  EXPECT_THAT(ShardSet::Open(options_, *env_), FailsWith("STORE_FULL", ""));
+  disk_->Set(Fault::kNone);
+  Open();
+  EXPECT_THAT(Write(), IsOk());
+}
+
+}  // namespace
+}  // namespace cmkstore::store
