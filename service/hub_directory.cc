@@ -28,9 +28,11 @@ HubEntryPtr HubDirectory::MakeEntry(storage::v1::HubRecord record) {
 
 absl::StatusOr<HubEntryPtr> HubDirectory::Find(const TenantId& tenant, const HubId& hub) {
   const HubKeyPair name(tenant.value(), hub.value());
+  uint64_t changes = 0;
   {
     absl::ReaderMutexLock lock(&mutex_);
     if (const auto found = hubs_.find(name); found != hubs_.end()) return found->second;
+    changes = changes_;
   }
   CMK_ASSIGN_OR_RETURN(auto record, store::GetRecord<storage::v1::HubRecord>(
                                         engine_, store::CatalogPartition(),
@@ -40,6 +42,7 @@ absl::StatusOr<HubEntryPtr> HubDirectory::Find(const TenantId& tenant, const Hub
   }
   HubEntryPtr entry = MakeEntry(std::move(*record));
   absl::MutexLock lock(&mutex_);
+  if (changes_ != changes) return entry;
   if (hubs_.size() >= kMaxRemembered) hubs_.clear();
   hubs_[name] = entry;
   names_[entry->uid] = name;
@@ -56,7 +59,10 @@ absl::StatusOr<HubEntryPtr> HubDirectory::FindByUid(HubUid uid) {
   }
   CMK_ASSIGN_OR_RETURN(const TenantId tenant, TenantId::Parse(name.first));
   CMK_ASSIGN_OR_RETURN(const HubId hub, HubId::Parse(name.second));
-  return Find(tenant, hub);
+  CMK_ASSIGN_OR_RETURN(HubEntryPtr entry, Find(tenant, hub));
+  // A purged hub's name may have been taken by another.
+  if (entry->uid != uid) return NotFound("hub");
+  return entry;
 }
 
 absl::StatusOr<std::vector<HubEntryPtr>> HubDirectory::List(const TenantId& tenant,
@@ -83,13 +89,16 @@ absl::StatusOr<storage::v1::ProjectRecord> HubDirectory::GetProject(const HubEnt
 absl::StatusOr<ProjectUid> HubDirectory::FindProject(const HubEntry& hub,
                                                      const ProjectId& project) {
   const ProjectKeyPair name(hub.uid, project.value());
+  uint64_t changes = 0;
   {
     absl::ReaderMutexLock lock(&mutex_);
     if (const auto found = projects_.find(name); found != projects_.end()) return found->second;
+    changes = changes_;
   }
   CMK_ASSIGN_OR_RETURN(const storage::v1::ProjectRecord record, GetProject(hub, project));
   CMK_ASSIGN_OR_RETURN(const ProjectUid uid, ProjectUid::FromBytes(record.uid()));
   absl::MutexLock lock(&mutex_);
+  if (changes_ != changes) return uid;
   if (projects_.size() >= kMaxRemembered) projects_.clear();
   projects_[name] = uid;
   return uid;
@@ -98,10 +107,12 @@ absl::StatusOr<ProjectUid> HubDirectory::FindProject(const HubEntry& hub,
 absl::StatusOr<std::optional<std::string>> HubDirectory::ProjectNameOf(const HubEntry& hub,
                                                                        ProjectUid project) {
   const std::pair<HubUid, ProjectUid> key(hub.uid, project);
+  uint64_t changes = 0;
   {
     absl::ReaderMutexLock lock(&mutex_);
     const auto found = project_names_.find(key);
     if (found != project_names_.end()) return found->second;
+    changes = changes_;
   }
   CMK_ASSIGN_OR_RETURN(
       const auto records,
@@ -113,6 +124,7 @@ absl::StatusOr<std::optional<std::string>> HubDirectory::ProjectNameOf(const Hub
   }
   if (name.has_value()) {
     absl::MutexLock lock(&mutex_);
+    if (changes_ != changes) return name;
     if (project_names_.size() >= kMaxRemembered) project_names_.clear();
     project_names_[key] = *name;
   }
@@ -121,11 +133,13 @@ absl::StatusOr<std::optional<std::string>> HubDirectory::ProjectNameOf(const Hub
 
 void HubDirectory::ForgetHub(const TenantId& tenant, const HubId& hub) {
   absl::MutexLock lock(&mutex_);
+  ++changes_;
   hubs_.erase(HubKeyPair(tenant.value(), hub.value()));
 }
 
 void HubDirectory::ForgetProject(HubUid hub, const ProjectId& project) {
   absl::MutexLock lock(&mutex_);
+  ++changes_;
   const auto found = projects_.find(ProjectKeyPair(hub, project.value()));
   if (found == projects_.end()) return;
   project_names_.erase({hub, found->second});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +59,8 @@ class HubDirectory {
 
   store::Engine& engine_;
   absl::Mutex mutex_;
+  // Grows with each Forget. What was read from the store before one is not remembered after it.
+  uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<HubKeyPair, HubEntryPtr> hubs_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<HubUid, HubKeyPair> names_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<ProjectKeyPair, ProjectUid> projects_ ABSL_GUARDED_BY(mutex_);

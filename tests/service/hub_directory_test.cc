@@ -1,0 +1,94 @@
+#include "service/hub_directory.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <utility>
+
+#include "service/apply_blocking.h"
+#include "store/memory/memory_engine.h"
+#include "tests/testing/matchers.h"
+
+namespace cmkstore::service {
+namespace {
+
+constexpr char kTenant[] = "11111111-2222-4333-8444-555555555555";
+
+// An engine that lets a test act between the read of a row and the use of it.
+class InterruptedEngine final : public store::Engine {
+ public:
+  uint32_t shard_count() const override { return engine_.shard_count(); }
+  absl::StatusOr<std::optional<std::string>> Get(const store::Partition& partition,
+                                                 absl::string_view key) const override {
+    auto row = engine_.Get(partition, key);
+    if (auto act = std::exchange(after_next_get, nullptr)) act();
+    return row;
+  }
+  absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
+      const store::Partition& partition, const std::vector<std::string>& keys) const override {
+    return engine_.MultiGet(partition, keys);
+  }
+  absl::StatusOr<std::vector<store::Row>> Scan(const store::Partition& partition,
+                                               const store::KeyRange& range,
+                                               size_t limit) const override {
+    return engine_.Scan(partition, range, limit);
+  }
+  void Apply(const store::Partition& partition, store::WriteSet writes, Done done) override {
+    engine_.Apply(partition, std::move(writes), std::move(done));
+  }
+  absl::StatusOr<store::Sequence> LastSequence(const store::Partition& partition) const override {
+    return engine_.LastSequence(partition);
+  }
+  absl::Status DropPartition(const store::Partition& partition) override {
+    return engine_.DropPartition(partition);
+  }
+
+  mutable std::function<void()> after_next_get;
+
+ private:
+  store::MemoryEngine engine_{1};
+};
+
+class HubDirectoryTest : public ::testing::Test {
+ protected:
+  void Store(uint8_t uid, bool locked_by_push) {
+    storage::v1::HubRecord record;
+    record.set_uid(std::string(HubUid::kBytes, static_cast<char>(uid)));
+    record.set_tenant(kTenant);
+    record.set_hub("h1");
+    record.set_state(storage::v1::HUB_STATE_ACTIVE);
+    record.set_locked_by_push(locked_by_push);
+    store::WriteSet writes;
+    writes.PutRecord(store::HubKey(kTenant, "h1"), record.SerializeAsString());
+    ASSERT_TRUE(ApplyBlocking(engine_, store::CatalogPartition(), std::move(writes)).ok());
+    directory_.ForgetHub(tenant_, hub_);
+  }
+  HubEntryPtr Find() {
+    const absl::StatusOr<HubEntryPtr> found = directory_.Find(tenant_, hub_);
+    EXPECT_TRUE(found.ok()) << found.status();
+    return found.value_or(nullptr);
+  }
+
+  const TenantId tenant_ = *TenantId::Parse(kTenant);
+  const HubId hub_ = *HubId::Parse("h1");
+  InterruptedEngine engine_;
+  HubDirectory directory_{engine_};
+};
+
+TEST_F(HubDirectoryTest, WhatWasReadBeforeAChangeIsNotRememberedAfterIt) {
+  Store(1, false);
+  engine_.after_next_get = [this] { Store(1, true); };
+  Find();  // may answer either: the two ran together
+  EXPECT_TRUE(Find()->record.locked_by_push());
+}
+
+TEST_F(HubDirectoryTest, APurgedHubIsNotTakenForTheOneThatHasItsNameNow) {
+  Store(1, false);
+  const HubUid old = Find()->uid;
+  Store(2, false);
+  EXPECT_NE(Find()->uid, old);
+  EXPECT_EQ(ReasonOf(directory_.FindByUid(old).status()), "HUB_NOT_FOUND");
+}
+
+}  // namespace
+}  // namespace cmkstore::service
