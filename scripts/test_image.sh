@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Builds the container image twice, compares the digests, and runs the server from the image's own root file system:
+# read-only, without a shell, as the image's user; a document is put, got and found with the image's own cmkctl.
+#   scripts/test_image.sh      needs a built release preset
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[ "${1:-}" != --help ] || { sed -n '2,4s/^# //p' "$0"; exit 0; }
+fail() { echo "test_image: $*" >&2; exit 1; }
+
+first=$(python3 image/build_image.py); echo "$first"
+[ "$first" = "$(python3 image/build_image.py)" ] || fail "two builds of the same programs differ"
+root=$PWD/build/image/rootfs
+[ -z "$(find "$root" -name '*sh' -path '*bin*')" ] || fail "there is a shell in the image"
+jq -e '.packages | length > 10' build/image/sbom.spdx.json >/dev/null || fail "the bill of materials is empty"
+
+work=$(mktemp -d); pids=()
+stop() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; wait 2>/dev/null || true; rm -rf "$work"; }
+trap stop EXIT
+wait_for() { for _ in $(seq 100); do [ -s "$1" ] && return; sleep 0.1; done; cat "$work"/*.log >&2; fail "$2 did not start"; }
+
+build/release/bin/cmkdevvault --state-dir "$work/vault" >"$work/vault.log" 2>&1 & pids+=($!)
+wait_for "$work/vault/ready.json" cmkdevvault
+ready() { jq -r ".$1" "$work/vault/ready.json"; }
+vault=$(ready url)
+token=$(curl -sf --cacert "$(ready ca_file)" "$vault/$(ready tenant_id)/oauth2/v2.0/token" \
+  -d grant_type=client_credentials -d "client_id=$(ready client_id)" \
+  -d scope=https://vault.azure.net/.default --data-urlencode "client_secret@$(ready secret_file)" | jq -r .access_token)
+curl -sf --cacert "$(ready ca_file)" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
+  "$vault/keys/hub-key/create?api-version=7.4" -d '{"kty":"RSA","key_size":2048}' >/dev/null
+
+mkdir "$work/data" "$work/vault_login"
+cp "$(ready ca_file)" "$work/vault_login/ca.pem"; cp "$(ready secret_file)" "$work/vault_login/secret"
+chmod -R a+rX "$work/vault_login"; chmod 0777 "$work/data"
+in_image() {
+  bwrap --unshare-user --uid 65532 --gid 65532 --unshare-pid --die-with-parent --cap-drop ALL --clearenv \
+    --setenv PATH /usr/bin --ro-bind "$root" / --ro-bind /etc/hosts /etc/hosts --proc /proc --dev /dev --tmpfs /tmp \
+    --bind "$work/data" /var/lib/cmkstore --ro-bind "$work/vault_login" /etc/cmkstore "$@"
+}
+in_image cmkstored --data-dir /var/lib/cmkstore --development --listen 127.0.0.1:0 \
+  --ready-file /var/lib/cmkstore/address --vault-host "${vault#https://}" --vault-ca /etc/cmkstore/ca.pem \
+  --identity client-secret --authority "$(ready authority)" --identity-tenant "$(ready tenant_id)" \
+  --identity-client "$(ready client_id)" --identity-secret-file /etc/cmkstore/secret >"$work/server.log" 2>&1 & pids+=($!)
+wait_for "$work/data/address" cmkstored
+dev=/var/lib/cmkstore/dev
+ctl() {
+  in_image --setenv CMKSTORE_ENDPOINT "localhost:$(sed 's/.*://' "$work/data/address")" --setenv CMKSTORE_CA $dev/ca.pem \
+    --setenv CMKSTORE_CERT $dev/client.pem --setenv CMKSTORE_KEY $dev/client.key \
+    --setenv CMKSTORE_TOKEN_FILE $dev/owner.token --setenv CMKSTORE_TENANT "$(ready tenant_id)" cmkctl "$@"
+}
+ctl hub create h1 --vault-key "$vault/keys/hub-key" >/dev/null
+ctl project create h1/p1 >/dev/null
+echo '{"answer": 42}' | ctl put h1/p1/notes/n1 >/dev/null
+[ "$(ctl get h1/p1/notes/n1 | jq .answer)" = 42 ] || fail "the document did not come back"
+if in_image sh -c true 2>/dev/null; then fail "a shell ran in the image"; fi
+echo "image: same digest twice; server ran read-only as uid 65532; one put, one get"
