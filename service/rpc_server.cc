@@ -2,7 +2,6 @@
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
-#include <grpcpp/server_builder.h>
 #include <pthread.h>
 
 #include "absl/strings/str_cat.h"
@@ -12,10 +11,10 @@
 namespace cmkstore::service {
 namespace {
 
-// FIGURES of gRPC 1.51: bounds that keep one connection from taking the server
-// (docs/operations.md).
 constexpr int kMaxConcurrentStreams = 100;
 constexpr int kMaxMetadataBytes = 8 << 10;
+
+}  // namespace
 
 void SetConnectionBounds(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams);
@@ -27,8 +26,6 @@ void SetConnectionBounds(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 5 * 1000);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
-
-}  // namespace
 
 RpcServer::RpcServer(RpcServerOptions options, RequestGate& gate)
     : options_(options),

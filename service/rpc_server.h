@@ -3,6 +3,7 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
 
 #include <functional>
 #include <memory>
@@ -34,6 +35,9 @@ struct RpcServerOptions {
   size_t max_queued_control_calls = 1024;
   size_t max_request_bytes = (8u << 20) + (64u << 10);
 };
+
+// Bounds that keep one connection from taking a server of gRPC 1.51 (docs/operations.md).
+void SetConnectionBounds(grpc::ServerBuilder& builder);
 
 // The gRPC server: owns the queues, their threads and the methods.
 //

@@ -14,6 +14,7 @@ struct CaseResult {
   double p99_ms = 0;
   double p999_ms = 0;
   uint64_t operations = 0;
+  double server_cpu_us = 0;  // per operation; 0 where it was not measured
 };
 
 // Collects every latency of a case; exact percentiles, no buckets. Not thread-safe.
