@@ -21,6 +21,8 @@ ALLOWED = {
 }
 # A store that cannot name a key cannot leak one.
 ONLY_HEADERS = {("store", "crypto"): {"crypto/sealed_document.h"}}
+# The keys and rows of the store are made in store/ alone: everybody else goes by its typed tables.
+PRIVATE_HEADERS = {"store/key_layout.h": {"store", "tests"}}
 # outside headers -> folders that own them
 OWNED = {
     r"grpc(pp)?/": {"service", "cli"},
@@ -62,6 +64,8 @@ def check(path: str, text: str) -> list[str]:
             only = ONLY_HEADERS.get((folder, target))
             if only is not None and header not in only:
                 found.append(f"{path}:{number}: {folder}/ may include of {target}/ only {sorted(only)}")
+        if folder not in PRIVATE_HEADERS.get(header, {folder}):
+            found.append(f"{path}:{number}: {header} is for {sorted(PRIVATE_HEADERS[header])} alone")
         for pattern, owners in OWNED.items():
             if re.match(pattern, header) and folder not in owners:
                 found.append(f"{path}:{number}: <{header}> belongs to {sorted(owners)}")
@@ -76,6 +80,8 @@ def self_test() -> int:
         'vault/x.cc:#include <openssl/evp.h>': 1,
         'service/x.cc:#include "keycache/key_cache.h"': 0,
         'base/x.cc:#include "service/server.h"': 1,
+        'service/x.cc:#include "store/key_layout.h"': 1,
+        'store/x.cc:#include "store/key_layout.h"': 0,
     }
     for case, expected in cases.items():
         path, line = case.split(":", 1)

@@ -9,7 +9,9 @@
 #include "service/apply_blocking.h"
 #include "service/limits.h"
 #include "service/manage_projects.h"
-#include "store/key_layout.h"
+#include "store/change_feed.h"
+#include "store/documents_table.h"
+#include "store/tables.h"
 
 namespace cmkstore::service {
 namespace {
@@ -45,7 +47,7 @@ absl::StatusOr<v1::Project> ManageProjects::Update(const AdmittedCall& call,
                        hubs_.directory().GetProject(*hub.entry, name.project));
   const std::string& etag = request.project().etag();
   if (!etag.empty() && etag != ProjectEtag(record)) return EtagMismatch();
-  const std::string before = record.SerializeAsString();
+  const storage::v1::ProjectRecord before = record;
   CMK_ASSIGN_OR_RETURN(const ProjectUid uid, ProjectUid::FromBytes(record.uid()));
   storage::v1::ProjectBody body;
   body.set_display_name(request.project().display_name());
@@ -56,10 +58,9 @@ absl::StatusOr<v1::Project> ManageProjects::Update(const AdmittedCall& call,
                                body.SerializeAsString(), random_)
                       .bytes()));
   if (!request.validate_only()) {
-    const std::string key = store::ProjectKey(name.project.value());
     store::WriteSet writes;
-    writes.RequireBeginsWith(key, before, EtagMismatch());
-    writes.PutRecord(key, record.SerializeAsString());
+    store::ProjectsTable::RequireUnchanged(writes, name.project.value(), before, EtagMismatch());
+    store::ProjectsTable::Put(writes, name.project.value(), record);
     CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition(), std::move(writes)).status());
   }
   return ToProject(*hub.entry, record);
@@ -74,22 +75,21 @@ absl::StatusOr<google::protobuf::Empty> ManageProjects::Delete(
   if (!request.etag().empty() && request.etag() != ProjectEtag(record)) return EtagMismatch();
   CMK_ASSIGN_OR_RETURN(const ProjectUid uid, ProjectUid::FromBytes(record.uid()));
   CMK_ASSIGN_OR_RETURN(const auto documents,
-                       engine_.Scan(hub->partition, store::DocumentRange(uid, std::nullopt), 1));
+                       store::DocumentsTable(engine_).WalkKeys(hub->partition, {uid, {}}, "", 1));
   if (!documents.empty() && !request.force()) {
     return StateInvalid("the project has documents; set force to delete them too");
   }
   // Without its name no document of the project can be reached; the rows go after, in the
   // background.
-  const std::string key = store::ProjectKey(name.project.value());
   store::WriteSet writes;
-  writes.RequireBeginsWith(key, record.SerializeAsString(), EtagMismatch());
-  writes.Delete(key);
+  store::ProjectsTable::RequireUnchanged(writes, name.project.value(), record, EtagMismatch());
+  store::ProjectsTable::Delete(writes, name.project.value());
   storage::v1::FeedRecord feed;
   feed.set_commit_time_micros(absl::ToUnixMicros(clock_.WallNow()));
   storage::v1::FeedChange& change = *feed.add_changes();
   change.set_kind(storage::v1::FeedChange::KIND_PROJECT_DELETED);
   change.set_project_uid(record.uid());
-  writes.SetFeedRecord(feed.SerializeAsString());
+  store::ChangeFeed::Append(writes, feed);
   CMK_ASSIGN_OR_RETURN(const store::Sequence sequence,
                        ApplyBlocking(engine_, hub->partition, std::move(writes)));
   hubs_.directory().ForgetProject(hub->uid, name.project);
@@ -105,13 +105,13 @@ absl::StatusOr<std::unique_ptr<google::protobuf::Message>> ManageProjects::Delet
   for (uint64_t deleted = 0;;) {
     CMK_RETURN_IF_ERROR(run.CheckGoOn());
     CMK_ASSIGN_OR_RETURN(
-        const std::vector<store::Row> rows,
-        engine_.Scan(partition, store::DocumentRange(uid, std::nullopt), kRowsPerCommit));
-    if (rows.empty()) return std::make_unique<google::protobuf::Empty>();
+        const std::vector<store::DocumentKey> keys,
+        store::DocumentsTable(engine_).WalkKeys(partition, {uid, {}}, "", kRowsPerCommit));
+    if (keys.empty()) return std::make_unique<google::protobuf::Empty>();
     store::WriteSet writes;
-    for (const store::Row& row : rows) writes.Delete(row.key);
+    for (const store::DocumentKey& key : keys) store::DocumentsTable::Delete(writes, key);
     CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, partition, std::move(writes)).status());
-    deleted += rows.size();
+    deleted += keys.size();
     run.Progress(deleted, 0);
   }
 }

@@ -12,7 +12,7 @@
 #include "crypto/sealed_document.h"
 #include "service/hub_directory.h"
 #include "service/resource_name.h"
-#include "store/key_layout.h"
+#include "store/documents_table.h"
 
 namespace cmkstore::service {
 

@@ -2,7 +2,7 @@
 
 #include "base/errors.h"
 #include "base/status_macros.h"
-#include "store/records.h"
+#include "store/tables.h"
 
 namespace cmkstore::service {
 namespace {
@@ -34,9 +34,8 @@ absl::StatusOr<HubEntryPtr> HubDirectory::Find(const TenantId& tenant, const Hub
     if (const auto found = hubs_.find(name); found != hubs_.end()) return found->second;
     changes = changes_;
   }
-  CMK_ASSIGN_OR_RETURN(auto record, store::GetRecord<storage::v1::HubRecord>(
-                                        engine_, store::CatalogPartition(),
-                                        store::HubKey(tenant.value(), hub.value())));
+  CMK_ASSIGN_OR_RETURN(auto record, store::HubsTable(engine_).Get(store::CatalogPartition(),
+                                                                  tenant.value(), hub.value()));
   if (!record.has_value() || record->state() == storage::v1::HUB_STATE_PURGED) {
     return NotFound("hub");
   }
@@ -68,10 +67,8 @@ absl::StatusOr<HubEntryPtr> HubDirectory::FindByUid(HubUid uid) {
 absl::StatusOr<std::vector<HubEntryPtr>> HubDirectory::List(const TenantId& tenant,
                                                             const std::string& after,
                                                             size_t limit) {
-  store::KeyRange range = store::HubsOfTenant(tenant.value());
-  if (!after.empty()) range.begin = store::After(store::HubKey(tenant.value(), after));
-  CMK_ASSIGN_OR_RETURN(auto records, store::ScanRecords<storage::v1::HubRecord>(
-                                         engine_, store::CatalogPartition(), range, limit));
+  CMK_ASSIGN_OR_RETURN(auto records,
+                       store::HubsTable(engine_).ListOfTenant(tenant.value(), after, limit));
   std::vector<HubEntryPtr> entries;
   for (storage::v1::HubRecord& record : records) entries.push_back(MakeEntry(std::move(record)));
   return entries;
@@ -80,8 +77,7 @@ absl::StatusOr<std::vector<HubEntryPtr>> HubDirectory::List(const TenantId& tena
 absl::StatusOr<storage::v1::ProjectRecord> HubDirectory::GetProject(const HubEntry& hub,
                                                                     const ProjectId& project) {
   CMK_ASSIGN_OR_RETURN(auto record,
-                       store::GetRecord<storage::v1::ProjectRecord>(
-                           engine_, hub.partition, store::ProjectKey(project.value())));
+                       store::ProjectsTable(engine_).Get(hub.partition, project.value()));
   if (!record.has_value()) return NotFound("project");
   return *std::move(record);
 }
@@ -114,10 +110,8 @@ absl::StatusOr<std::optional<std::string>> HubDirectory::ProjectNameOf(const Hub
     if (found != project_names_.end()) return found->second;
     changes = changes_;
   }
-  CMK_ASSIGN_OR_RETURN(
-      const auto records,
-      store::ScanRecords<storage::v1::ProjectRecord>(
-          engine_, hub.partition, store::TableRange(store::Table::kProjects), kMaxRemembered));
+  CMK_ASSIGN_OR_RETURN(const auto records,
+                       store::ProjectsTable(engine_).List(hub.partition, kMaxRemembered));
   std::optional<std::string> name;
   for (const storage::v1::ProjectRecord& record : records) {
     if (absl::string_view(record.uid()) == project.bytes()) name = record.project();

@@ -15,7 +15,6 @@
 #include "cmkstore/storage/v1/records.pb.h"
 #include "service/ip_range.h"
 #include "store/engine.h"
-#include "store/key_layout.h"
 
 namespace cmkstore::service {
 

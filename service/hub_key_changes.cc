@@ -9,7 +9,7 @@
 #include "service/apply_blocking.h"
 #include "service/hub_key_source.h"
 #include "service/timestamps.h"
-#include "store/key_layout.h"
+#include "store/tables.h"
 
 namespace cmkstore::service {
 
@@ -52,11 +52,11 @@ absl::StatusOr<v1::DekGeneration> HubKeyChanges::Rotate(const HubEntry& hub, uin
                                          random_, clock_, deadline));
   CMK_ASSIGN_OR_RETURN(const crypto::SealKey seal, minted.dek.MakeSealKey());
   store::WriteSet writes;
-  writes.RequireAbsent(store::DekKey(generation), EtagMismatch());
-  writes.RequireBeginsWith(store::HubSecretsKey(), records.sealed_hub_secrets, EtagMismatch());
-  writes.PutRecord(store::DekKey(generation), ToRecord(minted.record).SerializeAsString());
-  writes.Put(store::HubSecretsKey(),
-             crypto::SealHubSecrets(seal, records.tenant, hub.uid, secrets, random_));
+  store::DeksTable::RequireAbsent(writes, generation, EtagMismatch());
+  store::DeksTable::Put(writes, generation, ToRecord(minted.record));
+  store::HubSecretsTable::RequireUnchanged(writes, sealed, EtagMismatch());
+  store::HubSecretsTable::Put(
+      writes, crypto::SealHubSecrets(seal, records.tenant, hub.uid, secrets, random_));
   CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition, std::move(writes)).status());
   hubs_.key_cache().Forget(hub.uid);
   return ToGeneration(minted.record, /*seals=*/true);
@@ -69,9 +69,8 @@ absl::Status HubKeyChanges::Rewrap(const HubEntry& hub, const vault::KeyRef& key
   for (const keycache::WrappedDekRecord& dek : records.deks) {
     CMK_ASSIGN_OR_RETURN(const keycache::WrappedDekRecord fresh,
                          keycache::RewrapDek(vault_, key, dek, deadline));
-    const std::string row = store::DekKey(dek.facts.generation);
-    writes.RequireBeginsWith(row, ToRecord(dek).SerializeAsString(), EtagMismatch());
-    writes.PutRecord(row, ToRecord(fresh).SerializeAsString());
+    store::DeksTable::RequireUnchanged(writes, dek.facts.generation, ToRecord(dek), EtagMismatch());
+    store::DeksTable::Put(writes, dek.facts.generation, ToRecord(fresh));
   }
   CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition, std::move(writes)).status());
   hubs_.key_cache().Forget(hub.uid);

@@ -2,8 +2,7 @@
 
 #include "base/errors.h"
 #include "base/status_macros.h"
-#include "store/key_layout.h"
-#include "store/records.h"
+#include "store/tables.h"
 #include "vault/platform_key_vault.h"
 
 namespace cmkstore::service {
@@ -38,9 +37,8 @@ absl::StatusOr<keycache::HubKeyRecords> HubKeySource::Load(HubUid uid) {
   records.key = KeyRefOf(hub->record);
   records.outage_grace = absl::Seconds(hub->record.outage_grace_seconds());
   records.locked_by_push = hub->record.locked_by_push();
-  CMK_ASSIGN_OR_RETURN(auto deks, store::ScanRecords<storage::v1::DekRecord>(
-                                      engine_, hub->partition,
-                                      store::TableRange(store::Table::kDeks), kMaxGenerations));
+  CMK_ASSIGN_OR_RETURN(const auto deks,
+                       store::DeksTable(engine_).List(hub->partition, kMaxGenerations));
   for (const storage::v1::DekRecord& dek : deks) {
     keycache::WrappedDekRecord record;
     // Who it belongs to comes from the hub that was asked for, never from the row.
@@ -55,12 +53,12 @@ absl::StatusOr<keycache::HubKeyRecords> HubKeySource::Load(HubUid uid) {
     record.check = dek.check();
     records.deks.push_back(std::move(record));
   }
-  CMK_ASSIGN_OR_RETURN(std::optional<std::string> secrets,
-                       engine_.Get(hub->partition, store::HubSecretsKey()));
+  CMK_ASSIGN_OR_RETURN(std::optional<crypto::SealedDocument> secrets,
+                       store::HubSecretsTable(engine_).Get(hub->partition));
   if (!secrets.has_value() || records.deks.empty()) {
     return StoreCorrupt("a hub lacks its key records");
   }
-  records.sealed_hub_secrets = *std::move(secrets);
+  records.sealed_hub_secrets = (*std::move(secrets)).Release();
   return records;
 }
 

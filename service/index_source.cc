@@ -7,8 +7,8 @@
 #include "base/status_macros.h"
 #include "crypto/sealed_document.h"
 #include "service/document_codec.h"
-#include "store/key_layout.h"
-#include "store/records.h"
+#include "store/change_feed.h"
+#include "store/documents_table.h"
 
 namespace cmkstore::service {
 namespace {
@@ -38,12 +38,10 @@ absl::StatusOr<uint64_t> IndexSource::LastSequence(HubUid hub) {
 }
 
 absl::StatusOr<std::optional<search::IndexChange>> IndexSource::OpenDocument(
-    const OpenHub& hub, const store::DocumentKey& key, std::string row) {
+    const OpenHub& hub, const store::DocumentKey& key, const crypto::SealedDocument& sealed) {
   CMK_ASSIGN_OR_RETURN(const std::optional<std::string> project,
                        hubs_.directory().ProjectNameOf(*hub.entry, key.project));
   if (!project.has_value()) return std::nullopt;
-  CMK_ASSIGN_OR_RETURN(const crypto::SealedDocument sealed,
-                       crypto::SealedDocument::Parse(std::move(row)));
   CMK_ASSIGN_OR_RETURN(
       const std::string plaintext,
       hubs_.OpenRowBlocking(*hub.keys, clock_.WallNow() + kKeyTimeout,
@@ -67,20 +65,16 @@ absl::StatusOr<search::ChangeBatch> IndexSource::Read(HubUid uid, uint64_t after
   // Asked before the scan: what has no row in the feed up to here changed no document.
   CMK_ASSIGN_OR_RETURN(const store::Sequence last, engine_.LastSequence(hub.partition()));
   CMK_ASSIGN_OR_RETURN(
-      const std::vector<store::Row> rows,
-      engine_.Scan(hub.partition(),
-                   {store::FeedKey(after_sequence + 1), store::TableRange(store::Table::kFeed).end},
-                   limit));
+      const std::vector<store::FeedEntry> entries,
+      store::ChangeFeed(engine_).ReadAfter(hub.partition(), after_sequence, limit));
   search::ChangeBatch batch;
   size_t bytes = 0;
-  bool whole = rows.size() < limit;
-  for (const store::Row& row : rows) {
+  bool whole = entries.size() < limit;
+  for (const auto& [at, record] : entries) {
     if (batch.changes.size() >= limit || bytes >= kMaxBatchRowBytes) {
       whole = false;
       break;
     }
-    CMK_ASSIGN_OR_RETURN(const storage::v1::FeedRecord record,
-                         store::ParseRecord<storage::v1::FeedRecord>(row.value));
     for (const storage::v1::FeedChange& change : record.changes()) {
       store::DocumentKey key;
       CMK_ASSIGN_OR_RETURN(key.project, ProjectUid::FromBytes(change.project_uid()));
@@ -92,18 +86,18 @@ absl::StatusOr<search::ChangeBatch> IndexSource::Read(HubUid uid, uint64_t after
       CMK_ASSIGN_OR_RETURN(key.collection, BlindName::FromBytes(change.blind_collection()));
       CMK_ASSIGN_OR_RETURN(key.document, BlindName::FromBytes(change.blind_document()));
       // The state of now, also for a deletion: what comes later in the feed says the same again.
-      CMK_ASSIGN_OR_RETURN(std::optional<std::string> stored,
-                           engine_.Get(hub.partition(), store::DocumentRowKey(key)));
+      CMK_ASSIGN_OR_RETURN(const std::optional<crypto::SealedDocument> stored,
+                           store::DocumentsTable(engine_).Get(hub.partition(), key));
       std::optional<search::IndexChange> found;
       if (stored.has_value()) {
-        bytes += stored->size();
-        CMK_ASSIGN_OR_RETURN(found, OpenDocument(hub, key, *std::move(stored)));
+        bytes += stored->bytes().size();
+        CMK_ASSIGN_OR_RETURN(found, OpenDocument(hub, key, *stored));
       }
       batch.changes.push_back(found.has_value()
                                   ? *std::move(found)
                                   : search::IndexChange{IndexKeyOf(key), std::nullopt});
     }
-    batch.last_sequence = store::ParseFeedKey(row.key).value_or(0);
+    batch.last_sequence = at;
   }
   if (whole) batch.last_sequence = std::max(batch.last_sequence, last);
   return batch;
@@ -112,16 +106,13 @@ absl::StatusOr<search::ChangeBatch> IndexSource::Read(HubUid uid, uint64_t after
 absl::StatusOr<search::SnapshotPage> IndexSource::Snapshot(HubUid uid, const std::string& cursor,
                                                            size_t limit) {
   CMK_ASSIGN_OR_RETURN(const OpenHub hub, Open(uid));
-  store::KeyRange range = store::TableRange(store::Table::kDocuments);
-  if (!cursor.empty()) range.begin = store::After(cursor);
-  CMK_ASSIGN_OR_RETURN(std::vector<store::Row> rows, engine_.Scan(hub.partition(), range, limit));
+  CMK_ASSIGN_OR_RETURN(const std::vector<store::DocumentRow> rows,
+                       store::DocumentsTable(engine_).Walk(hub.partition(), {}, cursor, limit));
   search::SnapshotPage page;
-  if (rows.size() == limit) page.next_cursor = rows.back().key;
-  for (store::Row& row : rows) {
-    const std::optional<store::DocumentKey> key = store::ParseDocumentRowKey(row.key);
-    if (!key.has_value()) return StoreCorrupt("a document's key does not parse");
+  if (rows.size() == limit) page.next_cursor = store::DocumentsTable::CursorAt(rows.back().key);
+  for (const store::DocumentRow& row : rows) {
     CMK_ASSIGN_OR_RETURN(std::optional<search::IndexChange> found,
-                         OpenDocument(hub, *key, std::move(row.value)));
+                         OpenDocument(hub, row.key, row.sealed));
     if (found.has_value()) page.documents.push_back(*std::move(found));
   }
   return page;

@@ -2,6 +2,7 @@
 
 #include "search/change_source.h"
 #include "service/hub_access.h"
+#include "store/documents_table.h"
 #include "store/engine.h"
 
 namespace cmkstore::service {
@@ -23,9 +24,8 @@ class IndexSource final : public search::ChangeSource {
  private:
   absl::StatusOr<OpenHub> Open(HubUid hub);
   // Nothing when the document's project is gone.
-  absl::StatusOr<std::optional<search::IndexChange>> OpenDocument(const OpenHub& hub,
-                                                                  const store::DocumentKey& key,
-                                                                  std::string row);
+  absl::StatusOr<std::optional<search::IndexChange>> OpenDocument(
+      const OpenHub& hub, const store::DocumentKey& key, const crypto::SealedDocument& sealed);
 
   HubAccess& hubs_;
   store::Engine& engine_;

@@ -13,8 +13,7 @@
 #include "service/hub_key_source.h"
 #include "service/limits.h"
 #include "service/timestamps.h"
-#include "store/key_layout.h"
-#include "store/records.h"
+#include "store/tables.h"
 
 namespace cmkstore::service {
 namespace {
@@ -66,9 +65,9 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
   record.set_update_time_micros(now);
   record.set_revision(1);
 
-  const std::string catalog_key = store::HubKey(parent.tenant.value(), id.value());
-  CMK_ASSIGN_OR_RETURN(std::optional<std::string> existing,
-                       engine_.Get(store::CatalogPartition(), catalog_key));
+  CMK_ASSIGN_OR_RETURN(
+      const auto existing,
+      store::HubsTable(engine_).Get(store::CatalogPartition(), record.tenant(), record.hub()));
   if (existing.has_value()) return AlreadyExists("hub");
   const vault::KeyRef key = KeyRefOf(record);
   if (!record.platform_managed()) CMK_RETURN_IF_ERROR(checks_.Require(key, call.deadline()));
@@ -86,15 +85,15 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
   // The keys first, then the name: a crash between leaves rows that nothing names, never a hub
   // without keys.
   store::WriteSet keys;
-  keys.PutRecord(store::DekKey(1), ToRecord(minted.record).SerializeAsString());
-  keys.Put(store::HubSecretsKey(),
-           crypto::SealHubSecrets(seal, record.tenant(), uid, crypto::HubSecrets::Generate(random_),
-                                  random_));
+  store::DeksTable::Put(keys, 1, ToRecord(minted.record));
+  store::HubSecretsTable::Put(
+      keys, crypto::SealHubSecrets(seal, record.tenant(), uid,
+                                   crypto::HubSecrets::Generate(random_), random_));
   CMK_RETURN_IF_ERROR(
       ApplyBlocking(engine_, store::HubPartition(record.shard(), uid), std::move(keys)).status());
   store::WriteSet named;
-  named.RequireAbsent(catalog_key, AlreadyExists("hub"));
-  named.PutRecord(catalog_key, record.SerializeAsString());
+  store::HubsTable::RequireAbsent(named, record.tenant(), record.hub(), AlreadyExists("hub"));
+  store::HubsTable::Put(named, record.tenant(), record.hub(), record);
   CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, store::CatalogPartition(), std::move(named)).status());
   Log(LogLevel::kInfo, "hub_created",
       {{"tenant", record.tenant()}, {"hub", record.hub()}, {"uid", uid.ToHex()}});
@@ -137,17 +136,17 @@ absl::StatusOr<v1::ListHubsResponse> ManageHubs::List(const AdmittedCall& call,
 
 absl::StatusOr<HubEntryPtr> ManageHubs::Change(
     const HubName& name, const std::function<absl::Status(storage::v1::HubRecord&)>& edit) {
-  const std::string key = store::HubKey(name.tenant.value(), name.hub.value());
-  CMK_ASSIGN_OR_RETURN(std::optional<std::string> row, engine_.Get(store::CatalogPartition(), key));
-  if (!row.has_value()) return NotFound("hub");
-  CMK_ASSIGN_OR_RETURN(storage::v1::HubRecord record,
-                       store::ParseRecord<storage::v1::HubRecord>(*row));
+  const std::string &tenant = name.tenant.value(), &hub = name.hub.value();
+  CMK_ASSIGN_OR_RETURN(const auto before,
+                       store::HubsTable(engine_).Get(store::CatalogPartition(), tenant, hub));
+  if (!before.has_value()) return NotFound("hub");
+  storage::v1::HubRecord record = *before;
   CMK_RETURN_IF_ERROR(edit(record));
   record.set_revision(record.revision() + 1);
   record.set_update_time_micros(absl::ToUnixMicros(clock_.WallNow()));
   store::WriteSet writes;
-  writes.RequireBeginsWith(key, *row, EtagMismatch());
-  writes.PutRecord(key, record.SerializeAsString());
+  store::HubsTable::RequireUnchanged(writes, tenant, hub, *before, EtagMismatch());
+  store::HubsTable::Put(writes, tenant, hub, record);
   CMK_RETURN_IF_ERROR(
       ApplyBlocking(engine_, store::CatalogPartition(), std::move(writes)).status());
   hubs_.directory().ForgetHub(name.tenant, name.hub);

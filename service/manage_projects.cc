@@ -10,8 +10,7 @@
 #include "service/apply_blocking.h"
 #include "service/limits.h"
 #include "service/timestamps.h"
-#include "store/key_layout.h"
-#include "store/records.h"
+#include "store/tables.h"
 
 namespace cmkstore::service {
 
@@ -71,13 +70,13 @@ absl::StatusOr<v1::Project> ManageProjects::Create(const AdmittedCall& call,
   record.set_sealed_body(std::string(crypto::Seal(hub.keys->seal, ProjectBinding(*hub.entry, uid),
                                                   1, body.SerializeAsString(), random_)
                                          .bytes()));
-  const std::string key = store::ProjectKey(id.value());
-  CMK_ASSIGN_OR_RETURN(std::optional<std::string> existing, engine_.Get(hub.partition(), key));
+  CMK_ASSIGN_OR_RETURN(const auto existing,
+                       store::ProjectsTable(engine_).Get(hub.partition(), id.value()));
   if (existing.has_value()) return AlreadyExists("project");
   if (!request.validate_only()) {
     store::WriteSet writes;
-    writes.RequireAbsent(key, AlreadyExists("project"));
-    writes.PutRecord(key, record.SerializeAsString());
+    store::ProjectsTable::RequireAbsent(writes, id.value(), AlreadyExists("project"));
+    store::ProjectsTable::Put(writes, id.value(), record);
     CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition(), std::move(writes)).status());
   }
   return ToProject(*hub.entry, record);
@@ -100,10 +99,10 @@ absl::StatusOr<v1::ListProjectsResponse> ManageProjects::List(
   const std::string question = absl::StrCat("ListProjects ", request.parent());
   CMK_ASSIGN_OR_RETURN(const std::string cursor,
                        tokens_.Decode(call.caller(), question, request.page_token()));
-  store::KeyRange range = store::TableRange(store::Table::kProjects);
-  if (!cursor.empty()) range.begin = store::After(store::ProjectKey(cursor));
-  CMK_ASSIGN_OR_RETURN(const auto records, store::ScanRecords<storage::v1::ProjectRecord>(
-                                               engine_, hub->partition, range, page_size + 1));
+  const store::ProjectsTable projects(engine_);
+  CMK_ASSIGN_OR_RETURN(const auto records,
+                       cursor.empty() ? projects.List(hub->partition, page_size + 1)
+                                      : projects.ListAfter(hub->partition, cursor, page_size + 1));
   v1::ListProjectsResponse response;
   for (size_t i = 0; i < records.size(); ++i) {
     if (i == page_size) {

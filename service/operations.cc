@@ -15,8 +15,7 @@
 #include "service/apply_blocking.h"
 #include "service/limits.h"
 #include "service/timestamps.h"
-#include "store/key_layout.h"
-#include "store/records.h"
+#include "store/tables.h"
 
 namespace cmkstore::service {
 namespace {
@@ -136,11 +135,10 @@ absl::StatusOr<Operation> Operations::Start(const HubEntry& hub, const std::stri
   pending.set_hub(hub.record.hub());
   pending.set_operation(record.operation());
   store::WriteSet pointer, row;
-  pointer.PutRecord(store::PendingOperationKey(hub.uid, record.operation()),
-                    pending.SerializeAsString());
+  store::PendingOperationsTable::Put(pointer, hub.uid, record.operation(), pending);
   CMK_RETURN_IF_ERROR(
       ApplyBlocking(engine_, store::CatalogPartition(), std::move(pointer)).status());
-  row.PutRecord(store::OperationKey(record.operation()), record.SerializeAsString());
+  store::OperationsTable::Put(row, record.operation(), record);
   CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition, std::move(row)).status());
   Log(LogLevel::kInfo, "operation_started",
       {{"hub_uid", hub.uid.ToHex()}, {"kind", kind}, {"operation", record.operation()}});
@@ -149,10 +147,8 @@ absl::StatusOr<Operation> Operations::Start(const HubEntry& hub, const std::stri
 }
 
 absl::Status Operations::ResumeAll() {
-  CMK_ASSIGN_OR_RETURN(const auto pointers,
-                       store::ScanRecords<storage::v1::PendingOperation>(
-                           engine_, store::CatalogPartition(),
-                           store::TableRange(store::Table::kPendingOperations), kMaxQueued));
+  CMK_ASSIGN_OR_RETURN(const auto pointers, store::PendingOperationsTable(engine_).List(
+                                                store::CatalogPartition(), kMaxQueued));
   for (const storage::v1::PendingOperation& pointer : pointers) {
     CMK_ASSIGN_OR_RETURN(const TenantId tenant, TenantId::Parse(pointer.tenant()));
     CMK_ASSIGN_OR_RETURN(const HubId id, HubId::Parse(pointer.hub()));
@@ -163,7 +159,7 @@ absl::Status Operations::ResumeAll() {
       Enqueue(*hub, *record);
     } else {
       store::WriteSet stale;
-      stale.Delete(store::PendingOperationKey((*hub)->uid, pointer.operation()));
+      store::PendingOperationsTable::Delete(stale, (*hub)->uid, pointer.operation());
       CMK_RETURN_IF_ERROR(
           ApplyBlocking(engine_, store::CatalogPartition(), std::move(stale)).status());
     }
@@ -229,29 +225,27 @@ absl::Status Operations::Finish(
   Log(LogLevel::kInfo, "operation_ended",
       {{"operation", id}, {"reason", result.ok() ? "OK" : ReasonOf(result.status())}});
   store::WriteSet pointer;
-  pointer.Delete(store::PendingOperationKey(hub.uid, id));
+  store::PendingOperationsTable::Delete(pointer, hub.uid, id);
   return ApplyBlocking(engine_, store::CatalogPartition(), std::move(pointer)).status();
 }
 
 absl::StatusOr<OperationRecord> Operations::Load(const HubEntry& hub, const std::string& id) {
-  CMK_ASSIGN_OR_RETURN(auto record, store::GetRecord<OperationRecord>(engine_, hub.partition,
-                                                                      store::OperationKey(id)));
+  CMK_ASSIGN_OR_RETURN(auto record, store::OperationsTable(engine_).Get(hub.partition, id));
   if (!record.has_value()) return NotFound("operation");
   return *std::move(record);
 }
 
 absl::Status Operations::Change(const HubEntry& hub, const std::string& id,
                                 const std::function<void(OperationRecord&)>& edit) {
-  const std::string key = store::OperationKey(id);
   for (;;) {
-    CMK_ASSIGN_OR_RETURN(const std::optional<std::string> row, engine_.Get(hub.partition, key));
-    if (!row.has_value()) return NotFound("operation");
-    CMK_ASSIGN_OR_RETURN(OperationRecord record, store::ParseRecord<OperationRecord>(*row));
+    CMK_ASSIGN_OR_RETURN(const OperationRecord before, Load(hub, id));
+    OperationRecord record = before;
     edit(record);
     record.set_update_time_micros(absl::ToUnixMicros(clock_.WallNow()));
     store::WriteSet writes;
-    writes.RequireBeginsWith(key, *row, MakeError(absl::StatusCode::kAborted, kConflict, ""));
-    writes.PutRecord(key, record.SerializeAsString());
+    store::OperationsTable::RequireUnchanged(writes, id, before,
+                                             MakeError(absl::StatusCode::kAborted, kConflict, ""));
+    store::OperationsTable::Put(writes, id, record);
     const absl::Status applied = ApplyBlocking(engine_, hub.partition, std::move(writes)).status();
     if (!HasReason(applied, kConflict)) return applied;
   }
@@ -280,10 +274,10 @@ absl::StatusOr<google::longrunning::ListOperationsResponse> Operations::List(
   const std::string question = absl::StrCat("ListOperations ", request.name());
   CMK_ASSIGN_OR_RETURN(const std::string cursor,
                        tokens_.Decode(call.caller(), question, request.page_token()));
-  store::KeyRange range = store::TableRange(store::Table::kOperations);
-  if (!cursor.empty()) range.begin = store::After(store::OperationKey(cursor));
-  CMK_ASSIGN_OR_RETURN(const auto records, store::ScanRecords<OperationRecord>(
-                                               engine_, hub->partition, range, page_size + 1));
+  const store::OperationsTable table(engine_);
+  CMK_ASSIGN_OR_RETURN(const auto records,
+                       cursor.empty() ? table.List(hub->partition, page_size + 1)
+                                      : table.ListAfter(hub->partition, cursor, page_size + 1));
   google::longrunning::ListOperationsResponse response;
   for (size_t i = 0; i < records.size(); ++i) {
     if (i == page_size) {
@@ -315,7 +309,7 @@ absl::StatusOr<google::protobuf::Empty> Operations::Delete(
   CMK_ASSIGN_OR_RETURN(const Found found, Find(name));
   if (!found.record.done()) return StateInvalid("the operation still runs; cancel it first");
   store::WriteSet writes;
-  writes.Delete(store::OperationKey(name.operation));
+  store::OperationsTable::Delete(writes, name.operation);
   CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, found.hub->partition, std::move(writes)).status());
   return google::protobuf::Empty();
 }

@@ -7,15 +7,13 @@
 #include "crypto/sealed_document.h"
 #include "service/document_codec.h"
 #include "service/limits.h"
-#include "store/key_layout.h"
+#include "store/documents_table.h"
 
 namespace cmkstore::service {
 
 Task<absl::StatusOr<v1::Document>> ReadDocuments::OpenFound(
     const CallContext& context, const OpenHub& hub, const std::string& project_name,
-    const store::DocumentKey& key, std::string row, v1::DocumentView view) {
-  CMK_CO_ASSIGN_OR_RETURN(const crypto::SealedDocument sealed,
-                          crypto::SealedDocument::Parse(std::move(row)));
+    const store::DocumentKey& key, const crypto::SealedDocument& sealed, v1::DocumentView view) {
   const crypto::Binding binding = BindingOf(*hub.entry, crypto::RowKind::kDocument, key);
   auto opening = hubs_.OpenRow(context, hub, binding, sealed);
   absl::StatusOr<std::string> plaintext = co_await std::move(opening);
@@ -37,17 +35,15 @@ Task<absl::StatusOr<v1::Document>> ReadDocuments::Get(const CallContext& context
   CMK_CO_ASSIGN_OR_RETURN(const ProjectUid project,
                           hubs_.Project(*hub.entry, name.project.project));
   const store::DocumentKey key = KeyOf(name, project, hub.keys->names);
-  CMK_CO_ASSIGN_OR_RETURN(std::optional<std::string> row,
-                          engine_.Get(hub.partition(), store::DocumentRowKey(key)));
-  if (!row.has_value()) co_return NotFound("document");
-  CMK_CO_ASSIGN_OR_RETURN(const crypto::SealedDocument sealed,
-                          crypto::SealedDocument::Parse(*std::move(row)));
+  CMK_CO_ASSIGN_OR_RETURN(const std::optional<crypto::SealedDocument> sealed,
+                          store::DocumentsTable(engine_).Get(hub.partition(), key));
+  if (!sealed.has_value()) co_return NotFound("document");
   const crypto::Binding binding = BindingOf(*hub.entry, crypto::RowKind::kDocument, key);
-  auto unsealing = hubs_.OpenRow(context, hub, binding, sealed);
+  auto unsealing = hubs_.OpenRow(context, hub, binding, *sealed);
   absl::StatusOr<std::string> plaintext = co_await std::move(unsealing);
   if (!plaintext.ok()) co_return plaintext.status();
   CMK_CO_ASSIGN_OR_RETURN(storage::v1::DocumentBody body, ParseBody(*plaintext));
-  co_return ToDocument(request.name(), sealed, std::move(body), request.view());
+  co_return ToDocument(request.name(), *sealed, std::move(body), request.view());
 }
 
 Task<absl::StatusOr<v1::BatchGetDocumentsResponse>> ReadDocuments::BatchGet(
@@ -59,7 +55,7 @@ Task<absl::StatusOr<v1::BatchGetDocumentsResponse>> ReadDocuments::BatchGet(
   auto opening = hubs_.Open(context, parent);
   CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
   std::vector<store::DocumentKey> keys;
-  std::vector<std::string> rows_wanted, projects;
+  std::vector<std::string> projects;
   for (const std::string& text : request.names()) {
     CMK_CO_ASSIGN_OR_RETURN(const DocumentName name, DocumentName::Parse("names", text));
     if (name.project.hub.ToString() != request.parent()) {
@@ -68,10 +64,10 @@ Task<absl::StatusOr<v1::BatchGetDocumentsResponse>> ReadDocuments::BatchGet(
     CMK_CO_ASSIGN_OR_RETURN(const ProjectUid project,
                             hubs_.Project(*hub.entry, name.project.project));
     keys.push_back(KeyOf(name, project, hub.keys->names));
-    rows_wanted.push_back(store::DocumentRowKey(keys.back()));
     projects.push_back(name.project.ToString());
   }
-  CMK_CO_ASSIGN_OR_RETURN(auto rows, engine_.MultiGet(hub.partition(), rows_wanted));
+  CMK_CO_ASSIGN_OR_RETURN(const auto rows,
+                          store::DocumentsTable(engine_).MultiGet(hub.partition(), keys));
   v1::BatchGetDocumentsResponse response;
   size_t bytes = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -79,9 +75,9 @@ Task<absl::StatusOr<v1::BatchGetDocumentsResponse>> ReadDocuments::BatchGet(
       response.add_missing(request.names(static_cast<int>(i)));
       continue;
     }
-    bytes += rows[i]->size();
+    bytes += rows[i]->bytes().size();
     if (bytes > kMaxPageBytes) co_return FieldInvalid("names", "must be at most 8 MiB together");
-    auto found = OpenFound(context, hub, projects[i], keys[i], *std::move(rows[i]), request.view());
+    auto found = OpenFound(context, hub, projects[i], keys[i], *rows[i], request.view());
     absl::StatusOr<v1::Document> document = co_await std::move(found);
     if (!document.ok()) co_return document.status();
     *response.add_documents() = *std::move(document);
@@ -106,24 +102,21 @@ Task<absl::StatusOr<v1::ListDocumentsResponse>> ReadDocuments::List(
   const std::string question = absl::StrCat("ListDocuments ", request.parent());
   CMK_CO_ASSIGN_OR_RETURN(const std::string cursor,
                           tokens_.Decode(caller, question, request.page_token()));
-  store::KeyRange range = store::DocumentRange(project, collection);
-  if (!cursor.empty()) range.begin = store::After(cursor);
-  CMK_CO_ASSIGN_OR_RETURN(std::vector<store::Row> rows,
-                          engine_.Scan(hub.partition(), range, page_size + 1));
+  CMK_CO_ASSIGN_OR_RETURN(const std::vector<store::DocumentRow> rows,
+                          store::DocumentsTable(engine_).Walk(
+                              hub.partition(), {project, collection}, cursor, page_size + 1));
   v1::ListDocumentsResponse response;
   const std::string project_name = parent.project.ToString();
   size_t bytes = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
-    bytes += rows[i].value.size();
+    bytes += rows[i].sealed.bytes().size();
     const bool full = i == page_size || (i > 0 && bytes > kMaxPageBytes);
     if (full) {
-      response.set_next_page_token(tokens_.Encode(caller, question, rows[i - 1].key));
+      response.set_next_page_token(
+          tokens_.Encode(caller, question, store::DocumentsTable::CursorAt(rows[i - 1].key)));
       break;
     }
-    const std::optional<store::DocumentKey> key = store::ParseDocumentRowKey(rows[i].key);
-    if (!key.has_value()) co_return StoreCorrupt("a document's key does not parse");
-    auto found =
-        OpenFound(context, hub, project_name, *key, std::move(rows[i].value), request.view());
+    auto found = OpenFound(context, hub, project_name, rows[i].key, rows[i].sealed, request.view());
     absl::StatusOr<v1::Document> document = co_await std::move(found);
     if (!document.ok()) co_return document.status();
     *response.add_documents() = *std::move(document);

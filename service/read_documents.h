@@ -6,6 +6,7 @@
 #include "cmkstore/v1/document_service.pb.h"
 #include "service/hub_access.h"
 #include "service/page_token.h"
+#include "store/documents_table.h"
 #include "store/engine.h"
 
 namespace cmkstore::service {
@@ -27,7 +28,8 @@ class ReadDocuments {
   // was found under.
   Task<absl::StatusOr<v1::Document>> OpenFound(const CallContext& context, const OpenHub& hub,
                                                const std::string& project_name,
-                                               const store::DocumentKey& key, std::string row,
+                                               const store::DocumentKey& key,
+                                               const crypto::SealedDocument& sealed,
                                                v1::DocumentView view);
 
  private:

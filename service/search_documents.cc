@@ -9,7 +9,7 @@
 #include "service/awaiters.h"
 #include "service/document_codec.h"
 #include "service/limits.h"
-#include "store/key_layout.h"
+#include "store/documents_table.h"
 
 namespace cmkstore::service {
 namespace {
@@ -176,17 +176,15 @@ absl::StatusOr<std::optional<v1::Document>> SearchDocuments::ReadHit(const Admit
   if (HasReason(project.status(), "PROJECT_NOT_FOUND")) return std::nullopt;
   CMK_RETURN_IF_ERROR(project.status());
   const store::DocumentKey key = KeyOf(document, *project, hub.keys->names);
-  CMK_ASSIGN_OR_RETURN(std::optional<std::string> row,
-                       engine_.Get(hub.partition(), store::DocumentRowKey(key)));
-  if (!row.has_value()) return std::nullopt;
-  CMK_ASSIGN_OR_RETURN(const crypto::SealedDocument sealed,
-                       crypto::SealedDocument::Parse(*std::move(row)));
+  CMK_ASSIGN_OR_RETURN(const std::optional<crypto::SealedDocument> sealed,
+                       store::DocumentsTable(engine_).Get(hub.partition(), key));
+  if (!sealed.has_value()) return std::nullopt;
   CMK_ASSIGN_OR_RETURN(
       const std::string plaintext,
       hubs_.OpenRowBlocking(*hub.keys, call.deadline(),
-                            BindingOf(*hub.entry, crypto::RowKind::kDocument, key), sealed));
+                            BindingOf(*hub.entry, crypto::RowKind::kDocument, key), *sealed));
   CMK_ASSIGN_OR_RETURN(storage::v1::DocumentBody body, ParseBody(plaintext));
-  return ToDocument(document.ToString(), sealed, std::move(body), view);
+  return ToDocument(document.ToString(), *sealed, std::move(body), view);
 }
 
 absl::StatusOr<v1::SearchIndex> SearchDocuments::Describe(const HubEntry& hub) {

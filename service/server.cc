@@ -27,7 +27,7 @@
 #include "service/search_documents.h"
 #include "service/watch_documents.h"
 #include "service/write_documents.h"
-#include "store/records.h"
+#include "store/tables.h"
 #include "vault/azure_key_vault.h"
 #include "vault/platform_key_vault.h"
 #include "vault/retrying_key_vault.h"
@@ -41,8 +41,7 @@ constexpr size_t kSearchThreads = 4;
 // The store's own facts; made when the data directory is new.
 absl::StatusOr<storage::v1::StoreRecord> LoadStoreRecord(store::Engine& engine,
                                                          crypto::Random& random) {
-  CMK_ASSIGN_OR_RETURN(auto record, store::GetRecord<storage::v1::StoreRecord>(
-                                        engine, store::CatalogPartition(), store::StoreKey()));
+  CMK_ASSIGN_OR_RETURN(auto record, store::StoreTable(engine).Get(store::CatalogPartition()));
   constexpr uint32_t kFormatVersion = 1;
   if (record.has_value()) {
     if (record->format_version() > kFormatVersion) return FormatTooNew("the data directory");
@@ -55,7 +54,7 @@ absl::StatusOr<storage::v1::StoreRecord> LoadStoreRecord(store::Engine& engine,
   random.Fill({reinterpret_cast<uint8_t*>(key.data()), key.size()});
   fresh.set_token_key(key);
   store::WriteSet writes;
-  writes.PutRecord(store::StoreKey(), fresh.SerializeAsString());
+  store::StoreTable::Put(writes, fresh);
   CMK_RETURN_IF_ERROR(BlockOnCompletion<store::Sequence>([&](Completion<store::Sequence> done) {
                         engine.Apply(store::CatalogPartition(), std::move(writes), std::move(done));
                       }).status());

@@ -6,14 +6,14 @@
 #include "base/errors.h"
 #include "service/document_codec.h"
 #include "service/timestamps.h"
-#include "store/key_layout.h"
-#include "store/records.h"
+#include "store/change_feed.h"
+#include "store/documents_table.h"
 
 namespace cmkstore::service {
 namespace {
 
 constexpr absl::Duration kHeartbeat = absl::Seconds(10);
-constexpr size_t kMaxFeedRows = 100;
+constexpr size_t kMaxFeedEntries = 100;
 
 }  // namespace
 
@@ -35,10 +35,10 @@ Task<absl::StatusOr<std::optional<v1::DocumentChange>>> WatchDocuments::ToChange
   const std::string project_name = absl::StrCat(name.ToString(), "/projects/", *project);
   v1::DocumentChange result;
   if (put) {
-    CMK_CO_ASSIGN_OR_RETURN(std::optional<std::string> row,
-                            engine_.Get(hub.partition(), store::DocumentRowKey(key)));
+    CMK_CO_ASSIGN_OR_RETURN(const std::optional<crypto::SealedDocument> row,
+                            store::DocumentsTable(engine_).Get(hub.partition(), key));
     if (!row.has_value()) co_return std::nullopt;  // deleted since; that change follows
-    auto opening = reads_.OpenFound(context, hub, project_name, key, *std::move(row),
+    auto opening = reads_.OpenFound(context, hub, project_name, key, *row,
                                     view == v1::FULL ? v1::FULL : v1::BASIC);
     absl::StatusOr<v1::Document> document = co_await std::move(opening);
     if (!document.ok()) co_return document.status();
@@ -64,16 +64,11 @@ Task<absl::StatusOr<v1::WatchDocumentsResponse>> WatchDocuments::NextPart(
     const CallContext& context, const OpenHub& hub, const HubName& name,
     const std::optional<ProjectUid>& only, store::Sequence sequence, v1::DocumentView view) {
   CMK_CO_ASSIGN_OR_RETURN(
-      const std::vector<store::Row> rows,
-      engine_.Scan(hub.partition(),
-                   {store::FeedKey(sequence + 1), store::TableRange(store::Table::kFeed).end},
-                   kMaxFeedRows));
+      const std::vector<store::FeedEntry> entries,
+      store::ChangeFeed(engine_).ReadAfter(hub.partition(), sequence, kMaxFeedEntries));
   v1::WatchDocumentsResponse part;
   part.set_sequence(sequence);
-  for (const store::Row& row : rows) {
-    CMK_CO_ASSIGN_OR_RETURN(const storage::v1::FeedRecord record,
-                            store::ParseRecord<storage::v1::FeedRecord>(row.value));
-    const store::Sequence at = store::ParseFeedKey(row.key).value_or(0);
+  for (const auto& [at, record] : entries) {
     for (const storage::v1::FeedChange& change : record.changes()) {
       auto converting = ToChange(context, hub, name, only, change, view);
       CMK_CO_ASSIGN_OR_RETURN(std::optional<v1::DocumentChange> shown,

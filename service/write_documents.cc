@@ -11,6 +11,9 @@
 #include "service/document_codec.h"
 #include "service/limits.h"
 #include "service/timestamps.h"
+#include "store/change_feed.h"
+#include "store/documents_table.h"
+#include "store/tables.h"
 
 namespace cmkstore::service {
 namespace {
@@ -40,12 +43,6 @@ std::string DigestOf(const Request& request) {
 }
 
 }  // namespace
-
-// Where one write goes.
-struct WriteDocuments::Target {
-  store::DocumentKey key;
-  std::string row_key;
-};
 
 struct WriteDocuments::Attempt {
   store::WriteSet writes;
@@ -163,14 +160,11 @@ Task<absl::StatusOr<v1::BatchWriteDocumentsResponse>> WriteDocuments::Run(
   CMK_CO_RETURN_IF_ERROR(CheckRequestId(call.request_id));
   auto opening = hubs_.Open(context, call.hub);
   CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
-  std::vector<Target> targets;
+  std::vector<store::DocumentKey> keys;
   for (const WriteIntent& intent : call.intents) {
     CMK_CO_ASSIGN_OR_RETURN(const ProjectUid project,
                             hubs_.Project(*hub.entry, intent.name.project.project));
-    Target target;
-    target.key = KeyOf(intent.name, project, hub.keys->names);
-    target.row_key = store::DocumentRowKey(target.key);
-    targets.push_back(std::move(target));
+    keys.push_back(KeyOf(intent.name, project, hub.keys->names));
   }
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     if (!call.request_id.empty()) {
@@ -178,10 +172,10 @@ Task<absl::StatusOr<v1::BatchWriteDocumentsResponse>> WriteDocuments::Run(
       CMK_CO_ASSIGN_OR_RETURN(auto first, co_await std::move(looking));
       if (first.has_value()) co_return *std::move(first);
     }
-    auto preparing = Prepare(context, hub, call, targets);
+    auto preparing = Prepare(context, hub, call, keys);
     CMK_CO_ASSIGN_OR_RETURN(Attempt prepared, co_await std::move(preparing));
     if (call.validate_only || prepared.writes.empty()) co_return std::move(prepared.response);
-    prepared.writes.SetFeedRecord(prepared.feed.SerializeAsString());
+    store::ChangeFeed::Append(prepared.writes, prepared.feed);
     auto applying =
         AwaitCompletion<store::Sequence>(context.executor, [&](Completion<store::Sequence> done) {
           engine_.Apply(hub.partition(), std::move(prepared.writes), std::move(done));
@@ -199,25 +193,21 @@ Task<absl::StatusOr<v1::BatchWriteDocumentsResponse>> WriteDocuments::Run(
 
 Task<absl::StatusOr<WriteDocuments::Attempt>> WriteDocuments::Prepare(
     const CallContext& context, const OpenHub& hub, const WriteCall& call,
-    const std::vector<Target>& targets) {
-  std::vector<std::string> keys;
-  for (const Target& target : targets) keys.push_back(target.row_key);
-  CMK_CO_ASSIGN_OR_RETURN(auto rows, engine_.MultiGet(hub.partition(), keys));
+    const std::vector<store::DocumentKey>& keys) {
+  CMK_CO_ASSIGN_OR_RETURN(auto rows,
+                          store::DocumentsTable(engine_).MultiGet(hub.partition(), keys));
   const absl::Time now = clock_.WallNow();
   Attempt attempt;
   attempt.feed.set_commit_time_micros(absl::ToUnixMicros(now));
-  for (size_t i = 0; i < targets.size(); ++i) {
+  for (size_t i = 0; i < keys.size(); ++i) {
     std::optional<CurrentRow> current;
     if (rows[i].has_value()) {
-      CMK_CO_ASSIGN_OR_RETURN(crypto::SealedDocument sealed,
-                              crypto::SealedDocument::Parse(*std::move(rows[i])));
-      const crypto::Binding binding =
-          BindingOf(*hub.entry, crypto::RowKind::kDocument, targets[i].key);
-      auto opening = hubs_.OpenRow(context, hub, binding, sealed);
+      const crypto::Binding binding = BindingOf(*hub.entry, crypto::RowKind::kDocument, keys[i]);
+      auto opening = hubs_.OpenRow(context, hub, binding, *rows[i]);
       absl::StatusOr<std::string> plaintext = co_await std::move(opening);
       if (!plaintext.ok()) co_return plaintext.status();
       CMK_CO_ASSIGN_OR_RETURN(storage::v1::DocumentBody body, ParseBody(*plaintext));
-      current.emplace(CurrentRow{std::move(sealed), std::move(body)});
+      current.emplace(CurrentRow{*std::move(rows[i]), std::move(body)});
     }
     const CurrentRow* now_there = current.has_value() ? &*current : nullptr;
     absl::StatusOr<std::optional<PlannedRow>> planned = PlanWrite(call.intents[i], now_there, now);
@@ -227,7 +217,7 @@ Task<absl::StatusOr<WriteDocuments::Attempt>> WriteDocuments::Prepare(
           : Annotate(planned.status(), absl::StrCat("writes[", i, "]"));
     }
     if (planned->has_value()) {
-      AddRow(hub, targets[i], call.intents[i], now_there, **std::move(planned), now, attempt);
+      AddRow(hub, keys[i], call.intents[i], now_there, **std::move(planned), now, attempt);
     } else {
       attempt.response.add_documents()->set_name(call.intents[i].name.ToString());
     }
@@ -236,29 +226,29 @@ Task<absl::StatusOr<WriteDocuments::Attempt>> WriteDocuments::Prepare(
   co_return attempt;
 }
 
-void WriteDocuments::AddRow(const OpenHub& hub, const Target& target, const WriteIntent& intent,
-                            const CurrentRow* current, PlannedRow planned, absl::Time now,
-                            Attempt& attempt) {
+void WriteDocuments::AddRow(const OpenHub& hub, const store::DocumentKey& key,
+                            const WriteIntent& intent, const CurrentRow* current,
+                            PlannedRow planned, absl::Time now, Attempt& attempt) {
   if (current == nullptr) {
-    attempt.writes.RequireAbsent(target.row_key, Conflict());
+    store::DocumentsTable::RequireAbsent(attempt.writes, key, Conflict());
   } else {
-    attempt.writes.RequireBeginsWith(target.row_key, current->sealed.identity(), Conflict());
+    store::DocumentsTable::RequireUnchanged(attempt.writes, key, current->sealed, Conflict());
   }
   storage::v1::FeedChange& change = *attempt.feed.add_changes();
-  change.set_project_uid(std::string(target.key.project.bytes()));
-  change.set_blind_collection(std::string(target.key.collection.bytes()));
-  change.set_blind_document(std::string(target.key.document.bytes()));
+  change.set_project_uid(std::string(key.project.bytes()));
+  change.set_blind_collection(std::string(key.collection.bytes()));
+  change.set_blind_document(std::string(key.document.bytes()));
   change.set_revision(planned.revision);
   std::string name = intent.name.ToString();
   if (!planned.body.has_value()) {
-    attempt.writes.Delete(target.row_key);
+    store::DocumentsTable::Delete(attempt.writes, key);
     storage::v1::TombstoneBody tombstone;
     tombstone.set_collection(intent.name.collection.value());
     tombstone.set_document(intent.name.document.value());
     tombstone.set_delete_time_micros(absl::ToUnixMicros(now));
     change.set_kind(storage::v1::FeedChange::KIND_DOCUMENT_DELETED);
     change.set_sealed_tombstone(std::string(
-        crypto::Seal(hub.keys->seal, BindingOf(*hub.entry, crypto::RowKind::kTombstone, target.key),
+        crypto::Seal(hub.keys->seal, BindingOf(*hub.entry, crypto::RowKind::kTombstone, key),
                      planned.revision, tombstone.SerializeAsString(), random_)
             .bytes()));
     attempt.response.add_documents()->set_name(std::move(name));
@@ -266,23 +256,21 @@ void WriteDocuments::AddRow(const OpenHub& hub, const Target& target, const Writ
   }
   change.set_kind(storage::v1::FeedChange::KIND_DOCUMENT_PUT);
   crypto::SealedDocument sealed =
-      crypto::Seal(hub.keys->seal, BindingOf(*hub.entry, crypto::RowKind::kDocument, target.key),
+      crypto::Seal(hub.keys->seal, BindingOf(*hub.entry, crypto::RowKind::kDocument, key),
                    planned.revision, SerializeBody(*planned.body), random_);
   *attempt.response.add_documents() =
       ToDocument(std::move(name), sealed, *std::move(planned.body), v1::BASIC);
-  attempt.writes.Put(target.row_key, std::move(sealed));
+  store::DocumentsTable::Put(attempt.writes, key, std::move(sealed));
 }
 
 Task<absl::StatusOr<std::optional<v1::BatchWriteDocumentsResponse>>> WriteDocuments::FirstAnswer(
     const CallContext& context, const OpenHub& hub, const WriteCall& call) {
   const BlindName request = hub.keys->names.Request(call.request_id);
-  CMK_CO_ASSIGN_OR_RETURN(std::optional<std::string> row,
-                          engine_.Get(hub.partition(), store::ResponseKey(request)));
-  if (!row.has_value()) co_return std::nullopt;
-  CMK_CO_ASSIGN_OR_RETURN(const crypto::SealedDocument sealed,
-                          crypto::SealedDocument::Parse(*std::move(row)));
+  CMK_CO_ASSIGN_OR_RETURN(const std::optional<crypto::SealedDocument> sealed,
+                          store::ResponsesTable(engine_).Get(hub.partition(), request));
+  if (!sealed.has_value()) co_return std::nullopt;
   const crypto::Binding binding = AnswerBinding(*hub.entry, request);
-  auto opening = hubs_.OpenRow(context, hub, binding, sealed);
+  auto opening = hubs_.OpenRow(context, hub, binding, *sealed);
   absl::StatusOr<std::string> plaintext = co_await std::move(opening);
   if (!plaintext.ok()) co_return plaintext.status();
   storage::v1::ResponseBody body;
@@ -309,9 +297,9 @@ void WriteDocuments::KeepAnswer(const OpenHub& hub, const WriteCall& call, absl:
   body.set_request_digest(call.request_digest);
   body.set_response(attempt.response.SerializeAsString());
   body.set_expire_time_micros(absl::ToUnixMicros(now + kAnswerLifetime));
-  attempt.writes.Put(store::ResponseKey(request),
-                     crypto::Seal(hub.keys->seal, AnswerBinding(*hub.entry, request), 1,
-                                  body.SerializeAsString(), random_));
+  store::ResponsesTable::Put(attempt.writes, request,
+                             crypto::Seal(hub.keys->seal, AnswerBinding(*hub.entry, request), 1,
+                                          body.SerializeAsString(), random_));
 }
 
 }  // namespace cmkstore::service

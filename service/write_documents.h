@@ -9,6 +9,7 @@
 #include "crypto/random.h"
 #include "service/hub_access.h"
 #include "service/write_plan.h"
+#include "store/documents_table.h"
 #include "store/engine.h"
 
 namespace cmkstore::service {
@@ -49,7 +50,6 @@ class WriteDocuments {
     std::string request_digest;  // of the whole request
     bool validate_only = false;
   };
-  struct Target;
   struct Attempt;
 
   // Gives one document per intent, without content, each with the sequence of the commit.
@@ -58,8 +58,9 @@ class WriteDocuments {
   Task<absl::StatusOr<v1::Document>> RunOne(const CallContext& context, WriteCall call);
   // Reads the rows as they are and makes the write set that would change them.
   Task<absl::StatusOr<Attempt>> Prepare(const CallContext& context, const OpenHub& hub,
-                                        const WriteCall& call, const std::vector<Target>& targets);
-  void AddRow(const OpenHub& hub, const Target& target, const WriteIntent& intent,
+                                        const WriteCall& call,
+                                        const std::vector<store::DocumentKey>& keys);
+  void AddRow(const OpenHub& hub, const store::DocumentKey& key, const WriteIntent& intent,
               const CurrentRow* current, PlannedRow planned, absl::Time now, Attempt& attempt);
   // The first answer to this request_id, if there was one within a day.
   Task<absl::StatusOr<std::optional<v1::BatchWriteDocumentsResponse>>> FirstAnswer(

@@ -9,18 +9,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "store/partition.h"
 #include "store/write_set.h"
 
 namespace cmkstore::store {
-
-// One hub's rows (or the catalog's): all keys that begin with `prefix`, in shard `shard`. A
-// partition lives in one shard for ever.
-struct Partition {
-  uint32_t shard = 0;
-  std::string prefix;  // 16 bytes: a HubUid, or zeros for the catalog
-
-  friend bool operator==(const Partition&, const Partition&) = default;
-};
 
 // Number of a committed Apply within its partition: 1, 2, 3 … without gaps.
 using Sequence = uint64_t;

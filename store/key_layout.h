@@ -8,13 +8,14 @@
 #include "base/ids.h"
 #include "store/engine.h"
 
-// Every key of the store, and nobody else concatenates keys (docs/storage_format.md).
+// Every key of the store is made here, from parts that the typed tables name; nobody outside of
+// store/ sees one (docs/storage_format.md).
 //
 //   partition prefix 16 B (hub uid; zeros for the catalog) ‖ table tag u8 ‖ the table's parts
 //
-// Integers are big endian, so that byte order is number order. Keys below are without the prefix,
-// as Engine takes them. Readable ids end with 00, which no id contains, so that none is the prefix
-// of another.
+// A part is a readable id followed by 00, which no id contains, so that none is the prefix of
+// another; 16 bytes of a uid or blind name; or an integer, big endian, so that byte order is number
+// order. Keys below are without the prefix, as Engine takes them.
 
 namespace cmkstore::store {
 
@@ -31,50 +32,39 @@ enum class Table : uint8_t {
   kAudit = 0x16,              // ‖ number u64                   AuditRecord
   kHubsByName = 0x40,         // ‖ tenant 00 ‖ hub 00           HubRecord (catalog only)
   kStore = 0x41,              //                                StoreRecord (catalog only)
-  kPendingOperations = 0x42,  // ‖ hub uid ‖ operation id 00  PendingOperation (catalog only)
+  kPendingOperations = 0x42,  // ‖ hub uid ‖ operation id 00    PendingOperation (catalog only)
 };
 
-// Where a document stands within its hub.
-struct DocumentKey {
-  ProjectUid project;
-  BlindName collection;
-  BlindName document;
+void AppendU64(uint64_t value, std::string& out);
+uint64_t ReadU64(absl::string_view bytes);
 
-  friend bool operator==(const DocumentKey&, const DocumentKey&) = default;
-};
+void AppendPart(absl::string_view id, std::string& key);
+void AppendPart(uint32_t number, std::string& key);
+void AppendPart(uint64_t number, std::string& key);
+template <typename Tag>
+void AppendPart(const Uid<Tag>& uid, std::string& key) {
+  key.append(uid.bytes().data(), uid.bytes().size());
+}
 
-Partition CatalogPartition();
-Partition HubPartition(uint32_t shard, HubUid hub);
+// The key of these parts; of the first few: what all keys that begin with them have in common.
+template <typename... Parts>
+std::string MakeKey(Table table, const Parts&... parts) {
+  std::string key(1, static_cast<char>(table));
+  (AppendPart(parts, key), ...);
+  return key;
+}
 
 std::string PartitionStateKey();
 std::string FeedKey(Sequence sequence);
 std::optional<Sequence> ParseFeedKey(absl::string_view key);
 
-std::string DocumentRowKey(const DocumentKey& key);
-std::optional<DocumentKey> ParseDocumentRowKey(absl::string_view key);
-// All documents of a project, or of one of its collections.
-KeyRange DocumentRange(ProjectUid project, std::optional<BlindName> collection);
-
-std::string ProjectKey(absl::string_view project);
-std::string DekKey(uint32_t generation);
-std::string HubSecretsKey();
-std::string ResponseKey(BlindName request);
-std::string OperationKey(absl::string_view operation);
-std::string PendingOperationKey(HubUid hub, absl::string_view operation);
-std::string AuditKey(uint64_t number);
-std::string HubKey(absl::string_view tenant, absl::string_view hub);
-KeyRange HubsOfTenant(absl::string_view tenant);
-std::string StoreKey();
-
+// All keys that begin with `prefix`.
+KeyRange PrefixRange(std::string prefix);
 // All rows of one table.
 KeyRange TableRange(Table table);
-// The range from just after `key` on.
+// The first key behind `key`.
 std::string After(absl::string_view key);
-
 // First key behind all keys that begin with `prefix`; empty when there is none.
 std::string EndOfPrefix(std::string prefix);
-
-void AppendU64(uint64_t value, std::string& out);
-uint64_t ReadU64(absl::string_view bytes);
 
 }  // namespace cmkstore::store

@@ -15,6 +15,11 @@ void WriteSet::RequireBeginsWith(std::string key, absl::string_view bytes, absl:
       {Precondition::Kind::kBeginsWith, std::move(key), std::string(bytes), std::move(error)});
 }
 
+void WriteSet::RequireEquals(std::string key, std::string bytes, absl::Status error) {
+  preconditions_.push_back(
+      {Precondition::Kind::kEquals, std::move(key), std::move(bytes), std::move(error)});
+}
+
 void WriteSet::Put(std::string key, crypto::SealedDocument value) {
   PutRecord(std::move(key), std::move(value).Release());
 }

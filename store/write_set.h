@@ -14,17 +14,17 @@ namespace cmkstore::store {
 
 // What must hold of one row at the moment of the commit, and the error to answer when it does not.
 struct Precondition {
-  enum class Kind { kAbsent, kPresent, kBeginsWith };
+  enum class Kind { kAbsent, kPresent, kBeginsWith, kEquals };
   Kind kind = Kind::kAbsent;
   std::string key;
-  std::string bytes;  // kBeginsWith: the stored value must begin with these
+  std::string bytes;  // kBeginsWith, kEquals: what the stored value must begin with, or be
   absl::Status error;
 };
 
 // A set of preconditions and writes that commit together or not at all, on one partition.
 //
 // Content enters only as SealedDocument: plaintext cannot be given. PutRecord is for the typed
-// tables' own records, which hold no customer content.
+// tables' own records, which hold no customer content. Outside of store/ the typed tables fill it.
 //
 // Not thread-safe; moved into Engine::Apply.
 class WriteSet {
@@ -39,6 +39,7 @@ class WriteSet {
   void RequireAbsent(std::string key, absl::Status error);
   void RequirePresent(std::string key, absl::Status error);
   void RequireBeginsWith(std::string key, absl::string_view bytes, absl::Status error);
+  void RequireEquals(std::string key, std::string bytes, absl::Status error);
 
   void Put(std::string key, crypto::SealedDocument value);
   void PutRecord(std::string key, std::string record);

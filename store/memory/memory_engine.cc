@@ -4,7 +4,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "store/key_layout.h"
-#include "store/partition_check.h"
+#include "store/partition.h"
 
 namespace cmkstore::store {
 namespace {
@@ -28,6 +28,7 @@ bool Holds(const Precondition& condition, const std::optional<std::string>& stor
     case Precondition::Kind::kPresent: return stored.has_value();
     case Precondition::Kind::kBeginsWith:
       return stored.has_value() && absl::StartsWith(*stored, condition.bytes);
+    case Precondition::Kind::kEquals: return stored.has_value() && *stored == condition.bytes;
   }
   return false;
 }

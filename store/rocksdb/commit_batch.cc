@@ -76,6 +76,8 @@ absl::Status CommitBatch::Check(const std::string& key, const Precondition& cond
     case Precondition::Kind::kBeginsWith:
       return present && absl::StartsWith(value, condition.bytes) ? absl::OkStatus()
                                                                  : condition.error;
+    case Precondition::Kind::kEquals:
+      return present && value == condition.bytes ? absl::OkStatus() : condition.error;
   }
   return InvariantBroken("unknown precondition");
 }

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
-#include "store/partition_check.h"
+#include "store/partition.h"
 #include "store/rocksdb/rocks_status.h"
 #include "store/rocksdb/shard.h"
 

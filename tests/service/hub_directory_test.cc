@@ -7,6 +7,7 @@
 
 #include "service/apply_blocking.h"
 #include "store/memory/memory_engine.h"
+#include "store/tables.h"
 #include "tests/testing/matchers.h"
 
 namespace cmkstore::service {
@@ -59,7 +60,7 @@ class HubDirectoryTest : public ::testing::Test {
     record.set_state(storage::v1::HUB_STATE_ACTIVE);
     record.set_locked_by_push(locked_by_push);
     store::WriteSet writes;
-    writes.PutRecord(store::HubKey(kTenant, "h1"), record.SerializeAsString());
+    store::HubsTable::Put(writes, kTenant, "h1", record);
     ASSERT_TRUE(ApplyBlocking(engine_, store::CatalogPartition(), std::move(writes)).ok());
     directory_.ForgetHub(tenant_, hub_);
   }

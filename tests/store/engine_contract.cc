@@ -135,6 +135,10 @@ TEST_P(EngineContractTest, AFailedPreconditionGivesItsErrorWritesNothingAndTakes
   begins_absent.RequireBeginsWith("missing", "", EtagMismatch());
   WriteSet longer = PutOne("x", "1");
   longer.RequireBeginsWith("k", "abcd", EtagMismatch());
+  WriteSet equals_part = PutOne("x", "1");
+  equals_part.RequireEquals("k", "ab", EtagMismatch());
+  WriteSet equals_absent = PutOne("x", "1");
+  equals_absent.RequireEquals("missing", "", EtagMismatch());
   EXPECT_THAT(ApplyAndWait(*engine_, hub_, std::move(absent)),
               FailsWith("DOCUMENT_ALREADY_EXISTS", ""));
   EXPECT_THAT(ApplyAndWait(*engine_, hub_, std::move(present)),
@@ -143,6 +147,9 @@ TEST_P(EngineContractTest, AFailedPreconditionGivesItsErrorWritesNothingAndTakes
   EXPECT_THAT(ApplyAndWait(*engine_, hub_, std::move(begins_absent)),
               FailsWith("ETAG_MISMATCH", ""));
   EXPECT_THAT(ApplyAndWait(*engine_, hub_, std::move(longer)), FailsWith("ETAG_MISMATCH", ""));
+  EXPECT_THAT(ApplyAndWait(*engine_, hub_, std::move(equals_part)), FailsWith("ETAG_MISMATCH", ""));
+  EXPECT_THAT(ApplyAndWait(*engine_, hub_, std::move(equals_absent)),
+              FailsWith("ETAG_MISMATCH", ""));
   EXPECT_EQ(Get(hub_, "x"), std::nullopt);
   EXPECT_EQ(*engine_->LastSequence(hub_), 1u);
 }
@@ -153,6 +160,7 @@ TEST_P(EngineContractTest, APreconditionThatHoldsLetsTheWritesThrough) {
   WriteSet begins = PutOne("k", "xyz");
   begins.RequirePresent("k", NotFound("document"));
   begins.RequireBeginsWith("k", "ab", EtagMismatch());
+  begins.RequireEquals("k", "abc", EtagMismatch());
   EXPECT_THAT(ApplyAndWait(*engine_, hub_, std::move(absent)), IsOk());
   EXPECT_THAT(ApplyAndWait(*engine_, hub_, std::move(begins)), IsOk());
   EXPECT_EQ(Get(hub_, "k"), "xyz");

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cmkstore/storage/v1/records.pb.h"
+#include "store/engine.h"
+
+namespace cmkstore::store {
+
+// What one commit changed.
+struct FeedEntry {
+  Sequence sequence = 0;
+  storage::v1::FeedRecord record;
+};
+
+// The change feed of a hub: one entry for each commit that changed a document or a project, under
+// the commit's sequence. The engine writes it with the commit; the index follows it, watches serve
+// it.
+//
+// A handle: copy it freely; the engine must outlive it. Errors: those of Engine; STORE_CORRUPT.
+class ChangeFeed {
+ public:
+  explicit ChangeFeed(const Engine& engine) : engine_(&engine) {}
+
+  // At most `limit` entries behind `sequence`, oldest first.
+  absl::StatusOr<std::vector<FeedEntry>> ReadAfter(const Partition& partition, Sequence sequence,
+                                                   size_t limit) const;
+  static void Append(WriteSet& writes, const storage::v1::FeedRecord& record) {
+    writes.SetFeedRecord(record.SerializeAsString());
+  }
+
+ private:
+  const Engine* engine_;
+};
+
+}  // namespace cmkstore::store

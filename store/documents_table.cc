@@ -1,0 +1,83 @@
+#include "store/documents_table.h"
+
+namespace cmkstore::store {
+namespace {
+
+constexpr size_t kPart = ProjectUid::kBytes;
+
+absl::StatusOr<DocumentKey> ParseKey(absl::string_view key) {
+  if (key.size() != 1 + 3 * kPart) return StoreCorrupt("a document's key does not parse");
+  DocumentKey parsed;
+  CMK_ASSIGN_OR_RETURN(parsed.project, ProjectUid::FromBytes(key.substr(1, kPart)));
+  CMK_ASSIGN_OR_RETURN(parsed.collection, BlindName::FromBytes(key.substr(1 + kPart, kPart)));
+  CMK_ASSIGN_OR_RETURN(parsed.document, BlindName::FromBytes(key.substr(1 + 2 * kPart, kPart)));
+  return parsed;
+}
+
+KeyRange RangeOf(const DocumentScope& scope) {
+  std::string prefix = MakeKey(Table::kDocuments);
+  if (scope.project.has_value()) AppendPart(*scope.project, prefix);
+  if (scope.collection.has_value()) AppendPart(*scope.collection, prefix);
+  return PrefixRange(std::move(prefix));
+}
+
+}  // namespace
+
+void AppendPart(const DocumentKey& key, std::string& out) {
+  AppendPart(key.project, out);
+  AppendPart(key.collection, out);
+  AppendPart(key.document, out);
+}
+
+absl::StatusOr<std::vector<std::optional<crypto::SealedDocument>>> DocumentsTable::MultiGet(
+    const Partition& partition, const std::vector<DocumentKey>& keys) const {
+  std::vector<std::string> wanted;
+  wanted.reserve(keys.size());
+  for (const DocumentKey& key : keys) wanted.push_back(KeyOf(key));
+  CMK_ASSIGN_OR_RETURN(auto rows, engine().MultiGet(partition, wanted));
+  std::vector<std::optional<crypto::SealedDocument>> found(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (!rows[i].has_value()) continue;
+    CMK_ASSIGN_OR_RETURN(found[i], Parse(*std::move(rows[i])));
+  }
+  return found;
+}
+
+absl::StatusOr<std::vector<Row>> DocumentsTable::ScanRows(const Partition& partition,
+                                                          const DocumentScope& scope,
+                                                          absl::string_view cursor,
+                                                          size_t limit) const {
+  KeyRange range = RangeOf(scope);
+  if (!cursor.empty()) range.begin = After(cursor);
+  return engine().Scan(partition, range, limit);
+}
+
+absl::StatusOr<std::vector<DocumentRow>> DocumentsTable::Walk(const Partition& partition,
+                                                              const DocumentScope& scope,
+                                                              absl::string_view cursor,
+                                                              size_t limit) const {
+  CMK_ASSIGN_OR_RETURN(std::vector<Row> rows, ScanRows(partition, scope, cursor, limit));
+  std::vector<DocumentRow> found;
+  found.reserve(rows.size());
+  for (Row& row : rows) {
+    CMK_ASSIGN_OR_RETURN(DocumentKey key, ParseKey(row.key));
+    CMK_ASSIGN_OR_RETURN(crypto::SealedDocument sealed, Parse(std::move(row.value)));
+    found.push_back({key, std::move(sealed)});
+  }
+  return found;
+}
+
+absl::StatusOr<std::vector<DocumentKey>> DocumentsTable::WalkKeys(const Partition& partition,
+                                                                  const DocumentScope& scope,
+                                                                  absl::string_view cursor,
+                                                                  size_t limit) const {
+  CMK_ASSIGN_OR_RETURN(const std::vector<Row> rows, ScanRows(partition, scope, cursor, limit));
+  std::vector<DocumentKey> found;
+  found.reserve(rows.size());
+  for (const Row& row : rows) {
+    CMK_ASSIGN_OR_RETURN(found.emplace_back(), ParseKey(row.key));
+  }
+  return found;
+}
+
+}  // namespace cmkstore::store

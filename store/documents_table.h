@@ -1,0 +1,58 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/typed_table.h"
+
+namespace cmkstore::store {
+
+// Where a document stands within its hub.
+struct DocumentKey {
+  ProjectUid project;
+  BlindName collection;
+  BlindName document;
+
+  friend bool operator==(const DocumentKey&, const DocumentKey&) = default;
+};
+
+// A part of a hub's documents: all, one project's, or one collection's (its project set too).
+struct DocumentScope {
+  std::optional<ProjectUid> project;
+  std::optional<BlindName> collection;
+};
+
+struct DocumentRow {
+  DocumentKey key;
+  crypto::SealedDocument sealed;
+};
+
+// The documents of a hub; see TypedTable.
+class DocumentsTable : public TypedTable<crypto::SealedDocument, Table::kDocuments, DocumentKey> {
+ public:
+  using TypedTable::TypedTable;
+
+  // Answers in the order of `keys`; one snapshot.
+  absl::StatusOr<std::vector<std::optional<crypto::SealedDocument>>> MultiGet(
+      const Partition& partition, const std::vector<DocumentKey>& keys) const;
+  // At most `limit` in the order of their keys, from just behind `cursor` (empty: from the first).
+  absl::StatusOr<std::vector<DocumentRow>> Walk(const Partition& partition,
+                                                const DocumentScope& scope,
+                                                absl::string_view cursor, size_t limit) const;
+  // The same without looking at the values: also finds what is damaged.
+  absl::StatusOr<std::vector<DocumentKey>> WalkKeys(const Partition& partition,
+                                                    const DocumentScope& scope,
+                                                    absl::string_view cursor, size_t limit) const;
+  // For Walk: to go on behind this document. Opaque.
+  static std::string CursorAt(const DocumentKey& key) { return KeyOf(key); }
+
+ private:
+  absl::StatusOr<std::vector<Row>> ScanRows(const Partition& partition, const DocumentScope& scope,
+                                            absl::string_view cursor, size_t limit) const;
+};
+
+// A document's key is three parts.
+void AppendPart(const DocumentKey& key, std::string& out);
+
+}  // namespace cmkstore::store
