@@ -33,6 +33,7 @@ OWNED = {
     r"spdlog/": {"base"},
     r"httplib": {"vault/dev_vault"},
     r"zstd": {"crypto"},
+    r"yaml-cpp/": {"service"},
 }
 MAX_LINES = 400
 INCLUDE = re.compile(r'\s*#include\s+["<]([^">]+)[">]')

@@ -67,12 +67,26 @@ absl::StatusOr<absl::Time> TimeOf(const json& claims, const char* name) {
 
 absl::StatusOr<std::unique_ptr<Authenticator>> Authenticator::Create(
     const std::vector<IssuerOptions>& issuers, Clock& clock) {
-  std::vector<Issuer> parsed;
-  for (const IssuerOptions& options : issuers) {
-    CMK_ASSIGN_OR_RETURN(auto keys, ParseKeys(options.jwks));
-    parsed.push_back({options.issuer, options.audience, std::move(keys)});
-  }
+  CMK_ASSIGN_OR_RETURN(Issuers parsed, Parse(issuers));
   return std::unique_ptr<Authenticator>(new Authenticator(std::move(parsed), clock));
+}
+
+absl::StatusOr<Authenticator::Issuers> Authenticator::Parse(
+    const std::vector<IssuerOptions>& options) {
+  std::vector<Issuer> parsed;
+  for (const IssuerOptions& one : options) {
+    CMK_ASSIGN_OR_RETURN(auto keys, ParseKeys(one.jwks));
+    parsed.push_back({one.issuer, one.audience, std::move(keys)});
+  }
+  return std::make_shared<const std::vector<Issuer>>(std::move(parsed));
+}
+
+absl::Status Authenticator::SetIssuers(const std::vector<IssuerOptions>& issuers) {
+  CMK_ASSIGN_OR_RETURN(Issuers parsed, Parse(issuers));
+  absl::MutexLock lock(&mutex_);
+  issuers_ = std::move(parsed);
+  remembered_.clear();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<CallerPtr> Authenticator::Authenticate(absl::string_view authorization) {
@@ -83,19 +97,23 @@ absl::StatusOr<CallerPtr> Authenticator::Authenticate(absl::string_view authoriz
   if (token.size() > crypto::kMaxJwtBytes) return TokenInvalid("it is longer than 8 KiB");
   const std::string digest = crypto::Sha256(token);
   const absl::Time now = clock_.WallNow();
+  Issuers issuers;
   {
     absl::MutexLock lock(&mutex_);
+    issuers = issuers_;
     const auto found = remembered_.find(digest);
     if (found != remembered_.end() && now < found->second.until) return found->second.caller;
   }
-  CMK_ASSIGN_OR_RETURN(CallerPtr caller, Validate(token));
+  CMK_ASSIGN_OR_RETURN(CallerPtr caller, Validate(issuers, token));
   absl::MutexLock lock(&mutex_);
+  if (issuers != issuers_) return caller;  // not remembered beyond the issuers that vouched for it
   if (remembered_.size() >= kMaxRememberedTokens) remembered_.clear();
   remembered_[digest] = {caller, std::min(caller->expires, now + kMaxRemembered)};
   return caller;
 }
 
-absl::StatusOr<CallerPtr> Authenticator::Validate(absl::string_view token) const {
+absl::StatusOr<CallerPtr> Authenticator::Validate(const Issuers& issuers,
+                                                  absl::string_view token) const {
   CMK_ASSIGN_OR_RETURN(const crypto::Jwt jwt, crypto::ParseJwt(token));
   const json header = json::parse(jwt.header, nullptr, false);
   const json claims = json::parse(jwt.claims, nullptr, false);
@@ -105,9 +123,9 @@ absl::StatusOr<CallerPtr> Authenticator::Validate(absl::string_view token) const
   if (TextOf(header, "alg") != "RS256") return TokenInvalid("its algorithm is not RS256");
   if (header.contains("crit")) return TokenInvalid("it has critical extensions");
   const std::string issuer_name = TextOf(claims, "iss");
-  const auto issuer = std::find_if(issuers_.begin(), issuers_.end(),
+  const auto issuer = std::find_if(issuers->begin(), issuers->end(),
                                    [&](const Issuer& one) { return one.issuer == issuer_name; });
-  if (issuer == issuers_.end()) return TokenInvalid("its issuer is not trusted here");
+  if (issuer == issuers->end()) return TokenInvalid("its issuer is not trusted here");
   const auto key = issuer->keys.find(TextOf(header, "kid"));
   if (key == issuer->keys.end()) return TokenInvalid("its signing key is not known");
   CMK_RETURN_IF_ERROR(key->second.VerifyRs256(jwt.signing_input, jwt.signature));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,10 @@ class Authenticator {
   static absl::StatusOr<std::unique_ptr<Authenticator>> Create(
       const std::vector<IssuerOptions>& issuers, Clock& clock);
 
+  // Replaces the issuers; tokens are validated anew. Calls already admitted go on. Errors: as
+  // Create, and then nothing has changed.
+  absl::Status SetIssuers(const std::vector<IssuerOptions>& issuers);
+
   // `authorization`: the header's value, "Bearer …".
   absl::StatusOr<CallerPtr> Authenticate(absl::string_view authorization);
 
@@ -46,13 +51,15 @@ class Authenticator {
     absl::Time until;
   };
 
-  Authenticator(std::vector<Issuer> issuers, Clock& clock)
-      : issuers_(std::move(issuers)), clock_(clock) {}
-  absl::StatusOr<CallerPtr> Validate(absl::string_view token) const;
+  using Issuers = std::shared_ptr<const std::vector<Issuer>>;
 
-  const std::vector<Issuer> issuers_;
+  Authenticator(Issuers issuers, Clock& clock) : clock_(clock), issuers_(std::move(issuers)) {}
+  static absl::StatusOr<Issuers> Parse(const std::vector<IssuerOptions>& options);
+  absl::StatusOr<CallerPtr> Validate(const Issuers& issuers, absl::string_view token) const;
+
   Clock& clock_;
   absl::Mutex mutex_;
+  Issuers issuers_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, Remembered> remembered_ ABSL_GUARDED_BY(mutex_);
 };
 

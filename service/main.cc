@@ -4,8 +4,11 @@
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -15,131 +18,145 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "crypto/secret_bytes.h"
-#include "service/dev_credentials.h"
+#include "service/config/config_printer.h"
+#include "service/config/config_reader.h"
+#include "service/config/config_rules.h"
+#include "service/config_reloader.h"
 #include "service/server.h"
+#include "service/server_setup.h"
+#include "service/timestamps.h"
 
 namespace cmkstore::service {
 namespace {
 
 constexpr size_t kSecretMemoryBytes = 1u << 20;
 constexpr rlim_t kDescriptors = 65'536;
-constexpr absl::Duration kDrainTime = absl::Seconds(20);
+constexpr time_t kReloadSeconds = 2;
 
+// What the command line says: a configuration file, or the few options that development needs.
 struct Flags {
-  std::string data_dir;
-  std::string listen = "127.0.0.1:7443";
+  std::string config_file;
+  bool check_config = false;
+  bool print_default_config = false;
   std::string ready_file;
-  bool development = false;
-  bool plaintext = false;
-  std::string dev_tenant = "11111111-2222-4333-8444-555555555555";
-  std::string tls_cert, tls_key, client_ca;
-  std::string issuer, audience = "api://cmkstore", jwks_file;
-  uint32_t shards = 4;
-  size_t queues = 1;
-  std::vector<std::string> vault_hosts;
-  std::string vault_ca;
-  std::string identity_kind = "managed-identity";
-  vault::IdentityOptions identity;
+  config::v1::Config shorthand;
+};
+
+struct Shorthand {
+  const char* flag;
+  const char* help;
+  void (*set)(config::v1::Config&, const std::string&);
+};
+
+using config::v1::Config;
+
+constexpr Shorthand kShorthands[] = {
+    {"--data-dir", "Where everything is kept",
+     [](Config& config, const std::string& value) { config.set_data_dir(value); }},
+    {"--listen", "Address and port (127.0.0.1:7443)",
+     [](Config& config, const std::string& value) {
+       config.mutable_listeners(0)->set_address(value);
+     }},
+    {"--admin", "Address and port of health, metrics and status, or off (127.0.0.1:0)",
+     [](Config& config, const std::string& value) { config.mutable_admin()->set_address(value); }},
+    {"--vault-host", "HOST:PORT of a local vault that hubs may name",
+     [](Config& config, const std::string& value) {
+       config.mutable_development()->add_vault_hosts(value);
+     }},
+    {"--vault-ca", "PEM CA of vaults (the system's)",
+     [](Config& config, const std::string& value) { config.mutable_vaults()->set_ca_file(value); }},
+    {"--identity", "How to log in to vaults (managed-identity)",
+     [](Config& config, const std::string& value) {
+       config.mutable_identities(0)->set_kind(value);
+     }},
+    {"--authority", "Token endpoint's base URL",
+     [](Config& config, const std::string& value) {
+       config.mutable_identities(0)->set_authority(value);
+     }},
+    {"--identity-tenant", "Tenant of our identity",
+     [](Config& config, const std::string& value) {
+       config.mutable_identities(0)->set_tenant_id(value);
+     }},
+    {"--identity-client", "Client id of our identity",
+     [](Config& config, const std::string& value) {
+       config.mutable_identities(0)->set_client_id(value);
+     }},
+    {"--identity-secret-file", "Client secret",
+     [](Config& config, const std::string& value) {
+       config.mutable_identities(0)->set_secret_file(value);
+     }},
 };
 
 void Declare(CLI::App& app, Flags& flags) {
-  app.add_option("--data-dir", flags.data_dir, "Where everything is kept")->required();
-  app.add_option("--listen", flags.listen, "Address and port")->capture_default_str();
+  CLI::Option* file =
+      app.add_option("--config", flags.config_file, "The configuration (docs/configuration.md)");
+  app.add_flag("--check-config", flags.check_config, "Say what is wrong with it, and end")
+      ->needs(file);
+  app.add_flag("--print-default-config", flags.print_default_config,
+               "Print a configuration with every option, and end");
   app.add_option("--ready-file", flags.ready_file, "Written with the address once it serves");
-  app.add_option("--shards", flags.shards, "Storage shards; fixed at the first start")
-      ->check(CLI::Range(1, 64))
-      ->capture_default_str();
-  app.add_option("--queues", flags.queues, "Request threads")
-      ->check(CLI::Range(1, 64))
-      ->capture_default_str();
-  app.add_flag("--development", flags.development,
-               "On loopback only: mint certificates and tokens into DATA_DIR/dev");
-  app.add_flag("--plaintext", flags.plaintext, "With --development: listen without TLS");
-  app.add_option("--dev-tenant", flags.dev_tenant, "Tenant of the minted tokens")
-      ->capture_default_str();
-  app.add_option("--tls-cert", flags.tls_cert, "PEM certificate chain of the server");
-  app.add_option("--tls-key", flags.tls_key, "PEM key of the server");
-  app.add_option("--client-ca", flags.client_ca, "PEM CA that callers' certificates must be of");
-  app.add_option("--issuer", flags.issuer, "Issuer of callers' tokens (exact `iss`)");
-  app.add_option("--audience", flags.audience, "Audience of callers' tokens")
-      ->capture_default_str();
-  app.add_option("--jwks-file", flags.jwks_file, "The issuer's key set");
-  app.add_option("--vault-host", flags.vault_hosts,
-                 "With --development: HOST:PORT of a local vault that hubs may name");
-  app.add_option("--vault-ca", flags.vault_ca, "PEM CA of vaults; default: the system's");
-  app.add_option("--identity", flags.identity_kind, "How to log in to vaults")
-      ->check(CLI::IsMember({"managed-identity", "workload-identity", "client-secret"}))
-      ->capture_default_str();
-  app.add_option("--authority", flags.identity.authority, "Token endpoint's base URL")
-      ->capture_default_str();
-  app.add_option("--identity-tenant", flags.identity.tenant_id, "Tenant of our identity");
-  app.add_option("--identity-client", flags.identity.client_id, "Client id of our identity");
-  app.add_option("--identity-secret-file", flags.identity.secret_file, "Client secret");
-  app.add_option("--identity-token-file", flags.identity.token_file, "Federated token");
+  flags.shorthand.add_listeners()->set_address("127.0.0.1:7443");
+  flags.shorthand.add_identities();
+  flags.shorthand.mutable_admin()->set_address("127.0.0.1:0");
+  CLI::App& group = *app.add_option_group("Development", "In place of a file");
+  group
+      .add_flag_callback(
+          "--development", [&flags] { flags.shorthand.mutable_development()->set_enabled(true); },
+          "On loopback only: mint certificates and tokens into DATA_DIR/dev")
+      ->excludes(file);
+  group
+      .add_flag_callback(
+          "--plaintext", [&flags] { flags.shorthand.mutable_development()->set_plaintext(true); },
+          "With --development: listen without TLS")
+      ->excludes(file);
+  for (const Shorthand& one : kShorthands) {
+    CLI::Option* option = group.add_option_function<std::vector<std::string>>(
+        one.flag,
+        [&flags, set = one.set](const std::vector<std::string>& values) {
+          for (const std::string& value : values) set(flags.shorthand, value);
+        },
+        one.help);
+    option->type_name("TEXT")->expected(1)->excludes(file);
+    if (std::string_view(one.flag) == "--vault-host") option->expected(1, 16);
+    if (std::string_view(one.flag) == "--identity") {
+      option->check(CLI::IsMember({"managed-identity", "workload-identity", "client-secret"}));
+    }
+  }
 }
 
-absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> TlsCredentials(const std::string& cert,
-                                                                        const std::string& key,
-                                                                        const std::string& ca) {
-  const auto cert_pem = ReadFile(cert), key_pem = ReadFile(key), ca_pem = ReadFile(ca);
-  if (!cert_pem || !key_pem || !ca_pem) {
-    return StateInvalid(
-        "--tls-cert, --tls-key and --client-ca must name readable PEM files (or use "
-        "--development)");
+absl::StatusOr<LoadedConfig> LoadConfig(const Flags& flags) {
+  if (flags.config_file.empty()) {
+    LoadedConfig loaded;
+    loaded.config = flags.shorthand;
+    if (!loaded.config.has_data_dir()) {
+      return StateInvalid("--config FILE, or --data-dir and --development, are needed; see --help");
+    }
+    FillDefaults(loaded.config);
+    loaded.config.mutable_shutdown()->clear_notice();  // nobody balances load to a developer
+    return loaded;
   }
-  // A caller without a certificate gets no stream at all, which also ends floods before they begin.
-  grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  tls.pem_root_certs = *ca_pem;
-  tls.pem_key_cert_pairs.push_back({*key_pem, *cert_pem});
-  return grpc::SslServerCredentials(tls);
+  const auto text = ReadFile(flags.config_file);
+  if (!text.has_value()) return StateInvalid("--config must name a readable file");
+  CMK_ASSIGN_OR_RETURN(LoadedConfig loaded, ReadConfig(flags.config_file, *text));
+  CMK_RETURN_IF_ERROR(ToStatus(loaded, CheckRules(loaded.config)));
+  return loaded;
 }
 
-absl::StatusOr<ServerOptions> ToOptions(Flags flags, Clock& clock) {
-  ServerOptions options;
-  options.data_dir = flags.data_dir;
-  options.shards.shards = flags.shards;
-  options.rpc.queues = flags.queues;
-  options.vault_ca_file = flags.vault_ca;
-  RpcListener listener;
-  listener.address = flags.listen;
-  const bool loopback =
-      absl::StartsWith(flags.listen, "127.") || absl::StartsWith(flags.listen, "localhost:") ||
-      absl::StartsWith(flags.listen, "[::1]:") || absl::StartsWith(flags.listen, "unix:");
-  if (flags.development) {
-    if (!loopback) return StateInvalid("--development listens on loopback only");
-    CMK_ASSIGN_OR_RETURN(const DevCredentials minted,
-                         MintDevCredentials(flags.data_dir, flags.dev_tenant, clock));
-    options.issuers.push_back(minted.issuer);
-    flags.tls_cert = minted.directory + "/server.pem";
-    flags.tls_key = minted.directory + "/server.key";
-    flags.client_ca = minted.directory + "/ca.pem";
-    options.vault_addresses.allowed_hosts = flags.vault_hosts;
-  } else if (flags.plaintext || !flags.vault_hosts.empty()) {
-    return StateInvalid("--plaintext and --vault-host go with --development");
-  }
-  if (!flags.issuer.empty()) {
-    const auto jwks = ReadFile(flags.jwks_file);
-    if (!jwks) return StateInvalid("--jwks-file must name a readable file");
-    options.issuers.push_back({flags.issuer, flags.audience, *jwks});
-  }
-  if (options.issuers.empty()) return StateInvalid("--issuer and --jwks-file are needed");
-  if (flags.plaintext) {
-    listener.credentials = grpc::InsecureServerCredentials();
-  } else {
-    CMK_ASSIGN_OR_RETURN(listener.credentials,
-                         TlsCredentials(flags.tls_cert, flags.tls_key, flags.client_ca));
-  }
-  options.listeners.push_back(std::move(listener));
-  using Kind = vault::IdentityOptions::Kind;
-  flags.identity.kind = flags.identity_kind == "client-secret"       ? Kind::kClientSecret
-                        : flags.identity_kind == "workload-identity" ? Kind::kWorkloadIdentity
-                                                                     : Kind::kManagedIdentity;
-  options.identities.emplace_back("", flags.identity);
-  return options;
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "cmkstored: %s\n", std::string(status.message()).c_str());
+  return 1;
 }
 
-int Run(const Flags& flags) {
-  sigset_t signals;
+// Until SIGTERM or SIGINT; looks after the configuration meanwhile.
+void ServeUntilSignal(const sigset_t& signals, const LoadedConfig& loaded, Server& server) {
+  ConfigReloader reloader(loaded, server);
+  const timespec look = {kReloadSeconds, 0};
+  while (sigtimedwait(&signals, nullptr, &look) < 0) {
+    if (!loaded.file.empty()) reloader.Poll();
+  }
+}
+
+void PrepareProcess(sigset_t& signals) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
@@ -152,22 +169,36 @@ int Run(const Flags& flags) {
   if (!crypto::ReserveSecretMemory(kSecretMemoryBytes)) {
     Log(LogLevel::kWarning, "secret_memory_not_locked");
   }
-  SystemClock clock;
-  auto options = ToOptions(flags, clock);
-  auto server = options.ok() ? Server::Start(*std::move(options), clock)
-                             : absl::StatusOr<std::unique_ptr<Server>>(options.status());
-  if (!server.ok()) {
-    std::fprintf(stderr, "cmkstored: %s\n", std::string(server.status().message()).c_str());
-    return 1;
+}
+
+int Run(const Flags& flags) {
+  if (flags.print_default_config) {
+    std::fputs(PrintDefaultConfig().c_str(), stdout);
+    return 0;
   }
-  const std::string host = flags.listen.substr(0, flags.listen.rfind(':'));
-  const std::string address = absl::StrCat(host, ":", (*server)->port());
+  const absl::StatusOr<LoadedConfig> loaded = LoadConfig(flags);
+  if (!loaded.ok()) return Fail(loaded.status());
+  if (flags.check_config) {
+    std::printf("%s is a valid configuration\n", flags.config_file.c_str());
+    return 0;
+  }
+  sigset_t signals;
+  PrepareProcess(signals);
+  ApplyLogLevel(loaded->config.log());
+  SystemClock clock;
+  auto options = MakeServerOptions(*loaded, clock);
+  if (!options.ok()) return Fail(options.status());
+  auto server = Server::Start(*std::move(options), clock);
+  if (!server.ok()) return Fail(server.status());
+  std::string address = loaded->config.listeners(0).address();
+  if (!absl::StartsWith(address, "unix:")) {
+    address = absl::StrCat(address.substr(0, address.rfind(':')), ":", (*server)->port());
+  }
   Log(LogLevel::kInfo, "serving", {{"address", address}});
   if (!flags.ready_file.empty()) WriteFileDurably(flags.ready_file, address + "\n");
-  int received = 0;
-  sigwait(&signals, &received);
+  ServeUntilSignal(signals, *loaded, **server);
   Log(LogLevel::kInfo, "draining");
-  (*server)->Shutdown(kDrainTime);
+  (*server)->Shutdown(ToAbsl(loaded->config.shutdown().drain()));
   return 0;
 }
 

@@ -79,6 +79,10 @@ class Server::Parts {
 
   absl::Status Start();
   void Tick();
+  std::vector<IssuerOptions> AllIssuers(std::vector<IssuerOptions> issuers) const {
+    issuers.insert(issuers.end(), options.standing_issuers.begin(), options.standing_issuers.end());
+    return issuers;
+  }
 
   ServerOptions options;
   Clock& clock;
@@ -163,7 +167,7 @@ absl::Status Server::Parts::Start() {
   watches = std::make_unique<WatchDocuments>(*hubs, *reads, *engine, signal, clock);
   searches = std::make_unique<SearchDocuments>(*hubs, *engine, *indexes, *follower, indexed,
                                                *operations, search_worker, clock, *tokens);
-  CMK_ASSIGN_OR_RETURN(authenticator, Authenticator::Create(options.issuers, clock));
+  CMK_ASSIGN_OR_RETURN(authenticator, Authenticator::Create(AllIssuers(options.issuers), clock));
   network = std::make_unique<NetworkPolicy>(*directory);
   gate = std::make_unique<RequestGate>(*authenticator, *network, clock, random);
   rpc = std::make_unique<RpcServer>(options.rpc, *gate);
@@ -206,6 +210,10 @@ std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
 
 int Server::port() const {
   return parts_->options.listeners.empty() ? 0 : parts_->options.listeners.front().bound_port;
+}
+
+absl::Status Server::SetIssuers(std::vector<IssuerOptions> issuers) {
+  return parts_->authenticator->SetIssuers(parts_->AllIssuers(std::move(issuers)));
 }
 
 void Server::Shutdown(absl::Duration grace) {

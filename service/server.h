@@ -25,6 +25,7 @@ struct ServerOptions {
   RpcServerOptions rpc;
   std::vector<RpcListener> listeners;
   std::vector<IssuerOptions> issuers;
+  std::vector<IssuerOptions> standing_issuers;  // beside them, whatever SetIssuers brings
   vault::VaultAddressPolicy vault_addresses;
   std::string vault_ca_file;
   std::vector<std::pair<std::string, vault::IdentityOptions>> identities;  // by name; "" = default
@@ -40,6 +41,9 @@ class Server {
 
   std::shared_ptr<grpc::Channel> InProcessChannel();
   int port() const;  // of the first listener
+  // Replaces the issuers of callers' tokens. Thread-safe. Errors: FIELD_INVALID, and then nothing
+  // has changed.
+  absl::Status SetIssuers(std::vector<IssuerOptions> issuers);
   // Refuses new calls and lets those in flight end within `grace`.
   void Shutdown(absl::Duration grace);
 

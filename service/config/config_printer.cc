@@ -1,0 +1,133 @@
+#include "service/config/config_printer.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "cmkstore/config/v1/config.pb.h"
+#include "service/config/config_value.h"
+
+namespace cmkstore::service {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+
+constexpr size_t kWidth = 96;
+
+std::string Bounds(const config::v1::Setting& setting) {
+  if (setting.min().empty() && setting.max().empty()) return "";
+  return absl::StrCat(setting.min(), " to ", setting.max());
+}
+
+void AppendComment(const std::string& indent, absl::string_view text, std::string& out) {
+  std::string line = indent + "#";
+  for (absl::string_view word : absl::StrSplit(text, ' ')) {
+    if (line.size() + 1 + word.size() > kWidth) {
+      absl::StrAppend(&out, line, "\n");
+      line = indent + "#";
+    }
+    absl::StrAppend(&line, " ", word);
+  }
+  absl::StrAppend(&out, line, "\n");
+}
+
+std::string CommentOf(const FieldDescriptor& field) {
+  const config::v1::Setting& setting = SettingOf(field);
+  std::string comment = setting.help();
+  if (!IsSection(field)) {
+    if (KindOf(field) != "text") absl::StrAppend(&comment, " Write ", KindOf(field), ".");
+    if (!setting.default_().empty())
+      absl::StrAppend(&comment, " Default: ", setting.default_(), ".");
+    if (!Bounds(setting).empty()) absl::StrAppend(&comment, " From ", Bounds(setting), ".");
+  }
+  if (setting.reloaded()) comment += " Takes effect while the server runs.";
+  return comment;
+}
+
+std::string ListOf(absl::string_view comma_separated) {
+  return absl::StrCat("[", comma_separated, "]");
+}
+
+void PrintSection(const Descriptor& section, const std::string& indent, std::string& out) {
+  for (int i = 0; i < section.field_count(); ++i) {
+    const FieldDescriptor& field = *section.field(i);
+    const config::v1::Setting& setting = SettingOf(field);
+    AppendComment(indent, CommentOf(field), out);
+    if (IsSection(field)) {
+      absl::StrAppend(&out, indent, field.name(), ":\n");
+      if (!field.is_repeated()) {
+        PrintSection(*field.message_type(), indent + "  ", out);
+      } else {
+        absl::StrAppend(&out, indent, "  -\n");
+        PrintSection(*field.message_type(), indent + "    ", out);
+      }
+      continue;
+    }
+    const std::string& value = setting.default_().empty() ? setting.example() : setting.default_();
+    if (value.empty()) {
+      absl::StrAppend(&out, indent, "# ", field.name(), field.is_repeated() ? ": []\n" : ":\n");
+    } else {
+      absl::StrAppend(&out, indent, field.name(), ": ", field.is_repeated() ? ListOf(value) : value,
+                      "\n");
+    }
+  }
+}
+
+std::string Code(const std::string& text) {
+  return text.empty() ? "" : absl::StrCat("`", text, "`");
+}
+
+void TableSection(const Descriptor& section, const std::string& path, std::string& out) {
+  for (int i = 0; i < section.field_count(); ++i) {
+    const FieldDescriptor& field = *section.field(i);
+    const std::string name =
+        absl::StrCat(path, path.empty() ? "" : ".", field.name(), field.is_repeated() ? "[]" : "");
+    if (IsSection(field)) {
+      absl::StrAppend(&out, "| **`", name, "`** | | | | | ", SettingOf(field).help(), " |\n");
+      TableSection(*field.message_type(), name, out);
+      continue;
+    }
+    const config::v1::Setting& setting = SettingOf(field);
+    absl::StrAppend(&out, "| `", name, "` | ", KindOf(field), " | ", Code(setting.default_()),
+                    " | ", Bounds(setting), " | ", setting.reloaded() ? "yes" : "no", " | ",
+                    setting.help(), " |\n");
+  }
+}
+
+}  // namespace
+
+std::string PrintDefaultConfig() {
+  std::string out =
+      "# Every option of cmkstored with its default. Only what differs has to be written.\n"
+      "# Secrets are never written here, only the names of files that hold them.\n";
+  PrintSection(*config::v1::Config::descriptor(), "", out);
+  return out;
+}
+
+std::string ConfigReference() {
+  std::string out =
+      R"(# Configuration
+
+`cmkstored --config FILE` reads one YAML file. `cmkstored --print-default-config` writes one with every option, and
+`cmkstored --config FILE --check-config` says what is wrong with one, with file, line and what to write instead, and starts nothing.
+
+Options that are unknown, out of bounds, without their unit or of the wrong shape are refused, and so are combinations that would not
+work. Secrets are never in the file: options name the files that hold them. Tags, anchors and aliases of YAML are not taken.
+
+The file and the files that it names are looked at every few seconds, so that a file swapped by a symbolic link counts as changed too.
+What is marked `yes` below takes effect without a restart and without ending a call; a file that is wrong is reported in the log
+(`config_not_reloaded`) and what was in force stays in force. Certificates and CA bundles are looked at likewise.
+
+For development there are flags in place of a file: `cmkstored --help`.
+
+This page is made from the settings in `proto/cmkstore/config/v1/config.proto`; a test compares the two.
+
+| option | write | default | bounds | changes while running | meaning |
+| --- | --- | --- | --- | --- | --- |
+)";
+  TableSection(*config::v1::Config::descriptor(), "", out);
+  return out;
+}
+
+}  // namespace cmkstore::service

@@ -1,0 +1,152 @@
+#include "service/config/config_rules.h"
+
+#include <set>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "service/timestamps.h"
+
+namespace cmkstore::service {
+namespace {
+
+using Problems = std::vector<ConfigProblem>;
+
+bool IsAddress(absl::string_view address) {
+  if (absl::StartsWith(address, "unix:")) return address.size() > 5;
+  const size_t colon = address.rfind(':');
+  uint32_t port = 0;
+  return colon != absl::string_view::npos && colon > 0 &&
+         absl::SimpleAtoi(address.substr(colon + 1), &port) && port <= 65535;
+}
+
+bool IsLoopback(absl::string_view address) {
+  return absl::StartsWith(address, "127.") || absl::StartsWith(address, "localhost:") ||
+         absl::StartsWith(address, "[::1]:") || absl::StartsWith(address, "unix:");
+}
+
+void CheckAddresses(const config::v1::Config& config, Problems& problems) {
+  for (int i = 0; i < config.listeners_size(); ++i) {
+    const std::string& address = config.listeners(i).address();
+    const std::string path = absl::StrCat("listeners[", i, "].address");
+    if (!IsAddress(address)) {
+      problems.push_back({path, "write HOST:PORT, such as 0.0.0.0:7443, or unix:PATH"});
+    } else if (config.development().enabled() && !IsLoopback(address)) {
+      problems.push_back(
+          {path, "development.enabled listens on loopback only; write 127.0.0.1:PORT"});
+    }
+  }
+  const std::string& admin = config.admin().address();
+  if (admin != "off" && (!IsAddress(admin) || absl::StartsWith(admin, "unix:"))) {
+    problems.push_back({"admin.address", "write HOST:PORT, such as 127.0.0.1:9464, or off"});
+  }
+}
+
+void CheckIssuers(const config::v1::Config& config, Problems& problems) {
+  if (config.issuers().empty() && !config.development().enabled()) {
+    problems.push_back({"issuers",
+                        "nobody could call; write one entry with issuer and jwks_file, or set "
+                        "development.enabled"});
+  }
+  std::set<std::string> seen;
+  for (int i = 0; i < config.issuers_size(); ++i) {
+    const config::v1::Issuer& issuer = config.issuers(i);
+    const std::string path = absl::StrCat("issuers[", i, "]");
+    if (issuer.issuer().empty()) {
+      problems.push_back({path, "write issuer: with the exact `iss` of its tokens"});
+    } else if (!seen.insert(issuer.issuer()).second) {
+      problems.push_back({path + ".issuer", "it is given twice; keep one"});
+    }
+    if (issuer.jwks_file().empty()) {
+      problems.push_back({path, "write jwks_file: with the issuer's key set"});
+    }
+  }
+}
+
+void CheckIdentities(const config::v1::Config& config, Problems& problems) {
+  std::set<std::string> seen;
+  for (int i = 0; i < config.identities_size(); ++i) {
+    const config::v1::Identity& identity = config.identities(i);
+    const std::string path = absl::StrCat("identities[", i, "]");
+    if (!seen.insert(identity.name()).second) {
+      problems.push_back({path + ".name", "another identity has this name; write another"});
+    }
+    const auto need = [&](bool given, absl::string_view option) {
+      if (!given) {
+        problems.push_back({path, absl::StrCat("kind ", identity.kind(), " needs ", option)});
+      }
+    };
+    const auto refuse = [&](bool given, absl::string_view option) {
+      if (given) {
+        problems.push_back({absl::StrCat(path, ".", option),
+                            absl::StrCat("kind ", identity.kind(), " has none; remove it")});
+      }
+    };
+    const bool by_secret = identity.kind() == "client-secret";
+    const bool by_token = identity.kind() == "workload-identity";
+    if (by_secret || by_token) {
+      need(!identity.tenant_id().empty(), "tenant_id");
+      need(!identity.client_id().empty(), "client_id");
+    } else {
+      refuse(!identity.tenant_id().empty(), "tenant_id");
+    }
+    if (by_secret) need(!identity.secret_file().empty(), "secret_file");
+    if (by_token) need(!identity.token_file().empty(), "token_file");
+    refuse(!by_secret && !identity.secret_file().empty(), "secret_file");
+    refuse(!by_token && !identity.token_file().empty(), "token_file");
+  }
+}
+
+void CheckVaultsAndDevelopment(const config::v1::Config& config, Problems& problems) {
+  for (int i = 0; i < config.vaults().allowed_suffixes_size(); ++i) {
+    const std::string& suffix = config.vaults().allowed_suffixes(i);
+    if (absl::StartsWith(suffix, ".") && suffix.find('.', 1) != std::string::npos) continue;
+    problems.push_back({absl::StrCat("vaults.allowed_suffixes[", i, "]"),
+                        "write a domain with its leading dot, such as .vault.azure.net"});
+  }
+  if (!config.development().enabled() && config.development().plaintext()) {
+    problems.push_back({"development.plaintext", "it goes with development.enabled: true only"});
+  }
+  if (!config.development().enabled() && config.development().vault_hosts_size() > 0) {
+    problems.push_back({"development.vault_hosts",
+                        "local vaults go with development.enabled: true; set it or remove them"});
+  }
+}
+
+}  // namespace
+
+keycache::KeyCacheOptions ToKeyCacheOptions(const config::v1::Keys& keys) {
+  keycache::KeyCacheOptions options;
+  options.entry_lifetime = ToAbsl(keys.entry_lifetime());
+  options.probe_interval = ToAbsl(keys.probe_interval());
+  options.probe_jitter = keys.probe_jitter();
+  options.unhealthy_probe_interval = ToAbsl(keys.unhealthy_probe_interval());
+  options.confirm_delay = ToAbsl(keys.confirm_delay());
+  options.negative_lifetime = ToAbsl(keys.negative_lifetime());
+  options.vault_call_timeout = ToAbsl(keys.vault_call_timeout());
+  options.max_hubs = keys.max_hubs();
+  options.max_older_keys_per_hub = keys.max_older_keys_per_hub();
+  options.max_waiters_per_key = keys.max_waiters_per_key();
+  options.max_calls = keys.max_calls();
+  options.max_calls_per_vault = keys.max_calls_per_vault();
+  return options;
+}
+
+std::vector<ConfigProblem> CheckRules(const config::v1::Config& config) {
+  Problems problems;
+  if (config.data_dir().empty()) {
+    problems.push_back({"data_dir", "write a directory, such as /var/lib/cmkstore"});
+  }
+  CheckAddresses(config, problems);
+  CheckIssuers(config, problems);
+  CheckIdentities(config, problems);
+  CheckVaultsAndDevelopment(config, problems);
+  for (const Violation& one : ViolationsOf(ToKeyCacheOptions(config.keys()).Validate())) {
+    problems.push_back({one.subject, one.description});
+  }
+  return problems;
+}
+
+}  // namespace cmkstore::service

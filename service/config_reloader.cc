@@ -1,0 +1,73 @@
+#include "service/config_reloader.h"
+
+#include <google/protobuf/util/message_differencer.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "crypto/digest.h"
+#include "service/config/config_rules.h"
+#include "service/server_setup.h"
+
+namespace cmkstore::service {
+namespace {
+
+// The configuration without what takes effect at once.
+config::v1::Config NeedingRestart(config::v1::Config config) {
+  config.clear_issuers();
+  config.mutable_log()->clear_level();
+  return config;
+}
+
+}  // namespace
+
+ConfigReloader::ConfigReloader(LoadedConfig in_force, Server& server)
+    : in_force_(std::move(in_force)), server_(server) {
+  seen_ = Fingerprint(in_force_, ReadFile(in_force_.file).value_or(""));
+}
+
+std::string ConfigReloader::Fingerprint(const LoadedConfig& loaded, const std::string& text) const {
+  std::string all = crypto::Sha256(text);
+  for (const config::v1::Issuer& issuer : loaded.config.issuers()) {
+    all += crypto::Sha256(ReadFile(issuer.jwks_file()).value_or(""));
+  }
+  return all;
+}
+
+bool ConfigReloader::Poll() {
+  const std::string text = ReadFile(in_force_.file).value_or("");
+  absl::StatusOr<LoadedConfig> next = ReadConfig(in_force_.file, text);
+  std::string fingerprint = Fingerprint(next.ok() ? *next : in_force_, text);
+  if (fingerprint == std::exchange(seen_, fingerprint)) return false;
+  absl::Status status = next.status();
+  // A file that is gone for a moment would read as an empty one: all defaults.
+  if (text.empty()) status = StateInvalid("the configuration file cannot be read or is empty");
+  if (status.ok()) status = Apply(*next);
+  if (!status.ok()) {
+    Log(LogLevel::kError, "config_not_reloaded", {{"problem", std::string(status.message())}});
+    return false;
+  }
+  in_force_ = *std::move(next);
+  return true;
+}
+
+absl::Status ConfigReloader::Apply(const LoadedConfig& next) {
+  CMK_RETURN_IF_ERROR(ToStatus(next, CheckRules(next.config)));
+  CMK_ASSIGN_OR_RETURN(auto issuers, ReadIssuers(next));
+  CMK_RETURN_IF_ERROR(server_.SetIssuers(std::move(issuers)));
+  ApplyLogLevel(next.config.log());
+  std::string differences;
+  google::protobuf::util::MessageDifferencer compare;
+  compare.ReportDifferencesToString(&differences);
+  if (!compare.Compare(NeedingRestart(in_force_.config), NeedingRestart(next.config))) {
+    Log(LogLevel::kWarning, "config_needs_restart", {{"changes", differences}});
+  }
+  Log(LogLevel::kInfo, "config_reloaded");
+  return absl::OkStatus();
+}
+
+}  // namespace cmkstore::service

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+
+#include "service/config/config_reader.h"
+#include "service/server.h"
+
+namespace cmkstore::service {
+
+// Applies what changes in the configuration file, and in the key sets that it names, to a running
+// server: issuers and log level. Compares content, so that a file swapped through a symbolic link
+// counts as changed. What is wrong is logged (`config_not_reloaded`) and changes nothing; options
+// that need a restart are named in the log (`config_needs_restart`).
+//
+// Not thread-safe: Poll is to be called every few seconds from one thread. `server` must outlive
+// this. Certificates and CA bundles are watched by whoever uses them.
+class ConfigReloader {
+ public:
+  ConfigReloader(LoadedConfig in_force, Server& server);
+
+  // Looks at the files once. Returns whether something was applied.
+  bool Poll();
+
+ private:
+  std::string Fingerprint(const LoadedConfig& loaded, const std::string& text) const;
+  absl::Status Apply(const LoadedConfig& next);
+
+  LoadedConfig in_force_;
+  Server& server_;
+  std::string seen_;  // fingerprint of what was last looked at, good or bad
+};
+
+}  // namespace cmkstore::service

@@ -1,0 +1,146 @@
+#include "service/server_setup.h"
+
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "service/config/config_rules.h"
+#include "service/dev_credentials.h"
+#include "service/timestamps.h"
+
+namespace cmkstore::service {
+namespace {
+
+absl::StatusOr<std::string> ReadNamedFile(const LoadedConfig& loaded, const std::string& path,
+                                          const std::string& file) {
+  std::optional<std::string> content = ReadFile(file);
+  if (content.has_value() && !content->empty()) return *std::move(content);
+  return ToStatus(
+      loaded, {{path, absl::StrCat(file, " cannot be read or is empty; name a readable file")}});
+}
+
+// A caller without a certificate gets no stream at all, which also ends floods before they begin.
+std::shared_ptr<grpc::ServerCredentials> WatchedTls(const config::v1::Tls& tls) {
+  const auto files = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+      tls.key_file(), tls.certificate_file(), tls.client_ca_file(),
+      static_cast<unsigned>(tls.reload_interval().seconds()));
+  grpc::experimental::TlsServerCredentialsOptions options(files);
+  options.watch_root_certs();
+  options.watch_identity_key_cert_pairs();
+  options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  return grpc::experimental::TlsServerCredentials(options);
+}
+
+absl::Status CheckTlsFiles(const LoadedConfig& loaded, const config::v1::Tls& tls) {
+  CMK_RETURN_IF_ERROR(
+      ReadNamedFile(loaded, "tls.certificate_file", tls.certificate_file()).status());
+  CMK_RETURN_IF_ERROR(ReadNamedFile(loaded, "tls.key_file", tls.key_file()).status());
+  return ReadNamedFile(loaded, "tls.client_ca_file", tls.client_ca_file()).status();
+}
+
+vault::IdentityOptions ToIdentity(const config::v1::Identity& identity) {
+  using Kind = vault::IdentityOptions::Kind;
+  vault::IdentityOptions options;
+  options.kind = identity.kind() == "client-secret"       ? Kind::kClientSecret
+                 : identity.kind() == "workload-identity" ? Kind::kWorkloadIdentity
+                                                          : Kind::kManagedIdentity;
+  options.authority = identity.authority();
+  options.tenant_id = identity.tenant_id();
+  options.client_id = identity.client_id();
+  options.secret_file = identity.secret_file();
+  options.token_file = identity.token_file();
+  options.imds_url = identity.imds_url();
+  return options;
+}
+
+void SetStore(const config::v1::Store& store, store::ShardSetOptions& options) {
+  options.shards = store.shards();
+  options.block_cache_bytes = store.block_cache();
+  options.write_buffer_bytes = store.write_buffer();
+  options.background_bytes_per_second = store.background_bandwidth();
+  options.limits.max_queued_writes = store.max_queued_writes();
+  options.limits.max_queued_bytes = store.max_queued_bytes();
+}
+
+void SetRequests(const config::v1::Requests& requests, RpcServerOptions& options) {
+  options.queues = requests.queues();
+  options.armed_calls = requests.armed_calls();
+  options.control_threads = requests.control_threads();
+  options.max_queued_control_calls = requests.max_queued_control_calls();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<IssuerOptions>> ReadIssuers(const LoadedConfig& loaded) {
+  std::vector<IssuerOptions> issuers;
+  for (int i = 0; i < loaded.config.issuers_size(); ++i) {
+    const config::v1::Issuer& issuer = loaded.config.issuers(i);
+    CMK_ASSIGN_OR_RETURN(
+        std::string jwks,
+        ReadNamedFile(loaded, absl::StrCat("issuers[", i, "].jwks_file"), issuer.jwks_file()));
+    issuers.push_back({issuer.issuer(), issuer.audience(), std::move(jwks)});
+  }
+  return issuers;
+}
+
+absl::StatusOr<ServerOptions> MakeServerOptions(const LoadedConfig& loaded, Clock& clock) {
+  const config::v1::Config& config = loaded.config;
+  CMK_RETURN_IF_ERROR(ToStatus(loaded, CheckRules(config)));
+  ServerOptions options;
+  options.data_dir = config.data_dir();
+  CMK_ASSIGN_OR_RETURN(options.issuers, ReadIssuers(loaded));
+  config::v1::Tls tls = config.tls();
+  if (config.development().enabled()) {
+    CMK_ASSIGN_OR_RETURN(
+        const DevCredentials minted,
+        MintDevCredentials(config.data_dir(), config.development().tenant(), clock));
+    options.standing_issuers.push_back(minted.issuer);
+    tls.set_certificate_file(minted.directory + "/server.pem");
+    tls.set_key_file(minted.directory + "/server.key");
+    tls.set_client_ca_file(minted.directory + "/ca.pem");
+  }
+  std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
+  if (!config.development().plaintext()) {
+    CMK_RETURN_IF_ERROR(CheckTlsFiles(loaded, tls));
+    credentials = WatchedTls(tls);
+  }
+  for (const config::v1::Listener& listener : config.listeners()) {
+    options.listeners.push_back({listener.address(), credentials});
+  }
+  for (const config::v1::Identity& identity : config.identities()) {
+    options.identities.emplace_back(identity.name(), ToIdentity(identity));
+  }
+  options.vault_ca_file = config.vaults().ca_file();
+  options.vault_addresses.allowed_suffixes.assign(config.vaults().allowed_suffixes().begin(),
+                                                  config.vaults().allowed_suffixes().end());
+  options.vault_addresses.allowed_hosts.assign(config.development().vault_hosts().begin(),
+                                               config.development().vault_hosts().end());
+  SetStore(config.store(), options.shards);
+  SetRequests(config.requests(), options.rpc);
+  options.keys = ToKeyCacheOptions(config.keys());
+  options.indexes.max_open = config.search().max_open_indexes();
+  options.indexes.index.cache_bytes = static_cast<int64_t>(config.search().index_cache());
+  return options;
+}
+
+void ApplyLogLevel(const config::v1::Log& log) {
+  static constexpr std::pair<absl::string_view, LogLevel> kLevels[] = {
+      {"trace", LogLevel::kTrace},
+      {"debug", LogLevel::kDebug},
+      {"info", LogLevel::kInfo},
+      {"warning", LogLevel::kWarning},
+      {"error", LogLevel::kError}};
+  for (const auto& [name, level] : kLevels) {
+    if (log.level() == name) SetLogLevel(level);
+  }
+}
+
+}  // namespace cmkstore::service

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "service/config/config_reader.h"
+#include "service/server.h"
+
+namespace cmkstore::service {
+
+// From a configuration to what Server::Start takes. Reads the files that it names, and mints
+// development credentials if it asks for them.
+//
+// Errors: CONFIG_INVALID naming option and line; those of MintDevCredentials.
+absl::StatusOr<ServerOptions> MakeServerOptions(const LoadedConfig& loaded, Clock& clock);
+
+// The issuers with their key sets, read from their files. Errors: CONFIG_INVALID.
+absl::StatusOr<std::vector<IssuerOptions>> ReadIssuers(const LoadedConfig& loaded);
+
+// Log lines from here on are of this level.
+void ApplyLogLevel(const config::v1::Log& log);
+
+}  // namespace cmkstore::service

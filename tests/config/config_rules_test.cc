@@ -1,0 +1,75 @@
+#include "service/config/config_rules.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "service/config/config_printer.h"
+#include "service/rpc_server.h"
+#include "store/rocksdb/shard_set.h"
+
+namespace cmkstore::service {
+namespace {
+
+constexpr char kIssuer[] = "issuers: [{issuer: a, jwks_file: /b}]\n";
+
+std::string ProblemOf(const std::string& text) {
+  const auto read = ReadConfig("c.yaml", text);
+  EXPECT_TRUE(read.ok()) << read.status();
+  return std::string(ToStatus(*read, CheckRules(read->config)).message());
+}
+
+void ExpectProblem(const std::string& text, const std::string& fragment) {
+  EXPECT_NE(ProblemOf(kIssuer + text).find(fragment), std::string::npos)
+      << text << ": " << ProblemOf(kIssuer + text);
+}
+
+TEST(ConfigRulesTest, ThePrintedConfigurationBreaksNone) {
+  EXPECT_EQ(ProblemOf(PrintDefaultConfig()), "");
+}
+
+TEST(ConfigRulesTest, SomebodyMustBeAbleToCall) {
+  EXPECT_NE(ProblemOf("").find("issuers: nobody could call"), std::string::npos);
+  EXPECT_EQ(ProblemOf(kIssuer), "");
+  EXPECT_EQ(ProblemOf("development: {enabled: true}\nlisteners: [{address: '127.0.0.1:0'}]"), "");
+}
+
+TEST(ConfigRulesTest, CombinationsThatWouldNotWorkAreToldAtTheirLine) {
+  ExpectProblem("keys: {probe_interval: 45s}", "c.yaml:2:8: keys.probe_interval: with jitter");
+  ExpectProblem("keys: {unhealthy_probe_interval: 31s}", "must not exceed keys.probe_interval");
+  ExpectProblem("development: {enabled: true}",
+                "listeners[0].address: development.enabled listens");
+  ExpectProblem("development: {plaintext: true}", "development.enabled: true only");
+  ExpectProblem("development: {vault_hosts: ['localhost:1']}", "development.enabled: true");
+  ExpectProblem("listeners: [{address: nowhere}]", "c.yaml:2:14: listeners[0].address: write HOST");
+  ExpectProblem("admin: {address: '9464'}", "admin.address: write HOST:PORT");
+  ExpectProblem("identities: [{kind: client-secret, tenant_id: t, client_id: c}]",
+                "identities[0]: kind client-secret needs secret_file");
+  ExpectProblem("identities: [{secret_file: /s}]", "secret_file: kind managed-identity has none");
+  ExpectProblem("identities: [{}, {}]", "another identity has this name");
+  ExpectProblem("vaults: {allowed_suffixes: [vault.azure.net]}", "leading dot");
+  EXPECT_NE(ProblemOf("issuers: [{issuer: a}]").find("write jwks_file"), std::string::npos);
+}
+
+// The defaults of the file are those of the code, so that a test of the code is a test of them.
+TEST(ConfigRulesTest, TheDefaultsAreThoseOfTheCode) {
+  const keycache::KeyCacheOptions from_file = ToKeyCacheOptions(DefaultConfig().keys()), code;
+  EXPECT_EQ(from_file.entry_lifetime, code.entry_lifetime);
+  EXPECT_EQ(from_file.probe_interval, code.probe_interval);
+  EXPECT_EQ(from_file.probe_jitter, code.probe_jitter);
+  EXPECT_EQ(from_file.unhealthy_probe_interval, code.unhealthy_probe_interval);
+  EXPECT_EQ(from_file.confirm_delay, code.confirm_delay);
+  EXPECT_EQ(from_file.negative_lifetime, code.negative_lifetime);
+  EXPECT_EQ(from_file.vault_call_timeout, code.vault_call_timeout);
+  EXPECT_EQ(from_file.max_hubs, code.max_hubs);
+  EXPECT_EQ(from_file.max_waiters_per_key, code.max_waiters_per_key);
+  EXPECT_EQ(from_file.max_calls, code.max_calls);
+  EXPECT_EQ(from_file.max_calls_per_vault, code.max_calls_per_vault);
+  EXPECT_EQ(DefaultConfig().requests().queues(), RpcServerOptions().queues);
+  EXPECT_EQ(DefaultConfig().store().block_cache(), store::ShardSetOptions().block_cache_bytes);
+  EXPECT_EQ(DefaultConfig().store().write_buffer(), store::ShardSetOptions().write_buffer_bytes);
+}
+
+}  // namespace
+}  // namespace cmkstore::service

@@ -1,0 +1,174 @@
+// Certificates, token issuers and log level change under a running server, as kubelet changes
+// mounted files: by swapping a symbolic link.
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+
+#include <filesystem>
+
+#include "service/config_reloader.h"
+#include "service/server_setup.h"
+#include "tests/e2e/served_hub.h"
+
+namespace cmkstore {
+namespace {
+
+class ReloadTest : public ::testing::Test {
+ protected:
+  ReloadTest() {
+    SetLogFile(log_);
+    for (const char* version : {"v1", "v2"}) {
+      const std::string directory = dir_.path() + "/" + version;
+      auto minted = service::MintDevCredentials(directory, kTenant, clock_);
+      EXPECT_TRUE(minted.ok()) << minted.status();
+      EXPECT_TRUE(WriteFileDurably(directory + "/dev/jwks.json", minted->issuer.jwks));
+    }
+    Point("v1");
+    WriteConfig("info");
+    const auto loaded = service::ReadConfig(config_, *ReadFile(config_));
+    EXPECT_TRUE(loaded.ok()) << loaded.status();
+    auto options = service::MakeServerOptions(*loaded, clock_);
+    EXPECT_TRUE(options.ok()) << options.status();
+    auto started = service::Server::Start(*std::move(options), clock_);
+    EXPECT_TRUE(started.ok()) << started.status();
+    server_ = std::move(*started);
+    reloader_ = std::make_unique<service::ConfigReloader>(*loaded, *server_);
+  }
+  ~ReloadTest() override {
+    SetLogFile("/dev/stderr");
+    SetLogLevel(LogLevel::kInfo);
+  }
+
+  void Point(const std::string& version) {
+    std::filesystem::create_directory_symlink(version, dir_.path() + "/next");
+    std::filesystem::rename(dir_.path() + "/next", dir_.path() + "/now");
+  }
+  void WriteConfig(const std::string& level, const std::string& more = "") {
+    const std::string now = dir_.path() + "/now/dev";
+    EXPECT_TRUE(WriteFileDurably(
+        config_,
+        absl::StrCat("data_dir: ", dir_.path(), "/data\n",
+                     "listeners: [{address: '127.0.0.1:0'}]\nadmin: {address: 'off'}\n",
+                     "tls: {certificate_file: ", now, "/server.pem, key_file: ", now,
+                     "/server.key, client_ca_file: ", now, "/ca.pem, reload_interval: 1s}\n",
+                     "issuers: [{issuer: 'https://cmkstore.dev/issuer', jwks_file: ", now,
+                     "/jwks.json}]\nlog: {level: ", level, "}\n", more)));
+  }
+  std::shared_ptr<grpc::Channel> Connect(const std::string& version) {
+    const std::string from = dir_.path() + "/" + version + "/dev/";
+    grpc::SslCredentialsOptions tls{*ReadFile(from + "ca.pem"), *ReadFile(from + "client.key"),
+                                    *ReadFile(from + "client.pem")};
+    grpc::ChannelArguments own_connection;
+    own_connection.SetInt("cmkstore.test", ++channels_);
+    return grpc::CreateCustomChannel(absl::StrCat("localhost:", server_->port()),
+                                     grpc::SslCredentials(tls), own_connection);
+  }
+  std::unique_ptr<grpc::ClientContext> As(const std::string& version) {
+    auto context = std::make_unique<grpc::ClientContext>();
+    context->AddMetadata("authorization",
+                         "Bearer " + *ReadFile(dir_.path() + "/" + version + "/dev/owner.token"));
+    context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    return context;
+  }
+  grpc::Status List(const std::shared_ptr<grpc::Channel>& channel, const std::string& token) {
+    v1::ListHubsRequest request;
+    request.set_parent(absl::StrCat("tenants/", kTenant));
+    v1::ListHubsResponse response;
+    return v1::HubService::NewStub(channel)->ListHubs(As(token).get(), request, &response);
+  }
+  void SetUpHub(const std::shared_ptr<grpc::Channel>& channel) {
+    v1::CreateHubRequest hub;
+    hub.set_parent(absl::StrCat("tenants/", kTenant));
+    hub.set_hub_id("h1");
+    hub.mutable_hub()->mutable_encryption()->mutable_platform_managed();
+    v1::Hub made;
+    ASSERT_EQ(ReasonOf(v1::HubService::NewStub(channel)->CreateHub(As("v1").get(), hub, &made)),
+              "OK");
+    v1::CreateProjectRequest project;
+    project.set_parent(kHub);
+    project.set_project_id("p1");
+    v1::Project begun;
+    ASSERT_EQ(ReasonOf(v1::ProjectService::NewStub(channel)->CreateProject(As("v1").get(), project,
+                                                                           &begun)),
+              "OK");
+  }
+  grpc::Status Put(const std::shared_ptr<grpc::Channel>& channel, const std::string& token,
+                   const std::string& id) {
+    v1::UpdateDocumentRequest put;
+    put.mutable_document()->set_name(absl::StrCat(kProject, "/collections/c/documents/", id));
+    put.mutable_document()->set_content("{}");
+    put.set_allow_missing(true);
+    v1::Document stored;
+    return v1::DocumentService::NewStub(channel)->UpdateDocument(As(token).get(), put, &stored);
+  }
+
+  testing::TempDir dir_;
+  const std::string log_ = dir_.path() + "/log.jsonl";
+  const std::string config_ = dir_.path() + "/config.yaml";
+  SystemClock clock_;
+  int channels_ = 0;
+  std::unique_ptr<service::Server> server_;
+  std::unique_ptr<service::ConfigReloader> reloader_;
+};
+
+TEST_F(ReloadTest, CertificatesAndIssuersAreSwappedWithoutEndingACall) {
+  const auto old_caller = Connect("v1");
+  ASSERT_EQ(ReasonOf(List(old_caller, "v1")), "OK");
+  SetUpHub(old_caller);
+  ASSERT_EQ(ReasonOf(Put(old_caller, "v1", "d1")), "OK");
+  v1::WatchDocumentsRequest watch;
+  watch.set_parent(kHub);
+  const auto context = As("v1");
+  const auto stream =
+      v1::DocumentService::NewStub(old_caller)->WatchDocuments(context.get(), watch);
+  v1::WatchDocumentsResponse event;
+  ASSERT_TRUE(stream->Read(&event));
+
+  Point("v2");
+  EXPECT_TRUE(reloader_->Poll());
+  // A new connection gets the new certificate and must bring one of the new CA.
+  const absl::Time give_up = absl::Now() + absl::Seconds(15);
+  grpc::Status status;
+  while (!(status = List(Connect("v2"), "v2")).ok() && absl::Now() < give_up) {
+    absl::SleepFor(absl::Milliseconds(100));
+  }
+  EXPECT_EQ(ReasonOf(status), "OK");
+  EXPECT_EQ(List(Connect("v1"), "v2").error_code(), grpc::StatusCode::UNAVAILABLE);
+  // The old connection goes on; the old issuer's tokens are worth nothing on it.
+  EXPECT_EQ(ReasonOf(List(old_caller, "v1")), "TOKEN_INVALID");
+  EXPECT_EQ(ReasonOf(List(old_caller, "v2")), "OK");
+  // And so does the call that began before.
+  ASSERT_EQ(ReasonOf(Put(old_caller, "v2", "d2")), "OK");
+  const bool arrived = stream->Read(&event);
+  EXPECT_TRUE(arrived) << ReasonOf(stream->Finish());
+  context->TryCancel();
+}
+
+TEST_F(ReloadTest, TheLogLevelFollowsTheFileAndRestartsAreAskedFor) {
+  EXPECT_FALSE(reloader_->Poll()) << "nothing has changed";
+  WriteConfig("error");
+  EXPECT_TRUE(reloader_->Poll());
+  Log(LogLevel::kWarning, "not_to_be_seen");
+  WriteConfig("info", "requests: {queues: 2}\n");
+  EXPECT_TRUE(reloader_->Poll());
+  const std::string log = *ReadFile(log_);
+  EXPECT_EQ(log.find("not_to_be_seen"), std::string::npos);
+  EXPECT_NE(log.find("config_needs_restart"), std::string::npos);
+  EXPECT_NE(log.find("requests.queues"), std::string::npos) << log;
+}
+
+TEST_F(ReloadTest, AWrongFileChangesNothing) {
+  WriteConfig("loud");
+  EXPECT_FALSE(reloader_->Poll());
+  EXPECT_NE(ReadFile(log_)->find("config_not_reloaded"), std::string::npos);
+  EXPECT_EQ(ReasonOf(List(Connect("v1"), "v1")), "OK");
+  std::filesystem::remove(dir_.path() + "/now");
+  EXPECT_FALSE(reloader_->Poll());
+  EXPECT_EQ(ReasonOf(List(Connect("v1"), "v1")), "OK");
+  Point("v1");
+  WriteConfig("info");
+  EXPECT_TRUE(reloader_->Poll());
+}
+
+}  // namespace
+}  // namespace cmkstore
