@@ -3,7 +3,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -17,51 +16,31 @@ namespace {
 // rows.
 constexpr size_t kMaxRememberedPartitions = 100'000;
 
-// Resume flushes, and a flush leaves the damaged log behind, but not when there was nothing to
-// flush: then the next write would go behind the failed one. So something is written past the log
-// and flushed: the deletion of a row that no partition has, its key being shorter than a prefix.
-// The flush itself fails on a damaged log that is still in use; the second Resume has something to
-// flush and replaces it.
-rocksdb::Status ResumeWithNewLog(rocksdb::DB& db) {
-  rocksdb::WriteOptions past_the_log;
-  past_the_log.disableWAL = true;
-  rocksdb::Status status;
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    status = db.Resume();
-    if (status.ok()) status = db.Delete(past_the_log, std::string(1, '\0'));
-    if (status.ok()) status = db.Flush(rocksdb::FlushOptions());
-    if (status.ok()) break;
-  }
-  return status;
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Shard>> Shard::Open(const std::string& path,
                                                    const ShardResources& resources,
                                                    const CommitLimits& limits) {
-  rocksdb::DB* raw = nullptr;
-  const rocksdb::Status opened = rocksdb::DB::Open(ShardOptions(resources), path, &raw);
-  if (opened.IsIOError() && absl::StrContains(opened.ToString(), "lock")) {
-    return StateInvalid("the data directory is in use by another cmkstored");
-  }
-  CMK_RETURN_IF_ERROR(FromRocks(opened));
-  std::unique_ptr<rocksdb::DB> db(raw);
+  CMK_ASSIGN_OR_RETURN(std::unique_ptr<ShardDatabase> database,
+                       ShardDatabase::Open(path, resources));
+  CMK_ASSIGN_OR_RETURN(DatabasePtr db, database->Use());
   CMK_ASSIGN_OR_RETURN(HighWater high_water, HighWater::Open(path + "/HIGH_WATER"));
   if (db->GetLatestSequenceNumber() < high_water.Read()) {
     return StoreCorrupt(
         "a shard opened with fewer writes than were acknowledged: its write-ahead log is damaged; "
         "restore it from a backup");
   }
-  return std::unique_ptr<Shard>(
-      new Shard(std::move(db), std::move(high_water), resources.resume_interval, limits));
+  return std::unique_ptr<Shard>(new Shard(std::move(database), std::move(db), std::move(high_water),
+                                          resources.resume_interval, limits));
 }
 
-Shard::Shard(std::unique_ptr<rocksdb::DB> db, HighWater high_water, absl::Duration resume_interval,
-             const CommitLimits& limits)
-    : db_(std::move(db)),
+Shard::Shard(std::unique_ptr<ShardDatabase> database, DatabasePtr db, HighWater high_water,
+             absl::Duration resume_interval, const CommitLimits& limits)
+    : database_(std::move(database)),
       resume_interval_(resume_interval),
+      db_(std::move(db)),
       high_water_(std::move(high_water)),
+      acknowledged_(db_->GetLatestSequenceNumber()),
       queue_(limits, [this](CommitQueue::Run run) { Commit(run); }) {}
 
 void Shard::Apply(std::string prefix, WriteSet writes, Engine::Done done) {
@@ -111,27 +90,33 @@ absl::Status Shard::Write(rocksdb::WriteBatch& batch) {
   options.sync = true;
   if (const rocksdb::Status written = db_->Write(options, &batch); !written.ok()) {
     stopped_ = FromRocksWrite(written);
+    db_ = nullptr;
     next_resume_ = clock_.MonotonicNow() + resume_interval_;
     return *stopped_;
   }
-  high_water_.Write(db_->GetLatestSequenceNumber());
+  acknowledged_ = db_->GetLatestSequenceNumber();
+  high_water_.Write(acknowledged_);
   return absl::OkStatus();
 }
 
 void Shard::TryResume() {
   if (clock_.MonotonicNow() < next_resume_) return;
-  if (const rocksdb::Status resumed = ResumeWithNewLog(*db_); !resumed.ok()) {
-    stopped_ = FromRocksWrite(resumed);
+  const absl::Status reopened = database_->Reopen(acknowledged_);
+  absl::StatusOr<DatabasePtr> opened = reopened.ok() ? database_->Use() : reopened;
+  if (!opened.ok()) {
+    stopped_ = opened.status();
     next_resume_ = clock_.MonotonicNow() + resume_interval_;
     return;
   }
   Log(LogLevel::kInfo, "store_resumed", {});
+  db_ = *std::move(opened);
   stopped_.reset();
 }
 
 absl::StatusOr<Sequence> Shard::LastSequence(absl::string_view prefix) const {
+  CMK_ASSIGN_OR_RETURN(const DatabasePtr db, database_->Use());
   CMK_ASSIGN_OR_RETURN(std::optional<std::string> state,
-                       ReadRow(*db_, std::string(prefix) + PartitionStateKey()));
+                       ReadRow(*db, std::string(prefix) + PartitionStateKey()));
   return state.has_value() ? ReadU64(*state) : 0;
 }
 
@@ -140,8 +125,9 @@ absl::Status Shard::DropPartition(const std::string& prefix) {
   if (end.empty()) return InvariantBroken("a partition at the end of the key space");
   CMK_RETURN_IF_ERROR(queue_.Drop(prefix));
   // On the caller's thread: rewriting the files may take long, and commits go on meanwhile.
+  CMK_ASSIGN_OR_RETURN(const DatabasePtr db, database_->Use());
   const rocksdb::Slice from(prefix), to(end);
-  return FromRocks(db_->CompactRange(rocksdb::CompactRangeOptions(), &from, &to));
+  return FromRocks(db->CompactRange(rocksdb::CompactRangeOptions(), &from, &to));
 }
 
 }  // namespace cmkstore::store

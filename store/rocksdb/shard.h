@@ -1,7 +1,5 @@
 #pragma once
 
-#include <rocksdb/db.h>
-
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +11,7 @@
 #include "store/engine.h"
 #include "store/rocksdb/commit_batch.h"
 #include "store/rocksdb/high_water.h"
+#include "store/rocksdb/shard_database.h"
 #include "store/rocksdb/shard_options.h"
 
 namespace cmkstore::store {
@@ -20,8 +19,9 @@ namespace cmkstore::store {
 // One RocksDB with its commit thread: write sets go in, one synced batch at a time comes out.
 //
 // After a failed write the shard refuses all writes, because what reached the log is not known,
-// until RocksDB has resumed: then all acknowledged rows stand in new files and the log in doubt is
-// gone. Reads go on meanwhile. It tries with the next write, once per `resume_interval`.
+// until its database has been opened anew: then all acknowledged rows stand in new files and the
+// log in doubt is gone. Reads go on meanwhile, but for the moment of opening. It tries with the
+// next write, once per `resume_interval`.
 //
 // Thread-safe.
 class Shard {
@@ -35,26 +35,30 @@ class Shard {
   void Apply(std::string prefix, WriteSet writes, Engine::Done done);
   absl::StatusOr<Sequence> LastSequence(absl::string_view prefix) const;
   absl::Status DropPartition(const std::string& prefix);
-  rocksdb::DB& db() const { return *db_; }
+  // Keep it for one read and no longer. Errors: STORE_BUSY while the disk fails.
+  absl::StatusOr<DatabasePtr> db() const { return database_->Use(); }
 
  private:
-  Shard(std::unique_ptr<rocksdb::DB> db, HighWater high_water, absl::Duration resume_interval,
-        const CommitLimits& limits);
+  Shard(std::unique_ptr<ShardDatabase> database, DatabasePtr db, HighWater high_water,
+        absl::Duration resume_interval, const CommitLimits& limits);
   void Commit(CommitQueue::Run run);
+  // `db_` is there.
   void CommitWrites(CommitQueue::Run run);
   absl::Status CommitDrop(const std::string& prefix);
   // Writes and syncs, and raises the high water; on failure stops the shard.
   absl::Status Write(rocksdb::WriteBatch& batch);
   void TryResume();
 
-  const std::unique_ptr<rocksdb::DB> db_;
+  const std::unique_ptr<ShardDatabase> database_;
   const absl::Duration resume_interval_;
   const SystemClock clock_;
 
   // Of the commit thread.
+  DatabasePtr db_;  // the same as database_'s; null while stopped
   HighWater high_water_;
+  uint64_t acknowledged_;  // RocksDB's sequence number of the last synced write
   SequenceMap sequences_;
-  // Why a write failed, until Resume has succeeded. Set: all writes are refused with it.
+  // Why a write failed, until the database was opened anew. Set: all writes are refused with it.
   std::optional<absl::Status> stopped_;
   absl::Time next_resume_;
 

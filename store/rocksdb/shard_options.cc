@@ -12,17 +12,10 @@
 namespace cmkstore::store {
 namespace {
 
-// RocksDB takes an error of the disk for final where its file system does not call it passing. A
-// disk that comes back is no reason to restart: Resume writes all that was acknowledged into new
-// files before it takes writes again, so that the failed file is not needed.
-class ResumableDiskErrors final : public rocksdb::EventListener {
+// The commit thread opens the database anew after a failure; a thread of RocksDB at the same would
+// only be in its way.
+class NoRecoveryByItself final : public rocksdb::EventListener {
  public:
-  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* error) override {
-    if (error->IsIOError() && error->severity() == rocksdb::Status::kFatalError) {
-      *error = rocksdb::Status(*error, rocksdb::Status::kHardError);
-    }
-  }
-  // The commit thread resumes; a second one at it would only make it wait.
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
                             bool* recover_by_itself) override {
     *recover_by_itself = false;
@@ -36,7 +29,7 @@ class ResumableDiskErrors final : public rocksdb::EventListener {
 rocksdb::Options ShardOptions(const ShardResources& resources) {
   rocksdb::Options options;
   options.env = resources.env;
-  options.listeners.push_back(std::make_shared<ResumableDiskErrors>());
+  options.listeners.push_back(std::make_shared<NoRecoveryByItself>());
   options.create_if_missing = true;
   options.compression = rocksdb::kNoCompression;
   options.bottommost_compression = rocksdb::kNoCompression;

@@ -77,9 +77,10 @@ absl::StatusOr<Shard*> ShardSet::ShardOf(const Partition& partition) const {
 absl::StatusOr<std::optional<std::string>> ShardSet::Get(const Partition& partition,
                                                          absl::string_view key) const {
   CMK_ASSIGN_OR_RETURN(const Shard* shard, ShardOf(partition));
+  CMK_ASSIGN_OR_RETURN(const DatabasePtr db, shard->db());
   std::string value;
   const rocksdb::Status status =
-      shard->db().Get(rocksdb::ReadOptions(), FullKey(partition, key), &value);
+      db->Get(rocksdb::ReadOptions(), FullKey(partition, key), &value);
   if (status.IsNotFound()) return std::nullopt;
   CMK_RETURN_IF_ERROR(FromRocks(status));
   return value;
@@ -88,13 +89,14 @@ absl::StatusOr<std::optional<std::string>> ShardSet::Get(const Partition& partit
 absl::StatusOr<std::vector<std::optional<std::string>>> ShardSet::MultiGet(
     const Partition& partition, const std::vector<std::string>& keys) const {
   CMK_ASSIGN_OR_RETURN(const Shard* shard, ShardOf(partition));
+  CMK_ASSIGN_OR_RETURN(const DatabasePtr db, shard->db());
   std::vector<std::string> full;
   full.reserve(keys.size());
   for (const std::string& key : keys) full.push_back(FullKey(partition, key));
   const std::vector<rocksdb::Slice> slices(full.begin(), full.end());
   std::vector<std::string> values;
   const std::vector<rocksdb::Status> statuses =
-      shard->db().MultiGet(rocksdb::ReadOptions(), slices, &values);
+      db->MultiGet(rocksdb::ReadOptions(), slices, &values);
   std::vector<std::optional<std::string>> rows(keys.size());
   for (size_t i = 0; i < keys.size(); ++i) {
     if (statuses[i].IsNotFound()) continue;
@@ -107,12 +109,13 @@ absl::StatusOr<std::vector<std::optional<std::string>>> ShardSet::MultiGet(
 absl::StatusOr<std::vector<Row>> ShardSet::Scan(const Partition& partition, const KeyRange& range,
                                                 size_t limit) const {
   CMK_ASSIGN_OR_RETURN(const Shard* shard, ShardOf(partition));
+  CMK_ASSIGN_OR_RETURN(const DatabasePtr db, shard->db());
   const std::string end = FullKey(partition, range.end);
   const rocksdb::Slice upper(end);
   rocksdb::ReadOptions options;
   options.iterate_upper_bound = &upper;
   options.prefix_same_as_start = true;
-  const std::unique_ptr<rocksdb::Iterator> iterator(shard->db().NewIterator(options));
+  const std::unique_ptr<rocksdb::Iterator> iterator(db->NewIterator(options));
   std::vector<Row> rows;
   for (iterator->Seek(FullKey(partition, range.begin)); iterator->Valid() && rows.size() < limit;
        iterator->Next()) {

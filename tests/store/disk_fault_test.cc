@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 #include <rocksdb/env.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -150,6 +152,41 @@ TEST_P(FlushFaultTest, AFailedFlushStopsWritesUntilTheDiskIsBackAndLosesNothing)
 
 INSTANTIATE_TEST_SUITE_P(All, FlushFaultTest,
                          ::testing::Values(Fault::kTableWriteError, Fault::kManifestError));
+
+// The error may come at any point of a flush: scheduled, begun, or done. Small tables make many of
+// them, and a reader is in the way of every closing.
+TEST_F(DiskFaultTest, WritesResumeWhateverWasUnderWayWhenTheDiskFailed) {
+  options_.write_buffer_bytes = 64u << 10;
+  Open();
+  ASSERT_THAT(Write(), IsOk());
+  std::atomic<bool> stop = false;
+  std::thread reader([&] {
+    while (!stop) {
+      const auto rows = engine_->Scan(hub_, {"k", "l"}, 100);
+      if (rows.ok()) {
+        EXPECT_GE(rows->size(), 1u);
+      }
+    }
+  });
+  const Fault faults[] = {Fault::kFullAfterHalf, Fault::kWriteError, Fault::kSyncError,
+                          Fault::kTableWriteError, Fault::kManifestError};
+  for (int round = 0; round < 20; ++round) {
+    const size_t before = random_() % 12;
+    for (size_t i = 0; i < before; ++i) ASSERT_THAT(Write(8'000), IsOk());
+    disk_->Set(faults[round % 5]);
+    for (int i = 0; i < 3; ++i) Write(8'000).IgnoreError();
+    disk_->Set(Fault::kNone);
+    // What failed in the background stops the write after it.
+    absl::Status last;
+    for (int i = 0; i < 3; ++i) last = Write();
+    ASSERT_THAT(last, IsOk()) << "round " << round;
+  }
+  stop = true;
+  reader.join();
+  ExpectExactlyTheAcknowledgedRows();
+  Open();
+  ExpectExactlyTheAcknowledgedRows();
+}
 
 TEST_F(DiskFaultTest, ResumingIsTriedOncePerInterval) {
   options_.resume_interval = absl::Hours(1);

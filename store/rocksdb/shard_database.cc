@@ -1,0 +1,108 @@
+#include "store/rocksdb/shard_database.h"
+
+#include <rocksdb/convenience.h>
+#include <rocksdb/wal_filter.h>
+
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/time/clock.h"
+#include "base/errors.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "store/rocksdb/rocks_status.h"
+
+namespace cmkstore::store {
+namespace {
+
+constexpr absl::Duration kDrainPoll = absl::Milliseconds(1);
+
+// Leaves out of a recovery what was not acknowledged. A log record is a batch, whose bytes begin
+// with the sequence number of its first write, little endian (RocksDB's write_batch.cc).
+class AcknowledgedOnly final : public rocksdb::WalFilter {
+ public:
+  explicit AcknowledgedOnly(rocksdb::SequenceNumber last) : last_(last) {}
+
+  WalProcessingOption LogRecordFound(unsigned long long /*log*/, const std::string& /*name*/,
+                                     const rocksdb::WriteBatch& batch,
+                                     rocksdb::WriteBatch* /*instead*/, bool* /*changed*/) override {
+    return SequenceOf(batch) <= last_ ? WalProcessingOption::kContinueProcessing
+                                      : WalProcessingOption::kIgnoreCurrentRecord;
+  }
+  const char* Name() const override { return "AcknowledgedOnly"; }
+
+ private:
+  static uint64_t SequenceOf(const rocksdb::WriteBatch& batch) {
+    uint64_t sequence = 0;
+    for (size_t i = sizeof(sequence); i-- > 0;) {
+      sequence = sequence << 8 | static_cast<uint8_t>(batch.Data()[i]);
+    }
+    return sequence;
+  }
+
+  const rocksdb::SequenceNumber last_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ShardDatabase>> ShardDatabase::Open(
+    const std::string& path, const ShardResources& resources) {
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status opened = rocksdb::DB::Open(ShardOptions(resources), path, &db);
+  if (opened.IsIOError() && absl::StrContains(opened.ToString(), "lock")) {
+    return StateInvalid("the data directory is in use by another cmkstored");
+  }
+  CMK_RETURN_IF_ERROR(FromRocks(opened));
+  return std::unique_ptr<ShardDatabase>(new ShardDatabase(path, resources, DatabasePtr(db)));
+}
+
+absl::StatusOr<DatabasePtr> ShardDatabase::Use() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  if (db_ == nullptr) return StoreStalled();
+  return db_;
+}
+
+absl::Status ShardDatabase::Reopen(rocksdb::SequenceNumber acknowledged) {
+  if (!Close()) return StoreStalled();
+  AcknowledgedOnly filter(acknowledged);
+  rocksdb::Options options = ShardOptions(resources_);
+  options.wal_filter = &filter;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status opened = rocksdb::DB::Open(options, path_, &db);
+  if (opened.ok()) {
+    Set(db);
+    if (db->GetLatestSequenceNumber() >= acknowledged) return absl::OkStatus();
+    return StoreCorrupt("a shard opened with fewer writes than were acknowledged");
+  }
+  if (rocksdb::DB::OpenForReadOnly(options, path_, &db).ok()) Set(db);
+  return FromRocksWrite(opened);
+}
+
+bool ShardDatabase::Close() {
+  DatabasePtr closing;
+  {
+    absl::MutexLock lock(&mutex_);
+    closing = std::exchange(db_, nullptr);
+  }
+  if (closing == nullptr) return true;
+  rocksdb::CancelAllBackgroundWork(closing.get(), /*wait=*/false);
+  // Nobody can begin to use it; who does still has a copy.
+  const absl::Time give_up = absl::Now() + kDrainTime;
+  while (closing.use_count() > 1) {
+    if (absl::Now() > give_up) {
+      Log(LogLevel::kWarning, "store_in_use", {{"detail", "a read does not end; trying again"}});
+      absl::MutexLock lock(&mutex_);
+      db_ = std::move(closing);
+      return false;
+    }
+    absl::SleepFor(kDrainPoll);
+  }
+  return true;
+}
+
+void ShardDatabase::Set(rocksdb::DB* db) {
+  absl::MutexLock lock(&mutex_);
+  db_.reset(db);
+}
+
+}  // namespace cmkstore::store
