@@ -20,10 +20,8 @@ class EnvelopeWriter {
 
 namespace {
 
-constexpr size_t kPaddingBucketBytes = 64;
-// Compressed payload: u32 big-endian plaintext size ‖ zstd frame ‖ zeros up to the next bucket. The frame's own
-// length ends it; zeros behind it are checked.
-constexpr size_t kSizePrefixBytes = 4;
+static_assert(kSizePrefixBytes + ZSTD_COMPRESSBOUND(kMaxPlaintextBytes) + kPaddingBucketBytes <=
+              kMaxPackedBytes);
 
 std::span<uint8_t> MutableBytes(std::string& text) {
   return {reinterpret_cast<uint8_t*>(text.data()), text.size()};
@@ -38,14 +36,16 @@ const XaesKey& KeyFor(const Key& key, RowKind kind) {
   return kind == RowKind::kHubSecrets ? key.hub_secrets_key() : key.document_key();
 }
 
-std::string Compress(absl::string_view plaintext) {
+// The frame's own length ends it; the zeros behind it are checked when it is opened.
+absl::StatusOr<std::string> Compress(absl::string_view plaintext) {
   std::string packed(kSizePrefixBytes + ZSTD_compressBound(plaintext.size()), '\0');
   for (size_t i = 0; i < kSizePrefixBytes; ++i) {
     packed[i] = static_cast<char>(plaintext.size() >> (8 * (kSizePrefixBytes - 1 - i)));
   }
-  const size_t frame = ZSTD_compress(packed.data() + kSizePrefixBytes,
-                                     packed.size() - kSizePrefixBytes, plaintext.data(),
-                                     plaintext.size(), ZSTD_CLEVEL_DEFAULT);
+  const size_t frame =
+      ZSTD_compress(packed.data() + kSizePrefixBytes, packed.size() - kSizePrefixBytes,
+                    plaintext.data(), plaintext.size(), ZSTD_CLEVEL_DEFAULT);
+  if (ZSTD_isError(frame)) return InvariantBroken("zstd could not compress a row");
   const size_t used = kSizePrefixBytes + frame;
   packed.resize(used);
   packed.resize((used + kPaddingBucketBytes - 1) / kPaddingBucketBytes * kPaddingBucketBytes, '\0');
@@ -61,8 +61,7 @@ absl::StatusOr<std::string> Decompress(absl::string_view packed) {
   if (size > kMaxPlaintextBytes) return DocumentCorrupt();  // before anything is allocated for it
   const absl::string_view framed = packed.substr(kSizePrefixBytes);
   const size_t frame = ZSTD_findFrameCompressedSize(framed.data(), framed.size());
-  if (ZSTD_isError(frame) ||
-      framed.find_first_not_of('\0', frame) != absl::string_view::npos) {
+  if (ZSTD_isError(frame) || framed.find_first_not_of('\0', frame) != absl::string_view::npos) {
     return DocumentCorrupt();
   }
   std::string plaintext(size, '\0');
@@ -90,8 +89,8 @@ SealedDocument SealPayload(const SealKey& key, const Binding& binding, uint64_t 
   XaesNonce nonce;
   random.Fill(nonce);
   std::memcpy(bytes.data() + SealedDocument::kHeaderBytes, nonce.data(), nonce.size());
-  const std::string data = binding.AssociatedData(
-      absl::string_view(bytes).substr(0, SealedDocument::kHeaderBytes));
+  const std::string data =
+      binding.AssociatedData(absl::string_view(bytes).substr(0, SealedDocument::kHeaderBytes));
   const XaesKey& cipher = KeyFor(key, binding.kind);
   const size_t sealed_bytes = payload.size() + kXaesTagBytes;
   cipher.Seal(nonce, Bytes(payload), Bytes(data),
@@ -104,11 +103,16 @@ SealedDocument SealPayload(const SealKey& key, const Binding& binding, uint64_t 
 
 }  // namespace
 
-SealedDocument Seal(const SealKey& key, const Binding& binding, uint64_t revision,
-                    absl::string_view plaintext, Random& random, Compression compression) {
+absl::StatusOr<SealedDocument> Seal(const SealKey& key, const Binding& binding, uint64_t revision,
+                                    absl::string_view plaintext, Random& random,
+                                    Compression compression) {
+  // Parse would refuse it for ever: a write must fail rather than be lost.
+  if (plaintext.size() > kMaxPlaintextBytes) {
+    return InvariantBroken("a row is larger than an envelope holds");
+  }
   if (compression == Compression::kZstdPadded) {
-    return SealPayload(key, binding, revision, kFlagZstd | kFlagPadded, Compress(plaintext),
-                       random);
+    CMK_ASSIGN_OR_RETURN(const std::string packed, Compress(plaintext));
+    return SealPayload(key, binding, revision, kFlagZstd | kFlagPadded, packed, random);
   }
   return SealPayload(key, binding, revision, 0, plaintext, random);
 }
@@ -126,8 +130,7 @@ absl::StatusOr<std::string> Open(const OpenKey& key, const Binding& binding,
   const absl::string_view body =
       bytes.substr(SealedDocument::kIdentityBytes,
                    bytes.size() - SealedDocument::kIdentityBytes - kXaesCommitmentBytes);
-  const std::string data =
-      binding.AssociatedData(bytes.substr(0, SealedDocument::kHeaderBytes));
+  const std::string data = binding.AssociatedData(bytes.substr(0, SealedDocument::kHeaderBytes));
   std::string plaintext(body.size() - kXaesTagBytes, '\0');
   CMK_RETURN_IF_ERROR(cipher.Open(nonce, Bytes(body), Bytes(data), MutableBytes(plaintext)));
   if (bytes[kFlagsOffset] == 0) return plaintext;

@@ -33,7 +33,16 @@ inline constexpr size_t kReservedOffset = 5;
 inline constexpr size_t kDekIdOffset = 8;
 inline constexpr size_t kRevisionOffset = 24;
 
-// Largest plaintext that an envelope may hold: a document of 1 MiB with its labels and names.
-inline constexpr size_t kMaxPlaintextBytes = (1u << 20) + (64u << 10);
+// Largest plaintext that an envelope may hold: the kept answer to a batch of 8 MiB, with the names
+// and times of its 500 documents, is the largest row that is sealed. Seal and Parse refuse what is
+// larger.
+inline constexpr size_t kMaxPlaintextBytes = 16u << 20;
+// Compressed payload: u32 big-endian plaintext size ‖ zstd frame ‖ zeros up to the next bucket.
+inline constexpr size_t kSizePrefixBytes = 4;
+inline constexpr size_t kPaddingBucketBytes = 64;
+// Its largest size: zstd makes what it cannot compress larger by less than 1/256
+// (ZSTD_compressBound).
+inline constexpr size_t kMaxPackedBytes =
+    kSizePrefixBytes + kMaxPlaintextBytes + (kMaxPlaintextBytes >> 8) + kPaddingBucketBytes;
 
 }  // namespace cmkstore::crypto

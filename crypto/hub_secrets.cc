@@ -25,14 +25,16 @@ HubSecrets HubSecrets::Generate(Random& random) {
   return {random.Secret(kSecretBytes), random.Secret(kSecretBytes)};
 }
 
-SealedDocument SealHubSecrets(const SealKey& key, absl::string_view tenant, HubUid hub,
-                              const HubSecrets& secrets, Random& random) {
+absl::StatusOr<SealedDocument> SealHubSecrets(const SealKey& key, absl::string_view tenant,
+                                              HubUid hub, const HubSecrets& secrets,
+                                              Random& random) {
   std::string plaintext;
   plaintext.reserve(2 * kSecretBytes);
   for (const SecretBytes* secret : {&secrets.name_key, &secrets.index_key}) {
     plaintext.append(reinterpret_cast<const char*>(secret->Reveal().data()), secret->size());
   }
-  SealedDocument sealed = Seal(key, SecretsBinding(tenant, hub), 1, plaintext, random);
+  absl::StatusOr<SealedDocument> sealed =
+      Seal(key, SecretsBinding(tenant, hub), 1, plaintext, random);
   Wipe(plaintext);
   return sealed;
 }
@@ -40,7 +42,10 @@ SealedDocument SealHubSecrets(const SealKey& key, absl::string_view tenant, HubU
 absl::StatusOr<HubSecrets> OpenHubSecrets(const OpenKey& key, absl::string_view tenant, HubUid hub,
                                           const SealedDocument& sealed) {
   CMK_ASSIGN_OR_RETURN(std::string plaintext, Open(key, SecretsBinding(tenant, hub), sealed));
-  if (plaintext.size() != 2 * kSecretBytes) return DocumentCorrupt();
+  if (plaintext.size() != 2 * kSecretBytes) {
+    Wipe(plaintext);
+    return DocumentCorrupt();
+  }
   const auto* bytes = reinterpret_cast<const uint8_t*>(plaintext.data());
   HubSecrets secrets{SecretBytes({bytes, kSecretBytes}),
                      SecretBytes({bytes + kSecretBytes, kSecretBytes})};

@@ -17,9 +17,11 @@ struct HubSecrets {
   static HubSecrets Generate(Random& random);
 };
 
-// Sealed under the hub-secrets key of `key` as a RowKind::kHubSecrets envelope of 64 bytes of plaintext.
-SealedDocument SealHubSecrets(const SealKey& key, absl::string_view tenant, HubUid hub,
-                              const HubSecrets& secrets, Random& random);
+// Sealed under the hub-secrets key of `key` as a RowKind::kHubSecrets envelope of 64 bytes of
+// plaintext.
+absl::StatusOr<SealedDocument> SealHubSecrets(const SealKey& key, absl::string_view tenant,
+                                              HubUid hub, const HubSecrets& secrets,
+                                              Random& random);
 // Errors: as Open.
 absl::StatusOr<HubSecrets> OpenHubSecrets(const OpenKey& key, absl::string_view tenant, HubUid hub,
                                           const SealedDocument& sealed);

@@ -19,7 +19,8 @@ struct Jwt {
 // Longest token that is looked at, in bytes.
 inline constexpr size_t kMaxJwtBytes = 8192;
 
-// Three base64url parts of a bounded size. Errors: TOKEN_INVALID.
+// Three parts of a bounded size, each the one base64url text of its bytes: a second text for the
+// same token would pass by what remembers refused or known tokens. Errors: TOKEN_INVALID.
 absl::StatusOr<Jwt> ParseJwt(absl::string_view token);
 
 // An RS256 token with `claims` (JSON text), for issuers of development.

@@ -1,5 +1,6 @@
 #include "crypto/key_wrap.h"
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 
 #include <cstdlib>
@@ -48,6 +49,7 @@ absl::StatusOr<SecretBytes> AesKeyUnwrap(const SecretBytes& kek, absl::string_vi
                         reinterpret_cast<const unsigned char*>(wrapped.data()),
                         static_cast<int>(wrapped.size())) != 1 ||
       size != 32) {
+    ERR_clear_error();
     return DekRecordCorrupt("it was not wrapped by this key");
   }
   return SecretBytes(key.Reveal().first(32));

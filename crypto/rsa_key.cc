@@ -2,6 +2,7 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -53,7 +54,10 @@ absl::StatusOr<RsaPrivateKey> RsaPrivateKey::Generate(int bits) {
 absl::StatusOr<RsaPrivateKey> RsaPrivateKey::FromPem(const std::string& pem) {
   const Owned<BIO> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   EVP_PKEY* key = PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr);
-  if (key == nullptr) return StateInvalid("a private key file is no PEM key");
+  if (key == nullptr) {
+    ERR_clear_error();
+    return StateInvalid("a private key file is no PEM key");
+  }
   return RsaPrivateKey(std::shared_ptr<evp_pkey_st>(key, EVP_PKEY_free));
 }
 
@@ -93,6 +97,7 @@ std::string RsaPrivateKey::OaepEncrypt(absl::string_view plaintext) const {
   UseOaep256(context.get());
   if (EVP_PKEY_encrypt(context.get(), reinterpret_cast<unsigned char*>(ciphertext.data()), &size,
                        Data(plaintext), plaintext.size()) != 1) {
+    ERR_clear_error();
     return "";
   }
   return ciphertext;
@@ -106,6 +111,7 @@ absl::StatusOr<std::string> RsaPrivateKey::OaepDecrypt(absl::string_view ciphert
   UseOaep256(context.get());
   if (EVP_PKEY_decrypt(context.get(), reinterpret_cast<unsigned char*>(plaintext.data()), &size,
                        Data(ciphertext), ciphertext.size()) != 1) {
+    ERR_clear_error();
     return DekRecordCorrupt("it was not encrypted for this key");
   }
   plaintext.resize(size);

@@ -10,8 +10,8 @@ struct evp_pkey_st;
 
 namespace cmkstore::crypto {
 
-// An RSA private key, for the programs that play a vault or an issuer: development only. The service itself holds
-// no private RSA key but that of its TLS certificate. Immutable, thread-safe.
+// An RSA private key, for the programs that play a vault or an issuer: development only. The
+// service itself holds no private RSA key but that of its TLS certificate. Immutable, thread-safe.
 class RsaPrivateKey {
  public:
   // `bits`: 2048, 3072 or 4096. Takes a tenth of a second and more.
@@ -26,7 +26,8 @@ class RsaPrivateKey {
 
   // RS256 (RFC 7518 3.3).
   std::string SignRs256(absl::string_view message) const;
-  // RSA-OAEP-256 (SHA-256 for both hashes). Errors: DEK_RECORD_CORRUPT when the ciphertext does not open.
+  // RSA-OAEP-256 (SHA-256 for both hashes). Encrypting gives "" for a plaintext that is too long
+  // for the key. Errors: DEK_RECORD_CORRUPT when the ciphertext does not open.
   std::string OaepEncrypt(absl::string_view plaintext) const;
   absl::StatusOr<std::string> OaepDecrypt(absl::string_view ciphertext) const;
 

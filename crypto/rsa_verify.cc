@@ -2,6 +2,7 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 
@@ -51,6 +52,7 @@ absl::StatusOr<RsaPublicKey> RsaPublicKey::Create(absl::string_view n, absl::str
   EVP_PKEY* key = nullptr;
   if (EVP_PKEY_fromdata_init(context.get()) != 1 ||
       EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, params.get()) != 1) {
+    ERR_clear_error();
     return TokenInvalid("its issuer's key cannot be used");
   }
   return RsaPublicKey(std::shared_ptr<evp_pkey_st>(key, EVP_PKEY_free));
@@ -65,6 +67,8 @@ absl::Status RsaPublicKey::VerifyRs256(absl::string_view message,
                        message.size()) == 1) {
     return absl::OkStatus();
   }
+  // What stays in the thread's queue would be read as a fault of the next TLS call on it.
+  ERR_clear_error();
   return TokenInvalid("its signature does not verify");
 }
 

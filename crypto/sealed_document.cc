@@ -17,7 +17,8 @@ absl::StatusOr<SealedDocument> SealedDocument::Parse(std::string bytes) {
   const bool reserved_zero =
       at(kReservedOffset) == 0 && at(kReservedOffset + 1) == 0 && at(kReservedOffset + 2) == 0;
   if (!known_flags || !reserved_zero) return DocumentCorrupt();
-  if (bytes.size() > kOverheadBytes + kMaxPlaintextBytes) return DocumentCorrupt();
+  const size_t max_payload = flags == 0 ? kMaxPlaintextBytes : kMaxPackedBytes;
+  if (bytes.size() > kOverheadBytes + max_payload) return DocumentCorrupt();
   return SealedDocument(std::move(bytes));
 }
 

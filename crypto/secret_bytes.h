@@ -7,15 +7,25 @@
 
 namespace cmkstore::crypto {
 
-// Reserves `bytes` of locked, never-dumped memory for keys (OpenSSL secure heap) and makes the process
-// not dumpable. Call once at start, before the first SecretBytes; without it, or when the heap is
-// full, secrets live in ordinary memory that is still wiped. Returns false if memory cannot be locked.
+// Reserves `bytes` (rounded up to a power of two) of locked, never-dumped memory for keys (OpenSSL
+// secure heap) and makes the process not dumpable. Call once at start, before the first
+// SecretBytes; without it, or when the heap is full, secrets live in ordinary memory that is locked
+// where the system allows it, and still wiped. Returns false if the memory cannot be locked.
 bool ReserveSecretMemory(size_t bytes);
+
+// Where the secrets of this process live.
+struct SecretMemory {
+  size_t reserved_used_bytes = 0;  // of the reserved heap, now
+  uint64_t overflowed = 0;         // secrets since the start that the heap had no room for
+  uint64_t unlocked = 0;  // of those: the ones that could not be locked either (RLIMIT_MEMLOCK)
+};
+SecretMemory SecretMemoryNow();
 
 // Key material: held in locked memory, wiped when destroyed, never printed.
 //
-// It has no `<<`, no conversion to a string and no ==; its bytes come out only through Reveal, so that
-// one search finds every place that touches a secret. Move-only; Clone says aloud that a copy is made.
+// It has no `<<`, no conversion to a string and no ==; its bytes come out only through Reveal, so
+// that one search finds every place that touches a secret. Move-only; Clone says aloud that a copy
+// is made.
 //
 // Not thread-safe for writing; const access from many threads is safe.
 class SecretBytes {

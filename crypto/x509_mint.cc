@@ -1,5 +1,6 @@
 #include "crypto/x509_mint.h"
 
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
@@ -72,11 +73,15 @@ absl::StatusOr<std::string> MintCertificate(const RsaPrivateKey& ca_key, const s
                                             const std::vector<std::string>& names) {
   const Owned<BIO> bio(BIO_new_mem_buf(ca_pem.data(), static_cast<int>(ca_pem.size())));
   const Owned<X509> ca(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
-  if (ca == nullptr) return InvariantBroken("the CA is no PEM certificate");
+  if (ca == nullptr) {
+    ERR_clear_error();
+    return InvariantBroken("the CA is no PEM certificate");
+  }
   const Owned<X509> certificate = NewCertificate(key, common_name);
   X509_set_issuer_name(certificate.get(), X509_get_subject_name(ca.get()));
   AddExtension(certificate.get(), ca.get(), NID_basic_constraints, "critical,CA:FALSE");
-  AddExtension(certificate.get(), ca.get(), NID_key_usage, "critical,digitalSignature,keyEncipherment");
+  AddExtension(certificate.get(), ca.get(), NID_key_usage,
+               "critical,digitalSignature,keyEncipherment");
   AddExtension(certificate.get(), ca.get(), NID_ext_key_usage, "serverAuth,clientAuth");
   AddExtension(certificate.get(), ca.get(), NID_subject_alt_name, absl::StrJoin(names, ","));
   AddExtension(certificate.get(), ca.get(), NID_authority_key_identifier, "keyid");

@@ -1,6 +1,7 @@
 #include "crypto/xaes.h"
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 
 #include <cstdlib>
@@ -44,7 +45,8 @@ void XorInto(Block& block, const Block& other) {
   for (size_t i = 0; i < block.size(); ++i) block[i] ^= other[i];
 }
 
-// A GCM context under the key of one nonce, wiped and given back to its thread at the end of the call.
+// A GCM context under the key of one nonce, wiped and given back to its thread at the end of the
+// call.
 class DerivedGcm {
  public:
   DerivedGcm() {
@@ -69,7 +71,6 @@ int Size(std::span<const uint8_t> bytes) { return static_cast<int>(bytes.size())
 struct XaesKey::Schedule {
   SecretBytes key;
   SecretBytes k1{16};
-
 };
 
 namespace {
@@ -136,8 +137,8 @@ void XaesKey::Seal(const XaesNonce& nonce, std::span<const uint8_t> plaintext,
                               Size(associated_data)) == 1);
   }
   if (!plaintext.empty()) {
-    Require(EVP_EncryptUpdate(gcm.get(), out.data(), &written, plaintext.data(),
-                              Size(plaintext)) == 1);
+    Require(EVP_EncryptUpdate(gcm.get(), out.data(), &written, plaintext.data(), Size(plaintext)) ==
+            1);
   }
   uint8_t* const tag = out.data() + plaintext.size();
   Require(EVP_EncryptFinal_ex(gcm.get(), tag, &written) == 1);
@@ -145,8 +146,7 @@ void XaesKey::Seal(const XaesNonce& nonce, std::span<const uint8_t> plaintext,
 }
 
 absl::Status XaesKey::Open(const XaesNonce& nonce, std::span<const uint8_t> sealed,
-                           std::span<const uint8_t> associated_data,
-                           std::span<uint8_t> out) const {
+                           std::span<const uint8_t> associated_data, std::span<uint8_t> out) const {
   if (sealed.size() < kXaesTagBytes || out.size() != sealed.size() - kXaesTagBytes) {
     return DocumentCorrupt();
   }
@@ -168,6 +168,7 @@ absl::Status XaesKey::Open(const XaesNonce& nonce, std::span<const uint8_t> seal
   uint8_t none = 0;
   if (EVP_DecryptFinal_ex(gcm.get(), &none, &written) != 1) {
     OPENSSL_cleanse(out.data(), out.size());
+    ERR_clear_error();
     return DocumentCorrupt();
   }
   return absl::OkStatus();

@@ -4,9 +4,9 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
+#include "base/base64url.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "crypto/digest.h"
@@ -26,18 +26,26 @@ std::string TextOf(const json& object, const char* name) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
+bool Holds(const json& list, const std::string& wanted) {
+  return list.is_array() && std::any_of(list.begin(), list.end(), [&](const json& one) {
+           return one.is_string() && one.get<std::string>() == wanted;
+         });
+}
+
 absl::StatusOr<std::map<std::string, crypto::RsaPublicKey>> ParseKeys(const std::string& jwks) {
   std::map<std::string, crypto::RsaPublicKey> keys;
   const json set = json::parse(jwks, nullptr, false);
   if (set.is_object() && set.contains("keys") && set["keys"].is_array()) {
     for (const json& one : set["keys"]) {
-      std::string n, e;
-      if (!one.is_object() || TextOf(one, "kty") != "RSA" ||
-          !absl::WebSafeBase64Unescape(TextOf(one, "n"), &n) ||
-          !absl::WebSafeBase64Unescape(TextOf(one, "e"), &e)) {
-        continue;
-      }
-      if (auto key = crypto::RsaPublicKey::Create(n, e); key.ok()) {
+      if (!one.is_object() || TextOf(one, "kty") != "RSA") continue;
+      // A key that its issuer means for something else verifies no token.
+      if (one.contains("use") && TextOf(one, "use") != "sig") continue;
+      if (one.contains("alg") && TextOf(one, "alg") != "RS256") continue;
+      if (one.contains("key_ops") && !Holds(one["key_ops"], "verify")) continue;
+      const std::optional<std::string> n = DecodeBase64Url(TextOf(one, "n"));
+      const std::optional<std::string> e = DecodeBase64Url(TextOf(one, "e"));
+      if (!n.has_value() || !e.has_value()) continue;
+      if (auto key = crypto::RsaPublicKey::Create(*n, *e); key.ok()) {
         keys.emplace(TextOf(one, "kid"), *key);
       }
     }
@@ -50,9 +58,7 @@ bool NamesAudience(const json& claims, const std::string& audience) {
   const auto found = claims.find("aud");
   if (found == claims.end()) return false;
   if (found->is_string()) return found->get<std::string>() == audience;
-  return found->is_array() && std::any_of(found->begin(), found->end(), [&](const json& one) {
-           return one.is_string() && one.get<std::string>() == audience;
-         });
+  return Holds(*found, audience);
 }
 
 absl::StatusOr<absl::Time> TimeOf(const json& claims, const char* name) {

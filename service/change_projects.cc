@@ -53,10 +53,10 @@ absl::StatusOr<v1::Project> ManageProjects::Update(const AdmittedCall& call,
   body.set_display_name(request.project().display_name());
   record.set_revision(record.revision() + 1);
   record.set_update_time_micros(absl::ToUnixMicros(clock_.WallNow()));
-  record.set_sealed_body(
-      std::string(crypto::Seal(hub.keys->seal, ProjectBinding(*hub.entry, uid), record.revision(),
-                               body.SerializeAsString(), random_)
-                      .bytes()));
+  CMK_ASSIGN_OR_RETURN(crypto::SealedDocument sealed,
+                       crypto::Seal(hub.keys->seal, ProjectBinding(*hub.entry, uid),
+                                    record.revision(), body.SerializeAsString(), random_));
+  record.set_sealed_body(std::move(sealed).Release());
   if (!request.validate_only()) {
     store::WriteSet writes;
     store::ProjectsTable::RequireUnchanged(writes, name.project.value(), before, EtagMismatch());

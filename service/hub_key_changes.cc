@@ -51,12 +51,13 @@ absl::StatusOr<v1::DekGeneration> HubKeyChanges::Rotate(const HubEntry& hub, uin
                        keycache::MintDek(vault_, records.key, records.tenant, hub.uid, generation,
                                          random_, clock_, deadline));
   CMK_ASSIGN_OR_RETURN(const crypto::SealKey seal, minted.dek.MakeSealKey());
+  CMK_ASSIGN_OR_RETURN(crypto::SealedDocument sealed_secrets,
+                       crypto::SealHubSecrets(seal, records.tenant, hub.uid, secrets, random_));
   store::WriteSet writes;
   store::DeksTable::RequireAbsent(writes, generation, EtagMismatch());
   store::DeksTable::Put(writes, generation, ToRecord(minted.record));
   store::HubSecretsTable::RequireUnchanged(writes, sealed, EtagMismatch());
-  store::HubSecretsTable::Put(
-      writes, crypto::SealHubSecrets(seal, records.tenant, hub.uid, secrets, random_));
+  store::HubSecretsTable::Put(writes, std::move(sealed_secrets));
   CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition, std::move(writes)).status());
   hubs_.key_cache().Forget(hub.uid);
   return ToGeneration(minted.record, /*seals=*/true);

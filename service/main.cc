@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "crypto/provider.h"
 #include "crypto/secret_bytes.h"
 #include "service/config/config_printer.h"
 #include "service/config/config_reader.h"
@@ -39,6 +40,7 @@ struct Flags {
   bool check_config = false;
   bool print_default_config = false;
   std::string ready_file;
+  std::string openssl_properties;
   config::v1::Config shorthand;
 };
 
@@ -95,6 +97,8 @@ void Declare(CLI::App& app, Flags& flags) {
   app.add_flag("--print-default-config", flags.print_default_config,
                "Print a configuration with every option, and end");
   app.add_option("--ready-file", flags.ready_file, "Written with the address once it serves");
+  app.add_option("--openssl-properties", flags.openssl_properties,
+                 "Which OpenSSL provider computes, such as fips=yes; refuses to start without it");
   flags.shorthand.add_listeners()->set_address("127.0.0.1:7443");
   flags.shorthand.add_identities();
   flags.shorthand.mutable_admin()->set_address("127.0.0.1:0");
@@ -176,6 +180,9 @@ int Run(const Flags& flags) {
     std::fputs(PrintDefaultConfig().c_str(), stdout);
     return 0;
   }
+  // Before the first key is derived: algorithms are remembered at their first use.
+  const absl::Status chosen = crypto::SelectProvider(flags.openssl_properties);
+  if (!chosen.ok()) return Fail(chosen);
   const absl::StatusOr<LoadedConfig> loaded = LoadConfig(flags);
   if (!loaded.ok()) return Fail(loaded.status());
   if (flags.check_config) {

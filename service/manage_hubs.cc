@@ -79,16 +79,20 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
   CMK_ASSIGN_OR_RETURN(const crypto::SealKey seal, minted.dek.MakeSealKey());
   storage::v1::HubBody body;
   body.set_display_name(request.hub().display_name());
-  record.set_sealed_body(std::string(
-      crypto::Seal(seal, HubBinding(record, uid), 1, body.SerializeAsString(), random_).bytes()));
+  CMK_ASSIGN_OR_RETURN(
+      crypto::SealedDocument sealed,
+      crypto::Seal(seal, HubBinding(record, uid), 1, body.SerializeAsString(), random_));
+  record.set_sealed_body(std::move(sealed).Release());
+  CMK_ASSIGN_OR_RETURN(
+      crypto::SealedDocument secrets,
+      crypto::SealHubSecrets(seal, record.tenant(), uid, crypto::HubSecrets::Generate(random_),
+                             random_));
 
   // The keys first, then the name: a crash between leaves rows that nothing names, never a hub
   // without keys.
   store::WriteSet keys;
   store::DeksTable::Put(keys, 1, ToRecord(minted.record));
-  store::HubSecretsTable::Put(
-      keys, crypto::SealHubSecrets(seal, record.tenant(), uid,
-                                   crypto::HubSecrets::Generate(random_), random_));
+  store::HubSecretsTable::Put(keys, std::move(secrets));
   CMK_RETURN_IF_ERROR(
       ApplyBlocking(engine_, store::HubPartition(record.shard(), uid), std::move(keys)).status());
   store::WriteSet named;

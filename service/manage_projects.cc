@@ -67,9 +67,10 @@ absl::StatusOr<v1::Project> ManageProjects::Create(const AdmittedCall& call,
   record.set_create_time_micros(now);
   record.set_update_time_micros(now);
   record.set_revision(1);
-  record.set_sealed_body(std::string(crypto::Seal(hub.keys->seal, ProjectBinding(*hub.entry, uid),
-                                                  1, body.SerializeAsString(), random_)
-                                         .bytes()));
+  CMK_ASSIGN_OR_RETURN(crypto::SealedDocument sealed,
+                       crypto::Seal(hub.keys->seal, ProjectBinding(*hub.entry, uid), 1,
+                                    body.SerializeAsString(), random_));
+  record.set_sealed_body(std::move(sealed).Release());
   CMK_ASSIGN_OR_RETURN(const auto existing,
                        store::ProjectsTable(engine_).Get(hub.partition(), id.value()));
   if (existing.has_value()) return AlreadyExists("project");

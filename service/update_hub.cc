@@ -80,10 +80,10 @@ absl::StatusOr<v1::Hub> ManageHubs::Update(const AdmittedCall& call,
     CMK_ASSIGN_OR_RETURN(const OpenHub open, hubs_.OpenBlocking(call, name));
     storage::v1::HubBody body;
     body.set_display_name(wanted.display_name());
-    changed.set_sealed_body(
-        std::string(crypto::Seal(open.keys->seal, HubBinding(changed, before->uid),
-                                 changed.revision() + 1, body.SerializeAsString(), random_)
-                        .bytes()));
+    CMK_ASSIGN_OR_RETURN(crypto::SealedDocument sealed,
+                         crypto::Seal(open.keys->seal, HubBinding(changed, before->uid),
+                                      changed.revision() + 1, body.SerializeAsString(), random_));
+    changed.set_sealed_body(std::move(sealed).Release());
   }
   const bool names_key = mask.lower_bound("encryption") != mask.end() &&
                          absl::StartsWith(*mask.lower_bound("encryption"), "encryption");

@@ -217,18 +217,21 @@ Task<absl::StatusOr<WriteDocuments::Attempt>> WriteDocuments::Prepare(
           : Annotate(planned.status(), absl::StrCat("writes[", i, "]"));
     }
     if (planned->has_value()) {
-      AddRow(hub, keys[i], call.intents[i], now_there, **std::move(planned), now, attempt);
+      CMK_CO_RETURN_IF_ERROR(AddRow(hub, keys[i], call.intents[i], now_there, **std::move(planned),
+                                    now, attempt));
     } else {
       attempt.response.add_documents()->set_name(call.intents[i].name.ToString());
     }
   }
-  if (!call.request_id.empty()) KeepAnswer(hub, call, now, attempt);
+  if (!call.request_id.empty()) {
+    CMK_CO_RETURN_IF_ERROR(KeepAnswer(hub, call, now, attempt));
+  }
   co_return attempt;
 }
 
-void WriteDocuments::AddRow(const OpenHub& hub, const store::DocumentKey& key,
-                            const WriteIntent& intent, const CurrentRow* current,
-                            PlannedRow planned, absl::Time now, Attempt& attempt) {
+absl::Status WriteDocuments::AddRow(const OpenHub& hub, const store::DocumentKey& key,
+                                    const WriteIntent& intent, const CurrentRow* current,
+                                    PlannedRow planned, absl::Time now, Attempt& attempt) {
   if (current == nullptr) {
     store::DocumentsTable::RequireAbsent(attempt.writes, key, Conflict());
   } else {
@@ -247,20 +250,23 @@ void WriteDocuments::AddRow(const OpenHub& hub, const store::DocumentKey& key,
     tombstone.set_document(intent.name.document.value());
     tombstone.set_delete_time_micros(absl::ToUnixMicros(now));
     change.set_kind(storage::v1::FeedChange::KIND_DOCUMENT_DELETED);
-    change.set_sealed_tombstone(std::string(
+    CMK_ASSIGN_OR_RETURN(
+        crypto::SealedDocument sealed,
         crypto::Seal(hub.keys->seal, BindingOf(*hub.entry, crypto::RowKind::kTombstone, key),
-                     planned.revision, tombstone.SerializeAsString(), random_)
-            .bytes()));
+                     planned.revision, tombstone.SerializeAsString(), random_));
+    change.set_sealed_tombstone(std::move(sealed).Release());
     attempt.response.add_documents()->set_name(std::move(name));
-    return;
+    return absl::OkStatus();
   }
   change.set_kind(storage::v1::FeedChange::KIND_DOCUMENT_PUT);
-  crypto::SealedDocument sealed =
+  CMK_ASSIGN_OR_RETURN(
+      crypto::SealedDocument sealed,
       crypto::Seal(hub.keys->seal, BindingOf(*hub.entry, crypto::RowKind::kDocument, key),
-                   planned.revision, SerializeBody(*planned.body), random_);
+                   planned.revision, SerializeBody(*planned.body), random_));
   *attempt.response.add_documents() =
       ToDocument(std::move(name), sealed, *std::move(planned.body), v1::BASIC);
   store::DocumentsTable::Put(attempt.writes, key, std::move(sealed));
+  return absl::OkStatus();
 }
 
 Task<absl::StatusOr<std::optional<v1::BatchWriteDocumentsResponse>>> WriteDocuments::FirstAnswer(
@@ -289,17 +295,19 @@ Task<absl::StatusOr<std::optional<v1::BatchWriteDocumentsResponse>>> WriteDocume
   co_return response;
 }
 
-void WriteDocuments::KeepAnswer(const OpenHub& hub, const WriteCall& call, absl::Time now,
-                                Attempt& attempt) {
-  if (attempt.writes.empty()) return;
+absl::Status WriteDocuments::KeepAnswer(const OpenHub& hub, const WriteCall& call, absl::Time now,
+                                        Attempt& attempt) {
+  if (attempt.writes.empty()) return absl::OkStatus();
   const BlindName request = hub.keys->names.Request(call.request_id);
   storage::v1::ResponseBody body;
   body.set_request_digest(call.request_digest);
   body.set_response(attempt.response.SerializeAsString());
   body.set_expire_time_micros(absl::ToUnixMicros(now + kAnswerLifetime));
-  store::ResponsesTable::Put(attempt.writes, request,
-                             crypto::Seal(hub.keys->seal, AnswerBinding(*hub.entry, request), 1,
-                                          body.SerializeAsString(), random_));
+  CMK_ASSIGN_OR_RETURN(crypto::SealedDocument sealed,
+                       crypto::Seal(hub.keys->seal, AnswerBinding(*hub.entry, request), 1,
+                                    body.SerializeAsString(), random_));
+  store::ResponsesTable::Put(attempt.writes, request, std::move(sealed));
+  return absl::OkStatus();
 }
 
 }  // namespace cmkstore::service

@@ -60,12 +60,14 @@ class WriteDocuments {
   Task<absl::StatusOr<Attempt>> Prepare(const CallContext& context, const OpenHub& hub,
                                         const WriteCall& call,
                                         const std::vector<store::DocumentKey>& keys);
-  void AddRow(const OpenHub& hub, const store::DocumentKey& key, const WriteIntent& intent,
-              const CurrentRow* current, PlannedRow planned, absl::Time now, Attempt& attempt);
+  absl::Status AddRow(const OpenHub& hub, const store::DocumentKey& key, const WriteIntent& intent,
+                      const CurrentRow* current, PlannedRow planned, absl::Time now,
+                      Attempt& attempt);
   // The first answer to this request_id, if there was one within a day.
   Task<absl::StatusOr<std::optional<v1::BatchWriteDocumentsResponse>>> FirstAnswer(
       const CallContext& context, const OpenHub& hub, const WriteCall& call);
-  void KeepAnswer(const OpenHub& hub, const WriteCall& call, absl::Time now, Attempt& attempt);
+  absl::Status KeepAnswer(const OpenHub& hub, const WriteCall& call, absl::Time now,
+                          Attempt& attempt);
 
   HubAccess& hubs_;
   store::Engine& engine_;

@@ -4,12 +4,12 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "base/base64url.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "vault/vault_uri.h"
@@ -124,14 +124,6 @@ void ReadAttributes(const json& attributes, KeyDescription& key) {
 }
 
 }  // namespace
-
-std::string EncodeBase64Url(absl::string_view bytes) { return absl::WebSafeBase64Escape(bytes); }
-
-std::optional<std::string> DecodeBase64Url(absl::string_view text) {
-  std::string bytes;
-  if (!absl::WebSafeBase64Unescape(text, &bytes)) return std::nullopt;
-  return bytes;
-}
 
 absl::Status MeaningOf(VaultOperation operation, const HttpResponse& response,
                        std::optional<bool> key_exists) {

@@ -38,7 +38,4 @@ std::string ChallengeResource(absl::string_view www_authenticate);
 // domain. Without this check a tenant's "vault" could ask for a token of something else.
 bool ResourceCoversHost(absl::string_view resource, absl::string_view host);
 
-std::string EncodeBase64Url(absl::string_view bytes);
-std::optional<std::string> DecodeBase64Url(absl::string_view text);
-
 }  // namespace cmkstore::vault

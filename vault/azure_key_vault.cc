@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/base64url.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
 

@@ -5,15 +5,17 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "base/errors.h"
 #include "crypto/envelope_layout.h"
+#include "tests/crypto/raw_envelope.h"
 #include "tests/testing/matchers.h"
 
 namespace cmkstore::crypto {
 namespace {
 
-using testing::FailsWith;
-using testing::IsOk;
+using ::cmkstore::testing::FailsWith;
+using ::cmkstore::testing::IsOk;
 
 class EnvelopeTest : public ::testing::Test {
  protected:
@@ -25,11 +27,9 @@ class EnvelopeTest : public ::testing::Test {
     binding_.document = "retail-assistant";
   }
 
-  Dek NewDek() {
-    return *Dek::FromSecret(random_.NewUid<DekId>(), random_.Secret(kDekBytes));
-  }
+  Dek NewDek() { return *Dek::FromSecret(random_.NewUid<DekId>(), random_.Secret(kDekBytes)); }
   std::string SealedBytes(absl::string_view plaintext) {
-    return std::string(Seal(*dek_.MakeSealKey(), binding_, 7, plaintext, random_).bytes());
+    return std::string(Seal(*dek_.MakeSealKey(), binding_, 7, plaintext, random_)->bytes());
   }
   absl::StatusOr<std::string> ParseAndOpen(std::string bytes, const Binding& binding) {
     absl::StatusOr<SealedDocument> sealed = SealedDocument::Parse(std::move(bytes));
@@ -136,20 +136,64 @@ TEST_F(EnvelopeTest, AnotherKeyDoesNotOpen) {
   EXPECT_THAT(Open(*impostor.MakeOpenKey(), binding_, *sealed), FailsWith("DOCUMENT_CORRUPT", ""));
 }
 
-TEST_F(EnvelopeTest, CompressesIntoPaddedBucketsAndBoundsWhatItExpands) {
+TEST_F(EnvelopeTest, CompressesIntoPaddedBuckets) {
   const std::string plaintext(100'000, 'a');
-  const SealedDocument sealed = Seal(*dek_.MakeSealKey(), binding_, 1, plaintext, random_,
-                                     Compression::kZstdPadded);
-  EXPECT_LT(sealed.bytes().size(), 1000u);
-  EXPECT_EQ((sealed.bytes().size() - SealedDocument::kOverheadBytes) % 64, 0u);
-  const auto opened = Open(*dek_.MakeOpenKey(), binding_, sealed);
+  const auto sealed =
+      Seal(*dek_.MakeSealKey(), binding_, 1, plaintext, random_, Compression::kZstdPadded);
+  ASSERT_THAT(sealed, IsOk());
+  EXPECT_LT(sealed->bytes().size(), 1000u);
+  EXPECT_EQ((sealed->bytes().size() - SealedDocument::kOverheadBytes) % 64, 0u);
+  const auto opened = Open(*dek_.MakeOpenKey(), binding_, *sealed);
   ASSERT_THAT(opened, IsOk());
   EXPECT_EQ(*opened, plaintext);
+}
 
-  const std::string bomb(kMaxPlaintextBytes + 1, 'a');
-  const SealedDocument too_large =
-      Seal(*dek_.MakeSealKey(), binding_, 1, bomb, random_, Compression::kZstdPadded);
-  EXPECT_THAT(Open(*dek_.MakeOpenKey(), binding_, too_large), FailsWith("DOCUMENT_CORRUPT", ""));
+// What only a holder of the key could make: the payload is authentic and still not believed.
+TEST_F(EnvelopeTest, RefusesACompressedPayloadThatIsNotAsItSays) {
+  const SealKey key = *dek_.MakeSealKey();
+  const auto open_raw = [&](const std::string& payload) {
+    return ParseAndOpen(
+        testing::SealRawPayload(key, binding_, kFlagZstd | kFlagPadded, payload, XaesNonce{}),
+        binding_);
+  };
+  const std::string frame = absl::HexStringToBytes("28b52ffd2003190000616263");  // zstd of "abc"
+  const std::string size("\0\0\0\3", 4);
+  ASSERT_THAT(open_raw(size + frame + std::string(48, '\0')), IsOk());
+  const std::string refused[] = {
+      "",
+      size.substr(0, 3),
+      size,
+      "\xff\xff\xff\xff" + frame,          // declares more than any row has
+      std::string("\0\0\0\4", 4) + frame,  // declares more than the frame holds
+      std::string("\0\0\0\2", 4) + frame,  // declares less
+      size + frame.substr(0, frame.size() - 1),
+      size + frame + std::string(47, '\0') + "x",  // padding that says something
+      size + frame + frame,
+  };
+  for (const std::string& payload : refused) {
+    EXPECT_THAT(open_raw(payload), FailsWith("DOCUMENT_CORRUPT", "")) << payload.size();
+  }
+}
+
+TEST_F(EnvelopeTest, ParseAcceptsTheLargestRowThatSealMakes) {
+  std::string plaintext(kMaxPlaintextBytes, '\0');
+  random_.Fill(
+      {reinterpret_cast<uint8_t*>(plaintext.data()), plaintext.size()});  // no zstd helps here
+  for (const Compression compression : {Compression::kNone, Compression::kZstdPadded}) {
+    const auto sealed = Seal(*dek_.MakeSealKey(), binding_, 1, plaintext, random_, compression);
+    ASSERT_THAT(sealed, IsOk());
+    const auto opened = ParseAndOpen(std::string(sealed->bytes()), binding_);
+    ASSERT_THAT(opened, IsOk());
+    EXPECT_TRUE(*opened == plaintext);
+  }
+}
+
+TEST_F(EnvelopeTest, RefusesToSealWhatNoParseWouldAccept) {
+  const std::string plaintext(kMaxPlaintextBytes + 1, 'a');
+  for (const Compression compression : {Compression::kNone, Compression::kZstdPadded}) {
+    EXPECT_THAT(Seal(*dek_.MakeSealKey(), binding_, 1, plaintext, random_, compression),
+                FailsWith("INVARIANT", ""));
+  }
 }
 
 }  // namespace

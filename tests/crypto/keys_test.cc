@@ -2,11 +2,11 @@
 
 #include <type_traits>
 
+#include "absl/strings/escaping.h"
 #include "crypto/blind_name.h"
 #include "crypto/dek.h"
 #include "crypto/digest.h"
 #include "crypto/hub_secrets.h"
-#include "absl/strings/escaping.h"
 #include "tests/testing/matchers.h"
 
 namespace cmkstore::crypto {
@@ -24,7 +24,7 @@ class DekTest : public ::testing::Test {
  protected:
   SystemRandom random_;
   Dek dek_ = *Dek::FromSecret(random_.NewUid<DekId>(), random_.Secret(kDekBytes));
-  DekFacts facts_{"contoso", random_.NewUid<HubUid>(), dek_.dek_id(), 1, "https://v/keys/k/1",
+  DekFacts facts_{"contoso",      random_.NewUid<HubUid>(), dek_.dek_id(), 1, "https://v/keys/k/1",
                   "RSA-OAEP-256", 1'700'000'000'000'000};
 };
 
@@ -53,7 +53,7 @@ TEST_F(DekTest, RefusesAKeyOfAnotherSize) {
 TEST_F(DekTest, HubSecretsOpenForTheirHubOnly) {
   const HubSecrets secrets = HubSecrets::Generate(random_);
   const SealedDocument sealed =
-      SealHubSecrets(*dek_.MakeSealKey(), "contoso", facts_.hub, secrets, random_);
+      *SealHubSecrets(*dek_.MakeSealKey(), "contoso", facts_.hub, secrets, random_);
   const auto opened = OpenHubSecrets(*dek_.MakeOpenKey(), "contoso", facts_.hub, sealed);
   ASSERT_THAT(opened, IsOk());
   EXPECT_TRUE(opened->name_key.EqualsInConstantTime(secrets.name_key.Reveal()));
@@ -77,10 +77,10 @@ TEST(DigestTest, GivesThePublishedAnswers) {
   EXPECT_EQ(absl::BytesToHexString(Sha256("abc")),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   const std::string key = "Jefe";  // RFC 4231, case 2
-  EXPECT_EQ(absl::BytesToHexString(
-                HmacSha256({reinterpret_cast<const uint8_t*>(key.data()), key.size()},
-                           "what do ya want for nothing?")),
-            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+  EXPECT_EQ(
+      absl::BytesToHexString(HmacSha256({reinterpret_cast<const uint8_t*>(key.data()), key.size()},
+                                        "what do ya want for nothing?")),
+      "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
 }
 
 }  // namespace

@@ -38,9 +38,7 @@ std::string Hex(std::span<const uint8_t> bytes) {
       absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
 }
 
-SecretBytes Key(uint8_t byte) {
-  return SecretBytes(std::vector<uint8_t>(kXaesKeyBytes, byte));
-}
+SecretBytes Key(uint8_t byte) { return SecretBytes(std::vector<uint8_t>(kXaesKeyBytes, byte)); }
 
 XaesNonce TestNonce() {
   XaesNonce nonce;
@@ -57,7 +55,8 @@ struct Vector {
   const char* commitment;
 };
 
-// The published answers of the C2SP specification, and of the commitment (three implementations agree).
+// The published answers of the C2SP specification, and of the commitment (three implementations
+// agree).
 constexpr Vector kVectors[] = {
     {1, "", "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271",
      "04076b6085eebab138855fe57811c04112eff989d44120dfff662d5475a383c3"},
@@ -82,7 +81,8 @@ TEST(XaesTest, GivesThePublishedAnswers) {
   }
 }
 
-// 10,000 iterations in the normal run; CMKSTORE_SLOW=1 runs the published million.
+// 10,000 iterations in the normal run; the ctest label "slow" sets CMKSTORE_SLOW and runs the
+// published million.
 TEST(XaesTest, AccumulatedHashOfRandomInputsIsThePublishedOne) {
   const bool slow = std::getenv("CMKSTORE_SLOW") != nullptr;
   const int iterations = slow ? 1'000'000 : 10'000;
@@ -132,9 +132,7 @@ TEST(XaesTest, OpensInPlaceAndRefusesEveryFlippedBit) {
   }
 }
 
-TEST(XaesTest, RefusesAKeyOfAnotherSize) {
-  EXPECT_FALSE(XaesKey::Create(SecretBytes(16)).ok());
-}
+TEST(XaesTest, RefusesAKeyOfAnotherSize) { EXPECT_FALSE(XaesKey::Create(SecretBytes(16)).ok()); }
 
 }  // namespace
 }  // namespace cmkstore::crypto
