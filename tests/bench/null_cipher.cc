@@ -42,8 +42,8 @@ class EnvelopeWriter {
   static SealedDocument Finish(std::string bytes) { return SealedDocument(std::move(bytes)); }
 };
 
-SealedDocument Seal(const SealKey& key, const Binding&, uint64_t revision,
-                    absl::string_view plaintext, Random&, Compression) {
+absl::StatusOr<SealedDocument> Seal(const SealKey& key, const Binding&, uint64_t revision,
+                                    absl::string_view plaintext, Random&, Compression) {
   std::string bytes(SealedDocument::kOverheadBytes + plaintext.size(), '\0');
   bytes[0] = static_cast<char>(kMagic0);
   bytes[1] = static_cast<char>(kMagic1);

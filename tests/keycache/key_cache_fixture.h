@@ -92,7 +92,7 @@ class KeyCacheTest : public ::testing::Test {
     const auto secrets = crypto::HubSecrets::Generate(random_);
     records.sealed_hub_secrets = std::string(
         crypto::SealHubSecrets(*minted->dek.MakeSealKey(), "contoso", hub, secrets, random_)
-            .bytes());
+            ->bytes());
     source_.Set(hub, records);
     return hub;
   }
