@@ -38,7 +38,7 @@ const char* Lacking() {
 absl::Status SelectProvider(const std::string& property_query) {
   if (property_query.empty()) return absl::OkStatus();
   // openssl.cnf may have loaded it already; loading once more only counts.
-  if (property_query == "fips=yes" && OSSL_PROVIDER_load(nullptr, "fips") == nullptr) {
+  if (property_query == "fips=yes" && OSSL_PROVIDER_try_load(nullptr, "fips", 1) == nullptr) {
     ERR_clear_error();
     return StateInvalid("no FIPS provider of OpenSSL can be loaded on this machine");
   }
