@@ -5,9 +5,10 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/strip.h"
-#include "base/base64url.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/errors.h"
+#include "base/ids.h"
 #include "base/status_macros.h"
 #include "crypto/digest.h"
 #include "crypto/jwt.h"
@@ -20,10 +21,33 @@ using nlohmann::json;
 constexpr absl::Duration kSkew = absl::Seconds(60);
 constexpr absl::Duration kMaxRemembered = absl::Minutes(5);
 constexpr size_t kMaxRememberedTokens = 10'000;
+constexpr absl::Duration kFetchTimeout = absl::Seconds(5);
+constexpr absl::string_view kTenantPlace = "{tid}";
 
 std::string TextOf(const json& object, const char* name) {
   const auto found = object.find(name);
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+absl::StatusOr<std::string> FetchUrl(HttpTransport& transport, const std::string& url,
+                                     absl::Time deadline) {
+  HttpRequest request;
+  request.url = url;
+  request.headers = {{"Accept", "application/json"}};
+  CMK_ASSIGN_OR_RETURN(HttpResponse response, transport.Send(request, deadline));
+  if (response.status != 200) {
+    return StateInvalid(absl::StrCat("the issuer answered ", response.status));
+  }
+  return std::move(response.body);
+}
+
+JwksCache::Fetch SourceOf(const IssuerOptions& options, HttpTransport& transport, Clock& clock) {
+  if (options.jwks_url.empty()) {
+    return [text = options.jwks]() -> absl::StatusOr<std::string> { return text; };
+  }
+  return [&transport, &clock, url = options.jwks_url] {
+    return FetchUrl(transport, url, clock.WallNow() + kFetchTimeout);
+  };
 }
 
 bool Holds(const json& list, const std::string& wanted) {
@@ -32,26 +56,11 @@ bool Holds(const json& list, const std::string& wanted) {
          });
 }
 
-absl::StatusOr<std::map<std::string, crypto::RsaPublicKey>> ParseKeys(const std::string& jwks) {
-  std::map<std::string, crypto::RsaPublicKey> keys;
-  const json set = json::parse(jwks, nullptr, false);
-  if (set.is_object() && set.contains("keys") && set["keys"].is_array()) {
-    for (const json& one : set["keys"]) {
-      if (!one.is_object() || TextOf(one, "kty") != "RSA") continue;
-      // A key that its issuer means for something else verifies no token.
-      if (one.contains("use") && TextOf(one, "use") != "sig") continue;
-      if (one.contains("alg") && TextOf(one, "alg") != "RS256") continue;
-      if (one.contains("key_ops") && !Holds(one["key_ops"], "verify")) continue;
-      const std::optional<std::string> n = DecodeBase64Url(TextOf(one, "n"));
-      const std::optional<std::string> e = DecodeBase64Url(TextOf(one, "e"));
-      if (!n.has_value() || !e.has_value()) continue;
-      if (auto key = crypto::RsaPublicKey::Create(*n, *e); key.ok()) {
-        keys.emplace(TextOf(one, "kid"), *key);
-      }
-    }
-  }
-  if (keys.empty()) return FieldInvalid("issuers.jwks", "must hold at least one RSA key");
-  return keys;
+// Whether a token's `iss` is the trusted one, with the token's `tid` put in where it says so. A
+// `tid` is an id, so that it cannot bring a path of its own.
+bool IsIssuer(const std::string& trusted, const std::string& issuer, const std::string& tenant) {
+  if (!absl::StrContains(trusted, kTenantPlace)) return issuer == trusted;
+  return IsValidId(tenant) && issuer == absl::StrReplaceAll(trusted, {{kTenantPlace, tenant}});
 }
 
 bool NamesAudience(const json& claims, const std::string& audience) {
@@ -72,16 +81,31 @@ absl::StatusOr<absl::Time> TimeOf(const json& claims, const char* name) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Authenticator>> Authenticator::Create(
-    const std::vector<IssuerOptions>& issuers, Clock& clock) {
-  CMK_ASSIGN_OR_RETURN(Issuers parsed, Parse(issuers));
-  return std::unique_ptr<Authenticator>(new Authenticator(std::move(parsed), clock));
+    const std::vector<IssuerOptions>& issuers, HttpTransport& transport, Clock& clock) {
+  auto created = std::unique_ptr<Authenticator>(new Authenticator(transport, clock));
+  CMK_RETURN_IF_ERROR(created->SetIssuers(issuers));
+  return created;
+}
+
+void Authenticator::Tick() {
+  Issuers issuers;
+  {
+    absl::MutexLock lock(&mutex_);
+    issuers = issuers_;
+  }
+  for (const Issuer& issuer : *issuers) issuer.keys->Tick();
 }
 
 absl::StatusOr<Authenticator::Issuers> Authenticator::Parse(
     const std::vector<IssuerOptions>& options) {
   std::vector<Issuer> parsed;
   for (const IssuerOptions& one : options) {
-    CMK_ASSIGN_OR_RETURN(auto keys, ParseKeys(one.jwks));
+    if (!one.jwks_url.empty() && !absl::StartsWith(one.jwks_url, "https://")) {
+      return FieldInvalid("jwks_url", "must begin with https://");
+    }
+    auto keys = std::make_shared<JwksCache>(JwksOptions(), SourceOf(one, transport_, clock_),
+                                            worker_, clock_);
+    if (one.jwks_url.empty()) CMK_RETURN_IF_ERROR(keys->Load());
     parsed.push_back({one.issuer, one.audience, std::move(keys)});
   }
   return std::make_shared<const std::vector<Issuer>>(std::move(parsed));
@@ -129,12 +153,14 @@ absl::StatusOr<CallerPtr> Authenticator::Validate(const Issuers& issuers,
   if (TextOf(header, "alg") != "RS256") return TokenInvalid("its algorithm is not RS256");
   if (header.contains("crit")) return TokenInvalid("it has critical extensions");
   const std::string issuer_name = TextOf(claims, "iss");
-  const auto issuer = std::find_if(issuers->begin(), issuers->end(),
-                                   [&](const Issuer& one) { return one.issuer == issuer_name; });
+  const std::string tenant = TextOf(claims, "tid");
+  const auto issuer = std::find_if(issuers->begin(), issuers->end(), [&](const Issuer& one) {
+    return IsIssuer(one.issuer, issuer_name, tenant);
+  });
   if (issuer == issuers->end()) return TokenInvalid("its issuer is not trusted here");
-  const auto key = issuer->keys.find(TextOf(header, "kid"));
-  if (key == issuer->keys.end()) return TokenInvalid("its signing key is not known");
-  CMK_RETURN_IF_ERROR(key->second.VerifyRs256(jwt.signing_input, jwt.signature));
+  const auto key = issuer->keys->Find(TextOf(header, "kid"));
+  if (!key.has_value()) return TokenInvalid("its signing key is not known");
+  CMK_RETURN_IF_ERROR(key->VerifyRs256(jwt.signing_input, jwt.signature));
 
   if (!NamesAudience(claims, issuer->audience)) return TokenInvalid("it is for another audience");
   const absl::Time now = clock_.WallNow();
@@ -145,7 +171,7 @@ absl::StatusOr<CallerPtr> Authenticator::Validate(const Issuers& issuers,
     CMK_ASSIGN_OR_RETURN(const absl::Time not_before, TimeOf(claims, "nbf"));
     if (not_before - kSkew > now) return TokenInvalid("it is not valid yet");
   }
-  caller->tenant = TextOf(claims, "tid");
+  caller->tenant = tenant;
   caller->subject = TextOf(claims, "oid");
   if (caller->subject.empty()) caller->subject = TextOf(claims, "sub");
   if (caller->tenant.empty() || caller->subject.empty()) {

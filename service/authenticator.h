@@ -1,6 +1,5 @@
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,15 +10,20 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "base/clock.h"
-#include "crypto/rsa_verify.h"
+#include "base/http_transport.h"
+#include "base/worker.h"
 #include "service/caller.h"
+#include "service/jwks_cache.h"
 
 namespace cmkstore::service {
 
 struct IssuerOptions {
-  std::string issuer;    // exact `iss`
+  // Exact `iss`. `{tid}` in it stands for the token's own `tid`:
+  // "https://login.microsoftonline.com/{tid}/v2.0" trusts every directory of that issuer.
+  std::string issuer;
   std::string audience;  // exact `aud`
-  std::string jwks;      // the key set, JSON
+  std::string jwks;      // the key set, JSON; or
+  std::string jwks_url;  // where it is fetched from: https://…
 };
 
 // Validates bearer tokens: RS256 only, by a key of the issuer's set, with issuer, audience, times,
@@ -29,9 +33,11 @@ struct IssuerOptions {
 // Thread-safe, never blocks. Tokens are never logged. Errors: TOKEN_INVALID, TOKEN_EXPIRED.
 class Authenticator {
  public:
-  // Errors: FIELD_INVALID when a key set does not parse or has no usable key.
+  // A URL is first fetched by the first Tick: starting depends on no issuer. `transport` and
+  // `clock` must outlive this. Errors: FIELD_INVALID when a key set that was given does not parse
+  // or has no usable key, and for a URL that is not https.
   static absl::StatusOr<std::unique_ptr<Authenticator>> Create(
-      const std::vector<IssuerOptions>& issuers, Clock& clock);
+      const std::vector<IssuerOptions>& issuers, HttpTransport& transport, Clock& clock);
 
   // Replaces the issuers; tokens are validated anew. Calls already admitted go on. Errors: as
   // Create, and then nothing has changed.
@@ -39,12 +45,15 @@ class Authenticator {
 
   // `authorization`: the header's value, "Bearer …".
   absl::StatusOr<CallerPtr> Authenticate(absl::string_view authorization);
+  // Fetches key sets that are due; to be called about every 100 ms.
+  void Tick();
+  void Stop() { worker_.Stop(); }
 
  private:
   struct Issuer {
     std::string issuer;
     std::string audience;
-    std::map<std::string, crypto::RsaPublicKey> keys;  // by kid
+    std::shared_ptr<JwksCache> keys;
   };
   struct Remembered {
     CallerPtr caller;
@@ -53,14 +62,16 @@ class Authenticator {
 
   using Issuers = std::shared_ptr<const std::vector<Issuer>>;
 
-  Authenticator(Issuers issuers, Clock& clock) : clock_(clock), issuers_(std::move(issuers)) {}
-  static absl::StatusOr<Issuers> Parse(const std::vector<IssuerOptions>& options);
+  Authenticator(HttpTransport& transport, Clock& clock) : transport_(transport), clock_(clock) {}
+  absl::StatusOr<Issuers> Parse(const std::vector<IssuerOptions>& options);
   absl::StatusOr<CallerPtr> Validate(const Issuers& issuers, absl::string_view token) const;
 
+  HttpTransport& transport_;
   Clock& clock_;
   absl::Mutex mutex_;
   Issuers issuers_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, Remembered> remembered_ ABSL_GUARDED_BY(mutex_);
+  Worker worker_{{.name = "jwks", .threads = 1, .max_queued = 16}};  // last: fetches key sets
 };
 
 }  // namespace cmkstore::service

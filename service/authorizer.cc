@@ -22,12 +22,17 @@ constexpr Grant kGrants[] = {
     {"cmkstore.contributor", Permission::kManageProjects},
     {"cmkstore.key_admin", Permission::kReadHubs},
     {"cmkstore.key_admin", Permission::kManageKeys},
+    {"cmkstore.key_admin", Permission::kRunOperations},
+    {"cmkstore.auditor", Permission::kReadHubs},
+    {"cmkstore.operator", Permission::kReadHubs},
+    {"cmkstore.operator", Permission::kRunOperations},
     {"cmkstore.owner", Permission::kReadDocuments},
     {"cmkstore.owner", Permission::kReadHubs},
     {"cmkstore.owner", Permission::kWriteDocuments},
     {"cmkstore.owner", Permission::kManageProjects},
     {"cmkstore.owner", Permission::kManageHubs},
     {"cmkstore.owner", Permission::kManageKeys},
+    {"cmkstore.owner", Permission::kRunOperations},
 };
 
 // Whether a role's part, "hubs/HUB" or "hubs/HUB/projects/P", holds the scope. An empty part holds

@@ -11,10 +11,11 @@ namespace cmkstore::service {
 enum class Permission {
   kReadDocuments,
   kWriteDocuments,
-  kReadHubs,  // hubs, projects, key status, operations
+  kReadHubs,  // hubs, projects, key status, index status, operations
   kManageProjects,
   kManageHubs,
   kManageKeys,
+  kRunOperations,  // rebuild an index, cancel and forget operations
 };
 
 // What a request is about: a tenant, perhaps narrowed to a hub and a project.
@@ -24,9 +25,9 @@ struct ResourceScope {
   std::optional<ProjectId> project;
 };
 
-// Whether the caller's roles grant the permission on the scope. Roles: cmkstore.reader,
-// cmkstore.contributor, cmkstore.key_admin, cmkstore.owner; for the whole tenant, or with
-// `:hubs/HUB` or `:hubs/HUB/projects/P` behind for a part. Deny by default. Pure.
+// Whether the caller's roles grant the permission on the scope. Roles (docs/authentication.md):
+// cmkstore.reader, contributor, key_admin, auditor, operator and owner; for the whole tenant, or
+// with `:hubs/HUB` or `:hubs/HUB/projects/P` behind for a part. Deny by default. Pure.
 //
 // Errors: ACCESS_DENIED, also for another tenant and for what does not exist.
 absl::Status Authorize(const Caller& caller, Permission permission, const ResourceScope& scope);

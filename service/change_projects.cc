@@ -79,8 +79,8 @@ absl::StatusOr<google::protobuf::Empty> ManageProjects::Delete(
   if (!documents.empty() && !request.force()) {
     return StateInvalid("the project has documents; set force to delete them too");
   }
-  // Without its name no document of the project can be reached; the rows go after, in the
-  // background.
+  // Without its name no document of the project can be reached; the rows go after, by an operation
+  // that the same commit starts.
   store::WriteSet writes;
   store::ProjectsTable::RequireUnchanged(writes, name.project.value(), record, EtagMismatch());
   store::ProjectsTable::Delete(writes, name.project.value());
@@ -90,11 +90,11 @@ absl::StatusOr<google::protobuf::Empty> ManageProjects::Delete(
   change.set_kind(storage::v1::FeedChange::KIND_PROJECT_DELETED);
   change.set_project_uid(record.uid());
   store::ChangeFeed::Append(writes, feed);
-  CMK_ASSIGN_OR_RETURN(const store::Sequence sequence,
-                       ApplyBlocking(engine_, hub->partition, std::move(writes)));
+  CMK_ASSIGN_OR_RETURN(
+      const Operations::Started started,
+      operations_.StartWith(*hub, kDeleteDocuments, record.uid(), std::move(writes)));
   hubs_.directory().ForgetProject(hub->uid, name.project);
-  committed_(hub->uid, sequence);
-  CMK_RETURN_IF_ERROR(operations_.Start(*hub, kDeleteDocuments, record.uid()).status());
+  committed_(hub->uid, started.sequence);
   return google::protobuf::Empty();
 }
 

@@ -44,7 +44,7 @@ absl::StatusOr<DevCredentials> MintDevCredentials(const std::string& data_dir,
                                                             {"client.pem", client},
                                                             {"client.key", client_key.ToPem()}};
   const int64_t now = absl::ToUnixSeconds(clock.WallNow());
-  for (const char* role : {"owner", "contributor", "reader", "key_admin"}) {
+  for (const char* role : {"owner", "contributor", "reader", "key_admin", "auditor", "operator"}) {
     const nlohmann::json claims = {{"iss", kIssuer},
                                    {"aud", kAudience},
                                    {"tid", tenant},
@@ -61,7 +61,9 @@ absl::StatusOr<DevCredentials> MintDevCredentials(const std::string& data_dir,
       return InvariantBroken("the development credentials cannot be written to the data directory");
     }
   }
-  credentials.issuer = {kIssuer, kAudience, crypto::JwksOf(token_key, kKeyId)};
+  credentials.issuer.issuer = kIssuer;
+  credentials.issuer.audience = kAudience;
+  credentials.issuer.jwks = crypto::JwksOf(token_key, kKeyId);
   return credentials;
 }
 

@@ -10,7 +10,8 @@ namespace cmkstore::service {
 
 // What development mode mints, new at each start, under <data_dir>/dev (mode 0600):
 //   ca.pem  server.pem server.key  client.pem client.key   for mutual TLS on localhost
-//   owner.token contributor.token reader.token key_admin.token   for one tenant, valid 12 hours
+//   owner.token contributor.token reader.token key_admin.token auditor.token operator.token
+//                                                           for one tenant, valid 12 hours
 struct DevCredentials {
   std::string directory;
   IssuerOptions issuer;

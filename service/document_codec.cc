@@ -37,6 +37,11 @@ store::DocumentKey KeyOf(const DocumentName& name, ProjectUid project,
           names.Document(project, name.collection.value(), name.document.value())};
 }
 
+absl::Status CheckView(v1::DocumentView view) {
+  if (v1::DocumentView_IsValid(view)) return absl::OkStatus();
+  return FieldInvalid("view", "must be BASIC or FULL, or left out");
+}
+
 absl::StatusOr<storage::v1::DocumentBody> ParseBody(absl::string_view plaintext) {
   storage::v1::DocumentBody body;
   if (!body.ParseFromArray(plaintext.data(), static_cast<int>(plaintext.size()))) {

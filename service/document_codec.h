@@ -29,6 +29,9 @@ crypto::Binding BindingOf(const HubEntry& hub, crypto::RowKind kind, const store
 store::DocumentKey KeyOf(const DocumentName& name, ProjectUid project,
                          const crypto::NameKey& names);
 
+// Errors: FIELD_INVALID for a value that is no view.
+absl::Status CheckView(v1::DocumentView view);
+
 // Errors: DOCUMENT_CORRUPT when an opened plaintext is no body.
 absl::StatusOr<storage::v1::DocumentBody> ParseBody(absl::string_view plaintext);
 std::string SerializeBody(const storage::v1::DocumentBody& body);

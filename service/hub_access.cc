@@ -63,6 +63,15 @@ absl::StatusOr<OpenHub> HubAccess::OpenEntryBlocking(HubEntryPtr entry, absl::Ti
   return OpenHub{std::move(entry), std::move(keys)};
 }
 
+void HubAccess::Warm(const HubEntry& entry, absl::Time deadline) {
+  if (!CheckServing(entry).ok()) return;
+  const absl::StatusOr<keycache::HubKeysPtr> cached = keys_.Lookup(entry.uid);
+  if (!cached.ok() || *cached != nullptr) return;
+  (void)BlockOnCompletion<keycache::HubKeysPtr>([&](Completion<keycache::HubKeysPtr> done) {
+    keys_.Fetch(entry.uid, deadline, std::move(done));
+  });
+}
+
 Task<absl::StatusOr<std::string>> HubAccess::OpenRow(const CallContext& context, const OpenHub& hub,
                                                      const crypto::Binding& binding,
                                                      const crypto::SealedDocument& sealed) {

@@ -39,6 +39,8 @@ class HubAccess {
   // For threads that may block.
   absl::StatusOr<OpenHub> OpenBlocking(const AdmittedCall& call, const HubName& name);
   absl::StatusOr<OpenHub> OpenEntryBlocking(HubEntryPtr entry, absl::Time deadline);
+  // Tries to have the keys at hand, for an answer that shows more with them; gives up quietly.
+  void Warm(const HubEntry& entry, absl::Time deadline);
   // The record alone: what goes on while the hub is locked.
   absl::StatusOr<HubEntryPtr> Find(const AdmittedCall& call, const HubName& name);
   // Errors: PROJECT_NOT_FOUND.

@@ -96,6 +96,16 @@ v1::Hub ToHub(const storage::v1::HubRecord& record, HubUid uid) {
     *hub.mutable_delete_time() = ToTimestamp(record.delete_time_micros());
     *hub.mutable_purge_time() = ToTimestamp(record.purge_time_micros());
   }
+  if (record.has_purge()) {
+    v1::PurgeReceipt& receipt = *hub.mutable_purge_receipt();
+    *receipt.mutable_start_time() = ToTimestamp(record.purge().start_time_micros());
+    if (record.purge().finish_time_micros() != 0) {
+      *receipt.mutable_finish_time() = ToTimestamp(record.purge().finish_time_micros());
+    }
+    for (const std::string& dek : record.purge().dek_ids()) {
+      receipt.add_destroyed_dek_ids(DekId::FromBytes(dek).value_or(DekId()).ToHex());
+    }
+  }
   hub.set_etag(HubEtag(record));
   return hub;
 }

@@ -41,11 +41,20 @@ absl::StatusOr<HubEntryPtr> HubDirectory::Find(const TenantId& tenant, const Hub
   }
   HubEntryPtr entry = MakeEntry(std::move(*record));
   absl::MutexLock lock(&mutex_);
+  names_[entry->uid] = name;  // for ever: a uid has one name
   if (changes_ != changes) return entry;
   if (hubs_.size() >= kMaxRemembered) hubs_.clear();
   hubs_[name] = entry;
-  names_[entry->uid] = name;
   return entry;
+}
+
+absl::StatusOr<HubEntryPtr> HubDirectory::FindPurged(const TenantId& tenant, const HubId& hub) {
+  CMK_ASSIGN_OR_RETURN(auto record, store::HubsTable(engine_).Get(store::CatalogPartition(),
+                                                                  tenant.value(), hub.value()));
+  if (!record.has_value() || record->state() != storage::v1::HUB_STATE_PURGED) {
+    return NotFound("hub");
+  }
+  return MakeEntry(std::move(*record));
 }
 
 absl::StatusOr<HubEntryPtr> HubDirectory::FindByUid(HubUid uid) {

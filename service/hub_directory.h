@@ -37,8 +37,11 @@ class HubDirectory {
   explicit HubDirectory(store::Engine& engine) : engine_(engine) {}
 
   absl::StatusOr<HubEntryPtr> Find(const TenantId& tenant, const HubId& hub);
-  // By uid; only hubs that this process has seen by name, or loaded by LoadAll.
+  // What is left of a purged hub, which Find does not know.
+  absl::StatusOr<HubEntryPtr> FindPurged(const TenantId& tenant, const HubId& hub);
+  // By uid; only hubs that this process has seen by name.
   absl::StatusOr<HubEntryPtr> FindByUid(HubUid uid);
+  // By id, purged ones too.
   absl::StatusOr<std::vector<HubEntryPtr>> List(const TenantId& tenant, const std::string& after,
                                                 size_t limit);
   absl::StatusOr<storage::v1::ProjectRecord> GetProject(const HubEntry& hub,

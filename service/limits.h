@@ -22,7 +22,9 @@ inline constexpr int kMaxBatchItems = 500;
 inline constexpr size_t kMaxBatchBytes = 8u << 20;
 inline constexpr int kDefaultPageSize = 50;
 inline constexpr int kMaxPageSize = 1000;
-inline constexpr size_t kMaxPageBytes = 8u << 20;
+// A page is cut before it exceeds this: with one document more it still fits into the 4 MiB that
+// gRPC clients take by default.
+inline constexpr size_t kMaxPageBytes = 2u << 20;
 
 absl::Status CheckContent(absl::string_view field, absl::string_view content);
 absl::Status CheckContentType(absl::string_view field, absl::string_view content_type);

@@ -1,5 +1,6 @@
 #include "service/manage_hubs.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,7 @@
 #include "service/hub_codec.h"
 #include "service/hub_key_source.h"
 #include "service/limits.h"
+#include "service/request_mark.h"
 #include "service/timestamps.h"
 #include "store/tables.h"
 
@@ -20,6 +22,8 @@ namespace {
 
 constexpr absl::Duration kMinRetention = absl::Hours(7 * 24);
 constexpr absl::Duration kMaxRetention = absl::Hours(90 * 24);
+constexpr absl::Duration kNameTimeout = absl::Seconds(2);
+constexpr absl::string_view kConflict = "HUB_CHANGED";  // never leaves this file
 
 }  // namespace
 
@@ -44,9 +48,26 @@ v1::Hub ManageHubs::ToHubNow(const HubEntry& entry) {
   return hub;
 }
 
+std::optional<absl::StatusOr<v1::Hub>> ManageHubs::FirstAnswer(
+    const TenantId& tenant, const HubId& id, const v1::CreateHubRequest& request) {
+  absl::StatusOr<HubEntryPtr> existing = hubs_.directory().Find(tenant, id);
+  if (HasReason(existing.status(), "HUB_NOT_FOUND")) {
+    existing = hubs_.directory().FindPurged(tenant, id);
+    if (HasReason(existing.status(), "HUB_NOT_FOUND")) return std::nullopt;
+  }
+  if (!existing.ok()) return existing.status();
+  if (!IsRepeat((*existing)->record, RequestMark(request), clock_.WallNow())) {
+    return AlreadyExists("hub");
+  }
+  v1::Hub hub = ToHubNow(**existing);
+  hub.set_display_name(request.hub().display_name());
+  return hub;
+}
+
 absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
                                            const v1::CreateHubRequest& request) {
   CMK_ASSIGN_OR_RETURN(const TenantName parent, TenantName::Parse("parent", request.parent()));
+  CMK_RETURN_IF_ERROR(CheckId("hub_id", request.hub_id()));
   CMK_ASSIGN_OR_RETURN(const HubId id, HubId::Parse(request.hub_id()));
   CMK_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
   CMK_RETURN_IF_ERROR(CheckDisplayName("hub.display_name", request.hub().display_name()));
@@ -64,11 +85,11 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
   record.set_create_time_micros(now);
   record.set_update_time_micros(now);
   record.set_revision(1);
+  record.set_create_mark(RequestMark(request));
 
-  CMK_ASSIGN_OR_RETURN(
-      const auto existing,
-      store::HubsTable(engine_).Get(store::CatalogPartition(), record.tenant(), record.hub()));
-  if (existing.has_value()) return AlreadyExists("hub");
+  if (const auto existing = FirstAnswer(parent.tenant, id, request); existing.has_value()) {
+    return *existing;
+  }
   const vault::KeyRef key = KeyRefOf(record);
   if (!record.platform_managed()) CMK_RETURN_IF_ERROR(checks_.Require(key, call.deadline()));
   if (request.validate_only()) return ToHubNow(*HubDirectory::MakeEntry(record));
@@ -98,7 +119,13 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
   store::WriteSet named;
   store::HubsTable::RequireAbsent(named, record.tenant(), record.hub(), AlreadyExists("hub"));
   store::HubsTable::Put(named, record.tenant(), record.hub(), record);
-  CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, store::CatalogPartition(), std::move(named)).status());
+  const absl::Status taken =
+      ApplyBlocking(engine_, store::CatalogPartition(), std::move(named)).status();
+  if (HasReason(taken, "HUB_ALREADY_EXISTS")) {
+    CMK_RETURN_IF_ERROR(engine_.DropPartition(store::HubPartition(record.shard(), uid)));
+    return FirstAnswer(parent.tenant, id, request).value_or(taken);
+  }
+  CMK_RETURN_IF_ERROR(taken);
   Log(LogLevel::kInfo, "hub_created",
       {{"tenant", record.tenant()}, {"hub", record.hub()}, {"uid", uid.ToHex()}});
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr entry, hubs_.directory().Find(parent.tenant, id));
@@ -111,8 +138,13 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
 absl::StatusOr<v1::Hub> ManageHubs::Get(const AdmittedCall& call,
                                         const v1::GetHubRequest& request) {
   CMK_ASSIGN_OR_RETURN(const HubName name, HubName::Parse("name", request.name()));
-  CMK_ASSIGN_OR_RETURN(const HubEntryPtr entry, hubs_.Find(call, name));
-  return ToHubNow(*entry);
+  absl::StatusOr<HubEntryPtr> entry = hubs_.Find(call, name);
+  if (HasReason(entry.status(), "HUB_NOT_FOUND")) {
+    entry = hubs_.directory().FindPurged(name.tenant, name.hub);
+  }
+  CMK_RETURN_IF_ERROR(entry.status());
+  hubs_.Warm(**entry, std::min(call.deadline(), clock_.WallNow() + kNameTimeout));
+  return ToHubNow(**entry);
 }
 
 absl::StatusOr<v1::ListHubsResponse> ManageHubs::List(const AdmittedCall& call,
@@ -132,32 +164,46 @@ absl::StatusOr<v1::ListHubsResponse> ManageHubs::List(const AdmittedCall& call,
           tokens_.Encode(call.caller(), question, entries[i - 1]->record.hub()));
       break;
     }
-    const bool deleted = entries[i]->record.state() == storage::v1::HUB_STATE_DELETED;
-    if (!deleted || request.show_deleted()) *response.add_hubs() = ToHubNow(*entries[i]);
+    const storage::v1::HubState state = entries[i]->record.state();
+    const bool gone =
+        state == storage::v1::HUB_STATE_DELETED || state == storage::v1::HUB_STATE_PURGED;
+    if (!gone || request.show_deleted()) *response.add_hubs() = ToHubNow(*entries[i]);
   }
   return response;
 }
 
 absl::StatusOr<HubEntryPtr> ManageHubs::Change(
     const HubName& name, const std::function<absl::Status(storage::v1::HubRecord&)>& edit) {
-  const std::string &tenant = name.tenant.value(), &hub = name.hub.value();
-  CMK_ASSIGN_OR_RETURN(const auto before,
-                       store::HubsTable(engine_).Get(store::CatalogPartition(), tenant, hub));
-  if (!before.has_value()) return NotFound("hub");
-  storage::v1::HubRecord record = *before;
-  CMK_RETURN_IF_ERROR(edit(record));
-  record.set_revision(record.revision() + 1);
-  record.set_update_time_micros(absl::ToUnixMicros(clock_.WallNow()));
-  store::WriteSet writes;
-  store::HubsTable::RequireUnchanged(writes, tenant, hub, *before, EtagMismatch());
-  store::HubsTable::Put(writes, tenant, hub, record);
-  CMK_RETURN_IF_ERROR(
-      ApplyBlocking(engine_, store::CatalogPartition(), std::move(writes)).status());
-  hubs_.directory().ForgetHub(name.tenant, name.hub);
-  return hubs_.directory().Find(name.tenant, name.hub);
+  return ChangeAny(name, [&](storage::v1::HubRecord& record) {
+    return record.state() == storage::v1::HUB_STATE_PURGED ? NotFound("hub") : edit(record);
+  });
 }
 
-absl::StatusOr<v1::Hub> ManageHubs::Delete(const AdmittedCall& /*call*/,
+absl::StatusOr<HubEntryPtr> ManageHubs::ChangeAny(
+    const HubName& name, const std::function<absl::Status(storage::v1::HubRecord&)>& edit) {
+  const std::string &tenant = name.tenant.value(), &hub = name.hub.value();
+  for (;;) {
+    CMK_ASSIGN_OR_RETURN(const auto before,
+                         store::HubsTable(engine_).Get(store::CatalogPartition(), tenant, hub));
+    if (!before.has_value()) return NotFound("hub");
+    storage::v1::HubRecord record = *before;
+    CMK_RETURN_IF_ERROR(edit(record));
+    record.set_revision(record.revision() + 1);
+    record.set_update_time_micros(absl::ToUnixMicros(clock_.WallNow()));
+    store::WriteSet writes;
+    store::HubsTable::RequireUnchanged(writes, tenant, hub, *before,
+                                       MakeError(absl::StatusCode::kAborted, kConflict, ""));
+    store::HubsTable::Put(writes, tenant, hub, record);
+    const absl::Status applied =
+        ApplyBlocking(engine_, store::CatalogPartition(), std::move(writes)).status();
+    if (HasReason(applied, kConflict)) continue;  // somebody else's change came first
+    CMK_RETURN_IF_ERROR(applied);
+    hubs_.directory().ForgetHub(name.tenant, name.hub);
+    return HubDirectory::MakeEntry(std::move(record));
+  }
+}
+
+absl::StatusOr<v1::Hub> ManageHubs::Delete(const AdmittedCall& call,
                                            const v1::DeleteHubRequest& request) {
   CMK_ASSIGN_OR_RETURN(const HubName name, HubName::Parse("name", request.name()));
   const absl::Duration retention =
@@ -165,11 +211,12 @@ absl::StatusOr<v1::Hub> ManageHubs::Delete(const AdmittedCall& /*call*/,
   if (retention < kMinRetention || retention > kMaxRetention) {
     return FieldInvalid("retention", "must be 7 to 90 days");
   }
+  CMK_ASSIGN_OR_RETURN(const HubEntryPtr before, hubs_.Find(call, name));
+  if (!request.etag().empty() && request.etag() != HubEtag(before->record)) return EtagMismatch();
+  if (before->record.state() == storage::v1::HUB_STATE_DELETED) return ToHubNow(*before);
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr entry, Change(name, [&](storage::v1::HubRecord& record) {
                          if (!request.etag().empty() && request.etag() != HubEtag(record))
                            return EtagMismatch();
-                         if (record.state() == storage::v1::HUB_STATE_DELETED)
-                           return absl::OkStatus();
                          record.set_state(storage::v1::HUB_STATE_DELETED);
                          const absl::Time now = clock_.WallNow();
                          record.set_delete_time_micros(absl::ToUnixMicros(now));
@@ -178,6 +225,7 @@ absl::StatusOr<v1::Hub> ManageHubs::Delete(const AdmittedCall& /*call*/,
                        }));
   hubs_.key_cache().Forget(entry->uid);
   index_life_.close(entry->uid);
+  Log(LogLevel::kInfo, "hub_deleted", {{"hub_uid", entry->uid.ToHex()}});
   return ToHubNow(*entry);
 }
 
@@ -188,11 +236,15 @@ absl::StatusOr<v1::Hub> ManageHubs::Undelete(const AdmittedCall& /*call*/,
                          if (record.state() != storage::v1::HUB_STATE_DELETED) {
                            return StateInvalid("the hub is not deleted");
                          }
+                         if (absl::FromUnixMicros(record.purge_time_micros()) <= clock_.WallNow()) {
+                           return StateInvalid("the hub's retention has ended");
+                         }
                          record.set_state(storage::v1::HUB_STATE_ACTIVE);
                          record.clear_delete_time_micros();
                          record.clear_purge_time_micros();
                          return absl::OkStatus();
                        }));
+  Log(LogLevel::kInfo, "hub_undeleted", {{"hub_uid", entry->uid.ToHex()}});
   return ToHubNow(*entry);
 }
 

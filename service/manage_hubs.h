@@ -43,11 +43,17 @@ class ManageHubs {
   absl::StatusOr<v1::Hub> Delete(const AdmittedCall& call, const v1::DeleteHubRequest& request);
   absl::StatusOr<v1::Hub> Undelete(const AdmittedCall& call, const v1::UndeleteHubRequest& request);
 
-  // Changes a hub's record in the catalog, on condition that nobody else did meanwhile.
+  // Changes a hub's record in the catalog; edits it anew if somebody else did meanwhile.
   absl::StatusOr<HubEntryPtr> Change(
+      const HubName& name, const std::function<absl::Status(storage::v1::HubRecord&)>& edit);
+  // The same for a hub that may be purged.
+  absl::StatusOr<HubEntryPtr> ChangeAny(
       const HubName& name, const std::function<absl::Status(storage::v1::HubRecord&)>& edit);
 
  private:
+  // The answer if there is a hub of this id: the hub, if this very call made it, or a refusal.
+  std::optional<absl::StatusOr<v1::Hub>> FirstAnswer(const TenantId& tenant, const HubId& id,
+                                                     const v1::CreateHubRequest& request);
   // With what the state of its key lets it show.
   v1::Hub ToHubNow(const HubEntry& entry);
 

@@ -1,5 +1,6 @@
 #include "service/manage_projects.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -9,10 +10,16 @@
 #include "crypto/envelope.h"
 #include "service/apply_blocking.h"
 #include "service/limits.h"
+#include "service/request_mark.h"
 #include "service/timestamps.h"
 #include "store/tables.h"
 
 namespace cmkstore::service {
+namespace {
+
+constexpr absl::Duration kNameTimeout = absl::Seconds(2);
+
+}  // namespace
 
 crypto::Binding ProjectBinding(const HubEntry& hub, ProjectUid uid) {
   crypto::Binding binding;
@@ -53,6 +60,7 @@ v1::Project ManageProjects::ToProject(const HubEntry& hub,
 absl::StatusOr<v1::Project> ManageProjects::Create(const AdmittedCall& call,
                                                    const v1::CreateProjectRequest& request) {
   CMK_ASSIGN_OR_RETURN(const HubName parent, HubName::Parse("parent", request.parent()));
+  CMK_RETURN_IF_ERROR(CheckId("project_id", request.project_id()));
   CMK_ASSIGN_OR_RETURN(const ProjectId id, ProjectId::Parse(request.project_id()));
   CMK_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
   CMK_RETURN_IF_ERROR(CheckDisplayName("project.display_name", request.project().display_name()));
@@ -67,18 +75,27 @@ absl::StatusOr<v1::Project> ManageProjects::Create(const AdmittedCall& call,
   record.set_create_time_micros(now);
   record.set_update_time_micros(now);
   record.set_revision(1);
+  record.set_create_mark(RequestMark(request));
   CMK_ASSIGN_OR_RETURN(crypto::SealedDocument sealed,
                        crypto::Seal(hub.keys->seal, ProjectBinding(*hub.entry, uid), 1,
                                     body.SerializeAsString(), random_));
   record.set_sealed_body(std::move(sealed).Release());
-  CMK_ASSIGN_OR_RETURN(const auto existing,
-                       store::ProjectsTable(engine_).Get(hub.partition(), id.value()));
-  if (existing.has_value()) return AlreadyExists("project");
+  const auto existing = [&]() -> absl::StatusOr<v1::Project> {
+    CMK_ASSIGN_OR_RETURN(const storage::v1::ProjectRecord first,
+                         hubs_.directory().GetProject(*hub.entry, id));
+    if (!IsRepeat(first, record.create_mark(), clock_.WallNow())) return AlreadyExists("project");
+    return ToProject(*hub.entry, first);
+  };
+  const absl::StatusOr<v1::Project> first = existing();
+  if (!HasReason(first.status(), "PROJECT_NOT_FOUND")) return first;
   if (!request.validate_only()) {
     store::WriteSet writes;
     store::ProjectsTable::RequireAbsent(writes, id.value(), AlreadyExists("project"));
     store::ProjectsTable::Put(writes, id.value(), record);
-    CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition(), std::move(writes)).status());
+    const absl::Status applied =
+        ApplyBlocking(engine_, hub.partition(), std::move(writes)).status();
+    if (HasReason(applied, "PROJECT_ALREADY_EXISTS")) return existing();
+    CMK_RETURN_IF_ERROR(applied);
   }
   return ToProject(*hub.entry, record);
 }
@@ -89,6 +106,7 @@ absl::StatusOr<v1::Project> ManageProjects::Get(const AdmittedCall& call,
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr hub, hubs_.Find(call, name.hub));
   CMK_ASSIGN_OR_RETURN(const storage::v1::ProjectRecord record,
                        hubs_.directory().GetProject(*hub, name.project));
+  hubs_.Warm(*hub, std::min(call.deadline(), clock_.WallNow() + kNameTimeout));
   return ToProject(*hub, record);
 }
 
@@ -104,6 +122,7 @@ absl::StatusOr<v1::ListProjectsResponse> ManageProjects::List(
   CMK_ASSIGN_OR_RETURN(const auto records,
                        cursor.empty() ? projects.List(hub->partition, page_size + 1)
                                       : projects.ListAfter(hub->partition, cursor, page_size + 1));
+  hubs_.Warm(*hub, std::min(call.deadline(), clock_.WallNow() + kNameTimeout));
   v1::ListProjectsResponse response;
   for (size_t i = 0; i < records.size(); ++i) {
     if (i == page_size) {

@@ -226,7 +226,7 @@ void AddSearchMethods(RpcServer& server, SearchDocuments& searches) {
   server.AddBlocking(
       service, &Service::RequestRebuildSearchIndex,
       Rule<v1::RebuildSearchIndexRequest>(
-          Permission::kManageHubs,
+          Permission::kRunOperations,
           [](const auto& r) { return SingletonScope("name", r.name(), "searchIndex"); }),
       [&](const auto& call, const auto& r) { return searches.Rebuild(call, r); });
 }
@@ -245,11 +245,11 @@ void AddOperationMethods(RpcServer& server, Operations& operations) {
       [&](const auto& call, const auto& r) { return operations.List(call, r); });
   server.AddBlocking(
       service, &Service::RequestCancelOperation,
-      Rule<google::longrunning::CancelOperationRequest>(Permission::kManageKeys, in_hub),
+      Rule<google::longrunning::CancelOperationRequest>(Permission::kRunOperations, in_hub),
       [&](const auto& call, const auto& r) { return operations.Cancel(call, r); });
   server.AddBlocking(
       service, &Service::RequestDeleteOperation,
-      Rule<google::longrunning::DeleteOperationRequest>(Permission::kManageKeys, in_hub),
+      Rule<google::longrunning::DeleteOperationRequest>(Permission::kRunOperations, in_hub),
       [&](const auto& call, const auto& r) { return operations.Delete(call, r); });
   server.AddUnary(service, &Service::RequestWaitOperation,
                   Rule<google::longrunning::WaitOperationRequest>(Permission::kReadHubs, in_hub),

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "cmkstore/v1/key_service.pb.h"
+#include "google/rpc/error_details.pb.h"
 #include "service/apply_blocking.h"
 #include "service/limits.h"
 #include "service/timestamps.h"
@@ -52,8 +53,11 @@ Operation ToOperation(const HubEntry& hub, const OperationRecord& record) {
     operation.mutable_response()->ParseFromString(record.result());
   } else {
     operation.mutable_error()->set_code(record.error_code());
-    operation.mutable_error()->set_message(
-        absl::StrCat(record.error_reason(), ": ", record.error_message()));
+    operation.mutable_error()->set_message(record.error_message());
+    google::rpc::ErrorInfo info;
+    info.set_reason(record.error_reason());
+    info.set_domain("cmkstore");
+    operation.mutable_error()->add_details()->PackFrom(info, kTypePrefix);
   }
   return operation;
 }
@@ -117,6 +121,14 @@ void Operations::AddKind(const std::string& kind, Body body) { bodies_[kind] = s
 
 absl::StatusOr<Operation> Operations::Start(const HubEntry& hub, const std::string& kind,
                                             const std::string& argument) {
+  CMK_ASSIGN_OR_RETURN(Started started, StartWith(hub, kind, argument, store::WriteSet()));
+  return std::move(started.operation);
+}
+
+absl::StatusOr<Operations::Started> Operations::StartWith(const HubEntry& hub,
+                                                          const std::string& kind,
+                                                          const std::string& argument,
+                                                          store::WriteSet writes) {
   const absl::Time now = clock_.WallNow();
   std::array<uint8_t, 4> salt;
   random_.Fill(salt);
@@ -134,16 +146,17 @@ absl::StatusOr<Operation> Operations::Start(const HubEntry& hub, const std::stri
   pending.set_tenant(hub.record.tenant());
   pending.set_hub(hub.record.hub());
   pending.set_operation(record.operation());
-  store::WriteSet pointer, row;
+  store::WriteSet pointer;
   store::PendingOperationsTable::Put(pointer, hub.uid, record.operation(), pending);
   CMK_RETURN_IF_ERROR(
       ApplyBlocking(engine_, store::CatalogPartition(), std::move(pointer)).status());
-  store::OperationsTable::Put(row, record.operation(), record);
-  CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition, std::move(row)).status());
+  store::OperationsTable::Put(writes, record.operation(), record);
+  CMK_ASSIGN_OR_RETURN(const store::Sequence sequence,
+                       ApplyBlocking(engine_, hub.partition, std::move(writes)));
   Log(LogLevel::kInfo, "operation_started",
       {{"hub_uid", hub.uid.ToHex()}, {"kind", kind}, {"operation", record.operation()}});
   Enqueue(std::make_shared<HubEntry>(hub), record);
-  return ToOperation(hub, record);
+  return Started{ToOperation(hub, record), sequence};
 }
 
 absl::Status Operations::ResumeAll() {
@@ -153,7 +166,7 @@ absl::Status Operations::ResumeAll() {
     CMK_ASSIGN_OR_RETURN(const TenantId tenant, TenantId::Parse(pointer.tenant()));
     CMK_ASSIGN_OR_RETURN(const HubId id, HubId::Parse(pointer.hub()));
     const absl::StatusOr<HubEntryPtr> hub = hubs_.directory().Find(tenant, id);
-    if (!hub.ok()) continue;  // purged: its rows are gone, and so is the work
+    if (!hub.ok()) continue;  // purged, which removes the pointers too
     const absl::StatusOr<OperationRecord> record = Load(**hub, pointer.operation());
     if (record.ok() && !record->done()) {
       Enqueue(*hub, *record);

@@ -63,6 +63,13 @@ class Operations {
   absl::Status ResumeAll();
   absl::StatusOr<google::longrunning::Operation> Start(const HubEntry& hub, const std::string& kind,
                                                        const std::string& argument);
+  struct Started {
+    google::longrunning::Operation operation;
+    store::Sequence sequence = 0;  // of the commit
+  };
+  // Starts it in the same commit as `writes`, on the hub's partition: both or neither.
+  absl::StatusOr<Started> StartWith(const HubEntry& hub, const std::string& kind,
+                                    const std::string& argument, store::WriteSet writes);
 
   absl::StatusOr<google::longrunning::Operation> Get(
       const AdmittedCall& call, const google::longrunning::GetOperationRequest& request);

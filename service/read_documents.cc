@@ -30,6 +30,7 @@ Task<absl::StatusOr<v1::Document>> ReadDocuments::OpenFound(
 Task<absl::StatusOr<v1::Document>> ReadDocuments::Get(const CallContext& context,
                                                       const v1::GetDocumentRequest& request) {
   CMK_CO_ASSIGN_OR_RETURN(const DocumentName name, DocumentName::Parse("name", request.name()));
+  CMK_CO_RETURN_IF_ERROR(CheckView(request.view()));
   auto opening = hubs_.Open(context, name.project.hub);
   CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
   CMK_CO_ASSIGN_OR_RETURN(const ProjectUid project,
@@ -49,6 +50,7 @@ Task<absl::StatusOr<v1::Document>> ReadDocuments::Get(const CallContext& context
 Task<absl::StatusOr<v1::BatchGetDocumentsResponse>> ReadDocuments::BatchGet(
     const CallContext& context, const v1::BatchGetDocumentsRequest& request) {
   CMK_CO_ASSIGN_OR_RETURN(const HubName parent, HubName::Parse("parent", request.parent()));
+  CMK_CO_RETURN_IF_ERROR(CheckView(request.view()));
   if (request.names().empty() || request.names_size() > kMaxBatchItems) {
     co_return FieldInvalid("names", absl::StrCat("must be 1 to ", kMaxBatchItems));
   }
@@ -76,7 +78,9 @@ Task<absl::StatusOr<v1::BatchGetDocumentsResponse>> ReadDocuments::BatchGet(
       continue;
     }
     bytes += rows[i]->bytes().size();
-    if (bytes > kMaxPageBytes) co_return FieldInvalid("names", "must be at most 8 MiB together");
+    if (bytes > kMaxBatchBytes) {
+      co_return FieldInvalid("names", "must name documents of at most 8 MiB together");
+    }
     auto found = OpenFound(context, hub, projects[i], keys[i], *rows[i], request.view());
     absl::StatusOr<v1::Document> document = co_await std::move(found);
     if (!document.ok()) co_return document.status();
@@ -90,6 +94,7 @@ Task<absl::StatusOr<v1::ListDocumentsResponse>> ReadDocuments::List(
   CMK_CO_ASSIGN_OR_RETURN(const CollectionName parent,
                           CollectionName::Parse("parent", request.parent(), /*allow_all=*/true));
   CMK_CO_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request.page_size()));
+  CMK_CO_RETURN_IF_ERROR(CheckView(request.view()));
   auto opening = hubs_.Open(context, parent.project.hub);
   CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
   CMK_CO_ASSIGN_OR_RETURN(const ProjectUid project,
@@ -99,7 +104,8 @@ Task<absl::StatusOr<v1::ListDocumentsResponse>> ReadDocuments::List(
     collection = hub.keys->names.Collection(project, parent.collection->value());
   }
   const Caller& caller = context.admitted.caller();
-  const std::string question = absl::StrCat("ListDocuments ", request.parent());
+  const std::string question =
+      absl::StrCat("ListDocuments ", request.view(), " ", request.parent());
   CMK_CO_ASSIGN_OR_RETURN(const std::string cursor,
                           tokens_.Decode(caller, question, request.page_token()));
   CMK_CO_ASSIGN_OR_RETURN(const std::vector<store::DocumentRow> rows,

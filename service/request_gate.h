@@ -28,6 +28,12 @@ class AdmittedCall {
  public:
   const Caller& caller() const { return *caller_; }
   absl::Time deadline() const { return deadline_; }
+  // The same call with more time: for a stream, which outlives one deadline.
+  AdmittedCall WithDeadline(absl::Time deadline) const {
+    AdmittedCall renewed = *this;
+    renewed.deadline_ = deadline;
+    return renewed;
+  }
   const std::string& request_id() const { return request_id_; }
   const std::string& peer() const { return peer_; }
 

@@ -4,9 +4,9 @@
 #include <grpcpp/health_check_service_interface.h>
 #include <pthread.h>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/errors.h"
+#include "base/status_macros.h"
 
 namespace cmkstore::service {
 namespace {
@@ -42,8 +42,15 @@ absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
   grpc::ServerBuilder builder;
   SetConnectionBounds(builder);
   builder.SetMaxReceiveMessageSize(static_cast<int>(options_.max_request_bytes));
+  std::vector<std::unique_ptr<Acceptor::Sink>> sinks;
   for (RpcListener& listener : listeners) {
-    builder.AddListeningPort(listener.address, listener.credentials, &listener.bound_port);
+    CMK_ASSIGN_OR_RETURN(std::unique_ptr<Acceptor> acceptor,
+                         Acceptor::Listen(listener.address, options_.connections));
+    listener.bound_port = acceptor->port();
+    acceptors_.push_back(std::move(acceptor));
+    using Type = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
+    sinks.push_back(
+        builder.experimental().AddExternalConnectionAcceptor(Type::FROM_FD, listener.credentials));
   }
   for (const auto& service : services_) builder.RegisterService(service.get());
   for (size_t i = 0; i < options_.queues; ++i) {
@@ -51,14 +58,8 @@ absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
   }
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) {
-    std::string addresses;
-    for (const RpcListener& listener : listeners) {
-      absl::StrAppend(&addresses, addresses.empty() ? "" : ", ", listener.address);
-    }
     for (const auto& environment : environments_) environment->queue().Shutdown();
-    return InvariantBroken(
-        absl::StrCat("cannot listen on ", addresses,
-                     ": is the port taken, or the address not of this machine?"));
+    return InvariantBroken("the gRPC server does not start");
   }
   for (const auto& environment : environments_) {
     for (const auto& method : methods_) {
@@ -67,6 +68,7 @@ absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
     threads_.emplace_back([this, &environment = *environment] { Serve(environment); });
     pthread_setname_np(threads_.back().native_handle(), "rpc-queue");
   }
+  for (size_t i = 0; i < acceptors_.size(); ++i) acceptors_[i]->Start(std::move(sinks[i]));
   return absl::OkStatus();
 }
 
@@ -85,6 +87,7 @@ void RpcServer::Shutdown(absl::Duration grace) {
   if (server_->GetHealthCheckService() != nullptr) {
     server_->GetHealthCheckService()->SetServingStatus(false);
   }
+  for (const auto& acceptor : acceptors_) acceptor->StopAccepting();
   for (const auto& environment : environments_) environment->Drain();
   on_drain_();
   server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/worker.h"
+#include "service/acceptor.h"
 #include "service/awaiters.h"
 #include "service/call_environment.h"
 #include "service/rpc_method.h"
@@ -34,6 +35,7 @@ struct RpcServerOptions {
   size_t control_threads = 8;  // for handlers that block (vault, index)
   size_t max_queued_control_calls = 1024;
   size_t max_request_bytes = (8u << 20) + (64u << 10);
+  AcceptorOptions connections;  // of each listener
 };
 
 // Bounds that keep one connection from taking a server of gRPC 1.51 (docs/operations.md).
@@ -129,6 +131,7 @@ class RpcServer {
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::vector<std::unique_ptr<RpcMethod>> methods_;
   std::vector<std::unique_ptr<CallEnvironment>> environments_;
+  std::vector<std::unique_ptr<Acceptor>> acceptors_;
   std::unique_ptr<grpc::Server> server_;
   std::vector<std::thread> threads_;
   std::function<void()> on_drain_ = [] {};

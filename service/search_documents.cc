@@ -88,6 +88,7 @@ Task<absl::StatusOr<v1::SearchResponse>> SearchDocuments::Search(const CallConte
   absl::StatusOr<HubName> name = HubName::Parse("parent", request.parent());
   if (project.ok()) name = project->hub;
   if (!name.ok()) co_return name.status();
+  CMK_CO_RETURN_IF_ERROR(CheckView(request.view()));
   Question question{*name, request, {}, QuestionOf(request)};
   CMK_CO_ASSIGN_OR_RETURN(question.query.limit, PageSize(request.page_size()));
   CMK_CO_ASSIGN_OR_RETURN(
@@ -133,7 +134,10 @@ absl::StatusOr<v1::SearchResponse> SearchDocuments::Answer(const AdmittedCall& c
   }
   CMK_RETURN_IF_ERROR(found.status());
   v1::SearchResponse response;
+  size_t used = 0, bytes = 0;
   for (const search::SearchHit& hit : found->hits) {
+    if (bytes > kMaxPageBytes) break;
+    ++used;
     CMK_ASSIGN_OR_RETURN(std::optional<v1::Document> document,
                          ReadHit(call, hub, question.hub, hit,
                                  question.request.view() == v1::FULL ? v1::FULL : v1::BASIC));
@@ -142,6 +146,7 @@ absl::StatusOr<v1::SearchResponse> SearchDocuments::Answer(const AdmittedCall& c
     *shown.mutable_document() = *std::move(document);
     shown.set_score(hit.score);
     SetSnippet(hit.snippet, shown);
+    bytes += shown.ByteSizeLong();
   }
   for (size_t i = 0; i < question.query.facets.size(); ++i) {
     v1::Facet& facet = *response.add_facets();
@@ -155,8 +160,8 @@ absl::StatusOr<v1::SearchResponse> SearchDocuments::Answer(const AdmittedCall& c
   response.set_total_size(found->total);
   response.set_total_is_exact(found->total_is_exact);
   response.set_indexed_sequence(found->indexed_sequence);
-  const size_t next = question.query.offset + found->hits.size();
-  if (!found->hits.empty() && next < found->total && next < kMaxOffset) {
+  const size_t next = question.query.offset + used;
+  if (used > 0 && next < found->total && next < kMaxOffset) {
     response.set_next_page_token(tokens_.Encode(call.caller(), question.text, absl::StrCat(next)));
   }
   return response;

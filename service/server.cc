@@ -23,6 +23,7 @@
 #include "service/methods.h"
 #include "service/network_policy.h"
 #include "service/operations.h"
+#include "service/purge_hubs.h"
 #include "service/read_documents.h"
 #include "service/search_documents.h"
 #include "service/watch_documents.h"
@@ -70,6 +71,7 @@ class Server::Parts {
       : options(std::move(given)),
         clock(system_clock),
         transport(CurlTransportOptions{.ca_file = options.vault_ca_file, .connect_to = {}}),
+        issuer_transport(CurlTransportOptions{.ca_file = options.issuer_ca_file, .connect_to = {}}),
         identities(clock),
         azure({.addresses = options.vault_addresses}, transport, identities),
         retrying(azure, clock),
@@ -87,7 +89,8 @@ class Server::Parts {
   ServerOptions options;
   Clock& clock;
   crypto::SystemRandom random;
-  CurlTransport transport;
+  CurlTransport transport;         // to vaults and to the directory that our identities are of
+  CurlTransport issuer_transport;  // to issuers of callers' tokens
   vault::IdentitySet identities;
   vault::AzureKeyVault azure;
   vault::RetryingKeyVault retrying;
@@ -110,6 +113,7 @@ class Server::Parts {
   std::unique_ptr<HubKeyChanges> key_changes;
   std::unique_ptr<Operations> operations;
   std::unique_ptr<ManageHubs> manage_hubs;
+  std::unique_ptr<PurgeHubs> purges;
   std::unique_ptr<ManageProjects> manage_projects;
   std::unique_ptr<ManageKeys> manage_keys;
   std::unique_ptr<ReadDocuments> reads;
@@ -154,6 +158,8 @@ absl::Status Server::Parts::Start() {
       *hubs, *engine, *vault, *checks, *key_changes, random, clock, *tokens,
       IndexLife{[this](HubUid hub) { follower->Notify(hub, 0); },
                 [this](HubUid hub) { indexes->Close(hub); }});
+  purges = std::make_unique<PurgeHubs>(*hubs, *manage_hubs, *engine, clock,
+                                       [this](HubUid hub) { indexes->Destroy(hub); });
   const auto committed = [this](HubUid hub, store::Sequence sequence) {
     signal.Notify(hub);
     follower->Notify(hub, sequence);
@@ -167,7 +173,8 @@ absl::Status Server::Parts::Start() {
   watches = std::make_unique<WatchDocuments>(*hubs, *reads, *engine, signal, clock);
   searches = std::make_unique<SearchDocuments>(*hubs, *engine, *indexes, *follower, indexed,
                                                *operations, search_worker, clock, *tokens);
-  CMK_ASSIGN_OR_RETURN(authenticator, Authenticator::Create(AllIssuers(options.issuers), clock));
+  CMK_ASSIGN_OR_RETURN(authenticator,
+                       Authenticator::Create(AllIssuers(options.issuers), issuer_transport, clock));
   network = std::make_unique<NetworkPolicy>(*directory);
   gate = std::make_unique<RequestGate>(*authenticator, *network, clock, random);
   rpc = std::make_unique<RpcServer>(options.rpc, *gate);
@@ -188,6 +195,8 @@ void Server::Parts::Tick() {
     keys->Tick();
     follower->Tick();
     operations->Tick();
+    purges->Tick();
+    authenticator->Tick();
     signal.ExpireBefore(clock.WallNow());
     indexed.ExpireBefore(clock.WallNow());
     clock.Sleep(kTick);
@@ -220,6 +229,8 @@ void Server::Shutdown(absl::Duration grace) {
   parts_->rpc->Shutdown(grace);
   parts_->stopping = true;
   if (parts_->ticker.joinable()) parts_->ticker.join();
+  if (parts_->authenticator != nullptr) parts_->authenticator->Stop();
+  if (parts_->purges != nullptr) parts_->purges->Stop();
   if (parts_->operations != nullptr) parts_->operations->Stop();
   if (parts_->keys != nullptr) parts_->keys->Stop();
   if (parts_->follower != nullptr) parts_->follower->Stop();

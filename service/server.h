@@ -25,6 +25,7 @@ struct ServerOptions {
   RpcServerOptions rpc;
   std::vector<RpcListener> listeners;
   std::vector<IssuerOptions> issuers;
+  std::string issuer_ca_file;                   // PEM, for jwks_url; empty: the system's
   std::vector<IssuerOptions> standing_issuers;  // beside them, whatever SetIssuers brings
   vault::VaultAddressPolicy vault_addresses;
   std::string vault_ca_file;

@@ -83,10 +83,13 @@ absl::StatusOr<std::vector<IssuerOptions>> ReadIssuers(const LoadedConfig& loade
   std::vector<IssuerOptions> issuers;
   for (int i = 0; i < loaded.config.issuers_size(); ++i) {
     const config::v1::Issuer& issuer = loaded.config.issuers(i);
-    CMK_ASSIGN_OR_RETURN(
-        std::string jwks,
-        ReadNamedFile(loaded, absl::StrCat("issuers[", i, "].jwks_file"), issuer.jwks_file()));
-    issuers.push_back({issuer.issuer(), issuer.audience(), std::move(jwks)});
+    IssuerOptions options{issuer.issuer(), issuer.audience(), "", issuer.jwks_url()};
+    if (options.jwks_url.empty()) {
+      CMK_ASSIGN_OR_RETURN(
+          options.jwks,
+          ReadNamedFile(loaded, absl::StrCat("issuers[", i, "].jwks_file"), issuer.jwks_file()));
+    }
+    issuers.push_back(std::move(options));
   }
   return issuers;
 }

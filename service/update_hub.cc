@@ -72,6 +72,9 @@ absl::StatusOr<v1::Hub> ManageHubs::Update(const AdmittedCall& call,
   CMK_RETURN_IF_ERROR(CheckDisplayName("hub.display_name", wanted.display_name()));
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr before, hubs_.Find(call, name));
   if (!wanted.etag().empty() && wanted.etag() != HubEtag(before->record)) return EtagMismatch();
+  if (before->record.state() == storage::v1::HUB_STATE_DELETED) {
+    return StateInvalid("the hub is deleted; undelete it to change it");
+  }
 
   storage::v1::HubRecord changed = before->record;
   if (mask.contains("outage_grace")) CMK_RETURN_IF_ERROR(ReadOutageGrace(wanted, changed));

@@ -13,6 +13,8 @@ namespace cmkstore::service {
 namespace {
 
 constexpr absl::Duration kHeartbeat = absl::Seconds(10);
+constexpr absl::Duration kRoundTime = absl::Seconds(30);
+constexpr absl::Duration kTokenLeeway = absl::Seconds(60);
 constexpr size_t kMaxFeedEntries = 100;
 
 }  // namespace
@@ -84,17 +86,24 @@ Task<absl::StatusOr<v1::WatchDocumentsResponse>> WatchDocuments::NextPart(
   co_return part;
 }
 
-Task<absl::Status> WatchDocuments::Watch(const CallContext& context,
+Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
                                          const v1::WatchDocumentsRequest& request,
                                          ResponseStream<v1::WatchDocumentsResponse>& stream) {
   absl::StatusOr<ProjectName> project = ProjectName::Parse("parent", request.parent());
   absl::StatusOr<HubName> hub_name = HubName::Parse("parent", request.parent());
   if (project.ok()) hub_name = project->hub;
   if (!hub_name.ok()) co_return hub_name.status();
+  CMK_CO_RETURN_IF_ERROR(CheckView(request.view()));
+  const AdmittedCall& admitted = stream_context.admitted;
   store::Sequence sequence = request.after_sequence();
   std::optional<ProjectUid> only;
   bool first = true;
   while (!stream.cancelled()) {
+    // A stream outlives the time of one call and the token that opened it.
+    const absl::Time now = clock_.WallNow();
+    if (now > admitted.caller().expires + kTokenLeeway) co_return TokenExpired();
+    const AdmittedCall round = admitted.WithDeadline(now + kRoundTime);
+    const CallContext context{round, stream_context.executor};
     auto opening = hubs_.Open(context, *hub_name);
     CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
     if (first && project.ok()) {

@@ -9,14 +9,15 @@
 namespace cmkstore::service {
 
 // WatchDocuments: the change feed of a hub as a stream. Each round looks at the key cache anew, so
-// a hub that locks ends its streams with the reason. Thread-safe.
+// a hub that locks ends its streams with the reason, and so does a token that expires. Thread-safe.
 class WatchDocuments {
  public:
   WatchDocuments(HubAccess& hubs, ReadDocuments& reads, store::Engine& engine, ChangeSignal& signal,
                  Clock& clock)
       : hubs_(hubs), reads_(reads), engine_(engine), signal_(signal), clock_(clock) {}
 
-  Task<absl::Status> Watch(const CallContext& context, const v1::WatchDocumentsRequest& request,
+  Task<absl::Status> Watch(const CallContext& stream_context,
+                           const v1::WatchDocumentsRequest& request,
                            ResponseStream<v1::WatchDocumentsResponse>& stream);
 
  private:

@@ -1,5 +1,6 @@
 #include "service/write_documents.h"
 
+#include <map>
 #include <set>
 #include <utility>
 
@@ -21,25 +22,16 @@ namespace {
 // A row that changed between the read and the commit; never leaves this file.
 constexpr absl::string_view kConflict = "WRITE_CONFLICT";
 constexpr int kMaxAttempts = 16;
-constexpr absl::Duration kAnswerLifetime = absl::Hours(24);
 
 absl::Status Conflict() {
   return MakeError(absl::StatusCode::kAborted, kConflict, "the row changed meanwhile");
 }
 
-crypto::Binding AnswerBinding(const HubEntry& hub, BlindName request) {
-  crypto::Binding binding;
-  binding.kind = crypto::RowKind::kResponse;
-  binding.tenant = hub.record.tenant();
-  binding.hub = hub.uid;
-  binding.document = std::string(request.bytes());
-  return binding;
-}
-
-// Protos do not promise one serialization for ever, but within a day and a version they do.
+// Protos do not promise one serialization for ever, but within a day and a version they
+// keep it.
 template <typename Request>
 std::string DigestOf(const Request& request) {
-  return crypto::Sha256(request.SerializeAsString());
+  return request.request_id().empty() ? "" : crypto::Sha256(request.SerializeAsString());
 }
 
 }  // namespace
@@ -54,10 +46,11 @@ Task<absl::StatusOr<v1::Document>> WriteDocuments::Create(
     const CallContext& context, const v1::CreateDocumentRequest& request) {
   CMK_CO_ASSIGN_OR_RETURN(CollectionName parent,
                           CollectionName::Parse("parent", request.parent(), /*allow_all=*/false));
+  CMK_CO_RETURN_IF_ERROR(CheckId("document_id", request.document_id()));
   CMK_CO_ASSIGN_OR_RETURN(DocumentId id, DocumentId::Parse(request.document_id()));
   CMK_CO_RETURN_IF_ERROR(CheckDocument("document", request.document()));
-  WriteCall call{parent.project.hub, {}, request.request_id(), "", request.validate_only()};
-  if (!call.request_id.empty()) call.request_digest = DigestOf(request);
+  WriteCall call{
+      parent.project.hub, {}, request.request_id(), DigestOf(request), request.validate_only()};
   WriteIntent intent{WriteIntent::Kind::kCreate,
                      DocumentName{parent.project, *parent.collection, std::move(id)},
                      &request.document(), ""};
@@ -71,8 +64,8 @@ Task<absl::StatusOr<v1::Document>> WriteDocuments::Update(
   CMK_CO_ASSIGN_OR_RETURN(DocumentName name,
                           DocumentName::Parse("document.name", request.document().name()));
   CMK_CO_RETURN_IF_ERROR(CheckDocument("document", request.document()));
-  WriteCall call{name.project.hub, {}, request.request_id(), "", request.validate_only()};
-  if (!call.request_id.empty()) call.request_digest = DigestOf(request);
+  WriteCall call{
+      name.project.hub, {}, request.request_id(), DigestOf(request), request.validate_only()};
   WriteIntent intent{
       request.allow_missing() ? WriteIntent::Kind::kUpsert : WriteIntent::Kind::kUpdate,
       std::move(name), &request.document(), request.document().etag()};
@@ -85,8 +78,7 @@ Task<absl::StatusOr<v1::Document>> WriteDocuments::Update(
 Task<absl::StatusOr<v1::DeleteDocumentResponse>> WriteDocuments::Delete(
     const CallContext& context, const v1::DeleteDocumentRequest& request) {
   CMK_CO_ASSIGN_OR_RETURN(DocumentName name, DocumentName::Parse("name", request.name()));
-  WriteCall call{name.project.hub, {}, request.request_id(), "", false};
-  if (!call.request_id.empty()) call.request_digest = DigestOf(request);
+  WriteCall call{name.project.hub, {}, request.request_id(), DigestOf(request), false};
   WriteIntent intent{
       request.allow_missing() ? WriteIntent::Kind::kDeleteIfPresent : WriteIntent::Kind::kDelete,
       std::move(name), nullptr, request.etag()};
@@ -108,37 +100,18 @@ Task<absl::StatusOr<v1::BatchWriteDocumentsResponse>> WriteDocuments::Batch(
   if (request.ByteSizeLong() > kMaxBatchBytes) {
     co_return FieldInvalid("writes", "must be at most 8 MiB together");
   }
-  WriteCall call{parent, {}, request.request_id(), "", false};
-  if (!call.request_id.empty()) call.request_digest = DigestOf(request);
+  WriteCall call{parent, {}, request.request_id(), DigestOf(request), false};
   std::set<std::string> names;
   for (int i = 0; i < request.writes_size(); ++i) {
     const v1::DocumentWrite& write = request.writes(i);
     const std::string field = absl::StrCat("writes[", i, "]");
-    const v1::Document* document = nullptr;
-    WriteIntent::Kind kind = WriteIntent::Kind::kDelete;
-    std::string text = write.delete_();
-    if (write.has_create()) {
-      document = &write.create();
-      kind = WriteIntent::Kind::kCreate;
-    } else if (write.has_update()) {
-      document = &write.update();
-      kind = WriteIntent::Kind::kUpdate;
-    } else if (write.has_upsert()) {
-      document = &write.upsert();
-      kind = WriteIntent::Kind::kUpsert;
-    }
-    if (document != nullptr) {
-      text = document->name();
-      CMK_CO_RETURN_IF_ERROR(CheckDocument(field, *document));
-    }
-    CMK_CO_ASSIGN_OR_RETURN(DocumentName name,
-                            DocumentName::Parse(absl::StrCat(field, ".name"), text));
-    if (name.project.hub.ToString() != request.parent()) {
+    CMK_CO_ASSIGN_OR_RETURN(WriteIntent intent, IntentOf(field, write));
+    if (intent.name.project.hub.ToString() != request.parent()) {
       co_return FieldInvalid(field, "must be within parent");
     }
-    if (!names.insert(text).second) co_return FieldInvalid(field, "names a document twice");
-    WriteIntent intent{kind, std::move(name), document, document ? document->etag() : ""};
-    if (kind == WriteIntent::Kind::kCreate) intent.etag.clear();
+    if (!names.insert(intent.name.ToString()).second) {
+      co_return FieldInvalid(field, "names a document twice");
+    }
     call.intents.push_back(std::move(intent));
   }
   auto running = Run(context, call);
@@ -161,20 +134,32 @@ Task<absl::StatusOr<v1::BatchWriteDocumentsResponse>> WriteDocuments::Run(
   auto opening = hubs_.Open(context, call.hub);
   CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
   std::vector<store::DocumentKey> keys;
+  std::map<ProjectId, ProjectUid> projects;
   for (const WriteIntent& intent : call.intents) {
     CMK_CO_ASSIGN_OR_RETURN(const ProjectUid project,
                             hubs_.Project(*hub.entry, intent.name.project.project));
     keys.push_back(KeyOf(intent.name, project, hub.keys->names));
+    projects.insert({intent.name.project.project, project});
   }
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    FirstAnswers::Kept kept;
     if (!call.request_id.empty()) {
-      auto looking = FirstAnswer(context, hub, call);
-      CMK_CO_ASSIGN_OR_RETURN(auto first, co_await std::move(looking));
-      if (first.has_value()) co_return *std::move(first);
+      auto looking = first_answers_.Find(context, hub, call.request_id, call.request_digest);
+      CMK_CO_ASSIGN_OR_RETURN(kept, co_await std::move(looking));
+      if (kept.answer.has_value()) co_return *std::move(kept.answer);
     }
     auto preparing = Prepare(context, hub, call, keys);
     CMK_CO_ASSIGN_OR_RETURN(Attempt prepared, co_await std::move(preparing));
     if (call.validate_only || prepared.writes.empty()) co_return std::move(prepared.response);
+    if (!call.request_id.empty()) {
+      CMK_CO_RETURN_IF_ERROR(first_answers_.Keep(hub, call.request_id, call.request_digest, kept,
+                                                 prepared.response, Conflict(), prepared.writes,
+                                                 prepared.feed));
+    }
+    // A project that was deleted meanwhile must not get documents that nobody would ever remove.
+    for (const auto& [id, uid] : projects) {
+      store::ProjectsTable::RequireUid(prepared.writes, id.value(), uid, NotFound("project"));
+    }
     store::ChangeFeed::Append(prepared.writes, prepared.feed);
     auto applying =
         AwaitCompletion<store::Sequence>(context.executor, [&](Completion<store::Sequence> done) {
@@ -223,9 +208,6 @@ Task<absl::StatusOr<WriteDocuments::Attempt>> WriteDocuments::Prepare(
       attempt.response.add_documents()->set_name(call.intents[i].name.ToString());
     }
   }
-  if (!call.request_id.empty()) {
-    CMK_CO_RETURN_IF_ERROR(KeepAnswer(hub, call, now, attempt));
-  }
   co_return attempt;
 }
 
@@ -266,47 +248,6 @@ absl::Status WriteDocuments::AddRow(const OpenHub& hub, const store::DocumentKey
   *attempt.response.add_documents() =
       ToDocument(std::move(name), sealed, *std::move(planned.body), v1::BASIC);
   store::DocumentsTable::Put(attempt.writes, key, std::move(sealed));
-  return absl::OkStatus();
-}
-
-Task<absl::StatusOr<std::optional<v1::BatchWriteDocumentsResponse>>> WriteDocuments::FirstAnswer(
-    const CallContext& context, const OpenHub& hub, const WriteCall& call) {
-  const BlindName request = hub.keys->names.Request(call.request_id);
-  CMK_CO_ASSIGN_OR_RETURN(const std::optional<crypto::SealedDocument> sealed,
-                          store::ResponsesTable(engine_).Get(hub.partition(), request));
-  if (!sealed.has_value()) co_return std::nullopt;
-  const crypto::Binding binding = AnswerBinding(*hub.entry, request);
-  auto opening = hubs_.OpenRow(context, hub, binding, *sealed);
-  absl::StatusOr<std::string> plaintext = co_await std::move(opening);
-  if (!plaintext.ok()) co_return plaintext.status();
-  storage::v1::ResponseBody body;
-  v1::BatchWriteDocumentsResponse response;
-  if (!body.ParseFromString(*plaintext) || !response.ParseFromString(body.response())) {
-    co_return DocumentCorrupt();
-  }
-  if (body.expire_time_micros() < absl::ToUnixMicros(clock_.WallNow())) co_return std::nullopt;
-  if (body.request_digest() != call.request_digest) {
-    co_return FieldInvalid("request_id", "was used for another request within 24 hours");
-  }
-  // The commit's own number was not known when the answer was kept; the hub's last one is at or
-  // behind it.
-  CMK_CO_ASSIGN_OR_RETURN(const store::Sequence last, engine_.LastSequence(hub.partition()));
-  response.set_sequence(last);
-  co_return response;
-}
-
-absl::Status WriteDocuments::KeepAnswer(const OpenHub& hub, const WriteCall& call, absl::Time now,
-                                        Attempt& attempt) {
-  if (attempt.writes.empty()) return absl::OkStatus();
-  const BlindName request = hub.keys->names.Request(call.request_id);
-  storage::v1::ResponseBody body;
-  body.set_request_digest(call.request_digest);
-  body.set_response(attempt.response.SerializeAsString());
-  body.set_expire_time_micros(absl::ToUnixMicros(now + kAnswerLifetime));
-  CMK_ASSIGN_OR_RETURN(crypto::SealedDocument sealed,
-                       crypto::Seal(hub.keys->seal, AnswerBinding(*hub.entry, request), 1,
-                                    body.SerializeAsString(), random_));
-  store::ResponsesTable::Put(attempt.writes, request, std::move(sealed));
   return absl::OkStatus();
 }
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "cmkstore/v1/document_service.pb.h"
 #include "crypto/random.h"
+#include "service/first_answers.h"
 #include "service/hub_access.h"
 #include "service/write_plan.h"
 #include "store/documents_table.h"
@@ -30,7 +31,8 @@ class WriteDocuments {
         engine_(engine),
         random_(random),
         clock_(clock),
-        committed_(std::move(committed)) {}
+        committed_(std::move(committed)),
+        first_answers_(hubs, engine, random, clock) {}
 
   Task<absl::StatusOr<v1::Document>> Create(const CallContext& context,
                                             const v1::CreateDocumentRequest& request);
@@ -63,17 +65,13 @@ class WriteDocuments {
   absl::Status AddRow(const OpenHub& hub, const store::DocumentKey& key, const WriteIntent& intent,
                       const CurrentRow* current, PlannedRow planned, absl::Time now,
                       Attempt& attempt);
-  // The first answer to this request_id, if there was one within a day.
-  Task<absl::StatusOr<std::optional<v1::BatchWriteDocumentsResponse>>> FirstAnswer(
-      const CallContext& context, const OpenHub& hub, const WriteCall& call);
-  absl::Status KeepAnswer(const OpenHub& hub, const WriteCall& call, absl::Time now,
-                          Attempt& attempt);
 
   HubAccess& hubs_;
   store::Engine& engine_;
   crypto::Random& random_;
   Clock& clock_;
   const Committed committed_;
+  FirstAnswers first_answers_;
 };
 
 }  // namespace cmkstore::service

@@ -58,6 +58,42 @@ absl::Status ApplyUpdateMask(const google::protobuf::FieldMask& mask, WriteInten
   return absl::OkStatus();
 }
 
+absl::StatusOr<WriteIntent> IntentOf(absl::string_view field, const v1::DocumentWrite& write) {
+  using Kind = WriteIntent::Kind;
+  Kind kind = Kind::kDelete;
+  const v1::Document* document = nullptr;
+  std::string path = absl::StrCat(field, ".delete");
+  switch (write.write_case()) {
+    case v1::DocumentWrite::kCreate:
+      kind = Kind::kCreate;
+      document = &write.create();
+      path = absl::StrCat(field, ".create");
+      break;
+    case v1::DocumentWrite::kUpdate:
+      kind = Kind::kUpdate;
+      document = &write.update();
+      path = absl::StrCat(field, ".update");
+      break;
+    case v1::DocumentWrite::kUpsert:
+      kind = Kind::kUpsert;
+      document = &write.upsert();
+      path = absl::StrCat(field, ".upsert");
+      break;
+    case v1::DocumentWrite::kDelete: break;
+    case v1::DocumentWrite::WRITE_NOT_SET:
+      return FieldInvalid(field, "must say create, update, upsert or delete");
+  }
+  if (document == nullptr) {
+    CMK_ASSIGN_OR_RETURN(DocumentName name, DocumentName::Parse(path, write.delete_()));
+    return WriteIntent{kind, std::move(name), nullptr, "", std::move(path)};
+  }
+  CMK_RETURN_IF_ERROR(CheckDocument(path, *document));
+  CMK_ASSIGN_OR_RETURN(DocumentName name,
+                       DocumentName::Parse(absl::StrCat(path, ".name"), document->name()));
+  return WriteIntent{kind, std::move(name), document, kind == Kind::kCreate ? "" : document->etag(),
+                     std::move(path)};
+}
+
 absl::StatusOr<std::optional<PlannedRow>> PlanWrite(const WriteIntent& intent,
                                                     const CurrentRow* current, absl::Time now) {
   CMK_RETURN_IF_ERROR(CheckExistence(intent, current != nullptr));
@@ -86,7 +122,7 @@ absl::StatusOr<std::optional<PlannedRow>> PlanWrite(const WriteIntent& intent,
   if (current == nullptr) body.set_create_time_micros(now_micros);
   body.set_update_time_micros(now_micros);
   if (SaysJson(body.content_type()) && !body.content().empty()) {
-    CMK_RETURN_IF_ERROR(CheckJson("document.content", body.content()));
+    CMK_RETURN_IF_ERROR(CheckJson(absl::StrCat(intent.field, ".content"), body.content()));
   }
   row.body = std::move(body);
   return row;

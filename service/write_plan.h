@@ -21,6 +21,7 @@ struct WriteIntent {
   DocumentName name;
   const v1::Document* document = nullptr;  // null for deletes
   std::string etag;                        // empty: any
+  std::string field = "document";          // the document's path in the request
   bool set_content = true;                 // what an update mask leaves in; all true without one
   bool set_content_type = true;
   bool set_labels = true;
@@ -32,6 +33,9 @@ absl::Status CheckDocument(absl::string_view field, const v1::Document& document
 
 // Reads an update mask into the intent. Errors: FIELD_INVALID for an unknown path.
 absl::Status ApplyUpdateMask(const google::protobuf::FieldMask& mask, WriteIntent& intent);
+
+// Reads one write of a batch, `field` of its request. Errors: FIELD_INVALID.
+absl::StatusOr<WriteIntent> IntentOf(absl::string_view field, const v1::DocumentWrite& write);
 
 // What is stored under a name now.
 struct CurrentRow {

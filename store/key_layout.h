@@ -30,6 +30,7 @@ enum class Table : uint8_t {
   kResponses = 0x14,          // ‖ request 16                   envelope
   kOperations = 0x15,         // ‖ operation id 00              OperationRecord
   kAudit = 0x16,              // ‖ number u64                   AuditRecord
+  kResponsesByTime = 0x17,    // ‖ expire micros u64 ‖ request 16   KeptResponse
   kHubsByName = 0x40,         // ‖ tenant 00 ‖ hub 00           HubRecord (catalog only)
   kStore = 0x41,              //                                StoreRecord (catalog only)
   kPendingOperations = 0x42,  // ‖ hub uid ‖ operation id 00    PendingOperation (catalog only)

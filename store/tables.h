@@ -11,18 +11,51 @@
 namespace cmkstore::store {
 
 // In a hub's partition.
-using ProjectsTable =
-    TypedTable<storage::v1::ProjectRecord, Table::kProjects, absl::string_view /*project*/>;
+class ProjectsTable
+    : public TypedTable<storage::v1::ProjectRecord, Table::kProjects, absl::string_view> {
+ public:
+  using TypedTable::TypedTable;
+  // The project is there and is this one, not another that was made under its id later. A record
+  // begins with its uid, field 1.
+  static void RequireUid(WriteSet& writes, absl::string_view project, ProjectUid uid,
+                         absl::Status error) {
+    storage::v1::ProjectRecord begin;
+    begin.set_uid(std::string(uid.bytes()));
+    writes.RequireBeginsWith(KeyOf(project), begin.SerializeAsString(), std::move(error));
+  }
+};
 using DeksTable = TypedTable<storage::v1::DekRecord, Table::kDeks, uint32_t /*generation*/>;
 using HubSecretsTable = TypedTable<crypto::SealedDocument, Table::kHubSecrets>;
 using ResponsesTable = TypedTable<crypto::SealedDocument, Table::kResponses, BlindName /*request*/>;
+// The same answers by the time of their expiry.
+class ResponsesByTimeTable : public TypedTable<storage::v1::KeptResponse, Table::kResponsesByTime,
+                                               uint64_t /*expire micros*/, BlindName> {
+ public:
+  using TypedTable::TypedTable;
+  // At most `limit` of those that have expired before `now_micros`.
+  absl::StatusOr<std::vector<storage::v1::KeptResponse>> ListExpired(const Partition& partition,
+                                                                     uint64_t now_micros,
+                                                                     size_t limit) const {
+    return Scan(partition,
+                {MakeKey(Table::kResponsesByTime), MakeKey(Table::kResponsesByTime, now_micros)},
+                limit);
+  }
+};
 using OperationsTable =
     TypedTable<storage::v1::OperationRecord, Table::kOperations, absl::string_view /*operation*/>;
 
 // In the catalog.
 using StoreTable = TypedTable<storage::v1::StoreRecord, Table::kStore>;
-using PendingOperationsTable = TypedTable<storage::v1::PendingOperation, Table::kPendingOperations,
-                                          HubUid, absl::string_view /*operation*/>;
+class PendingOperationsTable
+    : public TypedTable<storage::v1::PendingOperation, Table::kPendingOperations, HubUid,
+                        absl::string_view /*operation*/> {
+ public:
+  using TypedTable::TypedTable;
+  absl::StatusOr<std::vector<storage::v1::PendingOperation>> ListOfHub(HubUid hub,
+                                                                       size_t limit) const {
+    return Scan(CatalogPartition(), PrefixRange(MakeKey(Table::kPendingOperations, hub)), limit);
+  }
+};
 
 class HubsTable : public TypedTable<storage::v1::HubRecord, Table::kHubsByName,
                                     absl::string_view /*tenant*/, absl::string_view /*hub*/> {

@@ -59,8 +59,11 @@ void CheckIssuers(const config::v1::Config& config, Problems& problems) {
     } else if (!seen.insert(issuer.issuer()).second) {
       problems.push_back({path + ".issuer", "it is given twice; keep one"});
     }
-    if (issuer.jwks_file().empty()) {
-      problems.push_back({path, "write jwks_file: with the issuer's key set"});
+    if (issuer.jwks_file().empty() == issuer.jwks_url().empty()) {
+      problems.push_back({path, "write jwks_file: with the issuer's key set, or jwks_url:"});
+    }
+    if (!issuer.jwks_url().empty() && !absl::StartsWith(issuer.jwks_url(), "https://")) {
+      problems.push_back({path + ".jwks_url", "it must begin with https://"});
     }
   }
 }

@@ -20,6 +20,7 @@
 #include "service/dev_credentials.h"
 #include "service/server.h"
 #include "tests/e2e/vault_owner.h"
+#include "tests/testing/offset_clock.h"
 #include "tests/testing/temp_dir.h"
 #include "vault/dev_vault/dev_vault.h"
 
@@ -85,7 +86,8 @@ class ServedHub : public ::testing::Test {
     auto started = service::Server::Start(std::move(options), clock_);
     ASSERT_TRUE(started.ok()) << started.status();
     server_ = std::move(*started);
-    auto channel = server_->InProcessChannel();
+    channel_ = server_->InProcessChannel();
+    const auto& channel = channel_;
     hubs_ = v1::HubService::NewStub(channel);
     projects_ = v1::ProjectService::NewStub(channel);
     documents_ = v1::DocumentService::NewStub(channel);
@@ -97,7 +99,8 @@ class ServedHub : public ::testing::Test {
     auto context = std::make_unique<grpc::ClientContext>();
     context->AddMetadata("authorization",
                          "Bearer " + *ReadFile(credentials_ + "/" + role + ".token"));
-    context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    // By the clock that the server goes by.
+    context->set_deadline(absl::ToChronoTime(clock_.WallNow() + absl::Seconds(20)));
     return context;
   }
 
@@ -167,11 +170,12 @@ class ServedHub : public ::testing::Test {
   }
 
   testing::TempDir dir_;
-  SystemClock clock_;
+  testing::OffsetClock clock_;
   std::unique_ptr<dev_vault::DevVault> vault_;
   std::unique_ptr<VaultOwner> owner_;
   std::unique_ptr<service::Server> server_;
   std::string credentials_;
+  std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::HubService::Stub> hubs_;
   std::unique_ptr<v1::ProjectService::Stub> projects_;
   std::unique_ptr<v1::DocumentService::Stub> documents_;

@@ -3,9 +3,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "crypto/jwt.h"
-#include "service/authenticator.h"
+#include "service/jwks_cache.h"
 #include "tests/testing/matchers.h"
-#include "tests/testing/virtual_clock.h"
 
 namespace cmkstore::service {
 namespace {
@@ -15,9 +14,7 @@ using testing::IsOk;
 
 class KeySetTest : public ::testing::Test {
  protected:
-  absl::Status Read(const std::string& jwks) {
-    return Authenticator::Create({{"https://issuer", "api://cmkstore", jwks}}, clock_).status();
-  }
+  absl::Status Read(const std::string& jwks) { return ParseJwks(jwks).status(); }
   // The set of one good key, with one piece of its text replaced.
   std::string With(absl::string_view piece, absl::string_view by) {
     const std::string changed = absl::StrReplaceAll(good_, {{piece, by}});
@@ -25,7 +22,6 @@ class KeySetTest : public ::testing::Test {
     return changed;
   }
 
-  testing::VirtualClock clock_;
   const std::string good_ = crypto::JwksOf(*crypto::RsaPrivateKey::Generate(2048), "k");
 };
 

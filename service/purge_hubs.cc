@@ -1,0 +1,126 @@
+#include "service/purge_hubs.h"
+
+#include <utility>
+
+#include "base/errors.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "service/apply_blocking.h"
+#include "store/tables.h"
+
+namespace cmkstore::service {
+namespace {
+
+constexpr absl::Duration kSweepEvery = absl::Minutes(1);
+constexpr size_t kHubsAtOnce = 1000;
+constexpr size_t kRowsAtOnce = 10'000;
+
+bool IsDue(const storage::v1::HubRecord& record, absl::Time now) {
+  if (record.state() == storage::v1::HUB_STATE_PURGED) {
+    return record.purge().finish_time_micros() == 0;
+  }
+  return record.state() == storage::v1::HUB_STATE_DELETED &&
+         absl::FromUnixMicros(record.purge_time_micros()) <= now;
+}
+
+}  // namespace
+
+PurgeHubs::PurgeHubs(HubAccess& hubs, ManageHubs& manage_hubs, store::Engine& engine, Clock& clock,
+                     std::function<void(HubUid)> destroy_index)
+    : hubs_(hubs),
+      manage_hubs_(manage_hubs),
+      engine_(engine),
+      clock_(clock),
+      destroy_index_(std::move(destroy_index)) {}
+
+void PurgeHubs::Tick() {
+  const absl::Time now = clock_.MonotonicNow();
+  if (now < next_sweep_) return;
+  next_sweep_ = now + kSweepEvery;
+  // Not taken while the last sweep still runs: the next one finds what is due.
+  (void)worker_.TryRun([this] {
+    if (const absl::Status swept = Sweep(); !swept.ok()) {
+      Log(LogLevel::kError, "purge_failed", {{"reason", ReasonOf(swept)}});
+    }
+  });
+}
+
+absl::Status PurgeHubs::Sweep() {
+  const absl::Time now = clock_.WallNow();
+  const store::HubsTable hubs(engine_);
+  const store::Partition catalog = store::CatalogPartition();
+  CMK_ASSIGN_OR_RETURN(auto records, hubs.List(catalog, kHubsAtOnce));
+  while (!records.empty()) {
+    for (const storage::v1::HubRecord& record : records) {
+      if (IsDue(record, now)) CMK_RETURN_IF_ERROR(Purge(record));
+    }
+    const std::string tenant = records.back().tenant(), hub = records.back().hub();
+    CMK_ASSIGN_OR_RETURN(records, hubs.ListAfter(catalog, tenant, hub, kHubsAtOnce));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PurgeHubs::Purge(const storage::v1::HubRecord& record) {
+  CMK_ASSIGN_OR_RETURN(TenantId tenant, TenantId::Parse(record.tenant()));
+  CMK_ASSIGN_OR_RETURN(HubId id, HubId::Parse(record.hub()));
+  const HubName name{std::move(tenant), std::move(id)};
+  const HubEntryPtr hub = HubDirectory::MakeEntry(record);
+  if (record.state() != storage::v1::HUB_STATE_PURGED) {
+    CMK_ASSIGN_OR_RETURN(const auto deks,
+                         store::DeksTable(engine_).List(hub->partition, kRowsAtOnce));
+    const absl::Time now = clock_.WallNow();
+    const absl::Status marked =
+        manage_hubs_
+            .ChangeAny(name,
+                       [&](storage::v1::HubRecord& changed) {
+                         if (!IsDue(changed, now)) return StateInvalid("undeleted meanwhile");
+                         changed.set_state(storage::v1::HUB_STATE_PURGED);
+                         changed.clear_sealed_body();
+                         storage::v1::PurgeReceipt& receipt = *changed.mutable_purge();
+                         receipt.set_start_time_micros(absl::ToUnixMicros(now));
+                         for (const storage::v1::DekRecord& dek : deks) {
+                           receipt.add_dek_ids(dek.dek_id());
+                         }
+                         return absl::OkStatus();
+                       })
+            .status();
+    if (HasReason(marked, "STATE_INVALID")) return absl::OkStatus();
+    CMK_RETURN_IF_ERROR(marked);
+  }
+  CMK_RETURN_IF_ERROR(Destroy(*hub));
+  CMK_RETURN_IF_ERROR(manage_hubs_
+                          .ChangeAny(name,
+                                     [&](storage::v1::HubRecord& changed) {
+                                       changed.mutable_purge()->set_finish_time_micros(
+                                           absl::ToUnixMicros(clock_.WallNow()));
+                                       return absl::OkStatus();
+                                     })
+                          .status());
+  Log(LogLevel::kInfo, "hub_purged", {{"hub_uid", hub->uid.ToHex()}});
+  return absl::OkStatus();
+}
+
+absl::Status PurgeHubs::Destroy(const HubEntry& hub) {
+  CMK_ASSIGN_OR_RETURN(const auto deks, store::DeksTable(engine_).List(hub.partition, kRowsAtOnce));
+  if (!deks.empty()) {
+    store::WriteSet shred;
+    for (const storage::v1::DekRecord& dek : deks) {
+      store::DeksTable::Delete(shred, dek.generation());
+    }
+    store::HubSecretsTable::Delete(shred);
+    CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition, std::move(shred)).status());
+  }
+  hubs_.key_cache().Forget(hub.uid);
+  destroy_index_(hub.uid);
+  CMK_RETURN_IF_ERROR(engine_.DropPartition(hub.partition));
+  CMK_ASSIGN_OR_RETURN(const auto pending,
+                       store::PendingOperationsTable(engine_).ListOfHub(hub.uid, kRowsAtOnce));
+  if (pending.empty()) return absl::OkStatus();
+  store::WriteSet pointers;
+  for (const storage::v1::PendingOperation& one : pending) {
+    store::PendingOperationsTable::Delete(pointers, hub.uid, one.operation());
+  }
+  return ApplyBlocking(engine_, store::CatalogPartition(), std::move(pointers)).status();
+}
+
+}  // namespace cmkstore::service

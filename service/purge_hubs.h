@@ -1,0 +1,51 @@
+#pragma once
+
+#include <functional>
+
+#include "absl/status/status.h"
+#include "base/clock.h"
+#include "base/worker.h"
+#include "service/hub_access.h"
+#include "service/manage_hubs.h"
+#include "store/engine.h"
+
+namespace cmkstore::service {
+
+// Destroys hubs whose retention has ended, for good.
+//
+//   1  the hub is marked PURGED with a receipt that names every DEK: no undelete from here on
+//   2  the wrapped DEKs and the hub's secrets are deleted: whatever bytes remain anywhere are noise
+//   3  its cached keys are wiped and its index files deleted
+//   4  all of its rows are dropped
+//   5  the receipt says when it was finished; it stays, and the hub's id with it
+//
+// Every step may be repeated: a crash between two is made good by the next sweep, or the next
+// start's.
+//
+// Thread-safe. Sweep blocks on local disk; Tick never does.
+class PurgeHubs {
+ public:
+  // `destroy_index` deletes a hub's index files.
+  PurgeHubs(HubAccess& hubs, ManageHubs& manage_hubs, store::Engine& engine, Clock& clock,
+            std::function<void(HubUid)> destroy_index);
+
+  // Purges all that is due. Errors: those of the store; what was not purged is due again.
+  absl::Status Sweep();
+  // Starts a sweep in the background about once a minute.
+  void Tick();
+  void Stop() { worker_.Stop(); }
+
+ private:
+  absl::Status Purge(const storage::v1::HubRecord& record);
+  absl::Status Destroy(const HubEntry& hub);
+
+  HubAccess& hubs_;
+  ManageHubs& manage_hubs_;
+  store::Engine& engine_;
+  Clock& clock_;
+  const std::function<void(HubUid)> destroy_index_;
+  absl::Time next_sweep_ = absl::InfinitePast();  // the ticking thread's
+  Worker worker_{{.name = "purge", .threads = 1, .max_queued = 1}};
+};
+
+}  // namespace cmkstore::service

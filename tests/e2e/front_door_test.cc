@@ -1,0 +1,140 @@
+// The listeners: mutual TLS on a real port, a server that runs out of descriptors, and a stop under
+// load.
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "tests/e2e/served_hub.h"
+
+namespace cmkstore {
+namespace {
+
+class FrontDoorTest : public ServedHub {
+ protected:
+  std::shared_ptr<grpc::Channel> TlsChannel(int port, bool with_certificate) {
+    grpc::SslCredentialsOptions options;
+    options.pem_root_certs = *ReadFile(credentials_ + "/ca.pem");
+    if (with_certificate) {
+      options.pem_private_key = *ReadFile(credentials_ + "/client.key");
+      options.pem_cert_chain = *ReadFile(credentials_ + "/client.pem");
+    }
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return grpc::CreateCustomChannel(absl::StrCat("localhost:", port),
+                                     grpc::SslCredentials(options), arguments);
+  }
+  std::shared_ptr<grpc::Channel> PlainChannel() {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", server_->port()),
+                                     grpc::InsecureChannelCredentials(), arguments);
+  }
+  grpc::Status GetThrough(const std::shared_ptr<grpc::Channel>& channel) {
+    v1::GetDocumentRequest request;
+    request.set_name(NameOf("d1"));
+    v1::Document found;
+    return v1::DocumentService::NewStub(channel)->GetDocument(As("reader").get(), request, &found);
+  }
+};
+
+TEST_F(FrontDoorTest, ATlsListenerServesOnlyWhoShowsACertificateOfItsAuthority) {
+  grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  tls.pem_root_certs = *ReadFile(credentials_ + "/ca.pem");
+  tls.pem_key_cert_pairs.push_back(
+      {*ReadFile(credentials_ + "/server.key"), *ReadFile(credentials_ + "/server.pem")});
+  testing::OffsetClock clock;
+  service::ServerOptions options;
+  options.data_dir = dir_.path() + "/other";
+  options.shards.shards = 1;
+  service::IssuerOptions issuer;
+  issuer.issuer = "https://nobody.example";
+  issuer.jwks_url = "https://127.0.0.1:1/keys";
+  options.issuers = {issuer};
+  options.listeners.push_back({"localhost:0", grpc::SslServerCredentials(tls)});
+  auto served = service::Server::Start(std::move(options), clock);
+  ASSERT_TRUE(served.ok()) << served.status();
+  const int port = (*served)->port();
+  // Let in by TLS, refused by the gate: this server knows another issuer.
+  EXPECT_EQ(ReasonOf(GetThrough(TlsChannel(port, true))), "TOKEN_INVALID");
+  const grpc::Status nameless = GetThrough(TlsChannel(port, false));
+  EXPECT_EQ(nameless.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_TRUE(nameless.error_details().empty()) << "no stream was begun";
+}
+
+TEST_F(FrontDoorTest, TheServerServesAgainAfterItsDescriptorsWereExhausted) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  ASSERT_EQ(ReasonOf(GetThrough(PlainChannel())), "OK");
+  const int client = socket(AF_INET, SOCK_STREAM, 0);
+  const auto meanwhile = As("reader");  // reads a file, so before
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  rlimit few = before;
+  few.rlim_cur = 400;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::vector<int> taken;
+  for (int one = open("/dev/null", O_RDONLY); one >= 0; one = open("/dev/null", O_RDONLY)) {
+    taken.push_back(one);
+  }
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_port = htons(static_cast<uint16_t>(server_->port()));
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(connect(client, reinterpret_cast<const sockaddr*>(&name), sizeof(name)), 0);
+  v1::GetDocumentRequest request;
+  request.set_name(NameOf("d1"));
+  v1::Document found;
+  EXPECT_EQ(ReasonOf(documents_->GetDocument(meanwhile.get(), request, &found)), "OK")
+      << "who is connected is served meanwhile";
+  absl::SleepFor(absl::Milliseconds(200));
+  for (const int one : taken) close(one);
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_NE(ReadFile(dir_.path() + "/log.jsonl")->find("accept_failed"), std::string::npos);
+  EXPECT_EQ(ReasonOf(GetThrough(PlainChannel())), "OK");
+  close(client);
+}
+
+TEST_F(FrontDoorTest, AStopUnderLoadAnswersEveryCallAndEnds) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  std::atomic<bool> stopped{false};
+  std::atomic<int> served{0}, strange{0};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 16; ++i) {
+    callers.emplace_back([&, i] {
+      auto channel = PlainChannel();
+      auto unknown = v1::HubService::NewStub(channel);
+      while (!stopped) {
+        const grpc::Status status = GetThrough(channel);
+        if (status.ok()) {
+          ++served;
+        } else if (status.error_code() != grpc::StatusCode::UNAVAILABLE &&
+                   status.error_code() != grpc::StatusCode::CANCELLED) {
+          ++strange;
+        }
+        if (i % 4 != 0 || stopped) continue;
+        v1::ListHubsRequest list;
+        list.set_parent(absl::StrCat("tenants/", kTenant));
+        v1::ListHubsResponse page;
+        (void)unknown->ListHubs(As("reader").get(), list, &page);
+      }
+    });
+  }
+  while (served < 200) absl::SleepFor(absl::Milliseconds(1));
+  server_->Shutdown(absl::Seconds(5));
+  stopped = true;
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(strange, 0);
+  StartServer();
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK");
+}
+
+}  // namespace
+}  // namespace cmkstore

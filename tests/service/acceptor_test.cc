@@ -1,0 +1,170 @@
+// The listener's bounds, and that it outlives the exhaustion of descriptors.
+
+#include "service/acceptor.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <deque>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "tests/testing/matchers.h"
+
+namespace cmkstore::service {
+namespace {
+
+constexpr absl::Duration kPatience = absl::Seconds(20);
+
+// What the acceptor hands its connections to; closes one as gRPC does: shutdown, then close.
+struct Received {
+  absl::Mutex mutex;
+  std::deque<int> connections;
+
+  void CloseOne() {
+    absl::MutexLock lock(&mutex);
+    shutdown(connections.front(), SHUT_RDWR);
+    close(connections.front());
+    connections.pop_front();
+  }
+  bool AwaitCount(size_t wanted) {
+    absl::MutexLock lock(&mutex);
+    const auto reached = [&] { return connections.size() == wanted; };
+    return mutex.AwaitWithTimeout(absl::Condition(&reached), kPatience);
+  }
+};
+
+class ReceivingSink final : public Acceptor::Sink {
+ public:
+  explicit ReceivingSink(Received& received) : received_(received) {}
+  void HandleNewConnection(NewConnectionParameters* parameters) override {
+    absl::MutexLock lock(&received_.mutex);
+    received_.connections.push_back(parameters->fd);
+  }
+
+ private:
+  Received& received_;
+};
+
+class AcceptorTest : public ::testing::Test {
+ protected:
+  ~AcceptorTest() override {
+    acceptor_.reset();
+    for (const int client : clients_) close(client);
+    absl::MutexLock lock(&received_.mutex);
+    for (const int connection : received_.connections) close(connection);
+  }
+  void Listen(AcceptorOptions options) {
+    auto listening = Acceptor::Listen("127.0.0.1:0", options);
+    ASSERT_THAT(listening, testing::IsOk());
+    acceptor_ = std::move(*listening);
+    acceptor_->Start(std::make_unique<ReceivingSink>(received_));
+  }
+  int Socket() {
+    clients_.push_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const timeval patience{20, 0};
+    setsockopt(clients_.back(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    return clients_.back();
+  }
+  void Connect(int client) {
+    sockaddr_in name{};
+    name.sin_family = AF_INET;
+    name.sin_port = htons(static_cast<uint16_t>(acceptor_->port()));
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ASSERT_EQ(connect(client, reinterpret_cast<const sockaddr*>(&name), sizeof(name)), 0);
+  }
+  // Whether the other end has closed; waits for it.
+  static bool IsClosed(int client) {
+    char byte = 0;
+    return recv(client, &byte, 1, 0) <= 0 && errno != EAGAIN;
+  }
+  template <typename Predicate>
+  static bool Await(Predicate reached) {
+    const absl::Time give_up = absl::Now() + kPatience;
+    while (!reached() && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(1));
+    return reached();
+  }
+
+  Received received_;
+  std::unique_ptr<Acceptor> acceptor_;
+  std::vector<int> clients_;
+};
+
+TEST_F(AcceptorTest, OnePeerHasSoManyConnectionsAndNoMoreUntilOneEnds) {
+  Listen({.max_connections = 10, .max_per_peer = 2});
+  Connect(Socket());
+  Connect(Socket());
+  ASSERT_TRUE(received_.AwaitCount(2));
+  const int third = Socket();
+  Connect(third);
+  EXPECT_TRUE(IsClosed(third));
+  EXPECT_EQ(acceptor_->Stats().refused, 1u);
+  EXPECT_EQ(acceptor_->Stats().open, 2u);
+
+  received_.CloseOne();
+  ASSERT_TRUE(Await([&] { return acceptor_->Stats().open == 1; }));
+  Connect(Socket());
+  EXPECT_TRUE(received_.AwaitCount(2));
+  EXPECT_EQ(acceptor_->Stats().accepted, 3u);
+}
+
+TEST_F(AcceptorTest, AllTogetherHaveSoManyConnections) {
+  Listen({.max_connections = 3, .max_per_peer = 100});
+  for (int i = 0; i < 3; ++i) Connect(Socket());
+  ASSERT_TRUE(received_.AwaitCount(3));
+  const int fourth = Socket();
+  Connect(fourth);
+  EXPECT_TRUE(IsClosed(fourth));
+}
+
+TEST_F(AcceptorTest, AConnectionThatTheClientEndedIsCountedNoMore) {
+  Listen({});
+  const int client = Socket();
+  Connect(client);
+  ASSERT_TRUE(received_.AwaitCount(1));
+  shutdown(client, SHUT_RDWR);
+  received_.CloseOne();  // as gRPC does when it reads the end
+  EXPECT_TRUE(Await([&] { return acceptor_->Stats().open == 0; }));
+}
+
+TEST_F(AcceptorTest, AfterTheDescriptorsWereExhaustedItAcceptsAgain) {
+  Listen({});
+  const int first = Socket(), second = Socket();
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit few = before;
+  few.rlim_cur = 200;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::vector<int> taken;
+  for (int one = open("/dev/null", O_RDONLY); one >= 0; one = open("/dev/null", O_RDONLY)) {
+    taken.push_back(one);
+  }
+  ASSERT_FALSE(taken.empty());
+  Connect(first);
+  EXPECT_TRUE(Await([&] { return acceptor_->Stats().failed > 0; }));
+  EXPECT_EQ(acceptor_->Stats().accepted, 0u);
+
+  for (const int one : taken) close(one);
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_TRUE(received_.AwaitCount(1)) << "what waited is served";
+  Connect(second);
+  EXPECT_TRUE(received_.AwaitCount(2)) << "and so is what comes";
+}
+
+TEST_F(AcceptorTest, ATakenPortAndANonsenseAddressAreRefusedByName) {
+  Listen({});
+  const std::string taken = "127.0.0.1:" + std::to_string(acceptor_->port());
+  for (const std::string& address : {taken, std::string("nowhere"), std::string("unix:")}) {
+    const auto second = Acceptor::Listen(address, {});
+    ASSERT_FALSE(second.ok());
+    EXPECT_NE(second.status().message().find(address), absl::string_view::npos);
+  }
+}
+
+}  // namespace
+}  // namespace cmkstore::service
