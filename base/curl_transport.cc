@@ -110,7 +110,9 @@ void CurlTransport::GiveBack(std::unique_ptr<Handle> handle) {
 
 absl::StatusOr<HttpResponse> CurlTransport::Send(const HttpRequest& request, absl::Time deadline) {
   const int64_t milliseconds = absl::ToInt64Milliseconds(deadline - absl::Now());
-  if (milliseconds <= 0) return VaultUnreachable("timeout: no time was left", kRetryAfter);
+  if (milliseconds <= 0) {
+    return WithCause(VaultUnreachable("timeout: no time was left", kRetryAfter), "timeout");
+  }
   std::unique_ptr<Handle> handle = Take();
   CURL* const curl = handle->get();
   Receiver receiver{{}, options_.max_response_bytes};
@@ -151,8 +153,9 @@ absl::StatusOr<HttpResponse> CurlTransport::Send(const HttpRequest& request, abs
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
   GiveBack(std::move(handle));
   if (code != CURLE_OK) {
-    return VaultUnreachable(absl::StrCat(KindOf(code), ": ", curl_easy_strerror(code)),
-                            kRetryAfter);
+    return WithCause(VaultUnreachable(absl::StrCat(KindOf(code), ": ", curl_easy_strerror(code)),
+                                      kRetryAfter),
+                     KindOf(code));
   }
   receiver.response.status = static_cast<int>(status);
   return std::move(receiver.response);

@@ -17,6 +17,7 @@ namespace {
 
 constexpr absl::string_view kReasonUrl = "cmkstore/reason";
 constexpr absl::string_view kRetryUrl = "cmkstore/retry_after_ms";
+constexpr absl::string_view kCauseUrl = "cmkstore/cause";
 constexpr absl::string_view kViolationsUrl = "cmkstore/violations";
 constexpr char kUnitSeparator = '\x1f';
 constexpr char kRecordSeparator = '\x1e';
@@ -227,6 +228,15 @@ std::string ReasonOf(const absl::Status& status) {
 
 bool HasReason(const absl::Status& status, absl::string_view reason) {
   return ReasonOf(status) == reason;
+}
+
+absl::Status WithCause(absl::Status status, absl::string_view cause) {
+  status.SetPayload(kCauseUrl, absl::Cord(cause));
+  return status;
+}
+
+std::string CauseOf(const absl::Status& status) {
+  return PayloadText(status, kCauseUrl).value_or("");
 }
 
 std::optional<absl::Duration> RetryAfterOf(const absl::Status& status) {

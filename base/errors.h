@@ -80,6 +80,11 @@ absl::Status MakeError(absl::StatusCode code, absl::string_view reason, absl::st
 // The stable reason ("ETAG_MISMATCH"), or "" for OK and for a status that was not made here.
 std::string ReasonOf(const absl::Status& status);
 bool HasReason(const absl::Status& status, absl::string_view reason);
+// The same status with a stable word for what lies behind it ("dns", "KeyDisabled"), for programs
+// that attribute it.
+absl::Status WithCause(absl::Status status, absl::string_view cause);
+// That word, or "".
+std::string CauseOf(const absl::Status& status);
 // How long the caller should wait before it tries again.
 std::optional<absl::Duration> RetryAfterOf(const absl::Status& status);
 std::vector<Violation> ViolationsOf(const absl::Status& status);

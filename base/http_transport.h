@@ -32,8 +32,8 @@ struct HttpResponse {
 // Thread-safe, blocking, bounded by `deadline` (wall clock). Bodies and headers may hold secrets:
 // never log them.
 //
-// Errors: VAULT_UNREACHABLE whose message begins with the kind: dns, connect, tls, timeout,
-// too_large, transport.
+// Errors: VAULT_UNREACHABLE whose message begins with the kind, which is also its cause (CauseOf):
+// dns, connect, tls, timeout, too_large, transport.
 class HttpTransport {
  public:
   virtual ~HttpTransport() = default;

@@ -34,9 +34,14 @@ absl::StatusOr<Jwt> ParseJwt(absl::string_view token) {
 }
 
 std::string SignJwt(const RsaPrivateKey& key, absl::string_view key_id, absl::string_view claims) {
-  const std::string input = absl::StrCat(
-      EncodeBase64Url(absl::StrCat(R"({"alg":"RS256","typ":"JWT","kid":")", key_id, R"("})")), ".",
-      EncodeBase64Url(claims));
+  return SignJwtWithHeader(
+      key, absl::StrCat(R"({"alg":"RS256","typ":"JWT","kid":")", key_id, R"("})"), claims);
+}
+
+std::string SignJwtWithHeader(const RsaPrivateKey& key, absl::string_view header,
+                              absl::string_view claims) {
+  const std::string input =
+      absl::StrCat(EncodeBase64Url(header), ".", EncodeBase64Url(claims));
   return absl::StrCat(input, ".", EncodeBase64Url(key.SignRs256(input)));
 }
 

@@ -87,6 +87,18 @@ constexpr Shorthand kShorthands[] = {
      [](Config& config, const std::string& value) {
        config.mutable_identities(0)->set_secret_file(value);
      }},
+    {"--identity-certificate-file", "Client certificate and its key, PEM in one file",
+     [](Config& config, const std::string& value) {
+       config.mutable_identities(0)->set_certificate_file(value);
+     }},
+    {"--identity-token-file", "Federated token",
+     [](Config& config, const std::string& value) {
+       config.mutable_identities(0)->set_token_file(value);
+     }},
+    {"--imds-url", "Base URL of the instance metadata service",
+     [](Config& config, const std::string& value) {
+       config.mutable_identities(0)->set_imds_url(value);
+     }},
 };
 
 void Declare(CLI::App& app, Flags& flags) {
@@ -123,7 +135,8 @@ void Declare(CLI::App& app, Flags& flags) {
     option->type_name("TEXT")->expected(1)->excludes(file);
     if (std::string_view(one.flag) == "--vault-host") option->expected(1, 16);
     if (std::string_view(one.flag) == "--identity") {
-      option->check(CLI::IsMember({"managed-identity", "workload-identity", "client-secret"}));
+      option->check(CLI::IsMember(
+          {"managed-identity", "workload-identity", "client-secret", "client-certificate"}));
     }
   }
 }

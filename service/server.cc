@@ -73,7 +73,7 @@ class Server::Parts {
         transport(CurlTransportOptions{.ca_file = options.vault_ca_file, .connect_to = {}}),
         issuer_transport(CurlTransportOptions{.ca_file = options.issuer_ca_file, .connect_to = {}}),
         identities(clock),
-        azure({.addresses = options.vault_addresses}, transport, identities),
+        azure(options.vault_addresses, transport, identities, clock, random),
         retrying(azure, clock),
         receipts({.close_index = [this](HubUid hub) { return indexes->Close(hub); },
                   .follow_again = [this](HubUid hub) { follower->Notify(hub, 0); },
@@ -132,7 +132,8 @@ absl::Status Server::Parts::Start() {
   std::error_code ignored;
   std::filesystem::create_directories(options.data_dir, ignored);
   for (auto& [name, identity] : options.identities) {
-    identities.Add(name, vault::MakeTokenSource(identity, transport, clock));
+    CMK_RETURN_IF_ERROR(vault::CheckIdentity(identity));
+    identities.Add(name, vault::MakeTokenSource(identity, transport, clock, random));
   }
   CMK_ASSIGN_OR_RETURN(platform, vault::PlatformKeyVault::Open(options.data_dir + "/platform.key"));
   vault = std::make_unique<vault::RoutingKeyVault>(*platform, retrying);

@@ -4,7 +4,9 @@
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
+#include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -15,6 +17,8 @@
 #include "service/config/config_rules.h"
 #include "service/dev_credentials.h"
 #include "service/timestamps.h"
+#include "vault/token_source.h"
+#include "vault/vault_uri.h"
 
 namespace cmkstore::service {
 namespace {
@@ -49,16 +53,21 @@ absl::Status CheckTlsFiles(const LoadedConfig& loaded, const config::v1::Tls& tl
 vault::IdentityOptions ToIdentity(const config::v1::Identity& identity) {
   using Kind = vault::IdentityOptions::Kind;
   vault::IdentityOptions options;
-  options.kind = identity.kind() == "client-secret"       ? Kind::kClientSecret
-                 : identity.kind() == "workload-identity" ? Kind::kWorkloadIdentity
-                                                          : Kind::kManagedIdentity;
+  options.kind = identity.kind() == "client-secret"        ? Kind::kClientSecret
+                 : identity.kind() == "client-certificate" ? Kind::kClientCertificate
+                 : identity.kind() == "workload-identity"  ? Kind::kWorkloadIdentity
+                                                           : Kind::kManagedIdentity;
   options.authority = identity.authority();
   options.tenant_id = identity.tenant_id();
   options.client_id = identity.client_id();
   options.secret_file = identity.secret_file();
   options.token_file = identity.token_file();
+  options.certificate_file = identity.certificate_file();
   options.imds_url = identity.imds_url();
-  return options;
+  return vault::WithPodEnvironment(options, [](const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  });
 }
 
 void SetStore(const config::v1::Store& store, store::ShardSetOptions& options) {
@@ -122,8 +131,10 @@ absl::StatusOr<ServerOptions> MakeServerOptions(const LoadedConfig& loaded, Cloc
     options.identities.emplace_back(identity.name(), ToIdentity(identity));
   }
   options.vault_ca_file = config.vaults().ca_file();
-  options.vault_addresses.allowed_suffixes.assign(config.vaults().allowed_suffixes().begin(),
-                                                  config.vaults().allowed_suffixes().end());
+  options.vault_addresses.domains.clear();
+  for (const std::string& text : config.vaults().allowed_suffixes()) {
+    options.vault_addresses.domains.push_back(vault::VaultDomainFrom(text));
+  }
   options.vault_addresses.allowed_hosts.assign(config.development().vault_hosts().begin(),
                                                config.development().vault_hosts().end());
   SetStore(config.store(), options.shards);

@@ -12,7 +12,6 @@
 #include "base/base64url.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
-#include "vault/vault_uri.h"
 
 namespace cmkstore::vault {
 namespace {
@@ -20,6 +19,15 @@ namespace {
 using nlohmann::json;
 
 constexpr absl::Duration kRetryAfter = absl::Seconds(5);
+// Azure throttles mostly without Retry-After; who calls again backs off from here.
+constexpr absl::Duration kThrottledRetryAfter = absl::Seconds(1);
+constexpr size_t kMaxKeyIdBytes = 512;
+constexpr absl::Duration kMaxRetryAfter = absl::Minutes(5);
+
+// What no row of the table knows: nobody's decision, but somebody should look.
+absl::Status Unknown(absl::string_view what) {
+  return WithCause(VaultUnreachable(absl::StrCat("unknown: ", what), kRetryAfter), "unknown");
+}
 
 json ParseJson(const HttpResponse& response) {
   if (!absl::StrContains(absl::AsciiStrToLower(response.Header("Content-Type")), "json"))
@@ -31,6 +39,12 @@ std::string TextOf(const json& object, const char* name) {
   if (!object.is_object()) return "";
   const auto found = object.find(name);
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+// Bytes as base64url; some servers pad it.
+std::optional<std::string> BytesOf(const json& object, const char* name) {
+  const std::string text = TextOf(object, name);
+  return DecodeBase64Url(absl::string_view(text).substr(0, text.find_last_not_of('=') + 1));
 }
 
 // error.innererror.code, matched without case and however deep: the most inner one counts.
@@ -49,6 +63,7 @@ std::string InnerCode(const json& answer) {
     }
     error = inner;
   }
+  if (code == "Forbidden") return "";  // says no more than the status
   // Only what looks like a code of Azure's is repeated to anyone.
   const bool plain = code.size() <= 64 && std::all_of(code.begin(), code.end(), [](char c) {
                        return absl::ascii_isalpha(static_cast<unsigned char>(c));
@@ -58,37 +73,60 @@ std::string InnerCode(const json& answer) {
 
 absl::Status Forbidden(VaultOperation operation, const std::string& code) {
   if (code == "KeyNotYetValidOrExpired" && operation == VaultOperation::kWrap) {
-    return CustomerKeyUnfit(
-        {{"validity", "the key is outside its nbf/exp dates; extend them in the vault"}});
+    return WithCause(
+        CustomerKeyUnfit(
+            {{"validity", "the key is outside its nbf/exp dates; extend them in the vault"}}),
+        code);
   }
-  if (code == "KeyDisabled") return CustomerKeyRevoked("the key is disabled (KeyDisabled)");
+  std::string why = absl::StrCat("the vault forbids the operation (",
+                                 code.empty() ? "cause not said" : code, ")");
+  if (code == "KeyDisabled") why = "the key is disabled (KeyDisabled)";
+  if (code == "KeyOperationForbidden") {
+    why = "the key's permitted operations lack this one (KeyOperationForbidden)";
+  }
   if (code == "ForbiddenByFirewall" || code == "ForbiddenByConnection") {
-    return CustomerKeyRevoked(
-        absl::StrCat("the vault's network rules refuse this service (", code, ")"));
+    why = absl::StrCat("the vault's network rules refuse this service (", code, ")");
   }
-  return CustomerKeyRevoked(absl::StrCat("the vault forbids the operation (",
-                                         code.empty() ? "cause not said" : code, ")"));
+  return WithCause(CustomerKeyRevoked(why), code.empty() ? "Forbidden" : code);
 }
 
-absl::Duration RetryAfter(const HttpResponse& response) {
-  int seconds = 0;
-  if (absl::SimpleAtoi(response.Header("Retry-After"), &seconds) && seconds > 0 && seconds <= 300) {
-    return absl::Seconds(seconds);
+// Azure says that a ciphertext, or a request, does not fit the key by an error object. A 400 of
+// another shape is a gateway's or a framework's: it has not looked at the key at all.
+absl::Status BadRequest(VaultOperation operation, const json& answer) {
+  if (!answer.is_object() || !answer.contains("error") || !answer["error"].is_object()) {
+    return Unknown("the vault answered 400 without saying why");
   }
-  return kRetryAfter;
+  if (operation == VaultOperation::kUnwrap) {
+    return WithCause(DekRecordCorrupt("the vault says that it is not a ciphertext of this key"),
+                     "BadParameter");
+  }
+  return WithCause(
+      CustomerKeyUnfit(
+          {{"operation", "the vault refuses the request for this key (its type does not fit)"}}),
+      "BadParameter");
 }
 
-// https://HOST/keys/NAME/VERSION of the asked host and name.
+absl::Duration RetryAfter(const HttpResponse& response, absl::Duration otherwise) {
+  int64_t seconds = 0;
+  if (!absl::SimpleAtoi(response.Header("Retry-After"), &seconds) || seconds <= 0) return otherwise;
+  return std::min(absl::Seconds(seconds), kMaxRetryAfter);
+}
+
+bool IsWord(absl::string_view word) {
+  return !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-';
+  });
+}
+
+// The record will name the version by what the answer says: it must be of what was asked.
 absl::Status CheckKeyId(absl::string_view kid, const KeyRef& asked) {
-  const std::string prefix = absl::StrCat(asked.vault_uri, "/keys/", asked.key_name, "/");
-  if (absl::StartsWithIgnoreCase(kid, prefix) && kid.size() > prefix.size() && kid.size() <= 512) {
-    const absl::string_view version = kid.substr(prefix.size());
-    if (std::all_of(version.begin(), version.end(),
-                    [](char c) { return absl::ascii_isalnum(static_cast<unsigned char>(c)); })) {
-      return absl::OkStatus();
-    }
+  KeyRef named;
+  if (SplitVersionId(kid, asked.vault_uri, named) &&
+      absl::EqualsIgnoreCase(named.key_name, asked.key_name) &&
+      (asked.version.empty() || absl::EqualsIgnoreCase(named.version, asked.version))) {
+    return absl::OkStatus();
   }
-  return VaultUnreachable("the answer names another key than was asked", kRetryAfter);
+  return Unknown("the answer names another key than was asked");
 }
 
 uint32_t BitsOf(absl::string_view big_endian) {
@@ -125,35 +163,50 @@ void ReadAttributes(const json& attributes, KeyDescription& key) {
 
 }  // namespace
 
+absl::string_view ToString(VaultOperation operation) {
+  switch (operation) {
+    case VaultOperation::kDescribe: return "describe";
+    case VaultOperation::kWrap: return "wrap";
+    case VaultOperation::kUnwrap: return "unwrap";
+  }
+  return "unknown";
+}
+
 absl::Status MeaningOf(VaultOperation operation, const HttpResponse& response,
                        std::optional<bool> key_exists) {
   switch (response.status) {
-    case 400:
-      return operation == VaultOperation::kUnwrap
-                 ? DekRecordCorrupt("the vault says that it is not a ciphertext of this key")
-                 : CustomerKeyUnfit({{"operation",
-                                      "the vault refuses the request for this key "
-                                      "(its type does not fit)"}});
-    case 401: return VaultLoginFailed("the vault refuses our token");
+    case 400: return BadRequest(operation, ParseJson(response));
+    case 401: return WithCause(VaultLoginFailed("the vault refuses our token"), "login");
     case 403: return Forbidden(operation, InnerCode(ParseJson(response)));
     case 404:
     case 410:
       if (operation == VaultOperation::kUnwrap && key_exists == true) {
-        return DekRecordCorrupt("the key version that wrapped it is gone from the vault");
+        return WithCause(
+            DekRecordCorrupt("the key version that wrapped it is gone from the vault, "
+                             "though the key is there; restore that version"),
+            "KeyVersionNotFound");
       }
-      return CustomerKeyRevoked("the key does not exist in the vault, or is deleted");
-    case 429: return VaultThrottled(RetryAfter(response));
-    default:
-      return VaultUnreachable(absl::StrCat(response.status >= 500 ? "http_5xx" : "unknown",
-                                           ": the vault answered ", response.status),
-                              RetryAfter(response));
+      return WithCause(CustomerKeyRevoked("the key does not exist in the vault, or is deleted"),
+                       "KeyNotFound");
+    case 408:
+      return WithCause(VaultUnreachable("timeout: the vault answered 408",
+                                        RetryAfter(response, kRetryAfter)),
+                       "timeout");
+    case 429:
+      return WithCause(VaultThrottled(RetryAfter(response, kThrottledRetryAfter)), "throttled");
+    default: break;
   }
+  if (response.status < 500) return Unknown(absl::StrCat("the vault answered ", response.status));
+  return WithCause(
+      VaultUnreachable(absl::StrCat("http_5xx: the vault answered ", response.status),
+                       RetryAfter(response, kRetryAfter)),
+      "http_5xx");
 }
 
 absl::StatusOr<KeyDescription> ParseKeyBundle(const HttpResponse& response, const KeyRef& asked) {
   const json answer = ParseJson(response);
   if (!answer.is_object() || !answer.contains("key")) {
-    return VaultUnreachable("unknown: the answer is no key", kRetryAfter);
+    return Unknown("the answer is no key");
   }
   const json& key = answer["key"];
   KeyDescription description;
@@ -167,7 +220,7 @@ absl::StatusOr<KeyDescription> ParseKeyBundle(const HttpResponse& response, cons
       }
     }
   }
-  description.size_bits = BitsOf(DecodeBase64Url(TextOf(key, "n")).value_or(""));
+  description.size_bits = BitsOf(BytesOf(key, "n").value_or(""));
   if (absl::StartsWith(description.type, "oct")) description.size_bits = 256;
   if (answer.contains("attributes")) ReadAttributes(answer["attributes"], description);
   return description;
@@ -176,12 +229,13 @@ absl::StatusOr<KeyDescription> ParseKeyBundle(const HttpResponse& response, cons
 absl::StatusOr<KeyOperationResult> ParseKeyOperation(const HttpResponse& response,
                                                      const KeyRef& asked) {
   const json answer = ParseJson(response);
+  if (!answer.is_object()) return Unknown("the answer is no JSON object");
   KeyOperationResult result;
   result.version_id = TextOf(answer, "kid");
   CMK_RETURN_IF_ERROR(CheckKeyId(result.version_id, asked));
-  std::optional<std::string> value = DecodeBase64Url(TextOf(answer, "value"));
+  std::optional<std::string> value = BytesOf(answer, "value");
   if (!value.has_value() || value->empty()) {
-    return VaultUnreachable("unknown: the answer has no value", kRetryAfter);
+    return Unknown("the answer has no value");
   }
   result.value = std::move(*value);
   return result;
@@ -195,16 +249,28 @@ std::string ChallengeResource(absl::string_view challenge) {
       absl::ConsumePrefix(&value, "\"");
       absl::ConsumeSuffix(&value, "\"");
       absl::ConsumeSuffix(&value, "/.default");
+      absl::ConsumeSuffix(&value, "/");
       return std::string(value);
     }
   }
   return "";
 }
 
-bool ResourceCoversHost(absl::string_view resource, absl::string_view host) {
-  if (!absl::ConsumePrefix(&resource, "https://") || resource.empty()) return false;
-  const absl::string_view name = host.substr(0, host.find(':'));
-  return absl::EndsWithIgnoreCase(name, absl::StrCat(".", resource));
+std::string VersionOf(absl::string_view version_id) {
+  return std::string(version_id.substr(version_id.rfind('/') + 1));
+}
+
+bool SplitVersionId(absl::string_view version_id, absl::string_view vault_uri, KeyRef& key) {
+  const std::string prefix = absl::StrCat(vault_uri, "/keys/");
+  if (!absl::StartsWithIgnoreCase(version_id, prefix) || version_id.size() > kMaxKeyIdBytes) {
+    return false;
+  }
+  const std::vector<absl::string_view> parts =
+      absl::StrSplit(version_id.substr(prefix.size()), '/');
+  if (parts.size() != 2 || !IsWord(parts[0]) || !IsWord(parts[1])) return false;
+  key.key_name = std::string(parts[0]);
+  key.version = std::string(parts[1]);
+  return true;
 }
 
 }  // namespace cmkstore::vault

@@ -11,6 +11,7 @@
 namespace cmkstore::vault {
 
 enum class VaultOperation { kDescribe, kWrap, kUnwrap };
+absl::string_view ToString(VaultOperation operation);
 
 // What an answer of Azure Key Vault that is not 200 means (docs/vaults.md has the table). Pure: the
 // text of the answer decides nothing but the inner code of a 403, and never reaches the status.
@@ -21,8 +22,8 @@ enum class VaultOperation { kDescribe, kWrap, kUnwrap };
 absl::Status MeaningOf(VaultOperation operation, const HttpResponse& response,
                        std::optional<bool> key_exists = std::nullopt);
 
-// Reads the 200 of GET, wrapkey and unwrapkey. `kid` must name the host and the key that were
-// asked. Errors: VAULT_UNREACHABLE for an answer that is not what it should be.
+// Reads the 200 of GET, wrapkey and unwrapkey. `kid` must name the host, the key and, where one was
+// asked for, the version. Errors: VAULT_UNREACHABLE for an answer that is not what it should be.
 absl::StatusOr<KeyDescription> ParseKeyBundle(const HttpResponse& response, const KeyRef& asked);
 struct KeyOperationResult {
   std::string version_id;
@@ -34,8 +35,10 @@ absl::StatusOr<KeyOperationResult> ParseKeyOperation(const HttpResponse& respons
 // The `resource` or `scope` of a 401 challenge without "/.default"; empty if the challenge has
 // none.
 std::string ChallengeResource(absl::string_view www_authenticate);
-// Whether a token for `resource` may be sent to `host`: the host must be under the resource's
-// domain. Without this check a tenant's "vault" could ask for a token of something else.
-bool ResourceCoversHost(absl::string_view resource, absl::string_view host);
+// The last part of a `kid`.
+std::string VersionOf(absl::string_view version_id);
+// Takes key name and version of a `kid` over into `key`; false, and `key` as it was, unless it is
+// exactly VAULT/keys/NAME/VERSION of `vault_uri`.
+bool SplitVersionId(absl::string_view version_id, absl::string_view vault_uri, KeyRef& key);
 
 }  // namespace cmkstore::vault

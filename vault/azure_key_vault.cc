@@ -1,13 +1,16 @@
 #include "vault/azure_key_vault.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/base64url.h"
+#include "base/base64url.h"
 #include "base/errors.h"
+#include "base/ids.h"
+#include "base/log.h"
+#include "base/request_scope.h"
 #include "base/status_macros.h"
 
 namespace cmkstore::vault {
@@ -16,56 +19,85 @@ namespace {
 constexpr absl::string_view kApiVersion = "?api-version=7.4";
 
 std::string OperationBody(absl::string_view algorithm, absl::string_view value) {
-  return nlohmann::json{{"alg", std::string(algorithm)}, {"value", EncodeBase64Url(value)}}.dump();
+  std::string encoded = EncodeBase64Url(value);
+  std::string body = nlohmann::json{{"alg", std::string(algorithm)}, {"value", encoded}}.dump();
+  crypto::Wipe(encoded);
+  return body;
 }
 
 absl::string_view AlgorithmFor(absl::string_view key_type) {
   return absl::StartsWith(key_type, "oct") ? "A256KW" : "RSA-OAEP-256";
 }
 
-}  // namespace
-
-AzureKeyVault::AzureKeyVault(AzureKeyVaultOptions options, HttpTransport& transport,
-                             IdentitySet& identities)
-    : options_(std::move(options)), transport_(transport), identities_(identities) {}
-
-// The resource is the domain that the vault's host is under, and ours to say: a challenge is only
-// compared with it.
-absl::StatusOr<std::string> AzureKeyVault::ResourceFor(absl::string_view host) const {
-  const auto& local = options_.addresses.allowed_hosts;
-  if (std::find(local.begin(), local.end(), host) != local.end()) {
-    return options_.development_resource;
-  }
-  const size_t dot = host.find('.');
-  return absl::StrCat("https://", host.substr(dot + 1));
+// What the vault's own log of this call says, if it says it.
+std::string RequestIdOf(const HttpResponse& response) {
+  return std::string(response.Header("x-ms-request-id").substr(0, 64));
 }
 
-absl::StatusOr<HttpResponse> AzureKeyVault::Call(const KeyRef& key, HttpRequest request,
+}  // namespace
+
+AzureKeyVault::AzureKeyVault(VaultAddressPolicy addresses, HttpTransport& transport,
+                             IdentitySet& identities, Clock& clock, crypto::Random& random)
+    : addresses_(std::move(addresses)),
+      transport_(transport),
+      identities_(identities),
+      clock_(clock),
+      random_(random) {}
+
+absl::StatusOr<HttpResponse> AzureKeyVault::Send(const KeyRef& key, const Question& question,
+                                                 const std::string& token, absl::Time deadline) {
+  const std::string call_id = random_.NewUid<HubUid>().ToHex();
+  HttpRequest request;
+  request.url = absl::StrCat(key.vault_uri, question.path, kApiVersion);
+  request.headers = {{"Authorization", absl::StrCat("Bearer ", token)},
+                     {"x-ms-client-request-id", call_id},
+                     {"Accept", "application/json"}};
+  if (!question.body.empty()) {
+    request.method = "POST";
+    request.headers.emplace_back("Content-Type", "application/json");
+    request.body = question.body;
+  }
+  const absl::Time began = clock_.MonotonicNow();
+  absl::StatusOr<HttpResponse> response = transport_.Send(request, deadline);
+  crypto::Wipe(request.body);
+  crypto::Wipe(request.headers.front().second);
+  Log(LogLevel::kDebug, "vault_call",
+      {{"request_id", RequestScope::Current()},
+       {"vault_request_id", call_id},
+       {"answered_request_id", response.ok() ? RequestIdOf(*response) : ""},
+       {"vault", key.vault_uri},
+       {"operation", std::string(ToString(question.operation))},
+       {"status", response.ok() ? absl::StrCat(response->status) : CauseOf(response.status())},
+       {"ms", absl::StrCat(absl::ToInt64Milliseconds(clock_.MonotonicNow() - began))}});
+  return response;
+}
+
+absl::StatusOr<HttpResponse> AzureKeyVault::Call(const KeyRef& key, const Question& question,
                                                  absl::Time deadline) {
-  CMK_RETURN_IF_ERROR(CheckKeyRef(options_.addresses, key));
-  const absl::string_view host = HostOf(key.vault_uri);
-  CMK_ASSIGN_OR_RETURN(const std::string resource, ResourceFor(host));
+  CMK_RETURN_IF_ERROR(CheckKeyRef(addresses_, key));
+  const std::string resource = ResourceOf(addresses_, key.vault_uri);
   for (int attempt = 0;; ++attempt) {
     CMK_ASSIGN_OR_RETURN(const std::string token,
                          identities_.Token(key.identity, resource, deadline));
-    HttpRequest authorized = request;
-    authorized.headers.emplace_back("Authorization", absl::StrCat("Bearer ", token));
-    CMK_ASSIGN_OR_RETURN(HttpResponse response, transport_.Send(authorized, deadline));
+    CMK_ASSIGN_OR_RETURN(HttpResponse response, Send(key, question, token, deadline));
     if (response.status != 401 || attempt == 1) return response;
     // Once: the token may have been revoked or may be of an old signing key.
     const std::string asked = ChallengeResource(response.Header("WWW-Authenticate"));
     if (!asked.empty() && asked != resource) {
-      return VaultLoginFailed("the vault asks for a token of another resource");
+      return WithCause(VaultLoginFailed("the vault asks for a token of another resource"),
+                       "login");
     }
     identities_.Drop(key.identity, resource, token);
   }
 }
 
 absl::StatusOr<KeyDescription> AzureKeyVault::Describe(const KeyRef& key, absl::Time deadline) {
-  HttpRequest request;
-  request.url = absl::StrCat(key.vault_uri, "/keys/", key.key_name, key.version.empty() ? "" : "/",
-                             key.version, kApiVersion);
-  CMK_ASSIGN_OR_RETURN(HttpResponse response, Call(key, std::move(request), deadline));
+  const std::string version = key.version.empty() ? "" : absl::StrCat("/", key.version);
+  CMK_ASSIGN_OR_RETURN(HttpResponse response,
+                       Call(key,
+                            {VaultOperation::kDescribe,
+                             absl::StrCat("/keys/", key.key_name, version), ""},
+                            deadline));
   if (response.status != 200) return MeaningOf(VaultOperation::kDescribe, response);
   return ParseKeyBundle(response, key);
 }
@@ -74,42 +106,40 @@ absl::StatusOr<WrappedKey> AzureKeyVault::Wrap(const KeyRef& key, const crypto::
                                                absl::Time deadline) {
   CMK_ASSIGN_OR_RETURN(const KeyDescription description, Describe(key, deadline));
   const absl::string_view algorithm = AlgorithmFor(description.type);
-  HttpRequest request;
-  request.method = "POST";
   // The version that was just described: what is checked is what wraps.
-  request.url = absl::StrCat(description.version_id, "/wrapkey", kApiVersion);
-  request.headers = {{"Content-Type", "application/json"}};
-  request.body = OperationBody(
-      algorithm, absl::string_view(reinterpret_cast<const char*>(dek.Reveal().data()), dek.size()));
-  absl::StatusOr<HttpResponse> response = Call(key, request, deadline);
-  crypto::Wipe(request.body);
+  KeyRef wrapping = key;
+  wrapping.version = VersionOf(description.version_id);
+  Question question{
+      VaultOperation::kWrap,
+      absl::StrCat("/keys/", wrapping.key_name, "/", wrapping.version, "/wrapkey"),
+      OperationBody(algorithm, {reinterpret_cast<const char*>(dek.Reveal().data()), dek.size()})};
+  absl::StatusOr<HttpResponse> response = Call(wrapping, question, deadline);
+  crypto::Wipe(question.body);
   if (!response.ok()) return response.status();
   if (response->status != 200) return MeaningOf(VaultOperation::kWrap, *response);
-  CMK_ASSIGN_OR_RETURN(KeyOperationResult result, ParseKeyOperation(*response, key));
+  CMK_ASSIGN_OR_RETURN(KeyOperationResult result, ParseKeyOperation(*response, wrapping));
   return WrappedKey{std::move(result.version_id), std::string(algorithm), std::move(result.value)};
 }
 
 absl::StatusOr<crypto::SecretBytes> AzureKeyVault::Unwrap(const KeyRef& key,
                                                           const WrappedKey& wrapped,
                                                           absl::Time deadline) {
-  const std::string prefix = absl::StrCat(key.vault_uri, "/keys/");
-  if (!absl::StartsWithIgnoreCase(wrapped.version_id, prefix)) {
-    return DekRecordCorrupt("its record names another vault than the hub");
-  }
   // A record of an earlier key of the same vault names that key: ask for the one that wrapped.
   KeyRef wrapping = key;
-  const std::string rest = wrapped.version_id.substr(prefix.size());
-  wrapping.key_name = rest.substr(0, rest.find('/'));
-  HttpRequest request;
-  request.method = "POST";
-  request.url = absl::StrCat(wrapped.version_id, "/unwrapkey", kApiVersion);
-  request.headers = {{"Content-Type", "application/json"}};
-  request.body = OperationBody(wrapped.algorithm, wrapped.ciphertext);
-  CMK_ASSIGN_OR_RETURN(HttpResponse response, Call(wrapping, std::move(request), deadline));
+  if (!SplitVersionId(wrapped.version_id, key.vault_uri, wrapping)) {
+    return DekRecordCorrupt("its record names another vault than the hub");
+  }
+  CMK_ASSIGN_OR_RETURN(
+      HttpResponse response,
+      Call(wrapping,
+           {VaultOperation::kUnwrap,
+            absl::StrCat("/keys/", wrapping.key_name, "/", wrapping.version, "/unwrapkey"),
+            OperationBody(wrapped.algorithm, wrapped.ciphertext)},
+           deadline));
   if (response.status == 404) {
     KeyRef latest = wrapping;
     latest.version.clear();
-    absl::StatusOr<KeyDescription> described = Describe(latest, deadline);
+    const absl::StatusOr<KeyDescription> described = Describe(latest, deadline);
     return MeaningOf(VaultOperation::kUnwrap, response,
                      described.ok() ? std::optional<bool>(true) : std::nullopt);
   }

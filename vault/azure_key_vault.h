@@ -2,7 +2,9 @@
 
 #include <string>
 
+#include "base/clock.h"
 #include "base/http_transport.h"
+#include "crypto/random.h"
 #include "vault/azure_answers.h"
 #include "vault/identity_set.h"
 #include "vault/key_vault.h"
@@ -10,20 +12,16 @@
 
 namespace cmkstore::vault {
 
-struct AzureKeyVaultOptions {
-  VaultAddressPolicy addresses;
-  // Asked of the token endpoint when a vault's host is one of addresses.allowed_hosts, which is
-  // under no domain.
-  std::string development_resource = "https://vault.azure.net";
-};
-
 // Azure Key Vault and Managed HSM over their REST API, api-version 7.4: get, wrapkey, unwrapkey.
 //
-// Thread-safe. `transport` and `identities` must outlive this. A token is sent only to a host that
-// the policy allows and that is under the domain of the token's resource. Errors: as KeyVault.
+// Thread-safe. All that it is given by reference must outlive this. A token is sent only to a host
+// that the policy allows, and is of the resource of that host's domain. Each call carries an
+// x-ms-client-request-id of its own, which the log joins with the request of ours that made it
+// (RequestScope); neither token nor body is ever logged. Errors: as KeyVault.
 class AzureKeyVault final : public KeyVault {
  public:
-  AzureKeyVault(AzureKeyVaultOptions options, HttpTransport& transport, IdentitySet& identities);
+  AzureKeyVault(VaultAddressPolicy addresses, HttpTransport& transport, IdentitySet& identities,
+                Clock& clock, crypto::Random& random);
 
   absl::StatusOr<KeyDescription> Describe(const KeyRef& key, absl::Time deadline) override;
   absl::StatusOr<WrappedKey> Wrap(const KeyRef& key, const crypto::SecretBytes& dek,
@@ -32,12 +30,21 @@ class AzureKeyVault final : public KeyVault {
                                              absl::Time deadline) override;
 
  private:
-  absl::StatusOr<HttpResponse> Call(const KeyRef& key, HttpRequest request, absl::Time deadline);
-  absl::StatusOr<std::string> ResourceFor(absl::string_view host) const;
+  struct Question {
+    VaultOperation operation;
+    std::string path;  // "/keys/NAME/VERSION/unwrapkey"
+    std::string body;  // JSON; empty for a GET
+  };
+  absl::StatusOr<HttpResponse> Call(const KeyRef& key, const Question& question,
+                                    absl::Time deadline);
+  absl::StatusOr<HttpResponse> Send(const KeyRef& key, const Question& question,
+                                    const std::string& token, absl::Time deadline);
 
-  const AzureKeyVaultOptions options_;
+  const VaultAddressPolicy addresses_;
   HttpTransport& transport_;
   IdentitySet& identities_;
+  Clock& clock_;
+  crypto::Random& random_;
 };
 
 }  // namespace cmkstore::vault

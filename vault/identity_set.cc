@@ -1,54 +1,84 @@
 #include "vault/identity_set.h"
 
 #include "base/errors.h"
+#include "base/log.h"
 
 namespace cmkstore::vault {
 namespace {
 
-constexpr absl::Duration kRefreshAhead = absl::Minutes(5);
 constexpr absl::Duration kMinimumLeft = absl::Seconds(10);
 
+absl::Status Failed(absl::string_view why) { return WithCause(VaultLoginFailed(why), "login"); }
+
 }  // namespace
+
+IdentitySet::IdentitySet(Clock& clock, IdentitySetOptions options)
+    : clock_(clock),
+      options_(options),
+      worker_({.name = "tokens", .threads = options.threads, .max_queued = 1024}) {}
+
+IdentitySet::~IdentitySet() {
+  for (auto& [name, source] : sources_) source->Cancel();
+  worker_.Stop();
+}
 
 void IdentitySet::Add(const std::string& name, std::unique_ptr<TokenSource> source) {
   sources_[name] = std::move(source);
 }
 
+bool IdentitySet::Usable(const Slot& slot) const {
+  return slot.token.expires - kMinimumLeft > clock_.WallNow();
+}
+
 absl::StatusOr<std::string> IdentitySet::Token(const std::string& identity,
                                                const std::string& resource, absl::Time deadline) {
   const auto source = sources_.find(identity);
-  if (source == sources_.end()) return VaultLoginFailed("no identity of that name is configured");
+  if (source == sources_.end()) return Failed("no identity of that name is configured");
   const Key key(identity, resource);
-  {
-    absl::MutexLock lock(&mutex_);
-    Slot& slot = slots_[key];
-    const absl::Time now = clock_.WallNow();
-    const bool usable = slot.token.expires - kMinimumLeft > now;
-    if (usable && (slot.fetching || slot.token.expires - kRefreshAhead > now)) {
-      return slot.token.secret;
-    }
-    if (slot.fetching) {
-      const auto idle = [&slot] { return !slot.fetching; };
-      if (!mutex_.AwaitWithTimeout(absl::Condition(&idle), deadline - now)) {
-        return VaultLoginFailed("no token came in time");
-      }
-      if (slot.token.expires - kMinimumLeft > clock_.WallNow()) return slot.token.secret;
-      return slot.last_error;
-    }
-    slot.fetching = true;
+  absl::MutexLock lock(&mutex_);
+  Slot& slot = slots_[key];
+  const absl::Time now = clock_.WallNow();
+  const bool refused = now < slot.failed_until;
+  if (Usable(slot)) {
+    const bool due = slot.token.expires - options_.refresh_ahead <= now;
+    if (due && !refused) StartFetch(*source->second, key, slot);
+    return slot.token.secret;
   }
-  absl::StatusOr<AccessToken> fetched = source->second->Fetch(resource, deadline);
+  if (refused) return slot.last_error;
+  StartFetch(*source->second, key, slot);
+  const auto idle = [&slot] { return !slot.fetching; };
+  if (!mutex_.AwaitWithTimeout(absl::Condition(&idle), deadline - now)) {
+    return Failed("no token came in time");
+  }
+  if (Usable(slot)) return slot.token.secret;
+  return slot.last_error;
+}
+
+void IdentitySet::StartFetch(TokenSource& source, const Key& key, Slot& slot) {
+  if (slot.fetching) return;
+  slot.fetching = worker_.TryRun([this, &source, key] { Fetch(source, key); });
+  if (!slot.fetching) slot.last_error = Failed("too many tokens are being fetched");
+}
+
+void IdentitySet::Fetch(TokenSource& source, const Key& key) {
+  const absl::StatusOr<AccessToken> fetched =
+      source.Fetch(key.second, clock_.WallNow() + options_.fetch_timeout);
+  if (!fetched.ok()) {
+    Log(LogLevel::kError, "vault_login_failed",
+        {{"identity", key.first},
+         {"resource", key.second},
+         {"why", std::string(fetched.status().message())}});
+  }
   absl::MutexLock lock(&mutex_);
   Slot& slot = slots_[key];
   slot.fetching = false;
   if (fetched.ok()) {
     slot.token = *fetched;
-    slot.last_error = VaultLoginFailed("the token expired");
-    return slot.token.secret;
+    slot.last_error = Failed("the token expired");
+  } else {
+    slot.last_error = WithCause(fetched.status(), "login");
+    slot.failed_until = clock_.WallNow() + options_.pause_after_failure;
   }
-  slot.last_error = fetched.status();
-  if (slot.token.expires - kMinimumLeft > clock_.WallNow()) return slot.token.secret;
-  return fetched.status();
 }
 
 void IdentitySet::Drop(const std::string& identity, const std::string& resource,

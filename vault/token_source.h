@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -8,6 +10,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/http_transport.h"
+#include "crypto/random.h"
 
 namespace cmkstore::vault {
 
@@ -25,22 +28,38 @@ class TokenSource {
   virtual ~TokenSource() = default;
   // A new token for `resource` ("https://vault.azure.net").
   virtual absl::StatusOr<AccessToken> Fetch(const std::string& resource, absl::Time deadline) = 0;
+  // Ends a Fetch that waits for its next attempt, now and later.
+  virtual void Cancel() {}
 };
 
-// One identity of this server, as configured.
+// One identity of this server, as configured. Files are read again for each token, so that they may
+// be replaced under a running server.
 struct IdentityOptions {
-  enum class Kind { kClientSecret, kWorkloadIdentity, kManagedIdentity };
+  enum class Kind { kClientSecret, kClientCertificate, kWorkloadIdentity, kManagedIdentity };
   Kind kind = Kind::kManagedIdentity;
+  // Token endpoint's base. From configuration only: an assertion sent to a host that a vault's
+  // challenge names would be a gift to it.
   std::string authority = "https://login.microsoftonline.com";
   std::string tenant_id;
-  std::string client_id;
-  std::string secret_file;  // client secret
-  std::string token_file;   // federated token; read again for each fetch
+  std::string client_id;         // of a managed identity: empty = the system-assigned one
+  std::string secret_file;       // client secret
+  std::string certificate_file;  // client certificate: PEM, certificate and key in one file
+  std::string token_file;        // workload identity: the federated token
   std::string imds_url = "http://169.254.169.254";
 };
 
+// Errors: FIELD_INVALID naming what the identity lacks.
+absl::Status CheckIdentity(const IdentityOptions& options);
+
+// Fills what a workload identity lacks from AZURE_TENANT_ID, AZURE_CLIENT_ID,
+// AZURE_FEDERATED_TOKEN_FILE and AZURE_AUTHORITY_HOST, as its webhook sets them in a pod.
+IdentityOptions WithPodEnvironment(
+    IdentityOptions options,
+    const std::function<std::optional<std::string>(const char*)>& environment);
+
+// All that it is given by reference must outlive the source.
 std::unique_ptr<TokenSource> MakeTokenSource(IdentityOptions options, HttpTransport& transport,
-                                             Clock& clock);
+                                             Clock& clock, crypto::Random& random);
 
 // Reads a token endpoint's or IMDS's answer. Numbers may come as JSON numbers or as strings.
 absl::StatusOr<AccessToken> ParseTokenAnswer(const HttpResponse& response, absl::Time now);

@@ -6,6 +6,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
 
@@ -30,7 +32,50 @@ bool IsKeyWord(absl::string_view word) {
          });
 }
 
+// The domain that `host` is one label deep in, or null.
+const VaultDomain* DomainOf(const VaultAddressPolicy& policy, absl::string_view host) {
+  for (const VaultDomain& domain : policy.domains) {
+    if (absl::EndsWith(host, domain.suffix) &&
+        IsLabel(host.substr(0, host.size() - domain.suffix.size()))) {
+      return &domain;
+    }
+  }
+  return nullptr;
+}
+
+bool IsLocal(const VaultAddressPolicy& policy, absl::string_view host) {
+  return std::find(policy.allowed_hosts.begin(), policy.allowed_hosts.end(), host) !=
+         policy.allowed_hosts.end();
+}
+
 }  // namespace
+
+VaultDomain VaultDomainFrom(absl::string_view text) {
+  const size_t equals = text.find('=');
+  const absl::string_view suffix = text.substr(0, equals);
+  if (equals != absl::string_view::npos) {
+    return {std::string(suffix), std::string(text.substr(equals + 1))};
+  }
+  return {std::string(suffix), absl::StrCat(kScheme, absl::StripPrefix(suffix, "."))};
+}
+
+absl::Status CheckVaultDomain(const VaultDomain& domain) {
+  const std::vector<absl::string_view> labels = absl::StrSplit(domain.suffix, '.');
+  if (labels.size() < 3 || !labels[0].empty() ||
+      !std::all_of(labels.begin() + 1, labels.end(), IsLabel)) {
+    return FieldInvalid("vault_domain", "its suffix must be like .vault.example.net");
+  }
+  if (!absl::StartsWith(domain.resource, kScheme) || domain.resource.size() == kScheme.size()) {
+    return FieldInvalid("vault_domain", "its resource must be like https://vault.example.net");
+  }
+  return absl::OkStatus();
+}
+
+std::string ResourceOf(const VaultAddressPolicy& policy, absl::string_view vault_uri) {
+  const absl::string_view host = HostOf(vault_uri);
+  const VaultDomain* domain = IsLocal(policy, host) ? nullptr : DomainOf(policy, host);
+  return domain == nullptr ? policy.development_resource : domain->resource;
+}
 
 absl::string_view HostOf(absl::string_view vault_uri) { return vault_uri.substr(kScheme.size()); }
 
@@ -39,18 +84,14 @@ absl::Status CheckVaultUri(const VaultAddressPolicy& policy, absl::string_view u
     return FieldInvalid(kField, "must be https://HOST of at most 128 bytes, without a path");
   }
   const absl::string_view host = HostOf(uri);
-  if (std::find(policy.allowed_hosts.begin(), policy.allowed_hosts.end(), host) !=
-      policy.allowed_hosts.end()) {
-    return absl::OkStatus();
-  }
-  for (const std::string& suffix : policy.allowed_suffixes) {
-    if (absl::EndsWith(host, suffix) && IsLabel(host.substr(0, host.size() - suffix.size()))) {
-      return absl::OkStatus();
-    }
-  }
-  return FieldInvalid(kField, absl::StrCat("must be https://NAME with NAME under one of ",
-                                           absl::StrJoin(policy.allowed_suffixes, ", "),
-                                           ", without port, path or user"));
+  if (IsLocal(policy, host) || DomainOf(policy, host) != nullptr) return absl::OkStatus();
+  return FieldInvalid(
+      kField, absl::StrCat("must be https://NAME with NAME under one of ",
+                           absl::StrJoin(policy.domains, ", ",
+                                         [](std::string* out, const VaultDomain& domain) {
+                                           out->append(domain.suffix);
+                                         }),
+                           ", without port, path or user"));
 }
 
 absl::Status CheckKeyRef(const VaultAddressPolicy& policy, const KeyRef& key) {

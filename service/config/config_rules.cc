@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "service/timestamps.h"
+#include "vault/vault_uri.h"
 
 namespace cmkstore::service {
 namespace {
@@ -89,14 +90,16 @@ void CheckIdentities(const config::v1::Config& config, Problems& problems) {
     };
     const bool by_secret = identity.kind() == "client-secret";
     const bool by_token = identity.kind() == "workload-identity";
-    if (by_secret || by_token) {
+    const bool by_certificate = identity.kind() == "client-certificate";
+    if (by_secret || by_certificate) {
       need(!identity.tenant_id().empty(), "tenant_id");
       need(!identity.client_id().empty(), "client_id");
-    } else {
+    } else if (!by_token) {  // a workload identity may find it in its pod
       refuse(!identity.tenant_id().empty(), "tenant_id");
     }
     if (by_secret) need(!identity.secret_file().empty(), "secret_file");
-    if (by_token) need(!identity.token_file().empty(), "token_file");
+    if (by_certificate) need(!identity.certificate_file().empty(), "certificate_file");
+    refuse(!by_certificate && !identity.certificate_file().empty(), "certificate_file");
     refuse(!by_secret && !identity.secret_file().empty(), "secret_file");
     refuse(!by_token && !identity.token_file().empty(), "token_file");
   }
@@ -105,7 +108,7 @@ void CheckIdentities(const config::v1::Config& config, Problems& problems) {
 void CheckVaultsAndDevelopment(const config::v1::Config& config, Problems& problems) {
   for (int i = 0; i < config.vaults().allowed_suffixes_size(); ++i) {
     const std::string& suffix = config.vaults().allowed_suffixes(i);
-    if (absl::StartsWith(suffix, ".") && suffix.find('.', 1) != std::string::npos) continue;
+    if (vault::CheckVaultDomain(vault::VaultDomainFrom(suffix)).ok()) continue;
     problems.push_back({absl::StrCat("vaults.allowed_suffixes[", i, "]"),
                         "write a domain with its leading dot, such as .vault.azure.net"});
   }

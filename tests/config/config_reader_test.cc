@@ -22,7 +22,7 @@ TEST(ConfigReaderTest, AnEmptyFileIsTheDefaults) {
   EXPECT_EQ(read->config.listeners(0).address(), "0.0.0.0:7443");
   EXPECT_EQ(ToAbsl(read->config.keys().probe_interval()), absl::Seconds(30));
   EXPECT_EQ(read->config.store().block_cache(), 128u << 20);
-  EXPECT_EQ(read->config.vaults().allowed_suffixes_size(), 4);
+  EXPECT_EQ(read->config.vaults().allowed_suffixes_size(), 6);
 }
 
 TEST(ConfigReaderTest, ValuesOverrideDefaultsAndListEntriesGetTheirs) {
