@@ -21,14 +21,12 @@ absl::string_view ToString(KeyAvailability availability) {
   return "unknown";
 }
 
-absl::StatusOr<std::unique_ptr<KeyCache>> KeyCache::Create(const KeyCacheOptions& options,
-                                                           WrappedDekSource& source,
-                                                           vault::KeyVault& vault, Clock& clock,
-                                                           crypto::Random& random,
-                                                           KeyStateListener& listener) {
+absl::StatusOr<std::unique_ptr<KeyCache>> KeyCache::Create(
+    const KeyCacheOptions& options, WrappedDekSource& source, vault::KeyVault& vault,
+    vault::CallBudget& budget, Clock& clock, crypto::Random& random, KeyStateListener& listener) {
   CMK_RETURN_IF_ERROR(options.Validate());
-  return std::unique_ptr<KeyCache>(
-      new KeyCache(std::make_shared<Core>(options, source, vault, clock, random, listener)));
+  return std::unique_ptr<KeyCache>(new KeyCache(
+      std::make_shared<Core>(options, source, vault, budget, clock, random, listener)));
 }
 
 KeyCache::KeyCache(std::shared_ptr<Core> core) : core_(std::move(core)) {}
@@ -52,26 +50,35 @@ HubKeyStatus KeyCache::Status(HubUid hub) { return core_->Status(hub); }
 KeyCacheStats KeyCache::Stats() { return core_->Stats(); }
 void KeyCache::Stop() { core_->Stop(); }
 
+// The bounds are shares of the whole: what a person waits for (BoundedKeyVault) has the rest.
 KeyCache::Core::Core(const KeyCacheOptions& options, WrappedDekSource& source,
-                     vault::KeyVault& vault, Clock& clock, crypto::Random& random,
-                     KeyStateListener& listener)
+                     vault::KeyVault& vault, vault::CallBudget& budget, Clock& clock,
+                     crypto::Random& random, KeyStateListener& listener)
     : options_(options),
       source_(source),
-      opener_(vault),
       clock_(clock),
+      budget_(budget),
+      retrying_(vault, clock,
+                [this](const vault::KeyRef& key, const absl::Status&) { return MayRetry(key); }),
+      opener_(retrying_),
+      sentinel_(vault),
       random_(random),
       listener_(listener),
       // Probes have threads of their own: no number of cold misses may delay a refusal (KL-4).
-      fetches_(VaultLanesOptions{.name = "unwrap",
-                                 .threads = options.max_calls / 2,
-                                 .slow_threads = options.max_calls / 4,
-                                 .per_vault = options.max_calls_per_vault,
-                                 .max_calls = options.max_queued_calls}),
+      fetches_(
+          VaultLanesOptions{.name = "unwrap",
+                            .threads = std::max<size_t>(1, options.max_calls * 3 / 8),
+                            .slow_threads = std::max<size_t>(1, options.max_calls / 4),
+                            .per_vault = std::max<size_t>(1, options.max_calls_per_vault * 3 / 5),
+                            .max_calls = options.max_queued_calls},
+          budget, clock),
       probes_(VaultLanesOptions{.name = "probe",
                                 .threads = std::max<size_t>(1, options.max_calls / 8),
                                 .slow_threads = std::max<size_t>(1, options.max_calls / 8),
-                                .per_vault = std::max<size_t>(1, options.max_calls_per_vault / 4),
-                                .max_calls = options.max_queued_calls}) {}
+                                .per_vault = std::max<size_t>(1, options.max_calls_per_vault / 5),
+                                .max_calls = options.max_queued_calls,
+                                .on_credit = true},
+              budget, clock) {}
 
 // Whether the hub may be served now from what is cached under `key` (KL-4, KL-5, KL-6).
 absl::Status KeyCache::Core::CheckServed(const Hub& hub, const VaultKey* key) const {
@@ -251,6 +258,7 @@ HubKeyStatus KeyCache::Core::Status(HubUid uid) {
 KeyCacheStats KeyCache::Core::Stats() {
   absl::MutexLock lock(&mutex_);
   KeyCacheStats stats = stats_;
+  stats.calls_in_line = fetches_.in_line() + probes_.in_line();
   for (const auto& [uid, hub] : hubs_) {
     stats.cached_hubs += hub->keys == nullptr ? 0 : 1;
     stats.locked_hubs += hub->locked_by_push || hub->locked_by_denial ? 1 : 0;

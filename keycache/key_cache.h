@@ -12,6 +12,7 @@
 #include "keycache/key_cache_options.h"
 #include "keycache/key_state.h"
 #include "keycache/wrapped_dek_source.h"
+#include "vault/call_budget.h"
 #include "vault/key_vault.h"
 
 namespace cmkstore::keycache {
@@ -32,13 +33,11 @@ class KeyCache {
   using KeysDone = std::function<void(absl::StatusOr<HubKeysPtr>)>;
   using OpenKeyDone = std::function<void(absl::StatusOr<OpenKeyPtr>)>;
 
-  // `source`, `vault`, `clock`, `random` and `listener` must outlive this.
+  // All that it is given by reference must outlive this.
   // Errors: FIELD_INVALID for options under which the 45 s promise cannot hold.
-  static absl::StatusOr<std::unique_ptr<KeyCache>> Create(const KeyCacheOptions& options,
-                                                          WrappedDekSource& source,
-                                                          vault::KeyVault& vault, Clock& clock,
-                                                          crypto::Random& random,
-                                                          KeyStateListener& listener);
+  static absl::StatusOr<std::unique_ptr<KeyCache>> Create(
+      const KeyCacheOptions& options, WrappedDekSource& source, vault::KeyVault& vault,
+      vault::CallBudget& budget, Clock& clock, crypto::Random& random, KeyStateListener& listener);
   ~KeyCache();
 
   // The keys if they are cached and may be used now, the refusal if the hub is known to be refused,

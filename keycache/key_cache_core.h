@@ -15,6 +15,8 @@
 #include "keycache/hub_opener.h"
 #include "keycache/key_cache.h"
 #include "keycache/vault_lanes.h"
+#include "vault/call_budget.h"
+#include "vault/retrying_key_vault.h"
 
 namespace cmkstore::keycache {
 
@@ -24,7 +26,7 @@ namespace cmkstore::keycache {
 class KeyCache::Core {
  public:
   Core(const KeyCacheOptions& options, WrappedDekSource& source, vault::KeyVault& vault,
-       Clock& clock, crypto::Random& random, KeyStateListener& listener);
+       vault::CallBudget& budget, Clock& clock, crypto::Random& random, KeyStateListener& listener);
 
   absl::StatusOr<HubKeysPtr> Lookup(HubUid hub);
   absl::StatusOr<OpenKeyPtr> LookupOpenKey(HubUid hub, DekId dek);
@@ -98,6 +100,7 @@ class KeyCache::Core {
     VaultKey* key = nullptr;
     uint64_t denials = 0;
     HubKeyRecords records;
+    std::string request_id;  // of the request that began it
   };
 
   // A vault's answer to one call.
@@ -106,6 +109,12 @@ class KeyCache::Core {
     bool probe = false;
     uint64_t denials = 0;  // of the key, when the call began
     absl::Time began;      // monotonic
+  };
+
+  // The probes of one vault that are under way or in line, and what its failing keys were told.
+  struct VaultProbes {
+    size_t in_line = 0;
+    std::string cause = "the vault does not answer for its other keys";
   };
 
   // What to tell the listener once the mutex is free.
@@ -155,6 +164,8 @@ class KeyCache::Core {
   // key_sentinel.cc
   bool Probe(const std::string& vault_key);
   void StartDueProbes();
+  bool BelievesNeighbours(VaultKey& key, const VaultProbes& neighbours, Events& events)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Record(VaultKey& key, const Answer& answer, Events& events)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RecordHealthy(VaultKey& key, const Answer& answer, Events& events)
@@ -170,11 +181,18 @@ class KeyCache::Core {
   bool NeedsProbes(const VaultKey& key) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Tell(const Events& events);
   absl::Duration Jittered(absl::Duration duration);
+  static double CallsPerSecond(const vault::KeyRef& key, const WrappedDekRecord& record);
+  bool MayRetry(const vault::KeyRef& key);
+  // Tells the budget; true when the vault answered.
+  bool NoteAnswer(const std::string& vault_uri, const absl::Status& answer);
 
   const KeyCacheOptions options_;
   WrappedDekSource& source_;
-  HubOpener opener_;
   Clock& clock_;
+  vault::CallBudget& budget_;
+  // A cold miss is tried again where there is time; a probe's next try is the next probe.
+  vault::RetryingKeyVault retrying_;
+  HubOpener opener_, sentinel_;
   crypto::Random& random_;
   KeyStateListener& listener_;
 

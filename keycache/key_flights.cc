@@ -6,7 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/log.h"
+#include "base/request_scope.h"
 #include "keycache/key_cache_core.h"
+#include "vault/platform_key_vault.h"
 #include "vault/vault_errors.h"
 
 namespace cmkstore::keycache {
@@ -17,12 +19,6 @@ namespace {
 constexpr double kRefreshAt = 0.7;
 // A lock and unlock, or a change of the hub's records, while its keys were on their way: ask again.
 constexpr int kAttempts = 3;
-
-bool IsOutage(const absl::Status& status) {
-  const vault::VaultOutcome outcome = vault::OutcomeOf(status);
-  return outcome == vault::VaultOutcome::kUnreachable ||
-         outcome == vault::VaultOutcome::kLoginFailed;
-}
 
 }  // namespace
 
@@ -90,6 +86,7 @@ void KeyCache::Core::BeginFlight(HubUid uid, DekId dek) {
   auto flight = std::make_shared<Flight>();
   flight->hub = uid;
   flight->dek = dek;
+  flight->request_id = RequestScope::Current();
   {
     absl::MutexLock lock(&mutex_);
     flight->epoch = HubFor(uid).epoch;
@@ -123,7 +120,8 @@ void KeyCache::Core::BeginFlight(HubUid uid, DekId dek) {
     }
   }
   if (flight->key == nullptr) return Land(uid, dek, refused);
-  if (fetches_.Run(records.key.vault_uri, [this, flight] { return Fly(*flight); })) return;
+  const double rate = CallsPerSecond(records.key, *record);
+  if (fetches_.Run(records.key.vault_uri, rate, [this, flight] { return Fly(*flight); })) return;
   {
     absl::MutexLock lock(&mutex_);
     --flight->key->calls;
@@ -146,6 +144,7 @@ KeyCache::Core::VaultKey* KeyCache::Core::Register(const HubKeyRecords& records,
 }
 
 bool KeyCache::Core::Fly(Flight flight) {
+  const RequestScope scope(flight.request_id);
   Answer answer;
   {
     absl::MutexLock lock(&mutex_);
@@ -181,7 +180,33 @@ bool KeyCache::Core::Fly(Flight flight) {
   }
   Tell(events);
   Land(flight.hub, flight.dek, status);
-  return !IsOutage(answer.status);
+  return NoteAnswer(flight.records.key.vault_uri, answer.status);
+}
+
+// The local key of the service itself is under nobody's limit.
+double KeyCache::Core::CallsPerSecond(const vault::KeyRef& key, const WrappedDekRecord& record) {
+  if (key.vault_uri == vault::kPlatformVaultUri) return 1e9;
+  return vault::CallsPerSecond(record.wrapped.algorithm, record.wrapped.ciphertext.size());
+}
+
+bool KeyCache::Core::MayRetry(const vault::KeyRef& key) {
+  return !budget_.failing(key.vault_uri) &&
+         budget_.TryTake(key.vault_uri, vault::CallsPerSecond("", 0));
+}
+
+bool KeyCache::Core::NoteAnswer(const std::string& vault_uri, const absl::Status& answer) {
+  switch (vault::OutcomeOf(answer)) {
+    case vault::VaultOutcome::kThrottled: {
+      const absl::Duration asked = RetryAfterOf(answer).value_or(absl::ZeroDuration());
+      uint8_t spread = 0;
+      random_.Fill({&spread, 1});
+      budget_.Throttled(vault_uri, asked, spread / 256.0);
+      return true;
+    }
+    case vault::VaultOutcome::kUnreachable: budget_.Unreachable(vault_uri); return false;
+    case vault::VaultOutcome::kLoginFailed: return false;  // says nothing of the vault
+    default: budget_.Answered(vault_uri); return true;
+  }
 }
 
 // Returns what the waiters are told; OK means that they look again, and ask again when there is
@@ -275,6 +300,8 @@ void KeyCache::Core::Tick() {
   }
   for (const Waiter& waiter : late) waiter.done(DeadlineExceeded("the hub's key"));
   StartDueProbes();
+  fetches_.Tick();
+  probes_.Tick();
   for (HubUid uid : to_refresh) {
     Join(uid, DekId(), absl::InfiniteFuture(), [](const absl::Status&) {});
   }

@@ -10,6 +10,11 @@
 #include "vault/vault_errors.h"
 
 namespace cmkstore::keycache {
+namespace {
+
+constexpr size_t kProbesOfAFailingVault = 2;
+
+}  // namespace
 
 absl::Duration KeyCache::Core::Jittered(absl::Duration duration) {
   uint8_t byte = 0;
@@ -29,23 +34,59 @@ bool KeyCache::Core::NeedsProbes(const VaultKey& key) const {
   });
 }
 
+// Probes of a vault that does not answer are few: what one of its keys is told, its others believe.
+// A key that was refused is asked for itself, always.
+bool KeyCache::Core::BelievesNeighbours(VaultKey& key, const VaultProbes& neighbours,
+                                        Events& events) {
+  if (key.suspected || key.availability == KeyAvailability::kDenied) return false;
+  if (neighbours.in_line < kProbesOfAFailingVault || !budget_.failing(key.ref.vault_uri)) {
+    return false;
+  }
+  if (key.availability != KeyAvailability::kUnreachable) {
+    key.cause = neighbours.cause;
+    events.unreachable.emplace_back(key.ref.vault_uri, "VAULT_UNREACHABLE");
+  }
+  Become(key, KeyAvailability::kUnreachable);
+  key.next_probe = clock_.MonotonicNow() + Jittered(options_.unhealthy_probe_interval);
+  return true;
+}
+
 void KeyCache::Core::StartDueProbes() {
-  std::vector<std::pair<std::string, std::string>> due;  // vault, vault key
+  struct Due {
+    std::string vault;
+    std::string name;
+    double calls_per_second;
+  };
+  std::vector<Due> due;
+  Events events;
   {
     absl::MutexLock lock(&mutex_);
     const absl::Time now = clock_.MonotonicNow();
+    absl::flat_hash_map<std::string, VaultProbes> vaults;
+    std::vector<VaultKey*> candidates;
     for (auto& [name, key] : vault_keys_) {
-      if (key->probing || now < key->next_probe) continue;
-      if (!key->sample.has_value() || !NeedsProbes(*key)) {
+      if (!key->probing && now < key->next_probe) continue;
+      VaultProbes& probes = vaults[key->ref.vault_uri];
+      if (key->availability == KeyAvailability::kUnreachable) probes.cause = key->cause;
+      if (key->probing) {
+        ++probes.in_line;
+      } else if (!key->sample.has_value() || !NeedsProbes(*key)) {
         key->next_probe = now + options_.unhealthy_probe_interval;
-        continue;
+      } else {
+        candidates.push_back(key.get());
       }
+    }
+    for (VaultKey* key : candidates) {
+      VaultProbes& probes = vaults[key->ref.vault_uri];
+      if (BelievesNeighbours(*key, probes, events)) continue;
       key->probing = true;
-      due.emplace_back(key->ref.vault_uri, name);
+      ++probes.in_line;
+      due.push_back({key->ref.vault_uri, key->name, CallsPerSecond(key->ref, *key->sample)});
     }
   }
-  for (const auto& [vault, name] : due) {
-    if (probes_.Run(vault, [this, name = name] { return Probe(name); })) continue;
+  Tell(events);
+  for (const auto& [vault, name, rate] : due) {
+    if (probes_.Run(vault, rate, [this, name = name] { return Probe(name); })) continue;
     absl::MutexLock lock(&mutex_);
     VaultKey& key = *vault_keys_.find(name)->second;
     key.probing = false;
@@ -67,7 +108,7 @@ bool KeyCache::Core::Probe(const std::string& name) {
     answer.denials = key.denials;
   }
   answer.began = clock_.MonotonicNow();
-  answer.status = opener_.Probe(ref, sample, clock_.WallNow() + options_.vault_call_timeout);
+  answer.status = sentinel_.Probe(ref, sample, clock_.WallNow() + options_.vault_call_timeout);
   Events events;
   {
     absl::MutexLock lock(&mutex_);
@@ -80,9 +121,7 @@ bool KeyCache::Core::Probe(const std::string& name) {
     DropIfUnused(&key);
   }
   Tell(events);
-  const vault::VaultOutcome outcome = vault::OutcomeOf(answer.status);
-  return outcome != vault::VaultOutcome::kUnreachable &&
-         outcome != vault::VaultOutcome::kLoginFailed;
+  return NoteAnswer(ref.vault_uri, answer.status);
 }
 
 void KeyCache::Core::Become(VaultKey& key, KeyAvailability availability) {

@@ -42,6 +42,7 @@ struct KeyCacheStats {
   uint64_t cached_hubs = 0;
   uint64_t locked_hubs = 0;
   uint64_t calls_under_way = 0;  // cold misses and probes that have not landed
+  uint64_t calls_in_line = 0;    // of these, those that wait for their vault's budget or lane
   uint64_t vault_keys_unreachable = 0;
   uint64_t vault_keys_denied = 0;
 };

@@ -8,50 +8,69 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
 #include "base/worker.h"
+#include "vault/call_budget.h"
 
 namespace cmkstore::keycache {
 
 struct VaultLanesOptions {
   std::string name;
-  size_t threads = 32;       // for vaults that answer
+  size_t threads = 24;       // for vaults that answer
   size_t slow_threads = 16;  // for vaults whose last call got no answer
-  size_t per_vault = 20;     // calls under way to one vault
+  size_t per_vault = 12;     // calls under way to one vault
   size_t slow_per_vault = 2;
-  size_t max_calls = 20'000;  // under way and in line, over all vaults
+  absl::Duration slow_interval = absl::Seconds(1);  // between calls to one that did not answer
+  size_t max_calls = 20'000;                        // under way and in line, over all vaults
+  bool on_credit = false;  // these calls may overdraw the vault's budget a little
 };
 
 // Threads for blocking vault calls, dealt out so that a vault that hangs takes only its own: each
-// vault has a lane with a bound of its own, and one that did not answer last time runs on threads
-// apart.
+// vault has a lane with a bound of its own, one that did not answer last time runs on threads apart
+// and is called once a second, and none is called beyond its budget.
 //
-// Thread-safe. Calls of one vault begin in the order in which they came.
+// Thread-safe. Calls of one vault begin in the order in which they came. `budget` and `clock` must
+// outlive this.
 class VaultLanes {
  public:
   // Says whether the vault answered, be it with an error.
   using Call = std::function<bool()>;
 
-  explicit VaultLanes(VaultLanesOptions options);
+  VaultLanes(VaultLanesOptions options, vault::CallBudget& budget, Clock& clock);
 
   // False when max_calls are taken, or after Stop; the call is then not made.
-  [[nodiscard]] bool Run(const std::string& vault, Call call);
+  [[nodiscard]] bool Run(const std::string& vault, double calls_per_second, Call call);
+  // Begins the calls for which there is budget again; to be called about every 100 ms.
+  void Tick();
+  // Calls that have not begun.
+  size_t in_line();
   // Waits for the calls under way; those in line are dropped.
   void Stop();
 
  private:
+  struct Waiting {
+    double calls_per_second;
+    Call call;
+  };
   struct Lane {
     size_t running = 0;
     bool slow = false;
-    std::deque<Call> waiting;
+    absl::Time next_slow = absl::InfinitePast();  // monotonic
+    std::deque<Waiting> waiting;
   };
 
   void Begin(const std::string& vault, Lane& lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool MayBegin(const std::string& vault, Lane& lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Execute(const std::string& vault, const Call& call);
 
   const VaultLanesOptions options_;
+  vault::CallBudget& budget_;
+  Clock& clock_;
   absl::Mutex mutex_;
   absl::flat_hash_map<std::string, Lane> lanes_ ABSL_GUARDED_BY(mutex_);
   size_t calls_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t in_line_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   Worker answering_, slow_;  // last: their threads use all of the above
 };

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "base/request_scope.h"
 #include "crypto/envelope.h"
 #include "service/awaiters.h"
 
@@ -38,7 +39,8 @@ Task<absl::StatusOr<OpenHub>> HubAccess::Open(const CallContext& context, const 
   if (keys == nullptr) {
     const absl::Time deadline = context.admitted.deadline();
     auto fetch = AwaitCompletion<keycache::HubKeysPtr>(
-        context.executor, [this, uid, deadline](Completion<keycache::HubKeysPtr> done) {
+        context.executor, [this, &context, uid, deadline](Completion<keycache::HubKeysPtr> done) {
+          const RequestScope scope(context.admitted.request_id());
           keys_.Fetch(uid, deadline, std::move(done));
         });
     absl::StatusOr<keycache::HubKeysPtr> fetched = co_await fetch;
@@ -84,7 +86,9 @@ Task<absl::StatusOr<std::string>> HubAccess::OpenRow(const CallContext& context,
   if (key == nullptr) {
     const absl::Time deadline = context.admitted.deadline();
     auto fetch = AwaitCompletion<keycache::OpenKeyPtr>(
-        context.executor, [this, uid, dek, deadline](Completion<keycache::OpenKeyPtr> done) {
+        context.executor,
+        [this, &context, uid, dek, deadline](Completion<keycache::OpenKeyPtr> done) {
+          const RequestScope scope(context.admitted.request_id());
           keys_.FetchOpenKey(uid, dek, deadline, std::move(done));
         });
     absl::StatusOr<keycache::OpenKeyPtr> fetched = co_await fetch;

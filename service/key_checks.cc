@@ -3,108 +3,98 @@
 #include <algorithm>
 #include <string>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/errors.h"
+#include "service/key_check_rows.h"
 #include "vault/vault_errors.h"
 
 namespace cmkstore::service {
 namespace {
 
-using Result = v1::KeyCheck::Result;
+constexpr absl::Duration kRoleRetry = absl::Seconds(2);
 
-void Add(absl::string_view check, bool passed, std::string found, absl::string_view needed,
-         absl::string_view remedy, v1::CheckKeyResponse& response) {
-  v1::KeyCheck& added = *response.add_checks();
-  added.set_check(std::string(check));
-  added.set_result(passed ? v1::KeyCheck::PASSED : v1::KeyCheck::FAILED);
-  added.set_found(std::move(found));
-  added.set_needed(std::string(needed));
-  if (!passed) added.set_remedy(std::string(remedy));
+// A refusal that a role which is on its way would explain.
+bool MayBePropagation(const absl::Status& status) {
+  const std::string cause = CauseOf(status);
+  return cause == "ForbiddenByRbac" || cause == "ForbiddenByPolicy" || cause == "AccessDenied" ||
+         cause == "Forbidden";
 }
 
-void Skip(std::initializer_list<absl::string_view> checks, v1::CheckKeyResponse& response) {
-  for (absl::string_view check : checks) {
-    v1::KeyCheck& added = *response.add_checks();
-    added.set_check(std::string(check));
-    added.set_result(v1::KeyCheck::SKIPPED);
-    added.set_found("a check before it failed");
-  }
-}
-
-bool Allows(const vault::KeyDescription& key, const char* operation) {
-  return std::find(key.operations.begin(), key.operations.end(), operation) != key.operations.end();
-}
+const char* const kDescriptionChecks[] = {"key_type",        "key_ops",     "enabled",
+                                          "validity",        "soft_delete", "purge_protection",
+                                          "recoverable_days"};
 
 }  // namespace
 
-void KeyChecks::CheckDescription(const vault::KeyDescription& key, v1::CheckKeyResponse& response) {
-  const bool rsa = absl::StartsWith(key.type, "RSA");
-  Add("key_type", (rsa && key.size_bits >= 2048) || absl::StartsWith(key.type, "oct"),
-      absl::StrCat(key.type, " ", key.size_bits), "RSA or RSA-HSM of 2048 bits or more, or oct-HSM",
-      "az keyvault key create --kty RSA --size 3072", response);
-  Add("enabled", key.enabled, key.enabled ? "enabled" : "disabled", "enabled",
-      "az keyvault key set-attributes --enabled true", response);
-  Add("key_ops", Allows(key, "wrapkey") && Allows(key, "unwrapkey"),
-      absl::StrJoin(key.operations, " "), "wrapKey and unwrapKey",
-      "az keyvault key set-attributes --ops wrapKey unwrapKey", response);
-  const absl::Time now = clock_.WallNow();
-  const bool valid = key.not_before <= now && now < key.expires;
-  Add("validity", valid, valid ? "valid now" : "outside its nbf/exp dates", "valid now",
-      "az keyvault key set-attributes --expires", response);
-  const std::string level = key.recovery_level.empty() ? "not said" : key.recovery_level;
-  Add("soft_delete", key.soft_delete, level, "a recoverable level",
-      "az keyvault update --enable-soft-delete true", response);
-  Add("purge_protection", key.purge_protection, level, "a level without Purgeable",
-      "az keyvault update --enable-purge-protection true", response);
+// Wrap, then unwrap of what was wrapped. Where wrap fails, a ciphertext of nothing still shows
+// whether unwrap is forbidden too: where it is not, the vault calls the ciphertext bad.
+void KeyChecks::TryOperations(const vault::KeyRef& key, const vault::KeyDescription& description,
+                              absl::Time deadline, Report& report) {
+  KeyCheckRows rows(key, report.response);
+  const crypto::SecretBytes sample = random_.Secret(32);
+  const auto wrapped = vault_.Wrap(key, sample, deadline);
+  if (!wrapped.ok()) {
+    report.refusals.push_back(wrapped.status());
+    rows.Fail("wrap", std::string(wrapped.status().message()));
+    const vault::WrappedKey nothing{description.version_id, "RSA-OAEP-256",
+                                    std::string(description.size_bits / 8, '\x01')};
+    const absl::Status refusal = vault_.Unwrap(key, nothing, deadline).status();
+    if (vault::OutcomeOf(refusal) == vault::VaultOutcome::kDenied) {
+      report.refusals.push_back(refusal);
+      return rows.Fail("unwrap", std::string(refusal.message()));
+    }
+    return rows.Skip("unwrap");
+  }
+  rows.Pass("wrap", wrapped->algorithm);
+  const auto unwrapped = vault_.Unwrap(key, *wrapped, deadline);
+  if (!unwrapped.ok()) {
+    report.refusals.push_back(unwrapped.status());
+    return rows.Fail("unwrap", std::string(unwrapped.status().message()));
+  }
+  if (unwrapped->EqualsInConstantTime(sample.Reveal())) {
+    rows.Pass("unwrap", "gives back what was wrapped");
+  } else {
+    rows.Fail("unwrap", "gives back another key than was wrapped");
+  }
 }
 
 KeyChecks::Report KeyChecks::Try(const vault::KeyRef& key, absl::Time deadline) {
   Report report;
-  v1::CheckKeyResponse& response = report.response;
+  KeyCheckRows rows(key, report.response);
   const absl::Status address = vault::CheckKeyRef(addresses_, key);
-  Add("address", address.ok(), address.ok() ? key.vault_uri : std::string(address.message()),
-      "an https URI of an allowed vault domain", "correct the vault URI", response);
-  const auto fail = [&](absl::string_view check, const absl::Status& status,
-                        absl::string_view needed, absl::string_view remedy) {
-    if (report.vault_trouble.ok()) report.vault_trouble = status;
-    Add(check, false, std::string(status.message()), needed, remedy, response);
-  };
   if (!address.ok()) {
-    report.vault_trouble = address;
-    Skip({"get", "wrap", "unwrap"}, response);
-    return report;
+    report.refusals.push_back(address);
+    rows.Fail("address", std::string(address.message()));
+    for (const char* check : {"reachable", "tls", "token", "get"}) rows.Skip(check);
+  } else {
+    rows.Pass("address", key.vault_uri);
+    const auto described = vault_.Describe(key, deadline);
+    if (rows.AddFirstCall(described.status(), described.ok() ? described->version_id : "")) {
+      rows.AddDescription(*described, clock_.WallNow());
+      TryOperations(key, *described, deadline, report);
+      return report;
+    }
+    report.refusals.push_back(described.status());
   }
-  const auto description = vault_.Describe(key, deadline);
-  if (!description.ok()) {
-    fail("get", description.status(), "permission keys/get on an existing key",
-         "az role assignment create --role 'Key Vault Crypto Service Encryption User'");
-    Skip({"wrap", "unwrap"}, response);
-    return report;
-  }
-  Add("get", true, description->version_id, "permission keys/get on an existing key", "", response);
-  CheckDescription(*description, response);
-  const crypto::SecretBytes sample = random_.Secret(32);
-  const auto wrapped = vault_.Wrap(key, sample, deadline);
-  if (!wrapped.ok()) {
-    fail("wrap", wrapped.status(), "permission keys/wrapKey", "grant wrapKey on the key");
-    Skip({"unwrap"}, response);
-    return report;
-  }
-  Add("wrap", true, wrapped->algorithm, "permission keys/wrapKey", "", response);
-  const auto unwrapped = vault_.Unwrap(key, *wrapped, deadline);
-  if (!unwrapped.ok()) {
-    fail("unwrap", unwrapped.status(), "permission keys/unwrapKey", "grant unwrapKey on the key");
-    return report;
-  }
-  Add("unwrap", unwrapped->EqualsInConstantTime(sample.Reveal()), "answered",
-      "gives back what was wrapped", "report this vault", response);
+  for (const char* check : kDescriptionChecks) rows.Skip(check);
+  for (const char* check : {"wrap", "unwrap"}) rows.Skip(check);
   return report;
 }
 
+KeyChecks::Report KeyChecks::TryUntilRolesHold(const vault::KeyRef& key, absl::Time deadline) {
+  const absl::Time give_up =
+      std::min(deadline - 2 * kRoleRetry, clock_.WallNow() + options_.role_propagation);
+  for (;;) {
+    Report report = Try(key, deadline);
+    const bool propagating =
+        std::any_of(report.refusals.begin(), report.refusals.end(), MayBePropagation);
+    if (!propagating || clock_.WallNow() + kRoleRetry > give_up) return report;
+    clock_.Sleep(kRoleRetry);
+  }
+}
+
 v1::CheckKeyResponse KeyChecks::Run(const vault::KeyRef& key, absl::Time deadline) {
-  v1::CheckKeyResponse response = Try(key, deadline).response;
+  v1::CheckKeyResponse response = TryUntilRolesHold(key, deadline).response;
   response.set_passed(std::none_of(
       response.checks().begin(), response.checks().end(), [](const v1::KeyCheck& check) {
         return check.result() == v1::KeyCheck::FAILED || check.result() == v1::KeyCheck::SKIPPED;
@@ -113,20 +103,24 @@ v1::CheckKeyResponse KeyChecks::Run(const vault::KeyRef& key, absl::Time deadlin
 }
 
 absl::Status KeyChecks::Require(const vault::KeyRef& key, absl::Time deadline) {
-  const Report report = Try(key, deadline);
+  const Report report = TryUntilRolesHold(key, deadline);
   std::vector<Violation> failed;
   for (const v1::KeyCheck& check : report.response.checks()) {
     if (check.result() != v1::KeyCheck::FAILED) continue;
-    failed.push_back({check.check(), absl::StrCat("found ", check.found(), "; needed: ",
-                                                  check.needed(), "; ", check.remedy())});
+    failed.push_back({check.check(), absl::StrCat("found: ", check.found(), "; needed: ",
+                                                  check.needed(), "; run: ", check.remedy())});
   }
   if (failed.empty()) return absl::OkStatus();
-  // An outage or our own login says nothing of the key: keep its reason, so that the caller tries
-  // again.
-  const vault::VaultOutcome outcome = vault::OutcomeOf(report.vault_trouble);
-  const bool about_the_key = report.vault_trouble.ok() || outcome == vault::VaultOutcome::kDenied ||
-                             outcome == vault::VaultOutcome::kUnfit;
-  return about_the_key ? CustomerKeyUnfit(std::move(failed)) : report.vault_trouble;
+  // An address is the request's fault; an outage or our own login says nothing of the key: they
+  // keep their reason, so that the caller knows what to do.
+  for (const absl::Status& refusal : report.refusals) {
+    const vault::VaultOutcome outcome = vault::OutcomeOf(refusal);
+    if (outcome != vault::VaultOutcome::kDenied && outcome != vault::VaultOutcome::kUnfit &&
+        outcome != vault::VaultOutcome::kCorrupt) {
+      return refusal;
+    }
+  }
+  return CustomerKeyUnfit(std::move(failed));
 }
 
 }  // namespace cmkstore::service

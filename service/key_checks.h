@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -10,27 +11,37 @@
 
 namespace cmkstore::service {
 
+struct KeyChecksOptions {
+  // A role that was granted a moment ago may take minutes to be in force: for so long a vault that
+  // forbids is asked again, every 2 s, before the answer is believed. Part of the call's deadline.
+  absl::Duration role_propagation = absl::Seconds(10);
+};
+
 // Tries a vault key in every way that a hub will need it, and says of each check what was found,
-// what is needed and what to do. Changes nothing. Blocking, thread-safe.
+// what is needed and what to run. Every check that can be tried is, whatever became of the others.
+// Changes nothing. Blocking, thread-safe.
 class KeyChecks {
  public:
-  KeyChecks(vault::KeyVault& vault, const vault::VaultAddressPolicy& addresses,
-            crypto::Random& random, Clock& clock)
-      : vault_(vault), addresses_(addresses), random_(random), clock_(clock) {}
+  KeyChecks(KeyChecksOptions options, vault::KeyVault& vault,
+            const vault::VaultAddressPolicy& addresses, crypto::Random& random, Clock& clock)
+      : options_(options), vault_(vault), addresses_(addresses), random_(random), clock_(clock) {}
 
   v1::CheckKeyResponse Run(const vault::KeyRef& key, absl::Time deadline);
   // OK, or the error with which CreateHub is refused: CUSTOMER_KEY_UNFIT listing every failed
-  // check, or the vault's own refusal or outage.
+  // check, or the vault's own outage or our login.
   absl::Status Require(const vault::KeyRef& key, absl::Time deadline);
 
  private:
   struct Report {
     v1::CheckKeyResponse response;
-    absl::Status vault_trouble;  // the first refusal or outage, if there was one
+    std::vector<absl::Status> refusals;  // of the vault, in the order in which they came
   };
   Report Try(const vault::KeyRef& key, absl::Time deadline);
-  void CheckDescription(const vault::KeyDescription& description, v1::CheckKeyResponse& response);
+  Report TryUntilRolesHold(const vault::KeyRef& key, absl::Time deadline);
+  void TryOperations(const vault::KeyRef& key, const vault::KeyDescription& description,
+                     absl::Time deadline, Report& report);
 
+  const KeyChecksOptions options_;
   vault::KeyVault& vault_;
   const vault::VaultAddressPolicy addresses_;
   crypto::Random& random_;

@@ -9,6 +9,7 @@
 #include "service/hub_key_changes.h"
 #include "service/hub_key_source.h"
 #include "service/timestamps.h"
+#include "service/vault_usage.h"
 
 namespace cmkstore::service {
 namespace {
@@ -35,7 +36,8 @@ bool IsFinite(absl::Time time) {
 
 ManageKeys::ManageKeys(HubAccess& hubs, ManageHubs& manage_hubs, KeyChecks& checks,
                        HubKeyChanges& key_changes, Operations& operations,
-                       keycache::WrappedDekSource& source, LockReceipts& receipts, Clock& clock)
+                       keycache::WrappedDekSource& source, LockReceipts& receipts,
+                       vault::VaultMeter& meter, Clock& clock)
     : hubs_(hubs),
       manage_hubs_(manage_hubs),
       checks_(checks),
@@ -43,6 +45,7 @@ ManageKeys::ManageKeys(HubAccess& hubs, ManageHubs& manage_hubs, KeyChecks& chec
       operations_(operations),
       source_(source),
       receipts_(receipts),
+      meter_(meter),
       clock_(clock) {
   operations_.AddKind(kRotateDek, [this](OperationRun& run) { return RunRotation(run); });
 }
@@ -72,6 +75,9 @@ absl::StatusOr<v1::KeyStatus> ManageKeys::StatusOf(const HubEntry& hub) {
   }
   if (IsFinite(cached.refuse_after)) {
     *status.mutable_refuse_after_time() = ToTimestamp(cached.refuse_after);
+  }
+  if (status.availability() == v1::KeyStatus::UNREACHABLE) {
+    AddOutage(meter_.Trouble(hub.record.customer_key().vault_uri()), status);
   }
   CMK_ASSIGN_OR_RETURN(const keycache::HubKeyRecords records, source_.Load(hub.uid));
   for (const keycache::WrappedDekRecord& dek : records.deks) {

@@ -7,6 +7,7 @@
 #include "service/lock_receipts.h"
 #include "service/manage_hubs.h"
 #include "service/operations.h"
+#include "vault/vault_meter.h"
 
 namespace cmkstore::service {
 
@@ -15,7 +16,7 @@ class ManageKeys {
  public:
   ManageKeys(HubAccess& hubs, ManageHubs& manage_hubs, KeyChecks& checks,
              HubKeyChanges& key_changes, Operations& operations, keycache::WrappedDekSource& source,
-             LockReceipts& receipts, Clock& clock);
+             LockReceipts& receipts, vault::VaultMeter& meter, Clock& clock);
 
   absl::StatusOr<v1::KeyStatus> GetStatus(const AdmittedCall& call,
                                           const v1::GetKeyStatusRequest& request);
@@ -38,6 +39,7 @@ class ManageKeys {
   Operations& operations_;
   keycache::WrappedDekSource& source_;
   LockReceipts& receipts_;
+  vault::VaultMeter& meter_;
   Clock& clock_;
 };
 

@@ -130,7 +130,7 @@ void AddProjectMethods(RpcServer& server, ManageProjects& projects) {
       [&](const auto& call, const auto& r) { return projects.Delete(call, r); });
 }
 
-void AddKeyMethods(RpcServer& server, ManageKeys& keys) {
+void AddKeyMethods(RpcServer& server, ManageKeys& keys, VaultUsageReport& usage) {
   using Service = v1::KeyService::AsyncService;
   Service& service = server.AddService<Service>();
   server.AddBlocking(service, &Service::RequestGetKeyStatus,
@@ -158,6 +158,11 @@ void AddKeyMethods(RpcServer& server, ManageKeys& keys) {
       Rule<v1::RotateDekRequest>(Permission::kManageKeys,
                                  [](const auto& r) { return HubScope("name", r.name()); }),
       [&](const auto& call, const auto& r) { return keys.Rotate(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestGetVaultUsage,
+      Rule<v1::GetVaultUsageRequest>(
+          Permission::kReadHubs, [](const auto& r) { return TenantScope("parent", r.parent()); }),
+      [&](const auto& call, const auto& r) { return usage.Get(call, r); });
 }
 
 void AddDocumentMethods(RpcServer& server, ReadDocuments& reads, WriteDocuments& writes,
@@ -260,10 +265,10 @@ void AddOperationMethods(RpcServer& server, Operations& operations) {
 
 void AddMethods(RpcServer& server, ManageHubs& hubs, ManageProjects& projects, ManageKeys& keys,
                 ReadDocuments& reads, WriteDocuments& writes, WatchDocuments& watches,
-                SearchDocuments& searches, Operations& operations) {
+                SearchDocuments& searches, Operations& operations, VaultUsageReport& usage) {
   AddHubMethods(server, hubs);
   AddProjectMethods(server, projects);
-  AddKeyMethods(server, keys);
+  AddKeyMethods(server, keys, usage);
   AddDocumentMethods(server, reads, writes, watches);
   AddSearchMethods(server, searches);
   AddOperationMethods(server, operations);

@@ -6,6 +6,7 @@
 #include "service/read_documents.h"
 #include "service/rpc_server.h"
 #include "service/search_documents.h"
+#include "service/vault_usage.h"
 #include "service/watch_documents.h"
 #include "service/write_documents.h"
 
@@ -15,6 +16,6 @@ namespace cmkstore::service {
 // it.
 void AddMethods(RpcServer& server, ManageHubs& hubs, ManageProjects& projects, ManageKeys& keys,
                 ReadDocuments& reads, WriteDocuments& writes, WatchDocuments& watches,
-                SearchDocuments& searches, Operations& operations);
+                SearchDocuments& searches, Operations& operations, VaultUsageReport& usage);
 
 }  // namespace cmkstore::service

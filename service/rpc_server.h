@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/request_scope.h"
 #include "base/worker.h"
 #include "service/acceptor.h"
 #include "service/awaiters.h"
@@ -120,6 +121,7 @@ class RpcServer {
     OnWorker moved(worker);
     absl::Status status = co_await moved;
     if (!status.ok()) co_return status;
+    const RequestScope scope(context.admitted.request_id());
     co_return handler(context.admitted, message);
   }
 

@@ -30,8 +30,11 @@
 #include "service/write_documents.h"
 #include "store/tables.h"
 #include "vault/azure_key_vault.h"
+#include "vault/bounded_key_vault.h"
+#include "vault/call_budget.h"
 #include "vault/platform_key_vault.h"
 #include "vault/retrying_key_vault.h"
+#include "vault/vault_meter.h"
 
 namespace cmkstore::service {
 namespace {
@@ -74,7 +77,11 @@ class Server::Parts {
         issuer_transport(CurlTransportOptions{.ca_file = options.issuer_ca_file, .connect_to = {}}),
         identities(clock),
         azure(options.vault_addresses, transport, identities, clock, random),
-        retrying(azure, clock),
+        budget(clock),
+        meter(clock),
+        metered(azure, meter),
+        bounded({}, metered, budget, clock),
+        retrying(bounded, clock),
         receipts({.close_index = [this](HubUid hub) { return indexes->Close(hub); },
                   .follow_again = [this](HubUid hub) { follower->Notify(hub, 0); },
                   .wake_streams = [this](HubUid hub) { signal.Notify(hub); }}) {}
@@ -93,9 +100,13 @@ class Server::Parts {
   CurlTransport issuer_transport;  // to issuers of callers' tokens
   vault::IdentitySet identities;
   vault::AzureKeyVault azure;
+  vault::CallBudget budget;
+  vault::VaultMeter meter;
+  vault::MeteredKeyVault metered;
+  vault::BoundedKeyVault bounded;  // for what a person waits for; the cache has its lanes
   vault::RetryingKeyVault retrying;
   std::unique_ptr<vault::PlatformKeyVault> platform;
-  std::unique_ptr<vault::RoutingKeyVault> vault;
+  std::unique_ptr<vault::RoutingKeyVault> vault, cache_vault;
   ChangeSignal signal;   // commits and locks
   ChangeSignal indexed;  // what the indexes have applied
   LockReceipts receipts;
@@ -116,6 +127,7 @@ class Server::Parts {
   std::unique_ptr<PurgeHubs> purges;
   std::unique_ptr<ManageProjects> manage_projects;
   std::unique_ptr<ManageKeys> manage_keys;
+  std::unique_ptr<VaultUsageReport> usage;
   std::unique_ptr<ReadDocuments> reads;
   std::unique_ptr<WriteDocuments> writes;
   std::unique_ptr<WatchDocuments> watches;
@@ -137,13 +149,14 @@ absl::Status Server::Parts::Start() {
   }
   CMK_ASSIGN_OR_RETURN(platform, vault::PlatformKeyVault::Open(options.data_dir + "/platform.key"));
   vault = std::make_unique<vault::RoutingKeyVault>(*platform, retrying);
+  cache_vault = std::make_unique<vault::RoutingKeyVault>(*platform, metered);
   options.shards.directory = options.data_dir + "/shards";
   CMK_ASSIGN_OR_RETURN(engine, store::ShardSet::Open(options.shards));
   CMK_ASSIGN_OR_RETURN(const storage::v1::StoreRecord facts, LoadStoreRecord(*engine, random));
   directory = std::make_unique<HubDirectory>(*engine);
   key_source = std::make_unique<HubKeySource>(*directory, *engine);
-  CMK_ASSIGN_OR_RETURN(
-      keys, keycache::KeyCache::Create(options.keys, *key_source, *vault, clock, random, receipts));
+  CMK_ASSIGN_OR_RETURN(keys, keycache::KeyCache::Create(options.keys, *key_source, *cache_vault,
+                                                        budget, clock, random, receipts));
   hubs = std::make_unique<HubAccess>(*directory, *keys);
   index_source = std::make_unique<IndexSource>(*hubs, *engine, clock);
   options.indexes.directory = options.data_dir + "/indexes";
@@ -152,7 +165,8 @@ absl::Status Server::Parts::Start() {
                                                      *index_source, clock,
                                                      [this](HubUid hub) { indexed.Notify(hub); });
   tokens = std::make_unique<PageTokens>(facts.token_key());
-  checks = std::make_unique<KeyChecks>(*vault, options.vault_addresses, random, clock);
+  checks = std::make_unique<KeyChecks>(options.key_checks, *vault, options.vault_addresses, random,
+                                       clock);
   key_changes = std::make_unique<HubKeyChanges>(*hubs, *key_source, *engine, *vault, random, clock);
   operations = std::make_unique<Operations>(*hubs, *engine, random, clock, *tokens);
   manage_hubs = std::make_unique<ManageHubs>(
@@ -168,7 +182,8 @@ absl::Status Server::Parts::Start() {
   manage_projects = std::make_unique<ManageProjects>(*hubs, *engine, *operations, random, clock,
                                                      *tokens, committed);
   manage_keys = std::make_unique<ManageKeys>(*hubs, *manage_hubs, *checks, *key_changes,
-                                             *operations, *key_source, receipts, clock);
+                                             *operations, *key_source, receipts, meter, clock);
+  usage = std::make_unique<VaultUsageReport>(*hubs, *key_source, meter, clock);
   reads = std::make_unique<ReadDocuments>(*hubs, *engine, *tokens);
   writes = std::make_unique<WriteDocuments>(*hubs, *engine, random, clock, committed);
   watches = std::make_unique<WatchDocuments>(*hubs, *reads, *engine, signal, clock);
@@ -180,7 +195,7 @@ absl::Status Server::Parts::Start() {
   gate = std::make_unique<RequestGate>(*authenticator, *network, clock, random);
   rpc = std::make_unique<RpcServer>(options.rpc, *gate);
   AddMethods(*rpc, *manage_hubs, *manage_projects, *manage_keys, *reads, *writes, *watches,
-             *searches, *operations);
+             *searches, *operations, *usage);
   rpc->OnDrain([this] {
     signal.WakeAll();
     indexed.WakeAll();

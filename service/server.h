@@ -9,6 +9,7 @@
 #include "keycache/key_cache_options.h"
 #include "search/index_set.h"
 #include "service/authenticator.h"
+#include "service/key_checks.h"
 #include "service/rpc_server.h"
 #include "store/rocksdb/shard_set.h"
 #include "vault/token_source.h"
@@ -28,6 +29,7 @@ struct ServerOptions {
   std::string issuer_ca_file;                   // PEM, for jwks_url; empty: the system's
   std::vector<IssuerOptions> standing_issuers;  // beside them, whatever SetIssuers brings
   vault::VaultAddressPolicy vault_addresses;
+  KeyChecksOptions key_checks;
   std::string vault_ca_file;
   std::vector<std::pair<std::string, vault::IdentityOptions>> identities;  // by name; "" = default
 };

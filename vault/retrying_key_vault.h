@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <utility>
 
 #include "base/clock.h"
 #include "vault/key_vault.h"
@@ -14,7 +15,13 @@ namespace cmkstore::vault {
 // Thread-safe. `vault` and `clock` must outlive this.
 class RetryingKeyVault final : public KeyVault {
  public:
-  RetryingKeyVault(KeyVault& vault, Clock& clock) : vault_(vault), clock_(clock) {}
+  // Asked before each repetition, with the answer that calls for it.
+  using MayRetry = std::function<bool(const KeyRef& key, const absl::Status& answer)>;
+
+  RetryingKeyVault(
+      KeyVault& vault, Clock& clock,
+      MayRetry may_retry = [](const KeyRef&, const absl::Status&) { return true; })
+      : vault_(vault), clock_(clock), may_retry_(std::move(may_retry)) {}
 
   absl::StatusOr<KeyDescription> Describe(const KeyRef& key, absl::Time deadline) override;
   absl::StatusOr<WrappedKey> Wrap(const KeyRef& key, const crypto::SecretBytes& dek,
@@ -24,10 +31,12 @@ class RetryingKeyVault final : public KeyVault {
 
  private:
   template <typename T>
-  absl::StatusOr<T> Retry(absl::Time deadline, const std::function<absl::StatusOr<T>()>& call);
+  absl::StatusOr<T> Retry(const KeyRef& key, absl::Time deadline,
+                          const std::function<absl::StatusOr<T>()>& call);
 
   KeyVault& vault_;
   Clock& clock_;
+  const MayRetry may_retry_;
 };
 
 }  // namespace cmkstore::vault

@@ -72,18 +72,20 @@ class KeyCacheTest : public ::testing::Test {
 
   KeyCache& cache() {
     if (cache_ == nullptr) {
-      auto made = KeyCache::Create(options_, source_, *served_by_, clock_, random_, listener_);
+      auto made =
+          KeyCache::Create(options_, source_, *served_by_, budget_, clock_, random_, listener_);
       EXPECT_THAT(made, IsOk());
       cache_ = std::move(*made);
     }
     return *cache_;
   }
 
-  HubUid NewHub(const std::string& key_name = "key", absl::Duration grace = absl::Hours(1)) {
+  HubUid NewHub(const std::string& key_name = "key", absl::Duration grace = absl::Hours(1),
+                const std::string& vault_uri = "https://contoso.vault.azure.net") {
     const HubUid hub = random_.NewUid<HubUid>();
     HubKeyRecords records;
     records.tenant = "contoso";
-    records.key = {"https://contoso.vault.azure.net", key_name, "", ""};
+    records.key = {vault_uri, key_name, "", ""};
     records.outage_grace = grace;
     auto minted = MintDek(vault_, records.key, records.tenant, hub, 1, random_, clock_,
                           absl::InfiniteFuture());
@@ -104,14 +106,27 @@ class KeyCacheTest : public ::testing::Test {
       result = std::move(keys);
       finished.Notify();
     });
-    finished.WaitForNotification();
+    AwaitInTime(finished);
     return result;
+  }
+
+  // Lets time pass while a call waits for its vault's budget.
+  void AwaitInTime(absl::Notification& finished) {
+    while (!finished.WaitForNotificationWithTimeout(absl::Milliseconds(5))) {
+      if (cache().Stats().calls_in_line == 0) continue;
+      clock_.Advance(absl::Milliseconds(100));
+      cache().Tick();
+    }
   }
 
   // One tick, and the end of whatever it started.
   void Tick() {
     cache().Tick();
-    while (cache().Stats().calls_under_way > 0) std::this_thread::yield();
+    // What waits in line for its vault's budget waits for the clock.
+    for (KeyCacheStats stats = cache().Stats(); stats.calls_under_way > stats.calls_in_line;
+         stats = cache().Stats()) {
+      std::this_thread::yield();
+    }
   }
   // Lets virtual time pass in steps, ticking after each.
   void Pass(absl::Duration duration, absl::Duration step = absl::Seconds(1)) {
@@ -126,6 +141,7 @@ class KeyCacheTest : public ::testing::Test {
   testing::FakeKeyVault vault_;
   vault::KeyVault* served_by_ = &vault_;  // what the cache calls
   testing::VirtualClock clock_;
+  vault::CallBudget budget_{clock_};
   crypto::SystemRandom random_;
   RecordingListener listener_;
   std::unique_ptr<KeyCache> cache_;

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "cmkstore/v1/key_service.pb.h"
+#include "vault/key_vault.h"
+
+namespace cmkstore::service {
+
+// The rows of a key's check list: names, what is needed of each, and what to run to mend it. The
+// words are for the tenant's key administrator.
+class KeyCheckRows {
+ public:
+  KeyCheckRows(const vault::KeyRef& key, v1::CheckKeyResponse& response)
+      : key_(key), response_(response) {}
+
+  void Pass(absl::string_view check, std::string found);
+  void Warn(absl::string_view check, std::string found);
+  void Fail(absl::string_view check, std::string found);
+  void Skip(absl::string_view check);
+
+  // Address, connection, token and read permission, as the answer to a first call shows them.
+  // False when nothing more can be tried.
+  bool AddFirstCall(const absl::Status& answer, const std::string& version_id);
+  // What the key says of itself.
+  void AddDescription(const vault::KeyDescription& key, absl::Time now);
+
+ private:
+  v1::KeyCheck& Add(absl::string_view check, v1::KeyCheck::Result result, std::string found);
+  std::string Remedy(absl::string_view check) const;
+  std::string VaultName() const;
+
+  const vault::KeyRef& key_;
+  v1::CheckKeyResponse& response_;
+};
+
+}  // namespace cmkstore::service

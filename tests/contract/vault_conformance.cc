@@ -1,0 +1,138 @@
+// vault_conformance: runs the contract of key vaults against a vault named by the environment and
+// reports each case. docs/vaults.md shows its use.
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/ids.h"
+#include "crypto/random.h"
+#include "tests/contract/azure_vault_under_test.h"
+#include "tests/contract/contract_report.h"
+#include "tests/testing/temp_dir.h"
+#include "vault/dev_vault/dev_vault.h"
+
+namespace cmkstore::contract {
+namespace {
+
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// The identity that Azure's own variables describe; none without AZURE_CLIENT_ID.
+std::unique_ptr<vault::IdentityOptions> IdentityFromEnvironment(const std::string& scratch) {
+  using Kind = vault::IdentityOptions::Kind;
+  auto identity = std::make_unique<vault::IdentityOptions>();
+  identity->client_id = Environment("AZURE_CLIENT_ID");
+  if (identity->client_id.empty()) return nullptr;
+  identity->tenant_id = Environment("AZURE_TENANT_ID");
+  if (const std::string host = Environment("AZURE_AUTHORITY_HOST"); !host.empty()) {
+    identity->authority = std::string(absl::StripSuffix(host, "/"));
+  }
+  identity->certificate_file = Environment("AZURE_CLIENT_CERTIFICATE_PATH");
+  identity->token_file = Environment("AZURE_FEDERATED_TOKEN_FILE");
+  const std::string secret = Environment("AZURE_CLIENT_SECRET");
+  if (!secret.empty()) {
+    identity->kind = Kind::kClientSecret;
+    identity->secret_file = absl::StrCat(scratch, "/secret");
+    WriteFileDurably(identity->secret_file, secret);
+  } else if (!identity->certificate_file.empty()) {
+    identity->kind = Kind::kClientCertificate;
+  } else if (!identity->token_file.empty()) {
+    identity->kind = Kind::kWorkloadIdentity;
+  } else {
+    identity->kind = Kind::kManagedIdentity;
+  }
+  return identity;
+}
+
+AzureVaultOptions OptionsOf(const dev_vault::DevVaultEndpoints& local) {
+  AzureVaultOptions options;
+  options.url = local.url;
+  options.ca_file = local.ca_file;
+  options.identity = std::make_unique<vault::IdentityOptions>();
+  options.identity->kind = vault::IdentityOptions::Kind::kClientSecret;
+  options.identity->authority = local.authority;
+  options.identity->tenant_id = local.tenant_id;
+  options.identity->client_id = local.client_id;
+  options.identity->secret_file = local.secret_file;
+  return options;
+}
+
+int Run(const std::string& profile_file, const std::string& json_file, double settle_seconds) {
+  const testing::TempDir scratch;
+  SystemClock clock;
+  std::unique_ptr<dev_vault::DevVault> local;
+  AzureVaultOptions options;
+  options.url = std::string(absl::StripSuffix(Environment("CMKSTORE_CONTRACT_VAULT"), "/"));
+  if (options.url.empty()) {
+    dev_vault::DevVaultOptions dev;
+    dev.state_dir = absl::StrCat(scratch.path(), "/vault");
+    auto started = dev_vault::DevVault::Start(dev, clock);
+    if (!started.ok()) {
+      std::fprintf(stderr, "vault_conformance: %s\n", started.status().ToString().c_str());
+      return 2;
+    }
+    local = *std::move(started);
+    options = OptionsOf(local->endpoints());
+  } else {
+    options.connect_to = Environment("CMKSTORE_CONTRACT_CONNECT_TO");
+    options.ca_file = Environment("CMKSTORE_CONTRACT_CA");
+    options.identity = IdentityFromEnvironment(scratch.path());
+    options.settle_time = absl::Seconds(settle_seconds);
+  }
+  Profile profile;
+  if (!profile_file.empty()) {
+    auto read = ReadProfile(profile_file);
+    if (!read.ok()) {
+      std::fprintf(stderr, "vault_conformance: %s\n", std::string(read.status().message()).c_str());
+      return 2;
+    }
+    profile = *std::move(read);
+  }
+  const std::string url = options.url;
+  std::printf("%s\n", url.c_str());
+  AzureVaultUnderTest under_test(std::move(options));
+  const std::string prefix =
+      absl::StrCat("cmk-", crypto::SystemRandom().NewUid<HubUid>().ToHex().substr(0, 8), "-");
+  const Report report = MakeReport(url, profile, RunContract(under_test, prefix));
+  std::printf("%s", report.table.c_str());
+  if (!json_file.empty() && !WriteFileDurably(json_file, report.json)) {
+    std::fprintf(stderr, "vault_conformance: the report file cannot be written\n");
+    return 2;
+  }
+  return report.failed == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace cmkstore::contract
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "Runs the contract of key vaults against the vault that CMKSTORE_CONTRACT_VAULT names, or "
+      "against the local one.\n\n"
+      "CMKSTORE_CONTRACT_VAULT       https://NAME.vault.azure.net\n"
+      "CMKSTORE_CONTRACT_CONNECT_TO  HOST:PORT where it is really found\n"
+      "CMKSTORE_CONTRACT_CA          PEM file of its CA\n"
+      "AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_AUTHORITY_HOST, and one of AZURE_CLIENT_SECRET,\n"
+      "AZURE_CLIENT_CERTIFICATE_PATH, AZURE_FEDERATED_TOKEN_FILE; none of these: a managed "
+      "identity.\n"
+      "Without AZURE_CLIENT_ID a meaningless token is sent, for servers that look at none.\n\n"
+      "It makes about thirty keys whose names begin with cmk-, and deletes two of them. Exit code "
+      "0: as expected.");
+  std::string profile, json_file;
+  double settle = 15;
+  app.add_option("--profile", profile, "JSON file of the differences that this vault is known for");
+  app.add_option("--json", json_file, "Where to write the report as JSON");
+  app.add_option("--settle", settle, "Seconds that a change may take to be seen")
+      ->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  return cmkstore::contract::Run(profile, json_file, settle);
+}

@@ -1,0 +1,120 @@
+// Many hubs at once: what a restart and an outage ask of the vaults, in calls a second.
+
+#include <deque>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tests/keycache/key_cache_fixture.h"
+
+namespace cmkstore::keycache {
+namespace {
+
+class VaultHerdTest : public KeyCacheTest {
+ protected:
+  VaultHerdTest() {
+    options_ = KeyCacheOptions();
+    vault_.SetKeyBits(3072);
+    vault_.OnUnwrap([this](const vault::KeyRef& key) { Note(key.vault_uri); });
+  }
+
+  std::vector<HubUid> MakeHubs(int hubs, int vaults) {
+    std::vector<HubUid> made;
+    for (int i = 0; i < hubs; ++i) {
+      key_names_.push_back(absl::StrCat("key", i));
+      made.push_back(NewHub(key_names_.back(), absl::Hours(1),
+                            absl::StrCat("https://v", i % vaults, ".vault.azure.net")));
+    }
+    absl::MutexLock lock(&mutex_);
+    calls_.clear();
+    return made;
+  }
+  void FetchAll(const std::vector<HubUid>& hubs) {
+    for (HubUid hub : hubs) {
+      cache().Fetch(hub, absl::InfiniteFuture(),
+                    [this](absl::StatusOr<HubKeysPtr> keys) { ++(keys.ok() ? served_ : failed_); });
+    }
+  }
+  size_t CallsOf(const std::string& vault) {
+    absl::MutexLock lock(&mutex_);
+    return calls_[vault].size();
+  }
+  // The most calls to any one vault in any window of `window`.
+  size_t Busiest(absl::Duration window) {
+    absl::MutexLock lock(&mutex_);
+    size_t most = 0;
+    for (const auto& [vault, times] : calls_) {
+      std::deque<absl::Time> inside;
+      for (absl::Time time : times) {
+        inside.push_back(time);
+        while (time - inside.front() >= window) inside.pop_front();
+        most = std::max(most, inside.size());
+      }
+    }
+    return most;
+  }
+
+  std::atomic<int> served_ = 0, failed_ = 0;
+  std::vector<std::string> key_names_;
+
+ private:
+  void Note(const std::string& vault) {
+    const absl::Time now = clock_.MonotonicNow();
+    absl::MutexLock lock(&mutex_);
+    calls_[vault].push_back(now);
+  }
+  absl::Mutex mutex_;
+  std::map<std::string, std::vector<absl::Time>> calls_;
+};
+
+TEST_F(VaultHerdTest, ARestartWithTenThousandHubsStaysWithinEachVaultsBudget) {  // KL-7
+  const std::vector<HubUid> hubs = MakeHubs(10'000, 100);
+  const int before = vault_.unwraps();
+  FetchAll(hubs);
+  int ticks = 0;
+  for (; served_ < 10'000 && ticks < 200; ++ticks) {
+    Tick();
+    clock_.Advance(absl::Milliseconds(100));
+  }
+  EXPECT_EQ(served_, 10'000);
+  EXPECT_EQ(failed_, 0);
+  EXPECT_EQ(vault_.unwraps() - before, 10'000);
+  EXPECT_LE(Busiest(absl::Seconds(1)), 25u) << "half of what a vault takes for RSA-3072";
+  EXPECT_LE(ticks, 70) << "100 hubs a vault at 20 and more a second";
+}
+
+TEST_F(VaultHerdTest, AnOutageIsAskedAboutAtMostTwiceASecondAndServedThrough) {  // KL-2, KL-5
+  const std::vector<HubUid> hubs = MakeHubs(1'000, 4);
+  FetchAll(hubs);
+  Pass(absl::Seconds(20), absl::Milliseconds(100));
+  ASSERT_EQ(served_, 1'000);
+  for (const std::string& name : key_names_) vault_.Break(name, kOutage);
+  Pass(absl::Seconds(45));  // all have noticed
+  const size_t before = CallsOf("https://v0.vault.azure.net");
+  Pass(absl::Minutes(10));
+  EXPECT_LE(CallsOf("https://v0.vault.azure.net") - before, 2u * 600);
+  for (HubUid hub : hubs) {
+    const auto keys = cache().Lookup(hub);
+    ASSERT_THAT(keys, IsOk());
+    ASSERT_NE(*keys, nullptr);
+  }
+  for (const std::string& name : key_names_) vault_.Heal(name);
+  Pass(absl::Seconds(45));
+  EXPECT_EQ(cache().Stats().vault_keys_unreachable, 0u);
+  EXPECT_TRUE(listener_.locks().empty());
+}
+
+TEST_F(VaultHerdTest, AVaultThatThrottlesIsLeftAloneForAsLongAsItAsks) {  // KL-7
+  const std::vector<HubUid> hubs = MakeHubs(50, 1);
+  vault_.FailNext(WithCause(VaultThrottled(absl::Seconds(20)), "throttled"));
+  cache().Fetch(hubs[0], absl::InfiniteFuture(), [](const auto&) {});
+  Tick();
+  const size_t asked = CallsOf("https://v0.vault.azure.net");
+  FetchAll({hubs.begin() + 1, hubs.end()});
+  Pass(absl::Seconds(19));
+  EXPECT_EQ(CallsOf("https://v0.vault.azure.net"), asked);
+  Pass(absl::Seconds(15));
+  EXPECT_EQ(served_, 49);
+}
+
+}  // namespace
+}  // namespace cmkstore::keycache

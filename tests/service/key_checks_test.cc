@@ -1,0 +1,183 @@
+#include "service/key_checks.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+
+#include "absl/strings/match.h"
+#include "tests/testing/fake_key_vault.h"
+#include "tests/testing/matchers.h"
+#include "tests/testing/virtual_clock.h"
+
+namespace cmkstore::service {
+namespace {
+
+using testing::FailsWith;
+using testing::IsOk;
+
+// The fake vault with a description and refusals of the test's choice.
+class OddVault final : public vault::KeyVault {
+ public:
+  absl::StatusOr<vault::KeyDescription> Describe(const vault::KeyRef& key,
+                                                 absl::Time deadline) override {
+    ++describes;
+    if (!describe.ok()) return describe;
+    auto description = fake.Describe(key, deadline);
+    if (edit) edit(*description);
+    return description;
+  }
+  absl::StatusOr<vault::WrappedKey> Wrap(const vault::KeyRef& key, const crypto::SecretBytes& dek,
+                                         absl::Time deadline) override {
+    if (!wrap.ok()) return wrap;
+    return fake.Wrap(key, dek, deadline);
+  }
+  absl::StatusOr<crypto::SecretBytes> Unwrap(const vault::KeyRef& key,
+                                             const vault::WrappedKey& wrapped,
+                                             absl::Time deadline) override {
+    if (!unwrap.ok()) return unwrap;
+    return fake.Unwrap(key, wrapped, deadline);
+  }
+
+  absl::Status describe, wrap, unwrap;
+  std::function<void(vault::KeyDescription&)> edit;
+  int describes = 0;
+  testing::FakeKeyVault fake;
+};
+
+absl::Status Refusal(const char* cause) { return WithCause(CustomerKeyRevoked(cause), cause); }
+absl::Status Outage(const char* cause) {
+  return WithCause(VaultUnreachable(cause, absl::Seconds(5)), cause);
+}
+
+class KeyChecksTest : public ::testing::Test {
+ protected:
+  std::map<std::string, v1::KeyCheck> Run() {
+    response_ = checks_.Run(key_, clock_.WallNow() + absl::Seconds(30));
+    std::map<std::string, v1::KeyCheck> rows;
+    for (const v1::KeyCheck& row : response_.checks()) rows[row.check()] = row;
+    return rows;
+  }
+  // The names of the rows that ended so, in order.
+  std::string Rows(v1::KeyCheck::Result result) {
+    std::string names;
+    Run();
+    for (const v1::KeyCheck& row : response_.checks()) {
+      if (row.result() == result) absl::StrAppend(&names, names.empty() ? "" : " ", row.check());
+    }
+    return names;
+  }
+  absl::Status Require() { return checks_.Require(key_, clock_.WallNow() + absl::Seconds(30)); }
+
+  vault::KeyRef key_{"https://contoso-kv.vault.azure.net", "hub-key", "", ""};
+  OddVault vault_;
+  testing::VirtualClock clock_;
+  crypto::SystemRandom random_;
+  KeyChecks checks_{KeyChecksOptions(), vault_, vault::VaultAddressPolicy(), random_, clock_};
+  v1::CheckKeyResponse response_;
+};
+
+TEST_F(KeyChecksTest, AGoodKeyPassesEveryCheckByName) {
+  EXPECT_EQ(Rows(v1::KeyCheck::PASSED),
+            "address reachable tls token get key_type key_ops enabled validity soft_delete "
+            "purge_protection recoverable_days wrap unwrap");
+  EXPECT_TRUE(response_.passed());
+  EXPECT_THAT(Require(), IsOk());
+}
+
+TEST_F(KeyChecksTest, EveryFaultOfAKeyIsNamedAtOnceWithWhatToRun) {
+  vault_.edit = [this](vault::KeyDescription& key) {
+    key.type = "EC";
+    key.operations = {"sign"};
+    key.enabled = false;
+    key.expires = clock_.WallNow() - absl::Hours(1);
+    key.recovery_level = "Purgeable";
+    key.soft_delete = key.purge_protection = false;
+    key.recoverable_days = 3;
+  };
+  vault_.wrap = vault_.unwrap = Refusal("KeyOperationForbidden");
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED),
+            "key_type key_ops enabled validity soft_delete purge_protection recoverable_days wrap "
+            "unwrap");
+  EXPECT_FALSE(response_.passed());
+  auto rows = Run();
+  EXPECT_EQ(rows["enabled"].remedy(),
+            "az keyvault key set-attributes --vault-name contoso-kv --name hub-key --enabled true");
+  EXPECT_EQ(rows["purge_protection"].remedy(),
+            "az keyvault update --name contoso-kv --enable-purge-protection true");
+  for (const auto& [name, row] : rows) {
+    EXPECT_NE(row.needed(), "") << name;
+    EXPECT_NE(row.found(), "") << name;
+    EXPECT_EQ(row.remedy().empty(), row.result() == v1::KeyCheck::PASSED) << name;
+  }
+  const absl::Status refused = Require();
+  EXPECT_THAT(refused, FailsWith("CUSTOMER_KEY_UNFIT", "purge_protection"));
+  EXPECT_EQ(ViolationsOf(refused).size(), 9u);
+}
+
+TEST_F(KeyChecksTest, AMissingRoleIsNamedWithItsCommand) {
+  vault_.describe = Refusal("ForbiddenByRbac");
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "get");
+  EXPECT_TRUE(absl::StrContains(Run()["get"].remedy(),
+                                "az role assignment create --role 'Key Vault "
+                                "Crypto Service Encryption User'"));
+  key_.vault_uri = "https://contoso.managedhsm.azure.net";
+  EXPECT_TRUE(absl::StrContains(Run()["get"].remedy(), "--hsm-name contoso"));
+}
+
+TEST_F(KeyChecksTest, ARoleOnItsWayIsWaitedForWithinItsBudget) {
+  vault_.unwrap = Refusal("ForbiddenByRbac");
+  const absl::Time began = clock_.WallNow();
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "unwrap");
+  EXPECT_EQ(vault_.describes, 6);
+  EXPECT_EQ(clock_.WallNow() - began, absl::Seconds(10));
+  vault_.unwrap = Refusal("KeyDisabled");  // no role would mend it
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "unwrap");
+  EXPECT_EQ(clock_.WallNow() - began, absl::Seconds(10));
+}
+
+TEST_F(KeyChecksTest, TheConnectionIsToldApartFromTheKey) {
+  for (const char* cause : {"dns", "connect", "timeout"}) {
+    vault_.describe = Outage(cause);
+    EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "reachable") << cause;
+    EXPECT_THAT(Require(), FailsWith("VAULT_UNREACHABLE", cause));
+  }
+  vault_.describe = Outage("tls");
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "tls");
+  vault_.describe = WithCause(VaultLoginFailed("no token"), "login");
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "token");
+  EXPECT_THAT(Require(), FailsWith("VAULT_LOGIN_FAILED", "no token"));
+  vault_.describe = Outage("http_5xx");
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "get");
+  EXPECT_THAT(Require(), FailsWith("VAULT_UNREACHABLE", ""));
+}
+
+TEST_F(KeyChecksTest, ABadAddressIsTheRequestsFaultAndCallsNobody) {
+  key_.vault_uri = "https://contoso.example";
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "address");
+  EXPECT_THAT(Require(), FailsWith("FIELD_INVALID", "vault_uri"));
+  EXPECT_EQ(vault_.describes, 0);
+}
+
+TEST_F(KeyChecksTest, WhatIsNotSaidAndWhatEndsSoonAreWarnings) {
+  vault_.edit = [this](vault::KeyDescription& key) {
+    key.recoverable_days = 0;
+    key.expires = clock_.WallNow() + absl::Hours(24);
+  };
+  EXPECT_EQ(Rows(v1::KeyCheck::WARNING), "validity recoverable_days");
+  EXPECT_TRUE(response_.passed());
+  EXPECT_THAT(Require(), IsOk());
+}
+
+TEST_F(KeyChecksTest, KeySizesOfTheTableOnlyAndOctKeysPass) {
+  for (const uint32_t bits : {1024u, 2048u, 2056u, 3072u, 4096u, 8192u}) {
+    vault_.edit = [bits](vault::KeyDescription& key) { key.size_bits = bits; };
+    const bool good = bits == 2048 || bits == 3072 || bits == 4096;
+    EXPECT_EQ(Rows(v1::KeyCheck::FAILED), good ? "" : "key_type") << bits;
+  }
+  vault_.edit = [](vault::KeyDescription& key) { key.type = "oct-HSM"; };
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "");
+}
+
+}  // namespace
+}  // namespace cmkstore::service

@@ -1,0 +1,99 @@
+#include "vault/call_budget.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "tests/testing/virtual_clock.h"
+
+namespace cmkstore::vault {
+namespace {
+
+constexpr char kVault[] = "https://contoso.vault.azure.net";
+
+class CallBudgetTest : public ::testing::Test {
+ protected:
+  int TakeAll(double rate) {
+    int taken = 0;
+    while (budget_.TryTake(kVault, rate)) ++taken;
+    return taken;
+  }
+  testing::VirtualClock clock_;
+  CallBudget budget_{clock_};
+};
+
+TEST_F(CallBudgetTest, HalfThePublishedLimitByTheKeysSize) {
+  EXPECT_EQ(CallsPerSecond("RSA-OAEP-256", 256), 100);
+  EXPECT_EQ(CallsPerSecond("RSA-OAEP-256", 384), 25);
+  EXPECT_EQ(CallsPerSecond("RSA-OAEP-256", 512), 12.5);
+  EXPECT_EQ(CallsPerSecond("A256KW", 40), 100);
+}
+
+TEST_F(CallBudgetTest, NoSecondHoldsMoreThanTheBudgetAndTenHoldMostOfIt) {
+  for (const double rate : {100.0, 25.0, 12.5}) {
+    CallBudget budget(clock_);
+    std::deque<absl::Time> calls;
+    int total = 0;
+    for (int tick = 0; tick < 100; ++tick) {
+      while (budget.TryTake(kVault, rate)) {
+        calls.push_back(clock_.MonotonicNow());
+        ++total;
+      }
+      while (!calls.empty() && clock_.MonotonicNow() - calls.front() >= absl::Seconds(1)) {
+        calls.pop_front();
+      }
+      ASSERT_LE(static_cast<double>(calls.size()), rate) << rate << " at tick " << tick;
+      clock_.Advance(absl::Milliseconds(100));
+    }
+    EXPECT_GE(total, rate * 10 * 0.75) << rate;
+  }
+}
+
+TEST_F(CallBudgetTest, KeysOfSeveralSizesShareTheirVaultsAttention) {
+  EXPECT_EQ(TakeAll(25), 5);
+  EXPECT_FALSE(budget_.TryTake(kVault, 100));
+  EXPECT_TRUE(budget_.TryTake("https://fabrikam.vault.azure.net", 100)) << "each vault its own";
+}
+
+TEST_F(CallBudgetTest, AProbeMayOweASecondsWorthAndNoMore) {
+  EXPECT_EQ(TakeAll(25), 5);
+  int probes = 0;
+  while (budget_.TryTakeOnCredit(kVault, 25)) ++probes;
+  EXPECT_EQ(probes, 25);
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_FALSE(budget_.TryTake(kVault, 25)) << "the debt is paid first";
+}
+
+TEST_F(CallBudgetTest, AVaultThatThrottlesIsLeftAloneForAsLongAsItSays) {
+  budget_.Throttled(kVault, absl::Seconds(30), 0);
+  clock_.Advance(absl::Seconds(29));
+  EXPECT_FALSE(budget_.TryTakeOnCredit(kVault, 100)) << "probes too";
+  clock_.Advance(absl::Seconds(2));
+  EXPECT_TRUE(budget_.TryTake(kVault, 100));
+}
+
+TEST_F(CallBudgetTest, WithoutAWordItIsLeftAlone1And2And4And8And16Seconds) {
+  for (const int seconds : {1, 2, 4, 8, 16, 16}) {
+    budget_.Throttled(kVault, absl::ZeroDuration(), 0);
+    budget_.Throttled(kVault, absl::ZeroDuration(), 0);  // one that was under way counts once
+    clock_.Advance(absl::Seconds(seconds) - absl::Milliseconds(1));
+    EXPECT_FALSE(budget_.TryTake(kVault, 100)) << seconds;
+    clock_.Advance(absl::Milliseconds(1));
+    EXPECT_TRUE(budget_.TryTake(kVault, 100)) << seconds;
+  }
+  budget_.Answered(kVault);
+  budget_.Throttled(kVault, absl::ZeroDuration(), 0);
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_TRUE(budget_.TryTake(kVault, 100)) << "an answer begins the count anew";
+}
+
+TEST_F(CallBudgetTest, TheJitterIsAtMostAQuarter) {
+  budget_.Throttled(kVault, absl::Seconds(4), 0.999);
+  clock_.Advance(absl::Milliseconds(4900));
+  EXPECT_FALSE(budget_.TryTake(kVault, 100));
+  clock_.Advance(absl::Milliseconds(200));
+  EXPECT_TRUE(budget_.TryTake(kVault, 100));
+}
+
+}  // namespace
+}  // namespace cmkstore::vault

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "base/clock.h"
+#include "vault/call_budget.h"
+#include "vault/key_vault.h"
+
+namespace cmkstore::vault {
+
+struct BoundedKeyVaultOptions {
+  size_t per_vault = 4;
+  size_t overall = 8;
+};
+
+// For calls that a person waits for (checks, new hubs, rotations): few at once to each vault and
+// overall, and within the vault's budget, so that they take nothing from the keys of hubs in use.
+//
+// Thread-safe. All that it is given by reference must outlive this. Errors: as the vault's, and
+// VAULT_THROTTLED when a turn does not come before the deadline.
+class BoundedKeyVault final : public KeyVault {
+ public:
+  BoundedKeyVault(BoundedKeyVaultOptions options, KeyVault& vault, CallBudget& budget, Clock& clock)
+      : options_(options), vault_(vault), budget_(budget), clock_(clock) {}
+
+  absl::StatusOr<KeyDescription> Describe(const KeyRef& key, absl::Time deadline) override;
+  absl::StatusOr<WrappedKey> Wrap(const KeyRef& key, const crypto::SecretBytes& dek,
+                                  absl::Time deadline) override;
+  absl::StatusOr<crypto::SecretBytes> Unwrap(const KeyRef& key, const WrappedKey& wrapped,
+                                             absl::Time deadline) override;
+
+ private:
+  template <typename T>
+  absl::StatusOr<T> InTurn(const KeyRef& key, double calls_per_second, absl::Time deadline,
+                           const std::function<absl::StatusOr<T>()>& call);
+  bool Enter(const std::string& vault, absl::Time deadline);
+  void Leave(const std::string& vault);
+
+  const BoundedKeyVaultOptions options_;
+  KeyVault& vault_;
+  CallBudget& budget_;
+  Clock& clock_;
+  absl::Mutex mutex_;
+  absl::flat_hash_map<std::string, size_t> under_way_ ABSL_GUARDED_BY(mutex_);
+  size_t total_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace cmkstore::vault

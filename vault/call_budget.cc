@@ -1,0 +1,95 @@
+#include "vault/call_budget.h"
+
+#include <algorithm>
+
+namespace cmkstore::vault {
+namespace {
+
+// Published per vault and 10 s, in hardware: RSA-2048 2,000, RSA-3072 500, RSA-4096 250.
+constexpr double kRsa2048 = 2000 / 10.0 / 2;
+constexpr double kRsa3072 = 500 / 10.0 / 2;
+constexpr double kRsa4096 = 250 / 10.0 / 2;
+
+// A bucket holds a fifth of a second and fills at four fifths: together one second's budget.
+constexpr absl::Duration kCapacity = absl::Milliseconds(200);
+constexpr double kFill = 0.8;
+constexpr absl::Duration kProbeCredit = absl::Seconds(1);
+constexpr absl::Duration kFirstBackoff = absl::Seconds(1);
+constexpr absl::Duration kMaxBackoff = absl::Seconds(16);
+constexpr size_t kPruneAbove = 4096;
+constexpr absl::Duration kIdle = absl::Minutes(5);
+
+}  // namespace
+
+double CallsPerSecond(absl::string_view algorithm, size_t ciphertext_bytes) {
+  if (algorithm != "RSA-OAEP-256" || ciphertext_bytes <= 256) return kRsa2048;
+  return ciphertext_bytes <= 384 ? kRsa3072 : kRsa4096;
+}
+
+CallBudget::Bucket& CallBudget::Filled(const std::string& vault, absl::Duration cost) {
+  const absl::Time now = clock_.MonotonicNow();
+  if (buckets_.size() > kPruneAbove) Prune(now);
+  const absl::Duration capacity = std::max(kCapacity, cost);
+  const auto [found, fresh] = buckets_.try_emplace(vault);
+  Bucket& bucket = found->second;
+  if (fresh) bucket = {.level = capacity, .filled = now};
+  bucket.level = std::min(capacity, bucket.level + (now - bucket.filled) * kFill);
+  bucket.filled = now;
+  return bucket;
+}
+
+bool CallBudget::Take(const std::string& vault, double calls_per_second, absl::Duration credit) {
+  const absl::Duration cost = absl::Seconds(1) / calls_per_second;
+  absl::MutexLock lock(&mutex_);
+  Bucket& bucket = Filled(vault, cost);
+  if (bucket.filled < bucket.paused_until || bucket.level + credit < cost) return false;
+  bucket.level -= cost;
+  return true;
+}
+
+bool CallBudget::TryTake(const std::string& vault, double calls_per_second) {
+  return Take(vault, calls_per_second, absl::ZeroDuration());
+}
+
+bool CallBudget::TryTakeOnCredit(const std::string& vault, double calls_per_second) {
+  return Take(vault, calls_per_second, kProbeCredit);
+}
+
+void CallBudget::Throttled(const std::string& vault, absl::Duration retry_after, double spread) {
+  absl::MutexLock lock(&mutex_);
+  Bucket& bucket = Filled(vault, absl::ZeroDuration());
+  if (bucket.filled < bucket.paused_until) return;  // one of many that were under way
+  bucket.backoff = std::clamp(bucket.backoff * 2, kFirstBackoff, kMaxBackoff);
+  bucket.paused_until = bucket.filled + std::max(retry_after, bucket.backoff) * (1 + spread / 4);
+}
+
+void CallBudget::Unreachable(const std::string& vault) {
+  absl::MutexLock lock(&mutex_);
+  Filled(vault, absl::ZeroDuration()).failing = true;
+}
+
+void CallBudget::Answered(const std::string& vault) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = buckets_.find(vault);
+  if (found == buckets_.end()) return;
+  found->second.backoff = absl::ZeroDuration();
+  found->second.failing = false;
+}
+
+bool CallBudget::failing(const std::string& vault) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = buckets_.find(vault);
+  return found != buckets_.end() && found->second.failing;
+}
+
+void CallBudget::Prune(absl::Time now) {
+  for (auto bucket = buckets_.begin(); bucket != buckets_.end();) {
+    if (now - bucket->second.filled > kIdle && now > bucket->second.paused_until) {
+      buckets_.erase(bucket++);
+    } else {
+      ++bucket;
+    }
+  }
+}
+
+}  // namespace cmkstore::vault

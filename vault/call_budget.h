@@ -1,0 +1,60 @@
+#pragma once
+
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+
+namespace cmkstore::vault {
+
+// Half of what a vault of the public cloud takes a second, by the key's type; a larger key costs
+// more. Whether a stored ciphertext's key is in hardware is not known from it, so hardware, the
+// smaller limit, is taken. `ciphertext_bytes` is the size of an RSA modulus.
+double CallsPerSecond(absl::string_view algorithm, size_t ciphertext_bytes);
+
+// How often each vault may be called: a token bucket per vault that is filled by time, in seconds
+// of the vault's attention. No window of one second holds more calls than the budget of its key's
+// type. A vault that throttles is left alone for as long as it says, or 1, 2, 4, 8, 16 s with
+// jitter.
+//
+// Thread-safe. Holds one small entry per vault called in the last minutes.
+class CallBudget {
+ public:
+  explicit CallBudget(Clock& clock) : clock_(clock) {}
+
+  // Takes a call out of the vault's bucket if there is one in it.
+  [[nodiscard]] bool TryTake(const std::string& vault, double calls_per_second);
+  // The same for a call that must not wait long, a probe: it may owe up to a second's worth.
+  [[nodiscard]] bool TryTakeOnCredit(const std::string& vault, double calls_per_second);
+  // The vault throttles, and says for how long; `spread` in [0, 1) is the jitter's share.
+  void Throttled(const std::string& vault, absl::Duration retry_after, double spread);
+  // The vault did not answer, or it answered other than by throttling.
+  void Unreachable(const std::string& vault);
+  void Answered(const std::string& vault);
+  // Whether it did not answer last time: no time to ask it twice.
+  bool failing(const std::string& vault);
+
+ private:
+  struct Bucket {
+    absl::Duration level;
+    absl::Time filled;  // monotonic
+    absl::Time paused_until = absl::InfinitePast();
+    absl::Duration backoff = absl::ZeroDuration();
+    bool failing = false;
+  };
+
+  bool Take(const std::string& vault, double calls_per_second, absl::Duration credit);
+  Bucket& Filled(const std::string& vault, absl::Duration cost)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Prune(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  Clock& clock_;
+  absl::Mutex mutex_;
+  absl::flat_hash_map<std::string, Bucket> buckets_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace cmkstore::vault

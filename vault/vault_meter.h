@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "vault/key_vault.h"
+
+namespace cmkstore::vault {
+
+// What was asked of one vault since `since`.
+struct VaultUsage {
+  absl::Time since = absl::InfiniteFuture();  // wall clock; infinite: never called
+  uint64_t describes = 0;
+  uint64_t wraps = 0;
+  uint64_t unwraps = 0;
+  uint64_t denials = 0;
+  uint64_t failures = 0;   // outages and our own login
+  uint64_t throttled = 0;  // part of none of the above
+  uint64_t busiest_second = 0;
+};
+
+// Whose trouble it looks like when a vault does not answer, from how the other vaults of this
+// server do.
+enum class TroubleSide {
+  kNone,        // it answers
+  kThisVault,   // others answer
+  kOurNetwork,  // no other answers either
+  kOurLogin,    // our token is refused or does not come
+  kUnknown,     // no other was called lately
+};
+absl::string_view ToString(TroubleSide side);
+
+struct VaultTrouble {
+  TroubleSide side = TroubleSide::kNone;
+  std::string cause;  // dns, connect, tls, timeout, http_5xx, throttled, login, unknown …
+  absl::Time since = absl::InfiniteFuture();  // wall clock
+  uint32_t others_answering = 0;
+  uint32_t others_failing = 0;
+};
+
+// Counts what is asked of each vault and how it answered last. Thread-safe. One small entry per
+// vault; at most `max_vaults`, the longest silent goes first.
+class VaultMeter {
+ public:
+  explicit VaultMeter(Clock& clock, size_t max_vaults = 100'000)
+      : clock_(clock), max_vaults_(max_vaults) {}
+
+  enum class Operation { kDescribe, kWrap, kUnwrap };
+  void Count(const std::string& vault, Operation operation, const absl::Status& answer);
+
+  VaultUsage Usage(const std::string& vault);
+  VaultTrouble Trouble(const std::string& vault);
+
+ private:
+  struct Entry {
+    VaultUsage usage;
+    int64_t second = 0;
+    uint64_t in_second = 0;
+    absl::Time last_call = absl::InfinitePast();  // wall clock
+    absl::Time failing_since = absl::InfiniteFuture();
+    std::string cause;  // empty: it answered last time
+  };
+  void MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  Clock& clock_;
+  const size_t max_vaults_;
+  absl::Mutex mutex_;
+  absl::flat_hash_map<std::string, Entry> vaults_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Calls a vault and has each call counted. Thread-safe; `vault` and `meter` must outlive this.
+class MeteredKeyVault final : public KeyVault {
+ public:
+  MeteredKeyVault(KeyVault& vault, VaultMeter& meter) : vault_(vault), meter_(meter) {}
+
+  absl::StatusOr<KeyDescription> Describe(const KeyRef& key, absl::Time deadline) override;
+  absl::StatusOr<WrappedKey> Wrap(const KeyRef& key, const crypto::SecretBytes& dek,
+                                  absl::Time deadline) override;
+  absl::StatusOr<crypto::SecretBytes> Unwrap(const KeyRef& key, const WrappedKey& wrapped,
+                                             absl::Time deadline) override;
+
+ private:
+  KeyVault& vault_;
+  VaultMeter& meter_;
+};
+
+}  // namespace cmkstore::vault
