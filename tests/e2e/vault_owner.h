@@ -30,13 +30,20 @@ class VaultOwner {
   HttpResponse Key(const std::string& method, const std::string& path, const nlohmann::json& body) {
     return Send(method, path + "?api-version=7.4", body.dump(), "application/json");
   }
-  int UnwrapCalls() {
-    HttpRequest request;
-    request.url = vault_.url + "/_dev/stats";
-    request.headers = {{"Authorization", "Bearer " + *ReadFile(vault_.admin_token_file)}};
-    return nlohmann::json::parse(transport_.Send(request, absl::Now() + absl::Seconds(5))->body)
-        .value("unwrapkey", 0);
+  // The admin API of docs/devvault.md: `path` after /_dev/.
+  nlohmann::json Admin(const std::string& method, const std::string& path,
+                       const nlohmann::json& body = nlohmann::json::object()) {
+    HttpRequest request{method, absl::StrCat(vault_.url, "/_dev/", path), {}, body.dump()};
+    request.headers = {{"Authorization", "Bearer " + *ReadFile(vault_.admin_token_file)},
+                       {"Content-Type", "application/json"}};
+    auto response = transport_.Send(request, absl::Now() + absl::Seconds(5));
+    EXPECT_TRUE(response.ok()) << response.status();
+    EXPECT_EQ(response->status, 200) << response->body;
+    return nlohmann::json::parse(response->body, nullptr, false);
   }
+  // Replaces the scripted faults; {} ends them.
+  void Script(const nlohmann::json& faults) { Admin("POST", "faults", {{"faults", faults}}); }
+  int UnwrapCalls() { return Admin("GET", "stats").value("unwrapkey", 0); }
 
  private:
   HttpResponse Send(const std::string& method, const std::string& path, const std::string& body,
