@@ -22,6 +22,8 @@ using nlohmann::json;
 constexpr char kSubject[] = "system:serviceaccount:default:cmkstore";
 constexpr char kAudience[] = "api://AzureADTokenExchange";
 constexpr int64_t kFederatedSeconds = 24 * 60 * 60;
+// Enough for the clients of a load test, and for the admin API while scripted hangs hold many.
+constexpr size_t kThreads = 256;
 
 VaultSettings DefaultsOf(const DevVaultOptions& options) {
   VaultSettings settings;
@@ -31,8 +33,12 @@ VaultSettings DefaultsOf(const DevVaultOptions& options) {
 }
 
 HttpServerOptions TlsOf(const DevVaultOptions& options) {
-  return {options.address, options.port, options.state_dir + "/tls.pem",
-          options.state_dir + "/tls.key", options.tls_1_2_only};
+  return {options.address,
+          options.port,
+          options.state_dir + "/tls.pem",
+          options.state_dir + "/tls.key",
+          options.tls_1_2_only,
+          kThreads};
 }
 
 bool IsLoopback(const std::string& address) {
@@ -79,14 +85,14 @@ class DevVault::Process {
     https_ = std::make_unique<HttpServer>(TlsOf(options_), faults_, log_);
     CMK_ASSIGN_OR_RETURN(const int port, https_->Bind());
     imds_ = std::make_unique<HttpServer>(
-        HttpServerOptions{options_.address, options_.imds_port, "", "", false}, faults_, log_);
+        HttpServerOptions{options_.address, options_.imds_port, "", ""}, faults_, log_);
     CMK_ASSIGN_OR_RETURN(const int imds_port, imds_->Bind());
 
     const std::string url = absl::StrCat("https://", options_.host, ":", port);
     CMK_ASSIGN_OR_RETURN(crypto::RsaPrivateKey signing_key, KeptKey(dir + "/signing.key"));
-    CMK_ASSIGN_OR_RETURN(crypto::RsaPrivateKey cluster_key, KeptKey(dir + "/cluster.key"));
-    issuer_ = std::make_unique<TokenIssuer>(url, options_.tenant_id, std::move(signing_key),
-                                            std::move(cluster_key), clock_);
+
+    issuer_ =
+        std::make_unique<TokenIssuer>(url, options_.tenant_id, std::move(signing_key), clock_);
     AddKeyRoutes(*https_, vaults_, *issuer_, options_.client_id);
     AddTokenRoutes(*https_, identities_, *issuer_, wall_);
     AddAdminRoutes(*https_, admin_token,
@@ -120,17 +126,18 @@ class DevVault::Process {
     const std::string& dir = options_.state_dir;
     if (!identities_.Load()) return StateInvalid("the vault's identities.json cannot be read");
     CMK_ASSIGN_OR_RETURN(const std::string secret, KeptSecret(dir + "/client.secret"));
-    CMK_ASSIGN_OR_RETURN(const std::string certificate,
-                         KeptClientCertificate(dir, options_.client_id));
-    if (identities_.Find(options_.client_id).has_value()) return absl::OkStatus();
-    const std::string wrong = identities_.Change(
-        options_.client_id,
-        {{"secret", secret},
-         {"certificate", certificate},
-         {"managed", "system"},
-         {"federated",
-          json::array(
-              {{{"issuer", "/cluster"}, {"subject", kSubject}, {"audience", kAudience}}})}});
+    json first = json::object();
+    if (!identities_.Find(options_.client_id).has_value()) {
+      first = {{"secret", secret},
+               {"managed", "system"},
+               {"federated",
+                json::array(
+                    {{{"issuer", "/cluster"}, {"subject", kSubject}, {"audience", kAudience}}})}};
+    }
+    if (options_.client_certificate) {
+      CMK_ASSIGN_OR_RETURN(first["certificate"], KeptClientCertificate(dir, options_.client_id));
+    }
+    const std::string wrong = first.empty() ? "" : identities_.Change(options_.client_id, first);
     return wrong.empty() ? absl::OkStatus() : StateInvalid(wrong);
   }
 

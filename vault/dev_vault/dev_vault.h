@@ -23,6 +23,8 @@ struct DevVaultOptions {
   std::string host = "localhost";
   std::vector<std::string> certificate_names;  // more names, "DNS:…" or "IP:…"
   bool tls_1_2_only = false;
+  // Makes a certificate for the first identity, which takes the making of one more RSA key.
+  bool client_certificate = false;
 };
 
 // Where a running vault is and how to come in; also written as JSON to <state_dir>/ready.json.
@@ -35,7 +37,7 @@ struct DevVaultEndpoints {
   std::string secret_file;           // the client's secret
   std::string admin_token_file;      // for /_dev/…
   std::string imds_url;              // http://127.0.0.1:PORT
-  std::string certificate_file;      // PEM: the client's certificate and its private key
+  std::string certificate_file;      // PEM: the client's private key and certificate, if it has one
   std::string federated_token_file;  // a service account's token, good for 24 h after the start
 };
 

@@ -18,9 +18,7 @@
 namespace cmkstore::dev_vault {
 namespace {
 
-// A connection holds its thread while it is open: enough for the clients of a load test, and for
-// the admin API while scripted hangs hold many.
-constexpr size_t kThreads = 256;
+//
 constexpr int kBacklog = 1024;
 constexpr size_t kMaxBody = 1u << 20;
 
@@ -90,7 +88,9 @@ class HttpServer::Impl {
       }
       http_ = std::move(tls);
     }
-    http_->new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+    http_->new_task_queue = [threads = options_.threads] {
+      return new httplib::ThreadPool(threads);
+    };
     http_->set_keep_alive_max_count(1'000'000);
     http_->set_tcp_nodelay(true);
     http_->set_payload_max_length(kMaxBody);

@@ -17,6 +17,8 @@ struct HttpServerOptions {
   std::string certificate_file;
   std::string key_file;
   bool tls_1_2_only = false;
+  // A connection holds a thread while it is open.
+  size_t threads = 32;
 };
 
 // An HTTP server of one address: hands calls to the handlers of its routes, and plays scripted

@@ -40,6 +40,7 @@ https://localhost:PORT. docs/devvault.md is the manual.
 
 int main(int argc, char** argv) {
   cmkstore::dev_vault::DevVaultOptions options;
+  options.client_certificate = true;
   CLI::App app(kDescription);
   app.add_option("--state-dir", options.state_dir, "Folder for keys, certificates and tokens")
       ->required();

@@ -53,12 +53,11 @@ bool IsSignedByKeyOf(const std::string& jwks, const std::string& token) {
 }
 
 TokenIssuer::TokenIssuer(std::string authority, std::string tenant_id,
-                         crypto::RsaPrivateKey signing_key, crypto::RsaPrivateKey cluster_key,
-                         SettableClock& clock)
+                         crypto::RsaPrivateKey signing_key, SettableClock& clock)
     : authority_(std::move(authority)),
       tenant_id_(std::move(tenant_id)),
       signing_key_(std::move(signing_key)),
-      cluster_key_(std::move(cluster_key)),
+
       clock_(clock) {}
 
 std::string TokenIssuer::issuer() const {
@@ -92,7 +91,7 @@ std::string TokenIssuer::MintFederated(const std::string& subject, const std::st
   const json claims = {{"iss", cluster_issuer()}, {"sub", subject},
                        {"aud", {audience}},       {"iat", now_unix},
                        {"nbf", now_unix},         {"exp", now_unix + lifetime_s}};
-  return crypto::SignJwt(cluster_key_, kClusterKeyId, claims.dump());
+  return crypto::SignJwt(signing_key_, kClusterKeyId, claims.dump());
 }
 
 absl::StatusOr<Caller> TokenIssuer::Verify(const std::string& token,
@@ -119,7 +118,7 @@ absl::StatusOr<Caller> TokenIssuer::Verify(const std::string& token,
 }
 
 std::string TokenIssuer::Jwks() const { return crypto::JwksOf(signing_key_, kKeyId); }
-std::string TokenIssuer::ClusterJwks() const { return crypto::JwksOf(cluster_key_, kClusterKeyId); }
+std::string TokenIssuer::ClusterJwks() const { return crypto::JwksOf(signing_key_, kClusterKeyId); }
 
 std::string TokenIssuer::OpenIdConfiguration() const {
   const std::string tenant = absl::StrCat(authority_, "/", tenant_id_);

@@ -16,10 +16,10 @@ namespace cmkstore::dev_vault {
 // take. Tokens are RS256; time is the settable clock's. Thread-safe.
 class TokenIssuer {
  public:
-  // `authority`: https://host:port. `cluster_key` signs the federated tokens of the cluster that
-  // the vault plays beside it.
+  // `authority`: https://host:port. The key also signs the federated tokens of the cluster that the
+  // vault plays beside the directory: as another issuer, under another key id.
   TokenIssuer(std::string authority, std::string tenant_id, crypto::RsaPrivateKey signing_key,
-              crypto::RsaPrivateKey cluster_key, SettableClock& clock);
+              SettableClock& clock);
 
   const std::string& authority() const { return authority_; }
   const std::string& tenant_id() const { return tenant_id_; }
@@ -53,7 +53,7 @@ class TokenIssuer {
   const std::string authority_;
   const std::string tenant_id_;
   const crypto::RsaPrivateKey signing_key_;
-  const crypto::RsaPrivateKey cluster_key_;
+
   SettableClock& clock_;
   mutable absl::Mutex mutex_;
   int64_t lifetime_s_ ABSL_GUARDED_BY(mutex_) = 3600;
