@@ -61,6 +61,9 @@ absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
     for (const auto& environment : environments_) environment->queue().Shutdown();
     return InvariantBroken("the gRPC server does not start");
   }
+  for (const std::string& name : service_names_) {
+    server_->GetHealthCheckService()->SetServingStatus(name, true);
+  }
   for (const auto& environment : environments_) {
     for (const auto& method : methods_) {
       for (size_t i = 0; i < options_.armed_calls; ++i) method->Arm(*environment);

@@ -53,9 +53,11 @@ class RpcServer {
   RpcServer(RpcServerOptions options, RequestGate& gate);
   ~RpcServer();
 
-  // Takes `service` for the server's life.
+  // Makes a service that lives as long as the server. `name` is its full name, under which health
+  // checks know it.
   template <typename AsyncService>
-  AsyncService& AddService() {
+  AsyncService& AddService(const std::string& name) {
+    service_names_.push_back(name);
     auto service = std::make_unique<AsyncService>();
     AsyncService& added = *service;
     services_.push_back(std::move(service));
@@ -131,6 +133,7 @@ class RpcServer {
   RequestGate& gate_;
   Worker control_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
+  std::vector<std::string> service_names_;
   std::vector<std::unique_ptr<RpcMethod>> methods_;
   std::vector<std::unique_ptr<CallEnvironment>> environments_;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;

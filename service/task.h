@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <coroutine>
 #include <exception>
 #include <optional>
@@ -40,12 +41,19 @@ class [[nodiscard]] Task {
     friend class Task;
     struct FinalAwaiter {
       bool await_ready() noexcept { return false; }
-      std::coroutine_handle<> await_suspend(Handle self) noexcept {
-        return self.promise().continuation_;
+      void await_suspend(Handle self) noexcept {
+        promise_type& promise = self.promise();
+        const std::coroutine_handle<> continuation = promise.continuation_;
+        if (promise.left_.exchange(true, std::memory_order_acq_rel)) continuation.resume();
       }
       void await_resume() noexcept {}
     };
     std::coroutine_handle<> continuation_;
+    // Set by the awaiter when it goes to sleep and by the task at its end; whoever comes second
+    // goes on. So an awaiter whose task ends at once never sleeps, and a loop over such tasks needs
+    // no stack: handing over by a call from each to the next would overflow it in builds without
+    // tail calls (-O1, sanitizers).
+    std::atomic<bool> left_{false};
     std::optional<T> value_;
   };
 
@@ -61,9 +69,12 @@ class [[nodiscard]] Task {
     struct Awaiter {
       Handle handle;
       bool await_ready() noexcept { return false; }
-      std::coroutine_handle<> await_suspend(std::coroutine_handle<> continuation) noexcept {
-        handle.promise().continuation_ = continuation;
-        return handle;
+      bool await_suspend(std::coroutine_handle<> continuation) noexcept {
+        const Handle task = handle;
+        task.promise().continuation_ = continuation;
+        task.resume();
+        // The last touch: after it another thread may have resumed and freed the awaiter.
+        return !task.promise().left_.exchange(true, std::memory_order_acq_rel);
       }
       T await_resume() { return std::move(*handle.promise().value_); }
     };

@@ -1,5 +1,8 @@
 #include "service/write_documents.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 #include <map>
 #include <set>
 #include <utility>
@@ -27,11 +30,19 @@ absl::Status Conflict() {
   return MakeError(absl::StatusCode::kAborted, kConflict, "the row changed meanwhile");
 }
 
-// Protos do not promise one serialization for ever, but within a day and a version they
-// keep it.
+// Protos do not promise one serialization for ever, but within a day and a version they keep it:
+// with maps in the order of their keys, for their order in memory differs from call to call.
 template <typename Request>
 std::string DigestOf(const Request& request) {
-  return request.request_id().empty() ? "" : crypto::Sha256(request.SerializeAsString());
+  if (request.request_id().empty()) return "";
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream output(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&output);
+    coded.SetSerializationDeterministic(true);
+    request.SerializeToCodedStream(&coded);
+  }
+  return crypto::Sha256(bytes);
 }
 
 }  // namespace
@@ -202,8 +213,8 @@ Task<absl::StatusOr<WriteDocuments::Attempt>> WriteDocuments::Prepare(
           : Annotate(planned.status(), absl::StrCat("writes[", i, "]"));
     }
     if (planned->has_value()) {
-      CMK_CO_RETURN_IF_ERROR(AddRow(hub, keys[i], call.intents[i], now_there, **std::move(planned),
-                                    now, attempt));
+      CMK_CO_RETURN_IF_ERROR(
+          AddRow(hub, keys[i], call.intents[i], now_there, **std::move(planned), now, attempt));
     } else {
       attempt.response.add_documents()->set_name(call.intents[i].name.ToString());
     }
