@@ -1,27 +1,25 @@
 #pragma once
 
-#include <google/protobuf/message.h>
+#include <memory>
 
-#include <CLI/CLI.hpp>
-#include <functional>
-#include <string>
-
-#include "cli/connection.h"
+#include "cli/invocation.h"
 
 namespace cmkstore::cli {
 
-// Each adds a group of commands to `app`. A command that ran leaves its exit code in `exit_code`. What is passed by
-// reference must outlive the parse.
-void AddHubCommands(CLI::App& app, ConnectionOptions& options, int& exit_code);
-void AddDocumentCommands(CLI::App& app, ConnectionOptions& options, int& exit_code);
-void AddKeyCommands(CLI::App& app, ConnectionOptions& options, int& exit_code);
+// The whole grammar. `invocation` must outlive the app.
+std::unique_ptr<CLI::App> MakeApp(Invocation& invocation);
 
-// "h1" or "h1/p1" … as a resource name of the tenant; what begins with "tenants/" is taken as it is.
-std::string FullName(const ConnectionOptions& options, const std::string& name);
-// Opens the connection and runs `body`; reports what stood in the way.
-int WithConnection(const ConnectionOptions& options,
-                   const std::function<int(const Connection&)>& body);
-// Prints a message as JSON, as --json wants it.
-void PrintJson(const google::protobuf::Message& message);
+// Each adds a group of commands to `app`.
+void AddHubCommands(CLI::App& app, Invocation& invocation);
+void AddProjectCommands(CLI::App& app, Invocation& invocation);
+void AddDocumentCommands(CLI::App& app, Invocation& invocation);
+void AddTransferCommands(CLI::App& app, Invocation& invocation);
+void AddSearchCommand(CLI::App& app, Invocation& invocation);
+void AddWatchCommand(CLI::App& app, Invocation& invocation);
+void AddKeyCommands(CLI::App& app, Invocation& invocation);
+void AddOperationCommands(CLI::App& app, Invocation& invocation);
+void AddStatusCommand(CLI::App& app, Invocation& invocation);
+// Needs all the others to be there.
+void AddCompletionCommand(CLI::App& app, Invocation& invocation);
 
 }  // namespace cmkstore::cli

@@ -7,29 +7,41 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "cli/connection_options.h"
+#include "cli/token_claims.h"
 
 namespace cmkstore::cli {
 
-// How to reach a server and as whom: flags, or the environment variable of the same meaning.
-struct ConnectionOptions {
-  std::string endpoint;    // CMKSTORE_ENDPOINT, host:port
-  std::string ca;          // CMKSTORE_CA; with it TLS, without it plaintext
-  std::string cert, key;   // CMKSTORE_CERT, CMKSTORE_KEY; for mutual TLS
-  std::string token_file;  // CMKSTORE_TOKEN_FILE
-  std::string tenant;      // CMKSTORE_TENANT
-  bool json = false;
-};
-
+// A server as a command sees it: channel, credentials, tenant and time limit.
+//
+// TLS with the given CA; without one the system's CAs, but plaintext to this machine itself
+// (loopback or a socket file), so that a token never crosses a network in the clear.
 class Connection {
  public:
-  // Errors: STATE_INVALID naming the file or the setting that is missing.
-  static absl::StatusOr<Connection> Open(const ConnectionOptions& options);
+  // Applies the profile to `options` first. Makes no call yet. Errors: STATE_INVALID naming the
+  // file or the setting that is missing.
+  static absl::StatusOr<Connection> Open(ConnectionOptions options);
 
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
-  // A context with the token and a deadline; one per call.
-  std::unique_ptr<grpc::ClientContext> NewCall(int seconds = 30) const;
+  const ConnectionOptions& options() const { return options_; }
+  const TokenClaims& claims() const { return claims_; }
+  bool encrypted() const { return encrypted_; }
+  // As given, else the token's; may be empty.
+  const std::string& tenant() const { return options_.tenant; }
+  // Nothing was asked for: infinite.
+  absl::Duration timeout() const { return timeout_; }
+
+  // A context with the token and the time limit (default 30 s); one per call.
+  std::unique_ptr<grpc::ClientContext> NewCall() const;
+  // The same with a time limit of the command's own, for streams and waits.
+  std::unique_ptr<grpc::ClientContext> NewCall(absl::Duration limit) const;
 
  private:
+  ConnectionOptions options_;
+  TokenClaims claims_;
+  absl::Duration timeout_ = absl::InfiniteDuration();
+  bool encrypted_ = false;
   std::shared_ptr<grpc::Channel> channel_;
   std::string token_;
 };

@@ -1,181 +1,194 @@
-#include <cstdio>
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <memory>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "base/errors.h"
+#include "base/file.h"
 #include "cli/commands.h"
-#include "cli/failure.h"
-#include "cli/import.h"
+#include "cli/document_lists.h"
+#include "cli/output.h"
+#include "cli/printable.h"
+#include "cli/resource_names.h"
+#include "cli/table.h"
 #include "cmkstore/v1/document_service.grpc.pb.h"
 
 namespace cmkstore::cli {
 namespace {
 
 struct DocumentFlags {
-  std::string name, file = "-", content_type, if_match, project;
+  std::string name, file = "-", output, content_type, etag;
   std::vector<std::string> labels;
-  bool from_now = false;
+  bool missing_ok = false;
 };
 
-std::string ReadAll(const std::string& file, bool& ok) {
+absl::StatusOr<std::string> ReadInput(const std::string& file) {
   if (file == "-") {
     return std::string(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
   }
-  std::ifstream input(file, std::ios::binary);
-  ok = static_cast<bool>(input);
-  return std::string(std::istreambuf_iterator<char>(input), std::istreambuf_iterator<char>());
+  auto content = ReadFile(file);
+  if (!content.has_value()) return StateInvalid(absl::StrCat("cannot read ", file));
+  return *std::move(content);
 }
 
-int Put(const ConnectionOptions& options, const DocumentFlags& flags) {
+int Put(const Invocation& invocation, const Connection& connection, const DocumentFlags& flags) {
+  const auto name = FullName(connection.tenant(), flags.name, Depth::kDocument);
+  if (!name.ok()) return ReportUsage(name.status(), invocation.style());
   v1::UpdateDocumentRequest request;
-  request.set_allow_missing(flags.if_match.empty());
+  request.set_allow_missing(flags.etag.empty());
   v1::Document& document = *request.mutable_document();
-  document.set_name(FullName(options, flags.name));
+  document.set_name(*name);
   document.set_content_type(flags.content_type);
-  document.set_etag(flags.if_match);
+  document.set_etag(flags.etag);
   for (const std::string& label : flags.labels) {
-    const std::pair<std::string, std::string> parts =
-        absl::StrSplit(label, absl::MaxSplits('=', 1));
-    (*document.mutable_labels())[parts.first] = parts.second;
+    const std::vector<std::string> parts = absl::StrSplit(label, absl::MaxSplits('=', 1));
+    if (parts.size() != 2) {
+      return ReportUsage(StateInvalid(absl::StrCat("--label ", label, " must be KEY=VALUE")),
+                         invocation.style());
+    }
+    (*document.mutable_labels())[parts[0]] = parts[1];
   }
-  bool ok = true;
-  document.set_content(ReadAll(flags.file, ok));
-  if (!ok) {
-    std::fprintf(stderr, "cmkctl: cannot read %s\n", flags.file.c_str());
-    return kUsage;
+  auto content = ReadInput(flags.file);
+  if (!content.ok()) return ReportUsage(content.status(), invocation.style());
+  document.set_content(*std::move(content));
+  v1::Document stored;
+  const auto stub = v1::DocumentService::NewStub(connection.channel());
+  const grpc::Status status = stub->UpdateDocument(connection.NewCall().get(), request, &stored);
+  if (status.ok() && invocation.json) PrintJson(stored);
+  if (status.ok() && !invocation.json) {
+    Table table;
+    table.Add({ShortName(stored.name()), absl::StrCat("revision ", stored.revision()),
+               absl::StrCat("etag ", stored.etag())});
   }
-  return WithConnection(options, [&](const Connection& connection) {
-    v1::Document stored;
-    const grpc::Status status = v1::DocumentService::NewStub(connection.channel())
-                                    ->UpdateDocument(connection.NewCall().get(), request, &stored);
-    if (status.ok() && options.json) PrintJson(stored);
-    if (status.ok() && !options.json) {
-      std::printf("revision %llu  etag %s\n", static_cast<unsigned long long>(stored.revision()),
-                  stored.etag().c_str());
-    }
-    return Report(status);
-  });
+  return Report(status, invocation.style());
 }
 
-int Get(const ConnectionOptions& options, const std::string& name) {
-  return WithConnection(options, [&](const Connection& connection) {
-    v1::GetDocumentRequest request;
-    request.set_name(FullName(options, name));
-    v1::Document document;
-    const grpc::Status status = v1::DocumentService::NewStub(connection.channel())
-                                    ->GetDocument(connection.NewCall().get(), request, &document);
-    if (status.ok() && options.json) PrintJson(document);
-    if (status.ok() && !options.json) {
-      std::fwrite(document.content().data(), 1, document.content().size(), stdout);
-      if (!document.content().empty() && document.content().back() != '\n') std::puts("");
-    }
-    return Report(status);
-  });
+// Content goes out as it is, but not raw to a terminal, which it could drive.
+bool WriteContent(const std::string& content, const std::string& output) {
+  if (!output.empty()) {
+    std::ofstream file(output, std::ios::binary | std::ios::trunc);
+    file << content;
+    return static_cast<bool>(file.flush());
+  }
+  const std::string shown = StdoutIsTerminal() ? PrintableLines(content) : content;
+  std::fwrite(shown.data(), 1, shown.size(), stdout);
+  if (StdoutIsTerminal() && !shown.empty() && shown.back() != '\n') std::fputc('\n', stdout);
+  return std::fflush(stdout) == 0;
 }
 
-int Remove(const ConnectionOptions& options, const std::string& name) {
-  return WithConnection(options, [&](const Connection& connection) {
-    v1::DeleteDocumentRequest request;
-    request.set_name(FullName(options, name));
-    v1::DeleteDocumentResponse response;
-    return Report(v1::DocumentService::NewStub(connection.channel())
-                      ->DeleteDocument(connection.NewCall().get(), request, &response));
-  });
+int Get(const Invocation& invocation, const Connection& connection, const DocumentFlags& flags) {
+  const auto name = FullName(connection.tenant(), flags.name, Depth::kDocument);
+  if (!name.ok()) return ReportUsage(name.status(), invocation.style());
+  v1::GetDocumentRequest request;
+  request.set_name(*name);
+  v1::Document document;
+  const auto stub = v1::DocumentService::NewStub(connection.channel());
+  const grpc::Status status = stub->GetDocument(connection.NewCall().get(), request, &document);
+  if (!status.ok()) return Report(status, invocation.style());
+  if (invocation.json) {
+    PrintJson(document);
+    if (flags.output.empty()) return kOk;
+  }
+  if (WriteContent(document.content(), flags.output)) return kOk;
+  return ReportUsage(StateInvalid(absl::StrCat("cannot write ", flags.output)), invocation.style());
 }
 
-// Calls `show` with every document below `parent`: HUB/PROJECT or HUB/PROJECT/COLLECTION.
-int EachDocument(const ConnectionOptions& options, const std::string& parent,
-                 v1::DocumentView view, const std::function<void(const v1::Document&)>& show) {
-  return WithConnection(options, [&](const Connection& connection) {
-    const auto stub = v1::DocumentService::NewStub(connection.channel());
-    v1::ListDocumentsRequest request;
-    request.set_parent(FullName(options, parent));
-    if (request.parent().find("/collections/") == std::string::npos) {
-      request.set_parent(request.parent() + "/collections/-");
-    }
-    request.set_page_size(500);
-    request.set_view(view);
-    grpc::Status status;
-    do {
-      v1::ListDocumentsResponse page;
-      status = stub->ListDocuments(connection.NewCall().get(), request, &page);
-      for (const v1::Document& document : page.documents()) show(document);
-      request.set_page_token(page.next_page_token());
-    } while (status.ok() && !request.page_token().empty());
-    return Report(status);
-  });
+int Remove(const Invocation& invocation, const Connection& connection, const DocumentFlags& flags) {
+  const auto name = FullName(connection.tenant(), flags.name, Depth::kDocument);
+  if (!name.ok()) return ReportUsage(name.status(), invocation.style());
+  v1::DeleteDocumentRequest request;
+  request.set_name(*name);
+  request.set_etag(flags.etag);
+  request.set_allow_missing(flags.missing_ok);
+  v1::DeleteDocumentResponse response;
+  const auto stub = v1::DocumentService::NewStub(connection.channel());
+  const grpc::Status status = stub->DeleteDocument(connection.NewCall().get(), request, &response);
+  if (status.ok() && invocation.json) PrintJson(response);
+  return Report(status, invocation.style());
 }
 
-void PrintLine(const ConnectionOptions& options, const v1::Document& document) {
-  if (options.json) return PrintJson(document);
-  std::string labels;
-  for (const auto& [key, value] : document.labels()) absl::StrAppend(&labels, " ", key, "=", value);
-  std::printf("%-6llu %s%s\n", static_cast<unsigned long long>(document.revision()),
-              document.name().c_str(), labels.c_str());
-}
-
-int Watch(const ConnectionOptions& options, const DocumentFlags& flags) {
-  return WithConnection(options, [&](const Connection& connection) {
-    v1::WatchDocumentsRequest request;
-    request.set_parent(FullName(options, flags.name));
-    request.set_from_now(flags.from_now);
-    const auto context = connection.NewCall(24 * 3600);
-    const auto stub = v1::DocumentService::NewStub(connection.channel());
-    const auto stream = stub->WatchDocuments(context.get(), request);
-    for (v1::WatchDocumentsResponse part; stream->Read(&part);) {
-      for (const v1::DocumentChange& change : part.changes()) {
-        std::printf("%-8llu %-8s %s\n", static_cast<unsigned long long>(change.sequence()),
-                    v1::DocumentChange::Kind_Name(change.kind()).c_str(),
-                    change.document().name().c_str());
-      }
-      std::fflush(stdout);
-    }
-    return Report(stream->Finish());
-  });
+int List(const Invocation& invocation, const Connection& connection, const std::string& parent) {
+  const auto full = FullName(connection.tenant(), parent, Depth::kHub, Depth::kCollection);
+  if (!full.ok()) return ReportUsage(full.status(), invocation.style());
+  std::unique_ptr<Table> table;
+  const auto heads = [&] {
+    if (invocation.json || table != nullptr) return;
+    table = std::make_unique<Table>(
+        std::vector<std::string>{"DOCUMENT", "REVISION", "UPDATED", "LABELS"});
+  };
+  const grpc::Status status =
+      ForEachDocument(connection, *full, v1::BASIC, [&](const v1::Document& document) {
+        if (invocation.json) return PrintJson(document);
+        heads();
+        // By key: the map's own order changes from run to run.
+        std::vector<std::string> labels;
+        for (const auto& [key, value] : document.labels()) {
+          labels.push_back(absl::StrCat(key, "=", value));
+        }
+        std::sort(labels.begin(), labels.end());
+        table->Add({ShortName(document.name()), absl::StrCat(document.revision()),
+                    TimeText(document.update_time()), absl::StrJoin(labels, " ")});
+      });
+  if (status.ok()) heads();
+  table.reset();
+  return Report(status, invocation.style());
 }
 
 }  // namespace
 
-void AddDocumentCommands(CLI::App& app, ConnectionOptions& options, int& exit_code) {
+void AddDocumentCommands(CLI::App& app, Invocation& invocation) {
   const auto flags = std::make_shared<DocumentFlags>();
-  CLI::App* put = app.add_subcommand("put", "Store a document from a file or standard input");
-  put->add_option("NAME", flags->name)->required();
-  put->add_option("FILE", flags->file, "- is standard input")->capture_default_str();
-  put->add_option("--label", flags->labels, "key=value; may be repeated");
-  put->add_option("--content-type", flags->content_type, "Default application/json");
-  put->add_option("--if-match", flags->if_match, "Only if the document still has this etag");
-  put->callback([&, flags] { exit_code = Put(options, *flags); });
-  const auto named = [&](const char* verb, const char* help, std::function<int()> run) {
-    CLI::App* command = app.add_subcommand(verb, help);
-    command->add_option("NAME", flags->name)->required();
-    command->callback([&exit_code, run = std::move(run), flags] { exit_code = run(); });
+  const auto add = [&](const char* verb, const char* what, const char* examples) {
+    CLI::App* command = app.add_subcommand(verb, what);
+    command->footer(std::string("\nExamples:\n") + examples);
+    command->add_option("NAME", flags->name, "HUB/PROJECT/COLLECTION/ID")->required();
     return command;
   };
-  named("get", "Print a document's content", [&, flags] { return Get(options, flags->name); });
-  named("rm", "Delete a document", [&, flags] { return Remove(options, flags->name); });
-  named("ls", "List the documents of HUB/PROJECT or HUB/PROJECT/COLLECTION", [&, flags] {
-    return EachDocument(options, flags->name, v1::BASIC,
-                        [&](const v1::Document& document) { PrintLine(options, document); });
+  CLI::App* put = add("put", "Store a document from a file or standard input",
+                      "  cmkctl put h1/retail/flows/f1 flow.json --label team=retail\n"
+                      "  echo '{\"f1\": 0.97}' | cmkctl put h1/retail/evaluations/nightly\n"
+                      "  cmkctl put h1/retail/notes/n1 note.md --content-type text/markdown\n"
+                      "  cmkctl put h1/retail/flows/f1 flow.json --if-match \"$etag\"   "
+                      "only if it has not changed");
+  put->add_option("FILE", flags->file, "- is standard input")->capture_default_str();
+  put->add_option("--label", flags->labels, "KEY=VALUE; repeatable")->expected(1)->take_all();
+  put->add_option("--content-type", flags->content_type, "Default application/json");
+  put->add_option("--if-match", flags->etag, "Only if the document still has this etag");
+  OnRun(put, invocation, [&invocation, flags](const Connection& connection) {
+    return Put(invocation, connection, *flags);
   });
-  named("export", "Print the documents of HUB/PROJECT as JSON", [&, flags] {
-    return EachDocument(options, flags->name, v1::FULL, PrintJson);
+  CLI::App* get = add("get", "Print a document's content",
+                      "  cmkctl get h1/retail/flows/f1 | jq .nodes\n"
+                      "  cmkctl get h1/retail/flows/f1 --output flow.json\n"
+                      "  cmkctl get h1/retail/flows/f1 --json     labels, revision, etag, content "
+                      "in base64");
+  get->add_option("--output,-o", flags->output, "Write the content to this file");
+  OnRun(get, invocation, [&invocation, flags](const Connection& connection) {
+    return Get(invocation, connection, *flags);
   });
-  CLI::App* watch = named("watch", "Print the changes of a hub as they come",
-                          [&, flags] { return Watch(options, *flags); });
-  watch->add_flag("--from-now", flags->from_now, "Only changes after the call");
-
-  CLI::App* import = app.add_subcommand(
-      "import", "Store the lines of a file: {\"collection\",\"id\",\"labels\",\"content\"}");
-  import->add_option("HUB", flags->name)->required();
-  import->add_option("FILE", flags->file)->required();
-  import->add_option("--project", flags->project, "Must exist")->required();
-  import->callback([&, flags] {
-    exit_code = WithConnection(options, [&](const Connection& connection) {
-      return Import(connection, FullName(options, flags->name), flags->project, flags->file);
-    });
+  CLI::App* list = app.add_subcommand("ls", "List documents, without their content");
+  list->footer(
+      "\nExamples:\n"
+      "  cmkctl ls h1                    all of the hub\n"
+      "  cmkctl ls h1/retail             of a project\n"
+      "  cmkctl ls h1/retail/flows       of a collection\n"
+      "  cmkctl ls h1 --json | jq -r .name");
+  list->add_option("PARENT", flags->name, "HUB, HUB/PROJECT or HUB/PROJECT/COLLECTION")->required();
+  OnRun(list, invocation, [&invocation, flags](const Connection& connection) {
+    return List(invocation, connection, flags->name);
+  });
+  CLI::App* remove = add("rm", "Delete a document for good",
+                         "  cmkctl rm h1/retail/flows/f1\n"
+                         "  cmkctl rm h1/retail/flows/f1 --missing-ok");
+  remove->add_option("--if-match", flags->etag, "Only if the document still has this etag");
+  remove->add_flag("--missing-ok", flags->missing_ok, "Succeed if there is none");
+  OnRun(remove, invocation, [&invocation, flags](const Connection& connection) {
+    return Remove(invocation, connection, *flags);
   });
 }
 

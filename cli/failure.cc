@@ -1,7 +1,11 @@
 #include "cli/failure.h"
 
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
+#include "absl/strings/str_format.h"
+#include "cli/failure_advice.h"
+#include "cli/printable.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 
@@ -9,23 +13,91 @@ namespace cmkstore::cli {
 namespace {
 
 template <typename Detail>
-bool Find(const grpc::Status& status, Detail& detail) {
-  google::rpc::Status wire;
-  if (!wire.ParseFromString(status.error_details())) return false;
+bool Find(const google::rpc::Status& wire, Detail& detail) {
   for (const auto& any : wire.details()) {
     if (any.UnpackTo(&detail)) return true;
   }
   return false;
 }
 
-}  // namespace
+// An error with its details, ready to print.
+struct Failure {
+  std::string code, reason, message, advice, request_id;
+  std::vector<std::pair<std::string, std::string>> violations;
+  double retry_after_seconds = 0;
+};
 
-std::string ReasonOf(const grpc::Status& status) {
-  google::rpc::ErrorInfo info;
-  return Find(status, info) ? info.reason() : "";
+Failure Read(const grpc::Status& status) {
+  google::rpc::Status wire;
+  if (!wire.ParseFromString(status.error_details())) wire.Clear();
+  Failure failure;
+  failure.code = absl::StatusCodeToString(static_cast<absl::StatusCode>(status.error_code()));
+  failure.message = status.error_message();
+  if (google::rpc::ErrorInfo info; Find(wire, info)) failure.reason = info.reason();
+  if (google::rpc::BadRequest bad; Find(wire, bad)) {
+    for (const auto& one : bad.field_violations()) {
+      failure.violations.emplace_back(one.field(), one.description());
+    }
+  }
+  if (google::rpc::PreconditionFailure unmet; Find(wire, unmet)) {
+    for (const auto& one : unmet.violations()) {
+      failure.violations.emplace_back(one.subject(), one.description());
+    }
+  }
+  if (google::rpc::RetryInfo retry; Find(wire, retry)) {
+    failure.retry_after_seconds = static_cast<double>(retry.retry_delay().seconds()) +
+                                  static_cast<double>(retry.retry_delay().nanos()) / 1e9;
+  }
+  if (google::rpc::RequestInfo request; Find(wire, request)) {
+    failure.request_id = request.request_id();
+  }
+  failure.advice = AdviceFor(status, failure.reason);
+  return failure;
 }
 
+void PrintText(const Failure& failure) {
+  // One violation is the whole message; more of them get a line each.
+  const bool listed = failure.violations.size() > 1;
+  std::string line =
+      listed ? failure.message.substr(0, failure.message.find(": ")) : failure.message;
+  if (listed && failure.reason == "FIELD_INVALID") line = "the request is not valid";
+  if (!failure.reason.empty()) line += " [" + failure.reason + "]";
+  std::fprintf(stderr, "cmkctl: %s\n", Printable(line).c_str());
+  for (const auto& [subject, description] : failure.violations) {
+    if (!listed) break;
+    std::fprintf(stderr, "  %s: %s\n", Printable(subject).c_str(), Printable(description).c_str());
+  }
+  if (failure.retry_after_seconds > 0) {
+    std::fprintf(stderr, "  try again in %.3g s\n", failure.retry_after_seconds);
+  }
+  if (!failure.advice.empty()) std::fprintf(stderr, "  %s\n", failure.advice.c_str());
+  if (failure.reason == "INVARIANT") {
+    std::fprintf(stderr, "  request %s\n", Printable(failure.request_id).c_str());
+  }
+}
+
+void PrintJson(const Failure& failure, ExitCode exit_code) {
+  nlohmann::json error = {{"code", failure.code},
+                          {"reason", failure.reason},
+                          {"message", failure.message},
+                          {"exit_code", static_cast<int>(exit_code)}};
+  for (const auto& [subject, description] : failure.violations) {
+    error["violations"].push_back({{"subject", subject}, {"description", description}});
+  }
+  if (failure.retry_after_seconds > 0) error["retry_after_seconds"] = failure.retry_after_seconds;
+  if (!failure.advice.empty()) error["advice"] = failure.advice;
+  if (!failure.request_id.empty()) error["request_id"] = failure.request_id;
+  const nlohmann::json line = {{"error", std::move(error)}};
+  std::fprintf(stderr, "%s\n",
+               line.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace).c_str());
+}
+
+}  // namespace
+
+std::string ReasonOf(const grpc::Status& status) { return Read(status).reason; }
+
 ExitCode ExitCodeOf(const grpc::Status& status) {
+  const std::string reason = ReasonOf(status);
   switch (status.error_code()) {
     case grpc::StatusCode::OK: return kOk;
     case grpc::StatusCode::NOT_FOUND: return kNotFound;
@@ -33,7 +105,10 @@ ExitCode ExitCodeOf(const grpc::Status& status) {
     case grpc::StatusCode::UNAUTHENTICATED: return kDenied;
     case grpc::StatusCode::ALREADY_EXISTS:
     case grpc::StatusCode::ABORTED: return kConflict;
-    case grpc::StatusCode::FAILED_PRECONDITION: return kKeyRefused;
+    case grpc::StatusCode::FAILED_PRECONDITION:
+      return reason == "STATE_INVALID"    ? kConflict
+             : reason == "FORMAT_TOO_NEW" ? kUnexpected
+                                          : kKeyRefused;
     case grpc::StatusCode::UNAVAILABLE:
     case grpc::StatusCode::RESOURCE_EXHAUSTED:
     case grpc::StatusCode::DEADLINE_EXCEEDED: return kUnavailable;
@@ -43,24 +118,32 @@ ExitCode ExitCodeOf(const grpc::Status& status) {
   }
 }
 
-ExitCode Report(const grpc::Status& status) {
+ExitCode Report(const grpc::Status& status, ErrorStyle style) {
+  const ExitCode exit_code = ExitCodeOf(status);
+  if (status.ok()) return exit_code;
+  const Failure failure = Read(status);
+  std::fflush(stdout);
+  if (style == ErrorStyle::kJson) {
+    PrintJson(failure, exit_code);
+  } else {
+    PrintText(failure);
+  }
+  return exit_code;
+}
+
+ExitCode ReportUsage(const absl::Status& status, ErrorStyle style) {
   if (status.ok()) return kOk;
-  const std::string reason = ReasonOf(status);
-  std::fprintf(stderr, "cmkctl: %s%s%s%s\n", status.error_message().c_str(),
-               reason.empty() ? "" : " [", reason.c_str(), reason.empty() ? "" : "]");
-  google::rpc::PreconditionFailure failure;
-  if (Find(status, failure)) {
-    for (const auto& violation : failure.violations()) {
-      std::fprintf(stderr, "  %s: %s\n", violation.subject().c_str(),
-                   violation.description().c_str());
-    }
+  Failure failure;
+  failure.code = "INVALID_ARGUMENT";
+  failure.reason = "USAGE";
+  failure.message = std::string(status.message());
+  std::fflush(stdout);
+  if (style == ErrorStyle::kJson) {
+    PrintJson(failure, kUsage);
+  } else {
+    std::fprintf(stderr, "cmkctl: %s\n", Printable(failure.message).c_str());
   }
-  google::rpc::RetryInfo retry;
-  if (Find(status, retry)) {
-    std::fprintf(stderr, "  try again in %lld s\n",
-                 static_cast<long long>(retry.retry_delay().seconds() + 1));
-  }
-  return ExitCodeOf(status);
+  return kUsage;
 }
 
 }  // namespace cmkstore::cli

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "absl/status/status.h"
+
 namespace cmkstore::cli {
 
 // Exit codes by class of error; part of the interface (docs/cli.md).
@@ -20,10 +22,15 @@ enum ExitCode {
   kInvalidInput = 9,
 };
 
+// How errors are written: a sentence for people, or one JSON object for programs.
+enum class ErrorStyle { kText, kJson };
+
 // The server's stable reason ("ETAG_MISMATCH"), from the status's google.rpc details.
 std::string ReasonOf(const grpc::Status& status);
 ExitCode ExitCodeOf(const grpc::Status& status);
 // Says on standard error what failed, why and what to do; gives the exit code.
-ExitCode Report(const grpc::Status& status);
+ExitCode Report(const grpc::Status& status, ErrorStyle style);
+// The same for what was refused before any call, such as a name of the wrong form: kUsage.
+ExitCode ReportUsage(const absl::Status& status, ErrorStyle style);
 
 }  // namespace cmkstore::cli

@@ -1,166 +1,288 @@
-#include <cstdio>
+#include <memory>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "base/errors.h"
+#include "base/status_macros.h"
 #include "cli/commands.h"
-#include "cli/failure.h"
+#include "cli/output.h"
+#include "cli/paging.h"
+#include "cli/resource_names.h"
+#include "cli/table.h"
+#include "cli/vault_key_url.h"
 #include "cmkstore/v1/hub_service.grpc.pb.h"
-#include "cmkstore/v1/project_service.grpc.pb.h"
 
 namespace cmkstore::cli {
 namespace {
 
-void PrintHub(const ConnectionOptions& options, const v1::Hub& hub) {
-  if (options.json) return PrintJson(hub);
-  std::printf("%-40s %-9s %s%s%s\n", hub.name().c_str(), v1::Hub::State_Name(hub.state()).c_str(),
-              hub.display_name().c_str(), hub.state_reason().empty() ? "" : " ",
-              hub.state_reason().c_str());
-}
-
-void PrintProject(const ConnectionOptions& options, const v1::Project& project) {
-  if (options.json) return PrintJson(project);
-  std::printf("%-60s %s\n", project.name().c_str(), project.display_name().c_str());
-}
-
 struct HubFlags {
-  std::string name, vault_key, display_name;
+  std::string name, vault_key, identity, display_name, outage_grace, etag, retention;
+  std::vector<std::string> allowed_ips;
   bool platform_managed = false;
+  bool dry_run = false;
+  bool deleted = false;
+  bool all_ips = false;
 };
 
-// https://HOST/keys/NAME[/VERSION] as the API's fields.
-bool ReadVaultKey(const std::string& url, v1::CustomerManagedKey& key) {
-  const std::vector<std::string> halves = absl::StrSplit(url, absl::MaxSplits("/keys/", 1));
-  if (halves.size() != 2) return false;
-  const std::vector<std::string> name = absl::StrSplit(halves[1], absl::MaxSplits('/', 1));
-  key.set_vault_uri(halves[0]);
-  key.set_key_name(name[0]);
-  if (name.size() == 2) key.set_key_version(name[1]);
-  return true;
+void ShowHub(const Invocation& invocation, const v1::Hub& hub) {
+  if (invocation.json) return PrintJson(hub);
+  Table table;
+  const auto add = [&table](const char* field, const std::string& value) {
+    if (!value.empty()) table.Add({field, value});
+  };
+  add("hub", ShortName(hub.name()));
+  add("state", absl::StrCat(v1::Hub::State_Name(hub.state()), hub.state_reason().empty() ? "" : " ",
+                            hub.state_reason()));
+  add("display name", hub.display_name());
+  add("key", KeyText(hub.encryption()));
+  add("identity", hub.encryption().customer_managed().identity());
+  add("outage grace", DurationText(hub.outage_grace()));
+  add("allowed networks",
+      hub.allowed_ip_ranges().empty() ? "all" : absl::StrJoin(hub.allowed_ip_ranges(), ", "));
+  add("created", TimeText(hub.create_time()));
+  add("changed", TimeText(hub.update_time()));
+  add("deleted", TimeText(hub.delete_time()));
+  add("destroyed at", TimeText(hub.purge_time()));
+  add("shard", absl::StrCat(hub.managed_resources().shard()));
+  add("uid", hub.uid());
+  add("etag", hub.etag());
 }
 
-int CreateHub(const ConnectionOptions& options, const HubFlags& flags) {
-  v1::CreateHubRequest request;
-  request.set_parent(absl::StrCat("tenants/", options.tenant));
-  request.set_hub_id(flags.name);
-  request.mutable_hub()->set_display_name(flags.display_name);
-  v1::Encryption& encryption = *request.mutable_hub()->mutable_encryption();
-  if (flags.platform_managed) {
-    encryption.mutable_platform_managed();
-  } else if (!ReadVaultKey(flags.vault_key, *encryption.mutable_customer_managed())) {
-    std::fprintf(stderr, "cmkctl: --vault-key must be https://HOST/keys/NAME[/VERSION]\n");
-    return kUsage;
+int Finish(const Invocation& invocation, const grpc::Status& status, const v1::Hub& hub) {
+  if (status.ok()) ShowHub(invocation, hub);
+  return Report(status, invocation.style());
+}
+
+absl::StatusOr<google::protobuf::Duration> ParseFlag(const char* flag, const std::string& text) {
+  absl::Duration duration;
+  if (!absl::ParseDuration(text, &duration)) {
+    return FieldInvalid(flag, "must be a duration such as 30m, 2h or 168h");
   }
-  return WithConnection(options, [&](const Connection& connection) {
-    v1::Hub hub;
-    const grpc::Status status = v1::HubService::NewStub(connection.channel())
-                                    ->CreateHub(connection.NewCall().get(), request, &hub);
-    if (status.ok()) PrintHub(options, hub);
-    return Report(status);
-  });
+  return ToProto(duration);
+}
+
+absl::StatusOr<v1::CreateHubRequest> ToCreate(const Connection& connection, const HubFlags& flags) {
+  v1::CreateHubRequest request;
+  CMK_ASSIGN_OR_RETURN(const std::string full,
+                       FullName(connection.tenant(), flags.name, Depth::kHub));
+  request.set_parent(full.substr(0, full.find("/hubs/")));
+  request.set_hub_id(LastPart(full));
+  request.set_validate_only(flags.dry_run);
+  v1::Hub& hub = *request.mutable_hub();
+  hub.set_display_name(flags.display_name);
+  *hub.mutable_allowed_ip_ranges() = {flags.allowed_ips.begin(), flags.allowed_ips.end()};
+  if (!flags.outage_grace.empty()) {
+    CMK_ASSIGN_OR_RETURN(*hub.mutable_outage_grace(),
+                         ParseFlag("--outage-grace", flags.outage_grace));
+  }
+  if (flags.platform_managed) {
+    hub.mutable_encryption()->mutable_platform_managed();
+    return request;
+  }
+  if (flags.vault_key.empty()) {
+    return StateInvalid("say which key: --vault-key https://HOST/keys/NAME, or --platform-managed");
+  }
+  v1::CustomerManagedKey& key = *hub.mutable_encryption()->mutable_customer_managed();
+  CMK_ASSIGN_OR_RETURN(key, ParseVaultKey(flags.vault_key));
+  key.set_identity(flags.identity);
+  return request;
+}
+
+absl::StatusOr<v1::UpdateHubRequest> ToUpdate(const Connection& connection, const HubFlags& flags,
+                                              const CLI::App& command) {
+  v1::UpdateHubRequest request;
+  v1::Hub& hub = *request.mutable_hub();
+  auto& mask = *request.mutable_update_mask();
+  request.set_validate_only(flags.dry_run);
+  CMK_ASSIGN_OR_RETURN(*hub.mutable_name(), FullName(connection.tenant(), flags.name, Depth::kHub));
+  hub.set_etag(flags.etag);
+  if (command.count("--display-name") > 0) {
+    hub.set_display_name(flags.display_name);
+    mask.add_paths("display_name");
+  }
+  if (command.count("--outage-grace") > 0) {
+    CMK_ASSIGN_OR_RETURN(*hub.mutable_outage_grace(),
+                         ParseFlag("--outage-grace", flags.outage_grace));
+    mask.add_paths("outage_grace");
+  }
+  if (command.count("--allow-ip") > 0) {
+    *hub.mutable_allowed_ip_ranges() = {flags.allowed_ips.begin(), flags.allowed_ips.end()};
+    mask.add_paths("allowed_ip_ranges");
+  }
+  if (flags.all_ips) mask.add_paths("allowed_ip_ranges");
+  v1::CustomerManagedKey& key = *hub.mutable_encryption()->mutable_customer_managed();
+  if (command.count("--vault-key") > 0) {
+    CMK_ASSIGN_OR_RETURN(key, ParseVaultKey(flags.vault_key));
+    mask.add_paths("encryption.customer_managed.key_name");
+    mask.add_paths("encryption.customer_managed.key_version");
+  }
+  if (command.count("--identity") > 0) {
+    key.set_identity(flags.identity);
+    mask.add_paths("encryption.customer_managed.identity");
+  }
+  if (mask.paths().empty()) {
+    return StateInvalid("say what to change; `cmkctl hub update --help` lists it");
+  }
+  return request;
+}
+
+int CreateHub(const Invocation& invocation, const Connection& connection, const HubFlags& flags) {
+  const auto request = ToCreate(connection, flags);
+  if (!request.ok()) return ReportUsage(request.status(), invocation.style());
+  v1::Hub hub;
+  const auto stub = v1::HubService::NewStub(connection.channel());
+  const grpc::Status status = stub->CreateHub(connection.NewCall().get(), *request, &hub);
+  return Finish(invocation, status, hub);
+}
+
+int UpdateHub(const Invocation& invocation, const Connection& connection, const HubFlags& flags,
+              const CLI::App& command) {
+  const auto request = ToUpdate(connection, flags, command);
+  if (!request.ok()) return ReportUsage(request.status(), invocation.style());
+  v1::Hub hub;
+  const auto stub = v1::HubService::NewStub(connection.channel());
+  const grpc::Status status = stub->UpdateHub(connection.NewCall().get(), *request, &hub);
+  return Finish(invocation, status, hub);
 }
 
 template <typename Request>
-int OneHub(const ConnectionOptions& options, const std::string& name,
+int OneHub(const Invocation& invocation, const Connection& connection, const std::string& name,
+           Request request,
            grpc::Status (v1::HubService::Stub::*method)(grpc::ClientContext*, const Request&,
                                                         v1::Hub*)) {
-  return WithConnection(options, [&](const Connection& connection) {
-    Request request;
-    request.set_name(FullName(options, name));
-    v1::Hub hub;
-    const auto stub = v1::HubService::NewStub(connection.channel());
-    const grpc::Status status = (stub.get()->*method)(connection.NewCall().get(), request, &hub);
-    if (status.ok()) PrintHub(options, hub);
-    return Report(status);
-  });
+  const auto full = FullName(connection.tenant(), name, Depth::kHub);
+  if (!full.ok()) return ReportUsage(full.status(), invocation.style());
+  request.set_name(*full);
+  v1::Hub hub;
+  const auto stub = v1::HubService::NewStub(connection.channel());
+  const grpc::Status status = (stub.get()->*method)(connection.NewCall().get(), request, &hub);
+  return Finish(invocation, status, hub);
 }
 
-int ListHubs(const ConnectionOptions& options) {
-  return WithConnection(options, [&](const Connection& connection) {
-    const auto stub = v1::HubService::NewStub(connection.channel());
-    v1::ListHubsRequest request;
-    request.set_parent(absl::StrCat("tenants/", options.tenant));
-    grpc::Status status;
-    do {
-      v1::ListHubsResponse page;
-      status = stub->ListHubs(connection.NewCall().get(), request, &page);
-      for (const v1::Hub& hub : page.hubs()) PrintHub(options, hub);
-      request.set_page_token(page.next_page_token());
-    } while (status.ok() && !request.page_token().empty());
-    return Report(status);
-  });
-}
-
-int CreateProject(const ConnectionOptions& options, const HubFlags& flags) {
-  const std::vector<std::string> parts = absl::StrSplit(flags.name, '/');
-  if (parts.size() != 2) {
-    std::fprintf(stderr, "cmkctl: a project is named HUB/PROJECT\n");
-    return kUsage;
+int DeleteHub(const Invocation& invocation, const Connection& connection, const HubFlags& flags) {
+  v1::DeleteHubRequest request;
+  request.set_etag(flags.etag);
+  if (!flags.retention.empty()) {
+    const auto retention = ParseFlag("--retention", flags.retention);
+    if (!retention.ok()) return ReportUsage(retention.status(), invocation.style());
+    *request.mutable_retention() = *retention;
   }
-  return WithConnection(options, [&](const Connection& connection) {
-    v1::CreateProjectRequest request;
-    request.set_parent(FullName(options, parts[0]));
-    request.set_project_id(parts[1]);
-    request.mutable_project()->set_display_name(flags.display_name);
-    v1::Project project;
-    const grpc::Status status = v1::ProjectService::NewStub(connection.channel())
-                                    ->CreateProject(connection.NewCall().get(), request, &project);
-    if (status.ok()) PrintProject(options, project);
-    return Report(status);
+  return OneHub(invocation, connection, flags.name, request, &v1::HubService::Stub::DeleteHub);
+}
+
+int ListHubs(const Invocation& invocation, const Connection& connection, bool deleted) {
+  const auto tenant = TenantName(connection.tenant());
+  if (!tenant.ok()) return ReportUsage(tenant.status(), invocation.style());
+  v1::ListHubsRequest request;
+  request.set_parent(*tenant);
+  request.set_page_size(500);
+  request.set_show_deleted(deleted);
+  const auto stub = v1::HubService::NewStub(connection.channel());
+  std::unique_ptr<Table> table;
+  const grpc::Status status = ForEachPage(
+      connection, *stub, &v1::HubService::Stub::ListHubs, request,
+      [&](const v1::ListHubsResponse& page) {
+        if (!invocation.json && table == nullptr) {
+          table = std::make_unique<Table>(
+              std::vector<std::string>{"HUB", "STATE", "CREATED", "KEY", "DISPLAY NAME"});
+        }
+        for (const v1::Hub& hub : page.hubs()) {
+          if (invocation.json) {
+            PrintJson(hub);
+            continue;
+          }
+          table->Add({ShortName(hub.name()), v1::Hub::State_Name(hub.state()),
+                      TimeText(hub.create_time()), KeyText(hub.encryption()), hub.display_name()});
+        }
+      });
+  return Report(status, invocation.style());
+}
+
+void AddCreate(CLI::App& hub, Invocation& invocation, const std::shared_ptr<HubFlags>& flags) {
+  CLI::App* create = hub.add_subcommand("create", "Create a hub under a vault key");
+  create->footer(
+      "\nExamples:\n"
+      "  cmkctl hub create h1 --vault-key https://contoso.vault.azure.net/keys/k1\n"
+      "  cmkctl hub create h1 --vault-key https://contoso.vault.azure.net/keys/k1 --dry-run\n"
+      "  cmkctl hub create demo --platform-managed --display-name 'Try things out'\n"
+      "The key's kind cannot be changed later. Every check that the key fails is listed at once.");
+  create->add_option("HUB", flags->name)->required();
+  CLI::Option* vault_key =
+      create->add_option("--vault-key", flags->vault_key, "https://HOST/keys/NAME[/VERSION]");
+  create->add_flag("--platform-managed", flags->platform_managed, "A key of the service instead")
+      ->excludes(vault_key);
+  create->add_option("--identity", flags->identity, "Which of the server's identities to use");
+  create->add_option("--display-name", flags->display_name, "For people");
+  create->add_option("--outage-grace", flags->outage_grace,
+                     "How long cached keys serve while the vault is down, 0 to 24h (default 1h)");
+  create->add_option("--allow-ip", flags->allowed_ips, "CIDR that may read and write; repeatable");
+  create->add_flag("--dry-run", flags->dry_run, "Check everything, create nothing");
+  OnRun(create, invocation, [&invocation, flags](const Connection& connection) {
+    return CreateHub(invocation, connection, *flags);
   });
 }
 
-int ListProjects(const ConnectionOptions& options, const std::string& hub) {
-  return WithConnection(options, [&](const Connection& connection) {
-    const auto stub = v1::ProjectService::NewStub(connection.channel());
-    v1::ListProjectsRequest request;
-    request.set_parent(FullName(options, hub));
-    grpc::Status status;
-    do {
-      v1::ListProjectsResponse page;
-      status = stub->ListProjects(connection.NewCall().get(), request, &page);
-      for (const v1::Project& project : page.projects()) PrintProject(options, project);
-      request.set_page_token(page.next_page_token());
-    } while (status.ok() && !request.page_token().empty());
-    return Report(status);
+void AddUpdate(CLI::App& hub, Invocation& invocation, const std::shared_ptr<HubFlags>& flags) {
+  CLI::App* update = hub.add_subcommand("update", "Change what is given, leave the rest");
+  update->footer(
+      "\nExamples:\n"
+      "  cmkctl hub update h1 --display-name 'Retail, production'\n"
+      "  cmkctl hub update h1 --allow-ip 10.0.0.0/8 --allow-ip 192.0.2.7/32\n"
+      "  cmkctl hub update h1 --vault-key https://contoso.vault.azure.net/keys/k2   (same vault)");
+  update->add_option("HUB", flags->name)->required();
+  update->add_option("--display-name", flags->display_name, "For people");
+  update->add_option("--outage-grace", flags->outage_grace, "0 to 24h");
+  CLI::Option* ips = update->add_option("--allow-ip", flags->allowed_ips, "Replaces the list");
+  update->add_flag("--allow-all-ips", flags->all_ips, "Empties the list")->excludes(ips);
+  update->add_option("--vault-key", flags->vault_key, "Another key of the same vault");
+  update->add_option("--identity", flags->identity, "Another identity of the server");
+  update->add_option("--if-match", flags->etag, "Only if the hub still has this etag");
+  update->add_flag("--dry-run", flags->dry_run, "Check everything, change nothing");
+  OnRun(update, invocation, [&invocation, flags, update](const Connection& connection) {
+    return UpdateHub(invocation, connection, *flags, *update);
   });
 }
 
 }  // namespace
 
-void AddHubCommands(CLI::App& app, ConnectionOptions& options, int& exit_code) {
+void AddHubCommands(CLI::App& app, Invocation& invocation) {
   const auto flags = std::make_shared<HubFlags>();
-  CLI::App* hub = app.add_subcommand("hub", "Create, show, list, delete hubs")->require_subcommand(1);
-  CLI::App* create = hub->add_subcommand("create", "Create a hub under a key");
-  create->add_option("HUB", flags->name)->required();
-  auto* key = create->add_option("--vault-key", flags->vault_key,
-                                 "https://VAULT/keys/NAME[/VERSION]; without version: the latest");
-  create->add_flag("--platform-managed", flags->platform_managed, "A key of the service")
-      ->excludes(key);
-  create->add_option("--display-name", flags->display_name);
-  create->callback([&, flags] { exit_code = CreateHub(options, *flags); });
-  const auto one = [&](const char* verb, const char* help, auto method) {
-    CLI::App* command = hub->add_subcommand(verb, help);
-    command->add_option("HUB", flags->name)->required();
-    command->callback([&, flags, method] { exit_code = OneHub(options, flags->name, method); });
-  };
-  one("get", "Show a hub", &v1::HubService::Stub::GetHub);
-  one("delete", "Delete a hub; it can be undeleted for 7 days", &v1::HubService::Stub::DeleteHub);
-  one("undelete", "Bring a deleted hub back", &v1::HubService::Stub::UndeleteHub);
-  hub->add_subcommand("list", "List the tenant's hubs")->callback([&] {
-    exit_code = ListHubs(options);
+  CLI::App* hub = app.add_subcommand("hub", "Create, show and delete hubs")->require_subcommand(1);
+  AddCreate(*hub, invocation, flags);
+  CLI::App* get = hub->add_subcommand("get", "Show a hub, also while it is locked");
+  get->footer("\nExamples:\n  cmkctl hub get h1\n  cmkctl hub get h1 --json | jq -r .state");
+  get->add_option("HUB", flags->name)->required();
+  OnRun(get, invocation, [&invocation, flags](const Connection& connection) {
+    return OneHub(invocation, connection, flags->name, v1::GetHubRequest(),
+                  &v1::HubService::Stub::GetHub);
   });
-
-  CLI::App* project =
-      app.add_subcommand("project", "Create and list projects")->require_subcommand(1);
-  CLI::App* create_project = project->add_subcommand("create", "Create HUB/PROJECT");
-  create_project->add_option("HUB/PROJECT", flags->name)->required();
-  create_project->add_option("--display-name", flags->display_name);
-  create_project->callback([&, flags] { exit_code = CreateProject(options, *flags); });
-  CLI::App* list_projects = project->add_subcommand("list", "List the projects of a hub");
-  list_projects->add_option("HUB", flags->name)->required();
-  list_projects->callback([&, flags] { exit_code = ListProjects(options, flags->name); });
+  CLI::App* list = hub->add_subcommand("list", "List the tenant's hubs");
+  list->footer("\nExamples:\n  cmkctl hub list\n  cmkctl hub list --deleted --json");
+  list->add_flag("--deleted", flags->deleted, "Deleted ones too");
+  OnRun(list, invocation, [&invocation, flags](const Connection& connection) {
+    return ListHubs(invocation, connection, flags->deleted);
+  });
+  AddUpdate(*hub, invocation, flags);
+  CLI::App* remove = hub->add_subcommand("delete", "Delete a hub; it can be undeleted for a time");
+  remove->footer(
+      "\nExamples:\n"
+      "  cmkctl hub delete h1                     refused at once, destroyed after 7 days\n"
+      "  cmkctl hub delete h1 --retention 720h    30 days");
+  remove->add_option("HUB", flags->name)->required();
+  remove->add_option("--retention", flags->retention, "168h to 2160h (default 168h)");
+  remove->add_option("--if-match", flags->etag, "Only if the hub still has this etag");
+  OnRun(remove, invocation, [&invocation, flags](const Connection& connection) {
+    return DeleteHub(invocation, connection, *flags);
+  });
+  CLI::App* undelete = hub->add_subcommand("undelete", "Bring a deleted hub back");
+  undelete->footer("\nExamples:\n  cmkctl hub list --deleted\n  cmkctl hub undelete h1");
+  undelete->add_option("HUB", flags->name)->required();
+  OnRun(undelete, invocation, [&invocation, flags](const Connection& connection) {
+    return OneHub(invocation, connection, flags->name, v1::UndeleteHubRequest(),
+                  &v1::HubService::Stub::UndeleteHub);
+  });
 }
 
 }  // namespace cmkstore::cli

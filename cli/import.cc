@@ -2,137 +2,224 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <iostream>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
+#include "absl/strings/str_format.h"
 #include "base/errors.h"
-#include "base/ids.h"
-#include "base/status_macros.h"
-#include "cli/failure.h"
-#include "cmkstore/v1/document_service.grpc.pb.h"
+#include "base/file.h"
+#include "cli/batch_sender.h"
+#include "cli/document_line.h"
+#include "cli/import_checkpoint.h"
+#include "cli/output.h"
+#include "cli/printable.h"
+#include "cli/progress.h"
 
 namespace cmkstore::cli {
 namespace {
 
-using nlohmann::json;
-
 constexpr int kMaxBatchItems = 200;
 constexpr size_t kMaxBatchBytes = 4u << 20;
-constexpr int kMaxTries = 10;
+constexpr size_t kMaxListedBadLines = 1000;
+constexpr char kDefaultProject[] = "default";
 
-class Progress {
+class Importer {
  public:
-  explicit Progress(uintmax_t total_bytes) : total_(total_bytes), shown_(isatty(2) != 0) {}
-  void Show(uintmax_t bytes, size_t documents) {
-    if (!shown_ || total_ == 0) return;
-    const double seconds = std::max(0.001, absl::ToDoubleSeconds(absl::Now() - began_));
-    const double part = static_cast<double>(bytes) / static_cast<double>(total_);
-    const double left = part > 0 ? seconds * (1 - part) / part : 0;
-    const int filled = static_cast<int>(part * 30);
-    std::fprintf(stderr, "\r[%-30s] %3.0f %%  %zu documents  %.0f/s  %.0f s left ",
-                 std::string(static_cast<size_t>(filled), '#').c_str(), part * 100, documents,
-                 static_cast<double>(documents) / seconds, left);
+  Importer(const Invocation& invocation, const Connection& connection, const ImportOptions& options,
+           std::istream& input, uint64_t file_bytes)
+      : invocation_(invocation),
+        options_(options),
+        reader_(input),
+        sender_(connection, options.create_projects),
+        checkpoint_(NewImport(absl::StrCat(options.hub, " ", options.project))),
+        checkpoint_path_(options.file == "-" ? "" : CheckpointPath(options.file)) {
+    batch_.set_parent(options.hub);
+    TakeUp();
+    taken_ = reader_.place();
+    begin_ = taken_.offset;
+    progress_.emplace(file_bytes - std::min(begin_, file_bytes));
   }
-  void End() {
-    if (shown_) std::fprintf(stderr, "\n");
+
+  int Run() {
+    grpc::Status status;
+    std::string line;
+    while (status.ok()) {
+      const LineReader::Result result = reader_.Next(line);
+      if (result == LineReader::Result::kEnd) break;
+      if (result == LineReader::Result::kTooLong) {
+        Refuse(reader_.place().line,
+               absl::StrCat("is longer than ", LineReader::kMaxLineBytes, " bytes"));
+      } else if (line.find_first_not_of(" \t\r") != std::string::npos) {
+        status = Take(line);
+      }
+      taken_ = reader_.place();
+    }
+    if (status.ok()) status = Flush();
+    progress_->Clear();
+    if (status.ok() && !checkpoint_path_.empty()) unlink(checkpoint_path_.c_str());
+    Summarize(status);
+    if (!status.ok()) return Report(status, invocation_.style());
+    return checkpoint_.bad == 0 ? kOk : kInvalidInput;
   }
-  double seconds() const { return absl::ToDoubleSeconds(absl::Now() - began_); }
 
  private:
-  const uintmax_t total_;
-  const bool shown_;
-  const absl::Time began_ = absl::Now();
-};
-
-grpc::Status Store(v1::DocumentService::Stub& documents, const Connection& connection,
-                   const v1::BatchWriteDocumentsRequest& batch) {
-  for (int tries = 1;; ++tries) {
-    v1::BatchWriteDocumentsResponse response;
-    const grpc::Status status =
-        documents.BatchWriteDocuments(connection.NewCall().get(), batch, &response);
-    if (status.error_code() != grpc::StatusCode::UNAVAILABLE || tries == kMaxTries) return status;
-    absl::SleepFor(absl::Milliseconds(100) * tries);
+  // Goes to where an earlier run of the same import came.
+  void TakeUp() {
+    const auto text = checkpoint_path_.empty() ? std::nullopt : ReadFile(checkpoint_path_);
+    if (!text.has_value() || options_.restart) return;
+    const auto before = ParseCheckpoint(*text);
+    if (!before.has_value() || before->target != checkpoint_.target) return;
+    if (!reader_.GoTo(before->place)) {
+      std::fprintf(stderr, "%s has changed since the import began; importing all of it\n",
+                   options_.file.c_str());
+      return;
+    }
+    checkpoint_ = *before;
+    resumed_after_ = before->place.line;
+    std::fprintf(stderr, "going on after line %llu; %llu documents are stored already\n",
+                 static_cast<unsigned long long>(resumed_after_),
+                 static_cast<unsigned long long>(before->stored));
   }
-}
+
+  // Adds a line to the batch, which is sent first if the line does not fit or names one of its
+  // documents again.
+  grpc::Status Take(absl::string_view line) {
+    absl::StatusOr<DocumentLine> parsed = ParseDocumentLine(line);
+    if (!parsed.ok()) {
+      Refuse(reader_.place().line, parsed.status().message());
+      return grpc::Status::OK;
+    }
+    const std::string& project = !options_.project.empty() ? options_.project
+                                 : parsed->project.empty() ? kDefaultProject
+                                                           : parsed->project;
+    v1::Document document = std::move(parsed->document);
+    document.set_name(absl::StrCat(options_.hub, "/projects/", project, "/collections/",
+                                   parsed->collection, "/documents/", parsed->id));
+    const size_t bytes = document.ByteSizeLong();
+    grpc::Status status = sender_.EnsureProject(options_.hub, project);
+    if (!status.ok()) return status;
+    if (batch_.writes_size() == kMaxBatchItems || batch_bytes_ + bytes > kMaxBatchBytes ||
+        names_.contains(document.name())) {
+      status = Flush();
+      if (!status.ok()) return status;
+    }
+    if (batch_.writes().empty()) {
+      batch_.set_request_id(BatchRequestId(checkpoint_, reader_.place().line));
+    }
+    names_.insert(document.name());
+    lines_.push_back(reader_.place().line);
+    batch_bytes_ += bytes;
+    *batch_.add_writes()->mutable_upsert() = std::move(document);
+    return status;
+  }
+
+  // Sends the batch; writes that the server refuses are reported, and the rest is sent again
+  // without them.
+  grpc::Status Flush() {
+    grpc::Status status;
+    while (!batch_.writes().empty()) {
+      status = sender_.Send(batch_);
+      if (status.ok()) break;
+      if (IsUsedRequestId(status)) {
+        // The file has grown since this batch was last sent: it is another one now.
+        batch_.set_request_id(BatchRequestId(NewImport(""), 0));
+        continue;
+      }
+      const auto refused = RefusedWrite(status);
+      if (!refused.has_value() || *refused >= batch_.writes_size()) return status;
+      Refuse(lines_[static_cast<size_t>(*refused)], RefusalText(status));
+      batch_.mutable_writes()->DeleteSubrange(*refused, 1);
+      lines_.erase(lines_.begin() + *refused);
+      status = grpc::Status::OK;
+    }
+    checkpoint_.stored += static_cast<uint64_t>(batch_.writes_size());
+    stored_now_ += static_cast<uint64_t>(batch_.writes_size());
+    batch_.clear_writes();
+    lines_.clear();
+    names_.clear();
+    batch_bytes_ = 0;
+    Note();
+    progress_->Show(checkpoint_.place.offset - begin_, stored_now_);
+    return status;
+  }
+
+  // Everything before the line in hand is stored or reported.
+  void Note() {
+    checkpoint_.place = taken_;
+    if (checkpoint_path_.empty() ||
+        WriteFileDurably(checkpoint_path_, FormatCheckpoint(checkpoint_))) {
+      return;
+    }
+    progress_->Clear();
+    std::fprintf(stderr, "cannot write %s: if this run is interrupted, the next begins anew\n",
+                 checkpoint_path_.c_str());
+    checkpoint_path_.clear();
+  }
+
+  void Refuse(uint64_t line, absl::string_view why) {
+    ++checkpoint_.bad;
+    progress_->Clear();
+    std::fprintf(stderr, "%s:%llu: %s\n", options_.file.c_str(),
+                 static_cast<unsigned long long>(line), Printable(why).c_str());
+    if (bad_lines_.size() < kMaxListedBadLines) {
+      bad_lines_.push_back({{"line", line}, {"message", std::string(why)}});
+    }
+  }
+
+  void Summarize(const grpc::Status& status) {
+    const double seconds = absl::ToDoubleSeconds(progress_->elapsed());
+    if (invocation_.json) {
+      const nlohmann::json summary = {
+          {"stored", checkpoint_.stored}, {"bad", checkpoint_.bad},
+          {"bad_lines", bad_lines_},      {"resumed_after_line", resumed_after_},
+          {"complete", status.ok()},      {"seconds", seconds}};
+      return PrintLine(summary.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
+    }
+    PrintLine(absl::StrFormat("%d documents stored, %d bad lines, %.1f s, %.0f documents/s",
+                              checkpoint_.stored, checkpoint_.bad, seconds,
+                              static_cast<double>(stored_now_) / std::max(seconds, 0.001)));
+    if (!status.ok()) {
+      std::fprintf(stderr, "stopped after line %llu; the same command goes on there\n",
+                   static_cast<unsigned long long>(checkpoint_.place.line));
+    }
+  }
+
+  const Invocation& invocation_;
+  const ImportOptions& options_;
+  LineReader reader_;
+  BatchSender sender_;
+  ImportCheckpoint checkpoint_;
+  std::string checkpoint_path_;  // empty: none
+  std::optional<Progress> progress_;
+  FilePlace taken_;  // after the last line that is in the batch, stored or reported
+  uint64_t begin_ = 0;
+  uint64_t resumed_after_ = 0;
+  uint64_t stored_now_ = 0;
+  v1::BatchWriteDocumentsRequest batch_;
+  size_t batch_bytes_ = 0;
+  std::set<std::string> names_;
+  std::vector<uint64_t> lines_;  // of the batch's writes
+  nlohmann::json bad_lines_ = nlohmann::json::array();
+};
 
 }  // namespace
 
-absl::StatusOr<v1::Document> ParseImportLine(absl::string_view project_name,
-                                             absl::string_view line) {
-  const json object = json::parse(line.begin(), line.end(), nullptr, false);
-  if (!object.is_object()) return FieldInvalid("line", "is no JSON object");
-  const auto text = [&object](const char* field) {
-    const auto found = object.find(field);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-  };
-  CMK_RETURN_IF_ERROR(CheckId("collection", text("collection")));
-  CMK_RETURN_IF_ERROR(CheckId("id", text("id")));
-  v1::Document document;
-  document.set_name(absl::StrCat(project_name, "/collections/", text("collection"), "/documents/",
-                                 text("id")));
-  if (const auto content = object.find("content"); content != object.end()) {
-    document.set_content(content->is_string() ? content->get<std::string>() : content->dump());
-    if (content->is_string()) document.set_content_type("text/plain");
-  }
-  if (const auto labels = object.find("labels"); labels != object.end()) {
-    if (!labels->is_object()) return FieldInvalid("labels", "must be an object");
-    for (const auto& [key, value] : labels->items()) {
-      if (!value.is_string()) return FieldInvalid("labels", "values must be strings");
-      (*document.mutable_labels())[key] = value.get<std::string>();
-    }
-  }
-  return document;
-}
-
-int Import(const Connection& connection, const std::string& hub_name, const std::string& project,
-           const std::string& file) {
-  std::ifstream input(file, std::ios::binary | std::ios::ate);
+int Import(const Invocation& invocation, const Connection& connection,
+           const ImportOptions& options) {
+  if (options.file == "-") return Importer(invocation, connection, options, std::cin, 0).Run();
+  std::ifstream input(options.file, std::ios::binary | std::ios::ate);
   if (!input) {
-    std::fprintf(stderr, "cmkctl: cannot read %s\n", file.c_str());
-    return kUsage;
+    return ReportUsage(StateInvalid(absl::StrCat("cannot read ", options.file)),
+                       invocation.style());
   }
-  Progress progress(static_cast<uintmax_t>(input.tellg()));
+  const uint64_t bytes = static_cast<uint64_t>(input.tellg());
   input.seekg(0);
-  const auto documents = v1::DocumentService::NewStub(connection.channel());
-  const std::string project_name = absl::StrCat(hub_name, "/projects/", project);
-  v1::BatchWriteDocumentsRequest batch;
-  batch.set_parent(hub_name);
-  size_t batch_bytes = 0, stored = 0, bad = 0, number = 0;
-  uintmax_t read = 0;
-  grpc::Status status;
-  const auto flush = [&] {
-    if (batch.writes().empty() || !status.ok()) return;
-    status = Store(*documents, connection, batch);
-    if (status.ok()) stored += static_cast<size_t>(batch.writes_size());
-    batch.clear_writes();
-    batch_bytes = 0;
-    progress.Show(read, stored);
-  };
-  for (std::string line; status.ok() && std::getline(input, line);) {
-    ++number;
-    read += line.size() + 1;
-    if (line.empty()) continue;
-    absl::StatusOr<v1::Document> document = ParseImportLine(project_name, line);
-    if (!document.ok()) {
-      ++bad;
-      std::fprintf(stderr, "%s:%zu: %s\n", file.c_str(), number,
-                   std::string(document.status().message()).c_str());
-      continue;
-    }
-    if (batch.writes_size() == kMaxBatchItems || batch_bytes + line.size() > kMaxBatchBytes) flush();
-    batch_bytes += line.size();
-    *batch.add_writes()->mutable_upsert() = *std::move(document);
-  }
-  flush();
-  progress.End();
-  std::fprintf(stderr, "%zu documents stored, %zu bad lines, %.1f s\n", stored, bad,
-               progress.seconds());
-  if (!status.ok()) return Report(status);
-  return bad == 0 ? kOk : kInvalidInput;
+  return Importer(invocation, connection, options, input, bytes).Run();
 }
 
 }  // namespace cmkstore::cli

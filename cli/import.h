@@ -2,20 +2,26 @@
 
 #include <string>
 
-#include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
-#include "cli/connection.h"
-#include "cmkstore/v1/document_service.pb.h"
+#include "cli/invocation.h"
 
 namespace cmkstore::cli {
 
-// One line of an import file, {"collection","id","labels","content"}, as a document of the project. `content` that is no
-// string is stored as its JSON text. Errors: FIELD_INVALID saying what is wrong with the line.
-absl::StatusOr<v1::Document> ParseImportLine(absl::string_view project_name, absl::string_view line);
+struct ImportOptions {
+  std::string hub;      // full name
+  std::string file;     // "-" is standard input
+  std::string project;  // where all lines go; empty: where each says, else "default"
+  bool create_projects = false;
+  bool restart = false;  // forget how far an earlier run came
+};
 
-// Stores every good line of `file` in batches, reports the bad ones with their number, shows progress. Running it again
-// stores the same documents again, so an interrupted import is repeated whole. Gives the exit code.
-int Import(const Connection& connection, const std::string& hub_name, const std::string& project,
-           const std::string& file);
+// Stores every good line of a file (document_line.h), reports the bad ones with their number and
+// goes on, shows progress on a terminal and a summary.
+//
+// Resumable: after each batch the place in the file is noted beside it (import_checkpoint.h), so
+// that a run that was killed or gave up is taken up there by the next one; a batch in doubt is sent
+// with the same request id and stored once. A line with a document that is there already replaces
+// it. Gives the exit code: kInvalidInput with bad lines.
+int Import(const Invocation& invocation, const Connection& connection,
+           const ImportOptions& options);
 
 }  // namespace cmkstore::cli

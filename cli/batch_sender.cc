@@ -1,0 +1,86 @@
+#include "cli/batch_sender.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "cli/failure.h"
+#include "cmkstore/v1/project_service.grpc.pb.h"
+
+namespace cmkstore::cli {
+namespace {
+
+constexpr absl::Duration kPatience = absl::Minutes(1);
+constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
+constexpr absl::Duration kLongestPause = absl::Seconds(3);
+
+bool MayPass(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+         status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+}
+
+}  // namespace
+
+std::optional<int> RefusedWrite(const grpc::Status& status) {
+  if (status.error_code() != grpc::StatusCode::INVALID_ARGUMENT) return std::nullopt;
+  const std::string message = status.error_message();
+  const size_t begin = message.find("writes[");
+  const size_t end = message.find(']', begin);
+  int index = 0;
+  if (begin == std::string::npos || end == std::string::npos) return std::nullopt;
+  if (!absl::SimpleAtoi(message.substr(begin + 7, end - begin - 7), &index)) return std::nullopt;
+  return index;
+}
+
+bool IsUsedRequestId(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::INVALID_ARGUMENT &&
+         absl::StartsWith(status.error_message(), "request_id");
+}
+
+std::string RefusalText(const grpc::Status& status) {
+  // "writes[3]: writes[3].upsert.content: …"
+  const std::string whole = status.error_message();
+  absl::string_view message = whole;
+  while (absl::StartsWith(message, "writes[") && absl::StrContains(message, "]")) {
+    message.remove_prefix(message.find(']') + 1);
+    message.remove_prefix(std::min(message.find_first_not_of(".: "), message.size()));
+    absl::ConsumePrefix(&message, "upsert.");
+  }
+  return std::string(message);
+}
+
+BatchSender::BatchSender(const Connection& connection, bool create_projects)
+    : connection_(connection),
+      create_projects_(create_projects),
+      documents_(v1::DocumentService::NewStub(connection.channel())) {}
+
+grpc::Status BatchSender::Send(const v1::BatchWriteDocumentsRequest& batch) {
+  const absl::Time give_up = absl::Now() + kPatience;
+  absl::Duration pause = kFirstPause;
+  for (;;) {
+    v1::BatchWriteDocumentsResponse response;
+    const grpc::Status status =
+        documents_->BatchWriteDocuments(connection_.NewCall().get(), batch, &response);
+    if (!MayPass(status) || absl::Now() + pause > give_up) return status;
+    absl::SleepFor(pause);
+    pause = std::min(pause * 2, kLongestPause);
+  }
+}
+
+grpc::Status BatchSender::EnsureProject(const std::string& hub, const std::string& project) {
+  if (!create_projects_ || !ensured_.insert(project).second) return grpc::Status::OK;
+  v1::CreateProjectRequest request;
+  request.set_parent(hub);
+  request.set_project_id(project);
+  v1::Project created;
+  const auto stub = v1::ProjectService::NewStub(connection_.channel());
+  const grpc::Status status = stub->CreateProject(connection_.NewCall().get(), request, &created);
+  return status.error_code() == grpc::StatusCode::ALREADY_EXISTS ? grpc::Status::OK : status;
+}
+
+}  // namespace cmkstore::cli

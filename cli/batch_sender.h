@@ -1,0 +1,44 @@
+#pragma once
+
+#include <grpcpp/support/status.h>
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "cli/connection.h"
+#include "cmkstore/v1/document_service.grpc.pb.h"
+
+namespace cmkstore::cli {
+
+// Which write of a batch an error is about, from its details or its message; nothing if it is about
+// no single one.
+std::optional<int> RefusedWrite(const grpc::Status& status);
+// Whether a batch was refused because its request id names another one.
+bool IsUsedRequestId(const grpc::Status& status);
+// The error without the place within the batch.
+std::string RefusalText(const grpc::Status& status);
+
+// Sends batches of writes of one hub and outlasts short outages.
+class BatchSender {
+ public:
+  // `connection` must outlive this. `create_projects`: makes projects that do not exist.
+  BatchSender(const Connection& connection, bool create_projects);
+
+  // Tries again while the server is not available, for up to a minute: a repeat with the same
+  // request_id stores nothing twice.
+  grpc::Status Send(const v1::BatchWriteDocumentsRequest& batch);
+  // For a project that is about to be written to.
+  grpc::Status EnsureProject(const std::string& hub, const std::string& project);
+
+ private:
+  const Connection& connection_;
+  const bool create_projects_;
+  const std::unique_ptr<v1::DocumentService::Stub> documents_;
+  std::set<std::string> ensured_;
+};
+
+}  // namespace cmkstore::cli

@@ -1,0 +1,43 @@
+#include "cli/export.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "cli/document_line.h"
+#include "cli/document_lists.h"
+
+namespace cmkstore::cli {
+
+int Export(const Invocation& invocation, const Connection& connection, const std::string& parent,
+           const std::string& output) {
+  const std::string partial = output + ".part";
+  FILE* out = output.empty() ? stdout : std::fopen(partial.c_str(), "wb");
+  if (out == nullptr) {
+    return ReportUsage(StateInvalid(absl::StrCat("cannot write ", partial)), invocation.style());
+  }
+  uint64_t count = 0;
+  const grpc::Status status =
+      ForEachDocument(connection, parent, v1::FULL, [&](const v1::Document& document) {
+        const std::string line = ToDocumentLine(document);
+        std::fwrite(line.data(), 1, line.size(), out);
+        std::fputc('\n', out);
+        ++count;
+      });
+  bool written = std::fflush(out) == 0 && std::ferror(out) == 0;
+  if (!output.empty()) written = std::fclose(out) == 0 && written;
+  if (!status.ok() || !written) {
+    if (!output.empty()) unlink(partial.c_str());
+    if (!status.ok()) return Report(status, invocation.style());
+    return ReportUsage(StateInvalid(absl::StrCat("cannot write ", output)), invocation.style());
+  }
+  if (!output.empty() && std::rename(partial.c_str(), output.c_str()) != 0) {
+    return ReportUsage(StateInvalid(absl::StrCat("cannot write ", output)), invocation.style());
+  }
+  std::fprintf(stderr, "%llu documents exported\n", static_cast<unsigned long long>(count));
+  return kOk;
+}
+
+}  // namespace cmkstore::cli

@@ -1,0 +1,57 @@
+#include "cli/failure_advice.h"
+
+namespace cmkstore::cli {
+namespace {
+
+struct Advice {
+  absl::string_view reason;
+  absl::string_view text;
+};
+
+constexpr Advice kByReason[] = {
+    {"CUSTOMER_KEY_REVOKED",
+     "see what the vault refuses with `cmkctl key check HUB`; the content is back by itself once "
+     "the key works again"},
+    {"CUSTOMER_KEY_UNFIT", "mend what is listed, then look again with `cmkctl key check HUB`"},
+    {"HUB_LOCKED", "a key administrator takes the lock back with `cmkctl key unlock HUB`"},
+    {"VAULT_CHANGE_REFUSED", "name a key of the hub's own vault"},
+    {"ETAG_MISMATCH", "read it again (`get --json` shows the new etag) and repeat"},
+    {"HUB_NOT_FOUND", "`cmkctl hub list` shows the hubs there are"},
+    {"PROJECT_NOT_FOUND",
+     "`cmkctl project list HUB` shows the projects there are, `cmkctl project create "
+     "HUB/PROJECT` makes one"},
+    {"DOCUMENT_NOT_FOUND", "`cmkctl ls HUB/PROJECT` shows the documents there are"},
+    {"OPERATION_NOT_FOUND", "`cmkctl operations list HUB` shows the operations there are"},
+    {"HUB_ALREADY_EXISTS",
+     "`cmkctl hub get HUB` shows it; a deleted one keeps its name until it "
+     "is purged (`cmkctl hub undelete HUB`)"},
+    {"TOKEN_INVALID", "put a token for this server into the file of --token-file"},
+    {"TOKEN_EXPIRED", "put a new token into the file of --token-file"},
+    {"ACCESS_DENIED", "`cmkctl status` shows the tenant and the roles of your token"},
+    {"NETWORK_DENIED", "an owner can allow your network: `cmkctl hub update HUB --allow-ip CIDR`"},
+    {"DOCUMENT_CORRUPT", "tell the operator; nothing that you can change will help"},
+    {"STORE_CORRUPT", "tell the operator; nothing that you can change will help"},
+    {"FORMAT_TOO_NEW", "the operator must upgrade this server"},
+};
+
+}  // namespace
+
+std::string AdviceFor(const grpc::Status& status, absl::string_view reason) {
+  for (const Advice& advice : kByReason) {
+    if (advice.reason == reason) return std::string(advice.text);
+  }
+  if (!reason.empty()) return "";
+  // Not from the service: gRPC itself.
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNAVAILABLE:
+      return "is the server running, and are --endpoint, --ca, --cert and --key right for it? "
+             "`cmkctl status` tries it";
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return "no answer in time; try again, or give it longer with --timeout";
+    case grpc::StatusCode::UNIMPLEMENTED: return "this server is older than this cmkctl";
+    case grpc::StatusCode::UNAUTHENTICATED: return "give a token: --token-file FILE";
+    default: return "";
+  }
+}
+
+}  // namespace cmkstore::cli

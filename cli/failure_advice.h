@@ -1,0 +1,15 @@
+#pragma once
+
+#include <grpcpp/support/status.h>
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace cmkstore::cli {
+
+// What a person can do about an error, as a sentence with commands; empty if the message says it
+// all.
+std::string AdviceFor(const grpc::Status& status, absl::string_view reason);
+
+}  // namespace cmkstore::cli

@@ -1,0 +1,87 @@
+#include "cli/operation_wait.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "cli/output.h"
+#include "cli/printable.h"
+#include "cli/resource_names.h"
+#include "cli/table.h"
+#include "cmkstore/v1/key_service.pb.h"
+#include "google/longrunning/operations.grpc.pb.h"
+
+namespace cmkstore::cli {
+namespace {
+
+using google::longrunning::Operation;
+
+constexpr absl::Duration kPoll = absl::Seconds(10);
+// The server answers a wait before its call's deadline.
+constexpr absl::Duration kMargin = absl::Seconds(10);
+
+void ShowProgress(const Operation& operation) {
+  v1::OperationMetadata metadata;
+  if (isatty(STDERR_FILENO) == 0 || !operation.metadata().UnpackTo(&metadata)) return;
+  if (metadata.total() == 0) return;
+  std::fprintf(stderr, "\r%s: %llu of %llu ", Printable(metadata.kind()).c_str(),
+               static_cast<unsigned long long>(metadata.done()),
+               static_cast<unsigned long long>(metadata.total()));
+  if (operation.done()) std::fputc('\n', stderr);
+}
+
+}  // namespace
+
+void ShowOperation(const Invocation& invocation, const Operation& operation) {
+  if (invocation.json) return PrintJson(operation);
+  v1::OperationMetadata metadata;
+  operation.metadata().UnpackTo(&metadata);
+  Table table;
+  table.Add({"operation", ShortName(operation.name())});
+  table.Add({"kind", metadata.kind()});
+  table.Add({"state", !operation.done() ? "running" : operation.has_error() ? "failed" : "done"});
+  if (operation.has_error()) table.Add({"error", operation.error().message()});
+  if (metadata.cancel_requested()) table.Add({"cancel", "requested"});
+  if (metadata.total() != 0) {
+    table.Add({"progress", absl::StrCat(metadata.done(), " of ", metadata.total())});
+  }
+  table.Add({"started", TimeText(metadata.create_time())});
+  table.Add({"last progress", TimeText(metadata.update_time())});
+}
+
+grpc::Status ErrorOf(const Operation& operation) {
+  if (!operation.has_error()) return grpc::Status::OK;
+  return grpc::Status(static_cast<grpc::StatusCode>(operation.error().code()),
+                      operation.error().message(), operation.error().SerializeAsString());
+}
+
+int WaitForOperation(const Invocation& invocation, const Connection& connection,
+                     Operation& operation) {
+  const auto stub = google::longrunning::Operations::NewStub(connection.channel());
+  const absl::Time give_up = absl::Now() + connection.timeout();
+  while (!operation.done()) {
+    ShowProgress(operation);
+    const absl::Duration left = give_up - absl::Now();
+    if (left <= absl::ZeroDuration()) {
+      const std::string name = ShortName(operation.name());
+      return Report(grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED,
+                                 absl::StrCat("operation ", name, " still runs")),
+                    invocation.style());
+    }
+    google::longrunning::WaitOperationRequest request;
+    request.set_name(operation.name());
+    *request.mutable_timeout() = ToProto(std::min(left, kPoll));
+    Operation next;
+    const auto context = connection.NewCall(kPoll + kMargin);
+    const grpc::Status status = stub->WaitOperation(context.get(), request, &next);
+    if (!status.ok()) return Report(status, invocation.style());
+    operation = std::move(next);
+  }
+  ShowProgress(operation);
+  if (invocation.json) PrintJson(operation);
+  return Report(ErrorOf(operation), invocation.style());
+}
+
+}  // namespace cmkstore::cli

@@ -1,0 +1,116 @@
+#include <algorithm>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/printable.h"
+#include "cli/resource_names.h"
+#include "cmkstore/v1/document_service.grpc.pb.h"
+
+namespace cmkstore::cli {
+namespace {
+
+constexpr absl::Duration kReconnectAfter = absl::Seconds(1);
+
+struct WatchFlags {
+  std::string parent;
+  uint64_t after = 0;
+  uint64_t count = 0;
+  bool from_now = false;
+};
+
+// A stream of changes that goes on where it was cut, as long as the server once answered.
+class Watch {
+ public:
+  Watch(const Invocation& invocation, const Connection& connection, const WatchFlags& flags,
+        const std::string& parent)
+      : invocation_(invocation),
+        connection_(connection),
+        wanted_(flags.count),
+        give_up_(absl::Now() + connection.timeout()) {
+    request_.set_parent(parent);
+    request_.set_after_sequence(flags.after);
+    request_.set_from_now(flags.from_now);
+  }
+
+  int Run() {
+    for (;;) {
+      const grpc::Status status = Follow();
+      if (IsComplete() || absl::Now() >= give_up_) return kOk;
+      const bool cut = status.ok() || (status.error_code() == grpc::StatusCode::UNAVAILABLE &&
+                                       ReasonOf(status).empty());
+      if (!answered_ || !cut) return Report(status, invocation_.style());
+      std::fprintf(stderr, "cmkctl: the stream was cut; going on after sequence %llu\n",
+                   static_cast<unsigned long long>(request_.after_sequence()));
+      absl::SleepFor(std::min(kReconnectAfter, give_up_ - absl::Now()));
+    }
+  }
+
+ private:
+  bool IsComplete() const { return wanted_ != 0 && shown_ >= wanted_; }
+
+  grpc::Status Follow() {
+    const auto stub = v1::DocumentService::NewStub(connection_.channel());
+    const auto context = connection_.NewCall(give_up_ - absl::Now());
+    const auto stream = stub->WatchDocuments(context.get(), request_);
+    for (v1::WatchDocumentsResponse part; stream->Read(&part);) {
+      answered_ = true;
+      for (const v1::DocumentChange& change : part.changes()) {
+        if (IsComplete()) break;
+        Show(change);
+      }
+      std::fflush(stdout);
+      request_.set_from_now(false);
+      request_.set_after_sequence(part.sequence());
+      if (IsComplete()) context->TryCancel();
+    }
+    return stream->Finish();
+  }
+
+  void Show(const v1::DocumentChange& change) {
+    ++shown_;
+    if (invocation_.json) return PrintJson(change);
+    PrintLine(absl::StrFormat("%-8d  %s  %-7s  %s", change.sequence(),
+                              TimeText(change.commit_time()),
+                              v1::DocumentChange::Kind_Name(change.kind()),
+                              Printable(ShortName(change.document().name()))));
+  }
+
+  const Invocation& invocation_;
+  const Connection& connection_;
+  const uint64_t wanted_;  // 0: all
+  const absl::Time give_up_;
+  v1::WatchDocumentsRequest request_;
+  uint64_t shown_ = 0;
+  bool answered_ = false;
+};
+
+}  // namespace
+
+void AddWatchCommand(CLI::App& app, Invocation& invocation) {
+  const auto flags = std::make_shared<WatchFlags>();
+  CLI::App* watch = app.add_subcommand("watch", "Print changes as they are committed");
+  watch->footer(
+      "\nExamples:\n"
+      "  cmkctl watch h1                    all changes since the feed's beginning, then new ones\n"
+      "  cmkctl watch h1/retail --from-now\n"
+      "  cmkctl watch h1 --after 1200 --json | jq -r .document.name\n"
+      "  cmkctl watch h1 --timeout 1m       for a minute\n"
+      "Goes on by itself after the server was restarted, without a gap. Ends with exit code 6 when "
+      "the hub locks.");
+  watch->add_option("PARENT", flags->parent, "HUB or HUB/PROJECT")->required();
+  CLI::Option* after =
+      watch->add_option("--after", flags->after, "Changes after this sequence number");
+  watch->add_flag("--from-now", flags->from_now, "Only changes after the call")->excludes(after);
+  watch->add_option("--count", flags->count, "End after so many changes");
+  OnRun(watch, invocation, [&invocation, flags](const Connection& connection) -> int {
+    const auto parent = FullName(connection.tenant(), flags->parent, Depth::kHub, Depth::kProject);
+    if (!parent.ok()) return ReportUsage(parent.status(), invocation.style());
+    return Watch(invocation, connection, *flags, *parent).Run();
+  });
+}
+
+}  // namespace cmkstore::cli

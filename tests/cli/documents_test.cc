@@ -1,0 +1,101 @@
+// put, get, ls and rm through the real cmkctl.
+
+#include "tests/cli/served_cli.h"
+
+namespace cmkstore {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::Output;
+
+class CliDocumentsTest : public ServedCli {
+ protected:
+  void SetUp() override { MakeHub(); }
+};
+
+TEST_F(CliDocumentsTest, ContentComesBackByteByByte) {
+  const std::string bytes("\x00\x01\xff\n\r no newline at the end", 27);
+  ASSERT_EQ(
+      Ctl({"put", "h1/p1/blobs/b1", "--content-type", "application/octet-stream"}, bytes).exit_code,
+      0);
+  EXPECT_EQ(Ctl({"get", "h1/p1/blobs/b1"}).out, bytes);
+  const std::string file = dir_.path() + "/out";
+  EXPECT_EQ(Ctl({"get", "h1/p1/blobs/b1", "--output", file}).out, "");
+  EXPECT_EQ(*ReadFile(file), bytes);
+  EXPECT_EQ(Ctl({"get", "h1/p1/blobs/b1", "--output", "/nonexistent/x"}).exit_code, 2);
+}
+
+TEST_F(CliDocumentsTest, PutTakesFileLabelsAndAnEtag) {
+  const std::string file = WriteInput("flow.json", R"({"nodes": []})");
+  const Output put =
+      Ctl({"put", "h1/p1/flows/f1", file, "--label", "team=retail", "--label", "stage=a=b"});
+  EXPECT_EQ(put.exit_code, 0) << put.err;
+  EXPECT_THAT(put.out, HasSubstr("h1/p1/flows/f1  revision 1  etag "));
+  const auto stored = Ctl({"get", "h1/p1/flows/f1", "--json"}).Json();
+  EXPECT_EQ(stored["labels"], (nlohmann::json{{"team", "retail"}, {"stage", "a=b"}}));
+  const std::string etag = stored["etag"];
+  EXPECT_EQ(Ctl({"put", "h1/p1/flows/f1", file, "--if-match", etag}).exit_code, 0);
+  const Output stale = Ctl({"put", "h1/p1/flows/f1", file, "--if-match", etag});
+  EXPECT_EQ(stale.exit_code, 5);
+  EXPECT_THAT(stale.err, AllOf(HasSubstr("[ETAG_MISMATCH]"), HasSubstr("read it again")));
+}
+
+TEST_F(CliDocumentsTest, RefusalsNameWhatIsWrong) {
+  const Output json = Ctl({"put", "h1/p1/flows/f1"}, "{broken");
+  EXPECT_EQ(json.exit_code, 9);
+  EXPECT_THAT(json.err, HasSubstr("not well-formed JSON"));
+  EXPECT_EQ(Ctl({"put", "h1/p1/flows/f1", "/nonexistent"}).exit_code, 2);
+  EXPECT_EQ(Ctl({"put", "h1/p1/flows/f1", "--label", "novalue"}, "{}").exit_code, 2);
+  const Output shallow = Ctl({"get", "h1/p1/flows"});
+  EXPECT_EQ(shallow.exit_code, 2);
+  EXPECT_THAT(shallow.err, HasSubstr("must be HUB/PROJECT/COLLECTION/ID"));
+  EXPECT_EQ(Ctl({"get", "h1/p1/flows/../f1"}).exit_code, 2);
+  EXPECT_EQ(Ctl({"get", "h1/p1/flows/none"}).exit_code, 3);
+  EXPECT_EQ(Ctl({"get", "h1/none/flows/f1"}).exit_code, 3);
+  EXPECT_EQ(Ctl({"put", "h1/p1/flows/f1"}, "{}", "reader").exit_code, 4);
+  EXPECT_EQ(Ctl({"put", "h1/p1/flows/f1", "--timeout", "soon"}, "{}").exit_code, 2);
+}
+
+TEST_F(CliDocumentsTest, RmDeletesOnce) {
+  ASSERT_EQ(Ctl({"put", "h1/p1/flows/f1"}, "{}").exit_code, 0);
+  EXPECT_EQ(Ctl({"rm", "h1/p1/flows/f1"}).exit_code, 0);
+  EXPECT_EQ(Ctl({"rm", "h1/p1/flows/f1"}).exit_code, 3);
+  EXPECT_EQ(Ctl({"rm", "h1/p1/flows/f1", "--missing-ok"}).exit_code, 0);
+}
+
+TEST_F(CliDocumentsTest, LsListsHubProjectAndCollection) {
+  ASSERT_EQ(Ctl({"project", "create", "h1/p2"}).exit_code, 0);
+  ASSERT_EQ(Ctl({"put", "h1/p1/flows/f1", "--label", "b=2", "--label", "a=1"}, "{}").exit_code, 0);
+  ASSERT_EQ(Ctl({"put", "h1/p1/runs/r1"}, "{}").exit_code, 0);
+  ASSERT_EQ(Ctl({"put", "h1/p2/flows/f2"}, "{}").exit_code, 0);
+  EXPECT_EQ(Ctl({"ls", "h1", "--json"}).JsonLines().size(), 3u);
+  EXPECT_EQ(Ctl({"ls", "h1/p1", "--json"}).JsonLines().size(), 2u);
+  const Output flows = Ctl({"ls", "h1/p1/flows"});
+  EXPECT_THAT(flows.out, AllOf(HasSubstr("DOCUMENT        REVISION  UPDATED"),
+                               HasSubstr("h1/p1/flows/f1  1         20"), HasSubstr("a=1 b=2")));
+  EXPECT_THAT(Ctl({"ls", "h1/p1/none"}).out, HasSubstr("DOCUMENT"));
+  EXPECT_EQ(Ctl({"ls", "h1/none"}).exit_code, 3);
+}
+
+TEST_F(CliDocumentsTest, WhatOthersStoredCannotDriveTheTerminal) {
+  const std::string attack = "\033]0;owned\007\033[2J\xc2\x9b";
+  ASSERT_EQ(
+      Ctl({"put", "h1/p1/flows/f1", "--label", "team=" + attack, "--content-type", "text/plain"},
+          attack)
+          .exit_code,
+      0);
+  ASSERT_EQ(Ctl({"project", "update", "h1/p1", "--display-name", attack}).exit_code, 0);
+  for (const Output& shown :
+       {CtlOnTerminal({"ls", "h1"}), CtlOnTerminal({"project", "get", "h1/p1"}),
+        CtlOnTerminal({"get", "h1/p1/flows/f1"})}) {
+    EXPECT_EQ(shown.exit_code, 0);
+    EXPECT_THAT(shown.out, AllOf(Not(HasSubstr("\033")), Not(HasSubstr("\007")),
+                                 Not(HasSubstr("\xc2\x9b")), HasSubstr("\\x1b]0;owned\\x07")));
+  }
+  EXPECT_EQ(Ctl({"get", "h1/p1/flows/f1"}).out, attack) << "a pipe gets the bytes";
+}
+
+}  // namespace
+}  // namespace cmkstore

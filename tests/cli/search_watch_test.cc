@@ -1,0 +1,109 @@
+// search and watch through the real cmkctl.
+
+#include "tests/cli/served_cli.h"
+
+namespace cmkstore {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::Output;
+
+class CliSearchTest : public ServedCli {
+ protected:
+  void SetUp() override { MakeHub(); }
+
+  void Write(const std::string& id, const std::string& team, const std::string& content) {
+    const Output put =
+        Ctl({"put", "h1/p1/flows/" + id, "--label", "team=" + team, "--json"}, content);
+    ASSERT_EQ(put.exit_code, 0) << put.err;
+    sequence_ = put.Json()["sequence"];
+  }
+  Output Search(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"search", "h1"});
+    arguments.insert(arguments.end(), {"--min-sequence", sequence_});
+    return Ctl(arguments);
+  }
+  std::string sequence_;
+};
+
+TEST_F(CliSearchTest, FindsWithFilterFacetsAndOrder) {
+  Write("f1", "retail", R"({"name": "nightly evaluation", "f1": 0.9})");
+  Write("f2", "retail", R"({"name": "weekly evaluation", "f1": 0.7})");
+  Write("f3", "claims", R"({"name": "monthly evaluation", "f1": 0.8})");
+  const Output found = Search({"evaluation", "--facet", "labels.team", "--facet", "collection",
+                               "--order-by", "content.f1 desc"});
+  EXPECT_EQ(found.exit_code, 0) << found.err;
+  EXPECT_THAT(found.out, AllOf(HasSubstr("labels.team  DOCUMENTS\nretail       2\nclaims       1"),
+                               HasSubstr("collection  DOCUMENTS\nflows       3"),
+                               HasSubstr("3 of 3 documents"), Not(HasSubstr("\033"))));
+  EXPECT_LT(found.out.find("flows/f3"), found.out.find("flows/f2"));
+  const auto filtered = Search({"", "--filter", "content.f1 > 0.85", "--json"}).Json();
+  ASSERT_EQ(filtered["hits"].size(), 1u);
+  EXPECT_THAT(filtered["hits"][0]["document"]["name"].get<std::string>(), HasSubstr("/f1"));
+}
+
+TEST_F(CliSearchTest, MatchedWordsAreSetOffOnATerminalOnly) {
+  Write("f1", "retail", R"({"name": "nightly evaluation"})");
+  ASSERT_EQ(Search({"nightly"}).exit_code, 0);
+  EXPECT_THAT(CtlOnTerminal({"search", "h1", "nightly"}).out,
+              HasSubstr("\033[1;33mnightly\033[0m"));
+}
+
+TEST_F(CliSearchTest, PagesFollowByTokenOrAll) {
+  for (int i = 0; i < 5; ++i) Write(absl::StrCat("f", i), "retail", R"({"word": "common"})");
+  const auto first = Search({"common", "--page-size", "2", "--json"}).Json();
+  EXPECT_EQ(first["hits"].size(), 2u);
+  const auto second = Search({"common", "--page-size", "2", "--json", "--page-token",
+                              first["nextPageToken"].get<std::string>()})
+                          .Json();
+  EXPECT_EQ(second["hits"].size(), 2u);
+  EXPECT_NE(first["hits"], second["hits"]);
+  EXPECT_EQ(Search({"common", "--page-size", "2", "--all", "--json"}).JsonLines().size(), 3u);
+  const Output shown = Search({"common", "--page-size", "2"});
+  EXPECT_THAT(shown.out, AllOf(HasSubstr("2 of 5 documents"), HasSubstr("--page-token ")));
+  EXPECT_THAT(Search({"common", "--page-size", "2", "--all"}).out, HasSubstr("5 of 5 documents"));
+}
+
+TEST_F(CliSearchTest, RefusalsHaveTheirExitCodes) {
+  sequence_ = "0";
+  EXPECT_EQ(Search({"(open"}).exit_code, 9);
+  EXPECT_EQ(Search({"", "--filter", "nonsense = 1"}).exit_code, 9);
+  EXPECT_EQ(Search({"", "--page-size", "0"}).exit_code, 2);
+  EXPECT_EQ(Ctl({"search", "h1/none", "x"}).exit_code, 3);
+  ASSERT_EQ(Ctl({"key", "lock", "h1"}).exit_code, 0);
+  EXPECT_EQ(Search({"x"}).exit_code, 6);
+}
+
+class CliWatchTest : public CliSearchTest {};
+
+TEST_F(CliWatchTest, ShowsChangesInOrderAndResumesBySequence) {
+  Write("f1", "retail", "{}");
+  const std::string first = sequence_;
+  Write("f2", "retail", "{}");
+  const auto all = Ctl({"watch", "h1", "--count", "2", "--timeout", "20s", "--json"}).JsonLines();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0]["kind"], "PUT");
+  EXPECT_EQ(all[0]["sequence"], first);
+  EXPECT_EQ(all[1]["sequence"], sequence_);
+  ASSERT_EQ(Ctl({"rm", "h1/p1/flows/f1"}).exit_code, 0);
+  const Output rest = Ctl({"watch", "h1/p1", "--after", first, "--count", "2", "--timeout", "20s"});
+  EXPECT_EQ(rest.exit_code, 0) << rest.err;
+  EXPECT_LT(rest.out.find("PUT      h1/p1/flows/f2"), rest.out.find("DELETED  h1/p1/flows/f1"));
+  EXPECT_THAT(rest.out, HasSubstr("DELETED  h1/p1/flows/f1"));
+}
+
+TEST_F(CliWatchTest, EndsInPeaceAtItsTimeoutAndWithTheReasonOfALock) {
+  Write("f1", "retail", "{}");
+  const Output quiet = Ctl({"watch", "h1", "--from-now", "--timeout", "200ms"});
+  EXPECT_EQ(quiet.exit_code, 0) << quiet.err;
+  EXPECT_EQ(quiet.out, "");
+  EXPECT_EQ(Ctl({"watch", "h1", "--from-now", "--after", "1"}).exit_code, 2);
+  EXPECT_EQ(Ctl({"watch", "none"}).exit_code, 3);
+  ASSERT_EQ(Ctl({"key", "lock", "h1"}).exit_code, 0);
+  EXPECT_EQ(Ctl({"watch", "h1", "--timeout", "20s"}).exit_code, 6);
+}
+
+}  // namespace
+}  // namespace cmkstore
