@@ -1,64 +1,87 @@
 #!/usr/bin/env bash
 # Builds cmkstore, starts it beside a local key vault and shows what it is for, on real input.
-#   scripts/quickstart.sh           about a minute once built; cleans up after itself
-#   scripts/quickstart.sh --keep    leaves both servers running; `source build/quickstart/env` then makes cmkctl just work
+#
+#   scripts/quickstart.sh            the first time builds for minutes, later only what changed; cleans up after itself
+#     --keep                         leaves both servers running; then `source build/quickstart/env` and cmkctl just works
+#     --port N, --vault-port N       ports of server and vault; default: any free one
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/quickstart_checks.sh
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-fail() { echo "quickstart: $*" >&2; exit 1; }
 
-keep=no
-case "${1:-}" in
-  --keep) keep=yes ;;
-  --help) sed -n '2,4s/^# //p' "$0"; exit 0 ;;
-  "") ;;
-  *) fail "unknown option $1; see --help" ;;
-esac
+keep=no port=0 vault_port=0
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --keep) keep=yes ;;
+    --port) [ $# -gt 1 ] || fail "--port needs a number"; port=$2; shift ;;
+    --vault-port) [ $# -gt 1 ] || fail "--vault-port needs a number"; vault_port=$2; shift ;;
+    --help|-h) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) fail "unknown option $1; --help shows those there are" ;;
+  esac
+  shift
+done
 
-free_mb=$(df -Pm . | awk 'NR==2{print $4}')
-[ "$free_mb" -gt 3000 ] || fail "building needs 3 GB of disk, $free_mb MB are free here"
-memory_mb=$(awk '/MemAvailable/{print int($2/1024)}' /proc/meminfo)
-[ "$memory_mb" -gt 1500 ] || fail "building needs 1.5 GB of memory, $memory_mb MB are available"
+work=$PWD/build/quickstart
+check_system /etc/os-release
+check_room disk 3000 "$(df -Pm . | awk 'NR==2{print $4}')"
+check_room memory 1500 "$(awk '/MemAvailable/{print int($2/1024)}' /proc/meminfo)"
+check_port --port "$port"
+check_port --vault-port "$vault_port"
+check_none_running "$work/pids"
 
 say "1. Install what is missing and build (the first time takes minutes, later seconds)"
-scripts/install_deps.sh
+scripts/install_deps.sh || fail "the packages above could not be installed"
 cmake --preset release >/dev/null
-cmake --build build/release --target cmkstored cmkctl cmkdevvault
+cmake --build build/release --target cmkstored cmkctl cmkdevvault || fail "the build failed; see above"
 bin=$PWD/build/release/bin
-work=$PWD/build/quickstart
 rm -rf "$work"; mkdir -p "$work"
 
-vault_pid= server_pid=
-stop() {
-  [ -z "$server_pid" ] || kill "$server_pid" 2>/dev/null || true
-  [ -z "$vault_pid" ] || kill "$vault_pid" 2>/dev/null || true
+pids=() complete=no
+finish() {
+  if [ $keep = yes ] && [ $complete = yes ]; then return; fi
+  [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
   wait 2>/dev/null || true
+  if [ $complete = yes ]; then rm -rf "$work"; fi
 }
-trap '[ $keep = yes ] || stop' EXIT
+trap finish EXIT
 
-wait_for() { for _ in $(seq 100); do [ -s "$1" ] && return; sleep 0.1; done; fail "$2 did not start; see $work"; }
+# start NAME READY_FILE PROGRAM ARGUMENTS…: runs it and waits until it says that it serves.
+start() {
+  local name=$1 ready=$2; shift 2
+  "$bin/$name" "$@" >"$work/$name.log" 2>&1 &
+  local pid=$!
+  pids+=("$pid"); printf '%s\n' "${pids[@]}" >"$work/pids"
+  for _ in $(seq 300); do
+    [ ! -s "$ready" ] || return 0
+    kill -0 "$pid" 2>/dev/null || fail "$name did not start: $(tail -n 1 "$work/$name.log")"
+    sleep 0.1
+  done
+  fail "$name did not begin to serve within 30 s; see $work/$name.log"
+}
 
 say "2. Start a local key vault: HTTPS, real RSA keys, and the answers that Azure Key Vault gives"
-"$bin/cmkdevvault" --state-dir "$work/vault" >"$work/vault.log" 2>&1 & vault_pid=$!
-wait_for "$work/vault/ready.json" cmkdevvault
+start cmkdevvault "$work/vault/ready.json" --state-dir "$work/vault" --port "$vault_port"
 ready() { jq -r ".$1" "$work/vault/ready.json"; }
 vault=$(ready url)
 token=$(curl -sf --cacert "$(ready ca_file)" "$vault/$(ready tenant_id)/oauth2/v2.0/token" \
   -d grant_type=client_credentials -d "client_id=$(ready client_id)" \
   -d scope=https://vault.azure.net/.default --data-urlencode "client_secret=$(cat "$(ready secret_file)")" | jq -r .access_token)
-vault_call() { curl -sf --cacert "$(ready ca_file)" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' -X "$1" "$vault$2?api-version=7.4" -d "${3:-{\}}"; }
+vault_call() {
+  curl -sf --cacert "$(ready ca_file)" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
+    -X "$1" "$vault$2?api-version=7.4" -d "${3:-{\}}"
+}
+echo "The customer makes a key there. It can be recovered and not be purged, else no hub would take it:"
 vault_call POST /keys/hub-key/create '{"kty":"RSA","key_size":3072}' |
-  jq '{kid: .key.kid, kty: .key.kty, recovery: .attributes.recoveryLevel}'
+  jq -c '{kid: .key.kid, kty: .key.kty, recoveryLevel: .attributes.recoveryLevel}'
 
-say "3. Start cmkstored with mutual TLS; its vault login is a client secret"
-"$bin/cmkstored" --data-dir "$work/data" --development --listen 127.0.0.1:0 --ready-file "$work/address" \
-  --vault-host "${vault#https://}" --vault-ca "$(ready ca_file)" --identity client-secret \
-  --authority "$(ready authority)" --identity-tenant "$(ready tenant_id)" \
-  --identity-client "$(ready client_id)" --identity-secret-file "$(ready secret_file)" \
-  >"$work/server.log" 2>&1 & server_pid=$!
-wait_for "$work/address" cmkstored
-cat >"$work/env" <<EOF
+say "3. Start cmkstored with mutual TLS; it logs in to the vault with a client secret"
+start cmkstored "$work/address" --data-dir "$work/data" --development --listen "127.0.0.1:$port" \
+  --ready-file "$work/address" --vault-host "${vault#https://}" --vault-ca "$(ready ca_file)" \
+  --identity client-secret --authority "$(ready authority)" --identity-tenant "$(ready tenant_id)" \
+  --identity-client "$(ready client_id)" --identity-secret-file "$(ready secret_file)"
+cat >"$work/env" <<END
+# source this, and cmkctl just works.
 export PATH="$bin:\$PATH"
 export CMKSTORE_ENDPOINT="localhost:$(sed 's/.*://' "$work/address")"
 export CMKSTORE_CA="$work/data/dev/ca.pem"
@@ -66,53 +89,90 @@ export CMKSTORE_CERT="$work/data/dev/client.pem"
 export CMKSTORE_KEY="$work/data/dev/client.key"
 export CMKSTORE_TOKEN_FILE="$work/data/dev/owner.token"
 export CMKSTORE_TENANT="$(ready tenant_id)"
+# For scripts: where the data is, the vault, and how to stop both servers.
 export CMKSTORE_DATA_DIR="$work/data"
 export CMKSTORE_VAULT_URL="$vault"
-# To stop both servers: kill $server_pid $vault_pid
-EOF
+export CMKSTORE_VAULT_CA="$(ready ca_file)"
+export CMKSTORE_STOP="kill ${pids[*]}"
+END
 # shellcheck disable=SC1091
 . "$work/env"
+cmkctl status
 
-say "4. Create a hub under the vault's key, and a project in it"
-cmkctl hub create demo --vault-key "$vault/keys/hub-key" --display-name "Demonstration hub"
-cmkctl project create demo/retail --display-name "Retail assistant"
+say "4. Create a hub under the customer's key, and two projects in it"
+cmkctl hub create demo --vault-key "$vault/keys/hub-key" --display-name "Demonstration hub" >/dev/null
+cmkctl project create demo/retail --display-name "Retail assistant" >/dev/null
+cmkctl project create demo/claims --display-name "Claims triage" >/dev/null
+cmkctl hub list
+cmkctl project list demo
+echo "What the hub needs of the key, each tried:"
 cmkctl key check demo
 
-say "5. Import the sample metadata, read one document back, change it while a watch looks on"
+say "5. Import metadata of flows, deployments, evaluations and indexes; read some of it"
 cmkctl import demo samples/ai_studio.jsonl --project retail
-cmkctl get demo/retail/flows/retail-assistant-000
-timeout 3 cmkctl watch demo --from-now >"$work/watch.log" 2>/dev/null &
-sleep 1
-echo '{"dataset": "retail-golden-1", "metrics": {"f1": 0.971}}' | cmkctl put demo/retail/evaluations/nightly --label team=retail
-sleep 1; cat "$work/watch.log"
+grep '"team": "claims"' samples/ai_studio.jsonl | cmkctl import demo - --project claims
+cmkctl get demo/retail/flows/retail-assistant-000; echo
 
-say "6. Nothing of this is readable on disk"
+say "6. Change a document while a watch looks on"
+at=$(cmkctl put demo/retail/evaluations/nightly --label team=retail --json <<<'{"dataset": "retail-golden-1"}' | jq -r .sequence)
+cmkctl watch demo --after "$at" --count 1 --timeout 20s >"$work/watch.log" &
+watching=$!
+at=$(cmkctl put demo/retail/evaluations/nightly --label team=retail --json \
+  <<<'{"dataset": "retail-golden-1", "metrics": {"f1": 0.971}, "verdict": "better for shop customers"}' | jq -r .sequence)
+wait $watching
+cat "$work/watch.log"
+
+say "7. Search the hub's own index, which is sealed under the same key"
+cmkctl search demo 'shop customers' --facet labels.team --facet collection --page-size 3 --min-sequence "$at"
+
+say "8. Nothing of this is readable on disk"
 for text in retail-assistant-000 "answers questions of shop customers" retail-golden-1 "Demonstration hub"; do
   if grep -rqaF "$text" "$work/data"; then fail "found \"$text\" in the data directory"; fi
   echo "not found in $(find "$work/data" -type f | wc -l) files: \"$text\""
 done
 
-say "7. The customer disables the key: within 45 seconds the hub goes dark"
+say "9. The customer disables the key: within 45 seconds the hub goes dark"
 vault_call PATCH /keys/hub-key '{"attributes":{"enabled":false}}' >/dev/null
 began=$SECONDS
-while cmkctl get demo/retail/evaluations/nightly >/dev/null 2>"$work/refusal"; do sleep 0.5; done
+while cmkctl get demo/retail/evaluations/nightly >/dev/null 2>"$work/refusal"; do
+  [ $((SECONDS - began)) -lt 60 ] || fail "a minute after the key was disabled the content is still served"
+  sleep 0.2
+done
 cat "$work/refusal"; echo "refused after $((SECONDS - began)) s"
-cmkctl hub get demo
+cmkctl search demo 'shop customers' || echo "exit code $?: the index is closed too"
+cmkctl hub list
 
-say "8. The customer enables it again: everything is back, nothing was lost"
+say "10. The customer enables it again: everything is back, nothing was lost"
 vault_call PATCH /keys/hub-key '{"attributes":{"enabled":true}}' >/dev/null
 began=$SECONDS
-until cmkctl get demo/retail/evaluations/nightly 2>/dev/null; do sleep 0.5; done
-echo "back after $((SECONDS - began)) s; documents: $(cmkctl ls demo/retail | wc -l)"
+until cmkctl get demo/retail/evaluations/nightly 2>/dev/null; do
+  [ $((SECONDS - began)) -lt 60 ] || fail "a minute after the key was enabled the content is still refused"
+  sleep 0.2
+done
+echo "back after $((SECONDS - began)) s; documents: $(cmkctl ls demo --json | wc -l)"
 
-say "9. A push lock needs no waiting"
-cmkctl key lock demo
+say "11. Rotate: a new version of the vault key, a new data key under it, and no document rewritten"
+census() { cmkctl ls demo --json | jq -c '[.name, .revision, .etag, .envelope.dekId]' | sort; }
+census >"$work/before"
+vault_call POST /keys/hub-key/rotate | jq -c '{newVersion: .key.kid}'
+cmkctl key rotate demo
+census >"$work/after"
+cmp "$work/before" "$work/after" || fail "a document changed"
+echo "$(wc -l <"$work/after") documents are as they were: same revisions, same etags, same data key"
+cmkctl put demo/retail/evaluations/after-rotation <<<'{"metrics": {"f1": 0.98}}'
+echo "documents by data key:"
+census | jq -r '.[3]' | sort | uniq -c
+cmkctl key status demo
+
+say "12. A push lock needs no waiting"
+cmkctl key lock demo >/dev/null
 cmkctl get demo/retail/evaluations/nightly || echo "exit code $?"
 cmkctl key unlock demo >/dev/null
 cmkctl get demo/retail/evaluations/nightly
 
+complete=yes
 if [ $keep = yes ]; then
-  say "Both servers stay up. Next: source build/quickstart/env; cmkctl --help"
+  say "Both servers stay up. Next: source build/quickstart/env; cmkctl --help; to stop them: kill ${pids[*]}"
 else
-  say "Done. The servers stop now; --keep would leave them running."
+  say "Done. Both servers stop and their data is removed; --keep would leave them running."
 fi
