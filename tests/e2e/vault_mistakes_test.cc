@@ -1,0 +1,230 @@
+// Mistakes with the tenant's vault, made and mended: what the tenant sees, and that nothing is
+// lost. The rules of the cache run at a faster pace than in production (served_hub.h); the seconds
+// that production takes are measured by tests/reliability/revocation_rounds.cc.
+
+#include <nlohmann/json.hpp>
+#include <regex>
+
+#include "tests/e2e/served_hub.h"
+
+namespace cmkstore {
+namespace {
+
+constexpr int kEndless = 1'000'000;
+
+class VaultMistakesTest : public ServedHub {
+ protected:
+  void SetUpDocument() {
+    SetUpHub();
+    ASSERT_EQ(ReasonOf(Put("d1", R"({"kept": true})")), "OK");
+  }
+  void ExpectNothingIsLost() {
+    v1::Document found;
+    ASSERT_EQ(ReasonOf(Get("d1", &found)), "OK");
+    EXPECT_EQ(found.content(), R"({"kept": true})");
+    EXPECT_EQ(ReasonOf(Put("d2", "{}")), "OK");
+  }
+  std::string Cause() {
+    v1::GetKeyStatusRequest ask;
+    ask.set_name(absl::StrCat(kHub, "/key"));
+    v1::KeyStatus status;
+    EXPECT_TRUE(keys_->GetKeyStatus(As("reader").get(), ask, &status).ok());
+    return status.cause();
+  }
+  void Admin(const std::string& path, const nlohmann::json& body) {
+    const dev_vault::DevVaultEndpoints& vault = vault_->endpoints();
+    CurlTransport transport({.ca_file = vault.ca_file, .connect_to = {}});
+    HttpRequest request{"POST", absl::StrCat(vault.url, "/_dev/", path), {}, body.dump()};
+    request.headers = {{"Authorization", "Bearer " + *ReadFile(vault.admin_token_file)},
+                       {"Content-Type", "application/json"}};
+    const auto answer = transport.Send(request, absl::Now() + absl::Seconds(5));
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    ASSERT_EQ(answer->status, 200) << answer->body;
+  }
+  void Deny(const std::vector<std::string>& permissions) {
+    Admin("permissions", {{"denied", permissions}});
+  }
+  // What the vault answers from now on, without end; an empty list ends it.
+  void Script(const nlohmann::json& faults) { Admin("faults", {{"faults", faults}}); }
+  v1::CheckKeyResponse Check(const std::string& version = "") {
+    v1::CheckKeyRequest request;
+    request.set_parent(absl::StrCat("tenants/", kTenant));
+    request.mutable_key()->set_vault_uri(vault_->endpoints().url);
+    request.mutable_key()->set_key_name("k1");
+    request.mutable_key()->set_key_version(version);
+    v1::CheckKeyResponse response;
+    const grpc::Status status = keys_->CheckKey(As("key_admin").get(), request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response;
+  }
+  static std::string Failed(const v1::CheckKeyResponse& response) {
+    std::string names;
+    for (const v1::KeyCheck& check : response.checks()) {
+      if (check.result() == v1::KeyCheck::FAILED) absl::StrAppend(&names, check.check(), " ");
+    }
+    return names;
+  }
+};
+
+TEST_F(VaultMistakesTest, AKeyThatWasDeletedComesBackRecovered) {
+  SetUpDocument();
+  owner_->Key("DELETE", "/keys/k1", nlohmann::json::object());
+  AwaitReason("CUSTOMER_KEY_REVOKED");
+  EXPECT_NE(Cause().find("does not exist in the vault, or is deleted"), std::string::npos);
+  EXPECT_EQ(owner_->Key("DELETE", "/deletedkeys/k1", nlohmann::json::object()).status, 403)
+      << "purge protection must refuse what would lose the hub for ever";
+  owner_->Key("POST", "/deletedkeys/k1/recover", nlohmann::json::object());
+  AwaitReason("OK");
+  ExpectNothingIsLost();
+}
+
+TEST_F(VaultMistakesTest, APermissionThatWasRemovedAndGivenBackIsNoticed) {
+  SetUpDocument();
+  Deny({"unwrapKey"});
+  AwaitReason("CUSTOMER_KEY_REVOKED");
+  Deny({});
+  AwaitReason("OK");
+  ExpectNothingIsLost();
+}
+
+TEST_F(VaultMistakesTest, AFirewallThatClosesIsNamedAndItsOpeningHeals) {
+  SetUpDocument();
+  const nlohmann::json refusal = {
+      {"error", {{"code", "Forbidden"}, {"innererror", {{"code", "ForbiddenByFirewall"}}}}}};
+  Script({{{"status", 403}, {"body", refusal.dump()}, {"count", kEndless}}});
+  AwaitReason("CUSTOMER_KEY_REVOKED");
+  EXPECT_NE(Cause().find("network rules refuse this service (ForbiddenByFirewall)"),
+            std::string::npos)
+      << Cause();
+  Script(nlohmann::json::array());
+  AwaitReason("OK");
+  ExpectNothingIsLost();
+}
+
+TEST_F(VaultMistakesTest, AnExpiredKeyServesWhatIsThereAndWrapsNothingNew) {
+  SetUpDocument();
+  const int64_t now = absl::ToUnixSeconds(absl::Now());
+  owner_->Key("PATCH", "/keys/k1", {{"attributes", {{"exp", now - 60}}}});
+  StartServer();
+  ExpectNothingIsLost();
+  EXPECT_EQ(Failed(Check()), "validity wrap ");
+  v1::RotateDekRequest rotate;
+  rotate.set_name(kHub);
+  google::longrunning::Operation operation;
+  EXPECT_EQ(ReasonOf(keys_->RotateDek(As("key_admin").get(), rotate, &operation)), "OK");
+  owner_->Key("PATCH", "/keys/k1", {{"attributes", {{"exp", now + 3600 * 24 * 90}}}});
+  EXPECT_EQ(Failed(Check()), "");
+}
+
+TEST_F(VaultMistakesTest, AWrongVersionIsRefusedBeforeAnythingIsMade) {
+  EXPECT_EQ(Failed(Check("00000000000000000000000000000000")), "get ");
+  EXPECT_EQ(Failed(Check()), "");
+}
+
+TEST_F(VaultMistakesTest, AnUnfitKeyIsRefusedWithEveryFailedCheckAsAViolation) {
+  owner_->Key("PATCH", "/keys/k1",
+              {{"key_ops", {"wrapKey"}}, {"attributes", {{"enabled", false}}}});
+  const grpc::Status refused = CreateHub();
+  EXPECT_EQ(ReasonOf(refused), "CUSTOMER_KEY_UNFIT");
+  google::rpc::Status wire;
+  ASSERT_TRUE(wire.ParseFromString(refused.error_details()));
+  std::string subjects;
+  for (const auto& detail : wire.details()) {
+    google::rpc::PreconditionFailure failure;
+    if (!detail.UnpackTo(&failure)) continue;
+    for (const auto& one : failure.violations()) absl::StrAppend(&subjects, one.subject(), " ");
+  }
+  EXPECT_EQ(subjects, "key_ops enabled unwrap ");
+}
+
+TEST_F(VaultMistakesTest, ABrokenIdentityOfOursLocksNobodyAndHealsByItself) {
+  SetUpDocument();
+  const std::string file = vault_->endpoints().secret_file;
+  const std::string good = *ReadFile(file);
+  ASSERT_TRUE(WriteFileDurably(file, "wrong"));
+  StartServer();
+  EXPECT_EQ(ReasonOf(Get("d1")), "VAULT_LOGIN_FAILED");
+  v1::GetHubRequest get;
+  get.set_name(kHub);
+  v1::Hub hub;
+  ASSERT_TRUE(hubs_->GetHub(As("reader").get(), get, &hub).ok());
+  EXPECT_NE(hub.state_reason(), "CUSTOMER_KEY_REVOKED");
+  v1::GetKeyStatusRequest ask;
+  ask.set_name(absl::StrCat(kHub, "/key"));
+  v1::KeyStatus status;
+  ASSERT_TRUE(keys_->GetKeyStatus(As("reader").get(), ask, &status).ok());
+  EXPECT_EQ(status.availability(), v1::KeyStatus::UNREACHABLE);
+  EXPECT_EQ(status.outage().cause(), "login");
+  EXPECT_EQ(status.outage().side(), v1::VaultOutage::OUR_LOGIN);
+  EXPECT_FALSE(status.has_last_receipt());
+  ASSERT_TRUE(WriteFileDurably(file, good));
+  AwaitReason("OK");
+  ExpectNothingIsLost();
+}
+
+TEST_F(VaultMistakesTest, AnOutageIsServedThroughAndAttributedAndARestartInItFailsClosed) {
+  SetUpDocument();
+  Script({{{"operation", "unwrapkey"}, {"status", 503}, {"count", kEndless}}});
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  v1::KeyStatus status;
+  v1::GetKeyStatusRequest ask;
+  ask.set_name(absl::StrCat(kHub, "/key"));
+  while (status.availability() != v1::KeyStatus::UNREACHABLE && absl::Now() < give_up) {
+    absl::SleepFor(absl::Milliseconds(20));
+    ASSERT_TRUE(keys_->GetKeyStatus(As("reader").get(), ask, &status).ok());
+  }
+  EXPECT_EQ(status.outage().cause(), "http_5xx");
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK") << "within the grace";
+  StartServer();
+  EXPECT_EQ(ReasonOf(Get("d1")), "VAULT_UNREACHABLE") << "a server that never had the key";
+  v1::GetHubRequest get;
+  get.set_name(kHub);
+  v1::Hub hub;
+  EXPECT_TRUE(hubs_->GetHub(As("reader").get(), get, &hub).ok());
+  Script(nlohmann::json::array());
+  AwaitReason("OK");
+  ExpectNothingIsLost();
+}
+
+TEST_F(VaultMistakesTest, TheCountedCallsOfATenantAreToldByVault) {
+  SetUpDocument();
+  v1::GetVaultUsageRequest request;
+  request.set_parent(absl::StrCat("tenants/", kTenant));
+  v1::GetVaultUsageResponse usage;
+  ASSERT_TRUE(keys_->GetVaultUsage(As("reader").get(), request, &usage).ok());
+  ASSERT_EQ(usage.vaults_size(), 1);
+  const v1::VaultUsage& one = usage.vaults(0);
+  EXPECT_EQ(one.vault_uri(), vault_->endpoints().url);
+  EXPECT_EQ(one.hubs(), 1u);
+  EXPECT_EQ(one.keys(), 1u);
+  EXPECT_GE(one.wraps(), 2u) << "the check's and the new DEK's";
+  EXPECT_GE(one.unwraps(), 2u);
+  EXPECT_EQ(one.calls_per_second_limit(), 100);
+}
+
+// Everything at trace level, and nothing of what is secret in it.
+TEST_F(VaultMistakesTest, NoTokenAndNoKeyIsLoggedAtAnyLevelAndCallsAreJoinedWithRequests) {
+  SetLogLevel(LogLevel::kTrace);
+  SetUpDocument();
+  SetKeyEnabled(false);
+  AwaitReason("CUSTOMER_KEY_REVOKED");
+  SetKeyEnabled(true);
+  AwaitReason("OK");
+  Script({{{"operation", "unwrapkey"}, {"status", 401}, {"count", 2}}});
+  StartServer();
+  EXPECT_NE(ReasonOf(Get("d1")), "OK");
+  SetLogLevel(LogLevel::kInfo);
+  const std::string log = *ReadFile(dir_.path() + "/log.jsonl");
+  EXPECT_NE(log.find(R"("event":"vault_call")"), std::string::npos);
+  EXPECT_TRUE(std::regex_search(
+      log, std::regex(R"re("event":"vault_call","request_id":"[0-9a-f-]{16,}")re")))
+      << "some call must be joined with the request of ours that made it";
+  EXPECT_EQ(log.find("Bearer"), std::string::npos);
+  EXPECT_EQ(log.find("eyJ"), std::string::npos) << "a token begins so";
+  EXPECT_EQ(log.find(*ReadFile(vault_->endpoints().secret_file)), std::string::npos);
+  std::smatch found;
+  EXPECT_FALSE(std::regex_search(log, found, std::regex("[A-Za-z0-9_-]{43}"))) << found.str();
+}
+
+}  // namespace
+}  // namespace cmkstore
