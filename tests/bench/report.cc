@@ -17,9 +17,10 @@ double Rounded(double value) { return std::round(value * 1000) / 1000; }
 void Report::Add(std::vector<Measured> measured) {
   for (const Measured& one : measured) {
     const CaseResult median = one.Median();
-    std::fprintf(stderr, "%-14s %-10s %2d in flight  %9.0f/s  p50 %7.3f  p99 %7.3f ms\n",
+    std::fprintf(stderr,
+                 "%-15s %-10s %2d in flight %8.0f/s  p50 %7.3f  p99 %7.3f ms  CPU %6.1f us\n",
                  one.what.name.c_str(), one.what.transport.c_str(), one.what.in_flight,
-                 median.per_second, median.p50_ms, median.p99_ms);
+                 median.per_second, median.p50_ms, median.p99_ms, median.server_cpu_us);
   }
   cases_.insert(cases_.end(), std::make_move_iterator(measured.begin()),
                 std::make_move_iterator(measured.end()));

@@ -1,0 +1,303 @@
+#include "tests/bench/benchmark.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/file.h"
+#include "base/status_macros.h"
+
+namespace cmkstore::bench {
+namespace {
+
+Sizes SizesOf(bool quick) {
+  if (quick) {
+    return {4'000, 10'000, {50, 20}, {3, absl::Milliseconds(150)}, {1, absl::Milliseconds(150)}};
+  }
+  return {
+      20'000, 100'000, {1'000, 100}, {9, absl::Milliseconds(600)}, {3, absl::Milliseconds(600)}};
+}
+
+constexpr char kHub[] = "bench", kBigHub[] = "big";
+
+}  // namespace
+
+Benchmark::Benchmark(const BenchmarkOptions& options)
+    : options_(options), sizes_(SizesOf(options.quick)), directory_(work_.path()) {}
+
+absl::StatusOr<std::unique_ptr<BenchService>> Benchmark::Launch(const std::string& program,
+                                                                const std::string& name,
+                                                                BenchService::Transport transport) {
+  return BenchService::Launch(Program(program), absl::StrCat(directory_, "/", name), transport,
+                              *vault_);
+}
+
+absl::StatusOr<Target> Benchmark::Prepare(const std::string& transport,
+                                          std::unique_ptr<BenchService> service) {
+  CMK_RETURN_IF_ERROR(service->client().CreateHub(kHub, vault_->url()));
+  CMK_RETURN_IF_ERROR(service->client().Fill(kHub, 0, sizes_.documents));
+  CMK_RETURN_IF_ERROR(service->client().WaitUntilIndexed(kHub));
+  return Target{transport, std::move(service), nullptr};
+}
+
+absl::Status Benchmark::SetUpEcho() {
+  const std::string directory = directory_ + "/echo";
+  std::filesystem::create_directories(directory);
+  CMK_ASSIGN_OR_RETURN(
+      echo_process_, ChildProcess::Start({Program("cmkbench_echo"), directory}, directory + "/log",
+                                         directory + "/ports"));
+  const std::vector<std::string> ports =
+      absl::StrSplit(ReadFile(directory + "/ports").value_or(" "), ' ');
+  echoes_.push_back(std::make_unique<Echoes>(PlaintextChannel(std::stoi(ports[0])), ""));
+  echoes_.push_back(
+      std::make_unique<Echoes>(MutualTlsChannel(std::stoi(ports[1]), directory + "/dev"), ""));
+  CMK_ASSIGN_OR_RETURN(echo_in_process_, EchoServer::Start({}));
+  echoes_.push_back(std::make_unique<Echoes>(echo_in_process_->InProcessChannel(), ""));
+  echoes_.push_back(std::make_unique<Echoes>(
+      PlaintextChannel(std::stoi(ports[0])),
+      "Bearer " + ReadFile(directory + "/dev/contributor.token").value_or("")));
+  return absl::OkStatus();
+}
+
+absl::Status Benchmark::SetUp() {
+  using Transport = BenchService::Transport;
+  CMK_ASSIGN_OR_RETURN(vault_, BenchVault::Start(Program("cmkdevvault"), directory_ + "/vault"));
+  CMK_RETURN_IF_ERROR(SetUpEcho());
+  CMK_ASSIGN_OR_RETURN(rocks_, RawRocksDb::Open(directory_ + "/rocks", sizes_.documents));
+  CMK_ASSIGN_OR_RETURN(auto plain, Launch("cmkstored", "plain", Transport::kPlaintext));
+  CMK_ASSIGN_OR_RETURN(auto tls, Launch("cmkstored", "tls", Transport::kMutualTls));
+  CMK_ASSIGN_OR_RETURN(auto here, BenchService::InProcess(directory_ + "/here", *vault_, clock_));
+  CMK_ASSIGN_OR_RETURN(auto null, Launch("cmkbench_null", "null", Transport::kPlaintext));
+  CMK_ASSIGN_OR_RETURN(Target plain_target, Prepare("plaintext", std::move(plain)));
+  targets_.push_back(std::move(plain_target));
+  CMK_ASSIGN_OR_RETURN(Target tls_target, Prepare("mtls", std::move(tls)));
+  targets_.push_back(std::move(tls_target));
+  CMK_ASSIGN_OR_RETURN(Target here_target, Prepare("in_process", std::move(here)));
+  targets_.push_back(std::move(here_target));
+  CMK_ASSIGN_OR_RETURN(null_, Prepare("plaintext", std::move(null)));
+  ServiceClient& client = targets_[0].service->client();
+  CMK_RETURN_IF_ERROR(client.CreateHub(kBigHub, vault_->url()));
+  CMK_RETURN_IF_ERROR(client.Fill(kBigHub, 0, sizes_.big_documents));
+  CMK_RETURN_IF_ERROR(client.WaitUntilIndexed(kBigHub));
+  CMK_RETURN_IF_ERROR(MeasureDisk());
+  for (Target& target : targets_) {
+    target.cases = std::make_unique<ServiceCases>(target.service->client(), kHub, sizes_.documents);
+  }
+  null_.cases = std::make_unique<ServiceCases>(null_.service->client(), kHub, sizes_.documents);
+  big_ =
+      std::make_unique<ServiceCases>(targets_[0].service->client(), kBigHub, sizes_.big_documents);
+  CMK_ASSIGN_OR_RETURN(vault_calls_before_, vault_->Calls());
+  return absl::OkStatus();
+}
+
+// While the plaintext server's data is nothing but two filled hubs.
+absl::Status Benchmark::MeasureDisk() {
+  BenchService& service = *targets_[0].service;
+  service.Stop();
+  CMK_ASSIGN_OR_RETURN(const uint64_t bytes, CompactedBytes(service.shards()));
+  CMK_RETURN_IF_ERROR(service.Restart(*vault_));
+  uint64_t given = 0;
+  const std::string project = service.client().ProjectName(kHub);
+  for (const uint64_t count : {sizes_.documents, sizes_.big_documents}) {
+    for (uint64_t n = 0; n < count; ++n) given += CallerBytes(DocumentOf(project, n));
+  }
+  const auto documents = static_cast<double>(sizes_.documents + sizes_.big_documents);
+  report_.Set("bytes_per_document_overhead",
+              (static_cast<double>(bytes) - static_cast<double>(given)) / documents);
+  const uint64_t began = NowNanos();
+  CMK_RETURN_IF_ERROR(service.client().ReadOne(kBigHub, 1));
+  const uint64_t read = NowNanos();
+  CMK_RETURN_IF_ERROR(service.client().SearchOne(kBigHub, 1));
+  report_.Set("cold_big_search_ms", static_cast<double>(NowNanos() - read) / 1e6);
+  report_.Set("cold_read_with_unwrap_ms", static_cast<double>(read - began) / 1e6);
+  return absl::OkStatus();
+}
+
+Case Benchmark::RocksCase(const std::string& name, int threads) {
+  Case made;
+  made.name = name;
+  made.transport = "none";
+  made.in_flight = threads;
+  made.run = [this, name, threads](absl::Duration duration) {
+    return name == "rocksdb_write" ? rocks_->Write(threads, duration)
+                                   : rocks_->Read(threads, duration);
+  };
+  return made;
+}
+
+absl::Status Benchmark::Measure(const std::vector<Case>& cases, const Pace& pace) {
+  CMK_ASSIGN_OR_RETURN(std::vector<Measured> measured, RunInterleaved(cases, pace));
+  for (const Measured& one : measured) {
+    if (one.what.transport == "none" || one.what.name.starts_with("echo")) continue;
+    for (const CaseResult& round : one.rounds) {
+      documents_used_ += round.operations * one.what.documents_per_operation;
+    }
+  }
+  report_.Add(std::move(measured));
+  return absl::OkStatus();
+}
+
+absl::Status Benchmark::MeasureReads(int in_flight) {
+  for (size_t i = 0; i < targets_.size(); ++i) {
+    const Target& target = targets_[i];
+    const std::string& transport = target.transport;
+    const pid_t echo = transport == "in_process" ? 0 : echo_process_->pid();
+    std::vector<Case> cases = {
+        CallCase("echo", transport, in_flight, echoes_[i]->Calls(), echo),
+        CallCase("read", transport, in_flight, target.cases->Read(), target.service->pid())};
+    if (transport == "plaintext") {
+      cases.push_back(
+          CallCase("read_null", transport, in_flight, null_.cases->Read(), null_.service->pid()));
+      cases.push_back(RocksCase("rocksdb_read", in_flight));
+    }
+    CMK_RETURN_IF_ERROR(Measure(cases, sizes_.paired));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Benchmark::MeasureWrites(int in_flight) {
+  const auto writing = [&](const Target& target, const std::string& name, const CallMaker& calls,
+                           uint64_t documents) {
+    Case one = CallCase(name, target.transport, in_flight, calls, target.service->pid());
+    one.documents_per_operation = documents;
+    one.settle = [&target] { return target.cases->Settle(); };
+    return one;
+  };
+  const Target& plain = targets_[0];
+  CMK_RETURN_IF_ERROR(Measure(
+      {RocksCase("rocksdb_write", in_flight), writing(plain, "write", plain.cases->Write(), 1),
+       writing(null_, "write_null", null_.cases->Write(), 1)},
+      sizes_.paired));
+  for (const Target& target : targets_) {
+    const ServiceCases& cases = *target.cases;
+    std::vector<Case> more = {
+        writing(target, "update", cases.Update(), 1),
+        writing(target, "mixed_95_5", cases.Mixed95(), 1),
+        writing(target, "batch_write_100", cases.BatchWrite(), kDocumentsPerBatch)};
+    if (target.transport != "plaintext") {
+      more.push_back(writing(target, "write", cases.Write(), 1));
+    }
+    CMK_RETURN_IF_ERROR(Measure(more, sizes_.single));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Benchmark::MeasureOthers(int in_flight) {
+  for (const Target& target : targets_) {
+    const pid_t pid = target.service->pid();
+    Case get =
+        CallCase("batch_get_100", target.transport, in_flight, target.cases->BatchGet(), pid);
+    get.documents_per_operation = kDocumentsPerBatch;
+    Case list = CallCase("list_50", target.transport, in_flight, target.cases->List(), pid);
+    list.documents_per_operation = 50;
+    CMK_RETURN_IF_ERROR(Measure(
+        {get, list, CallCase("search", target.transport, in_flight, target.cases->Search(), pid)},
+        sizes_.single));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Benchmark::MeasureBigSearch() {
+  const pid_t pid = targets_[0].service->pid();
+  Pace pace = sizes_.single;
+  pace.duration *= 4;
+  for (const int in_flight : kInFlight) {
+    CMK_RETURN_IF_ERROR(
+        Measure({CallCase("search_big", "plaintext", in_flight, big_->Search(), pid)}, pace));
+  }
+  const CaseResult one = report_.Find("search_big", "plaintext", 1).Median();
+  report_.Set("search_documents", sizes_.big_documents);
+  report_.Set("search_p50_ms", one.p50_ms);
+  report_.Set("search_p99_ms", one.p99_ms);
+  return absl::OkStatus();
+}
+
+// Reads as they come, at half of what the server can do: what a caller sees of a server in health.
+absl::Status Benchmark::MeasureHalfLoad() {
+  const Target& plain = targets_[0];
+  Case half = CallCase("read_half_load", "plaintext", 64, plain.cases->Read(), 0);
+  const double rate = report_.Find("read", "plaintext", 16).Median().per_second / 2;
+  half.run = [&plain, rate](absl::Duration duration) -> absl::StatusOr<CaseResult> {
+    uint64_t next = 0;
+    return LoadRun(plain.cases->Read(), {64, duration, rate}, next).Run();
+  };
+  return Measure({half}, sizes_.paired);
+}
+
+absl::Status Benchmark::Conclude() {
+  report_.SetRatios("read_vs_echo", "read", "plaintext", "echo", "plaintext");
+  report_.SetRatios("read_vs_echo_mtls", "read", "mtls", "echo", "mtls");
+  report_.SetRatios("read_vs_echo_in_process", "read", "in_process", "echo", "in_process");
+  report_.SetRatios("write_vs_rocksdb", "write", "plaintext", "rocksdb_write", "none");
+  report_.SetRatios("sealed_vs_null_read", "read", "plaintext", "read_null", "plaintext");
+  report_.SetRatios("sealed_vs_null_write", "write", "plaintext", "write_null", "plaintext");
+  report_.SetRatios("batch_write_vs_write", "batch_write_100", "plaintext", "write", "plaintext");
+  report_.SetRatios("batch_get_vs_read", "batch_get_100", "plaintext", "read", "plaintext");
+  CMK_ASSIGN_OR_RETURN(const int64_t calls, vault_->Calls());
+  report_.Set("vault_calls", calls - vault_calls_before_);
+  report_.Set("vault_calls_per_million_documents",
+              static_cast<double>(calls - vault_calls_before_) * 1e6 /
+                  static_cast<double>(documents_used_));
+  return absl::OkStatus();
+}
+
+absl::Status Benchmark::RunAlone(const std::string& name) {
+  CMK_ASSIGN_OR_RETURN(vault_, BenchVault::Start(Program("cmkdevvault"), directory_ + "/vault"));
+  CMK_RETURN_IF_ERROR(SetUpEcho());
+  CMK_ASSIGN_OR_RETURN(auto service,
+                       Launch("cmkstored", "plain", BenchService::Transport::kPlaintext));
+  CMK_ASSIGN_OR_RETURN(Target target, Prepare("plaintext", std::move(service)));
+  ServiceCases cases(target.service->client(), kHub, sizes_.documents);
+  const std::map<std::string, CallMaker> known = {
+      {"read", cases.Read()},     {"write", cases.Write()},
+      {"update", cases.Update()}, {"batch_write_100", cases.BatchWrite()},
+      {"search", cases.Search()}, {"batch_get_100", cases.BatchGet()},
+      {"list_50", cases.List()},  {"mixed_95_5", cases.Mixed95()}};
+  const auto found = known.find(name);
+  if (found == known.end()) return absl::InternalError("no such case: " + name);
+  std::fprintf(stderr, "server: process %d\n", target.service->pid());
+  const pid_t pid = target.service->pid();
+  return Measure(
+      {CallCase("echo", "plaintext", 16, echoes_[0]->Calls(), echo_process_->pid()),
+       CallCase("echo_with_token", "plaintext", 16, echoes_[3]->Calls(), echo_process_->pid()),
+       CallCase(name, "plaintext", 16, found->second, pid)},
+      {9, absl::Seconds(1)});
+}
+
+absl::Status Benchmark::Run() {
+  CMK_RETURN_IF_ERROR(SetUp());
+  for (const int in_flight : kInFlight) CMK_RETURN_IF_ERROR(MeasureReads(in_flight));
+  CMK_RETURN_IF_ERROR(MeasureHalfLoad());
+  for (const int in_flight : kInFlight) CMK_RETURN_IF_ERROR(MeasureOthers(in_flight));
+  CMK_RETURN_IF_ERROR(MeasureBigSearch());
+  for (const int in_flight : kInFlight) CMK_RETURN_IF_ERROR(MeasureWrites(in_flight));
+  CMK_RETURN_IF_ERROR(Conclude());
+  for (Target& target : targets_) {
+    if (target.service->pid() != 0) target.service->Stop();
+  }
+  null_.service->Stop();
+  CMK_ASSIGN_OR_RETURN(
+      const ScaleResult scale,
+      MeasureScale(Program("cmkstored"), directory_ + "/scale", sizes_.scale, *vault_));
+  report_.Set("scale", {{"hubs", sizes_.scale.hubs},
+                        {"documents",
+                         static_cast<uint64_t>(sizes_.scale.hubs) * sizes_.scale.documents_per_hub},
+                        {"create_hub_ms", scale.create_hub_ms},
+                        {"resident_mib", scale.resident_mib},
+                        {"resident_peak_mib", scale.resident_peak_mib},
+                        {"cold_search_p50_ms", scale.cold_search_p50_ms},
+                        {"cold_search_p99_ms", scale.cold_search_p99_ms},
+                        {"start_without_vault_s", scale.start_without_vault_s}});
+  std::printf("%s", report_.ToTable().c_str());
+  if (!options_.json_file.empty()) {
+    std::ofstream file(options_.json_file);
+    file << report_.ToJson().dump(2) << "\n";
+    if (!file.flush()) return absl::InternalError("cannot write " + options_.json_file);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace cmkstore::bench
