@@ -60,11 +60,11 @@ absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& 
   resources.rate_limiter.reset(
       rocksdb::NewGenericRateLimiter(static_cast<int64_t>(options.background_bytes_per_second),
                                      100'000, 10, rocksdb::RateLimiter::Mode::kWritesOnly, true));
-  std::vector<std::unique_ptr<Shard>> shards;
-  for (uint32_t i = 0; i < options.shards; ++i) {
-    CMK_ASSIGN_OR_RETURN(std::unique_ptr<Shard> shard,
+  // The first shard is made last: where it is, all are, also after a kill in the first start.
+  std::vector<std::unique_ptr<Shard>> shards(options.shards);
+  for (uint32_t i = options.shards; i-- > 0;) {
+    CMK_ASSIGN_OR_RETURN(shards[i],
                          Shard::Open(ShardPath(options.directory, i), resources, options.limits));
-    shards.push_back(std::move(shard));
   }
   return std::unique_ptr<ShardSet>(new ShardSet(std::move(shards)));
 }

@@ -82,6 +82,14 @@ TEST_F(ShardSetTest, ADroppedPartitionStaysGoneAfterReopening) {
   EXPECT_EQ(*ApplyAndWait(*engine_, hub_, PutOne("k", "v")), 1u);
 }
 
+TEST_F(ShardSetTest, AKillInTheFirstStartIsNoOtherNumberOfShards) {
+  ShardSetOptions options;
+  options.directory = dir_.path() + "/begun";
+  options.shards = 2;
+  std::filesystem::create_directories(options.directory + "/shard-1");
+  EXPECT_THAT(ShardSet::Open(options), IsOk());
+}
+
 TEST_F(ShardSetTest, AnotherNumberOfShardsIsRefused) {
   engine_.reset();
   options_.shards = 3;
