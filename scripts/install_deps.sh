@@ -8,6 +8,7 @@ packages=(
   libcurl4-openssl-dev libgmock-dev libgrpc++-dev libgtest-dev libprotobuf-dev librocksdb-dev
   libspdlog-dev libsqlite3-dev libssl-dev libyaml-cpp-dev libzstd-dev mold ninja-build nlohmann-json3-dev
   pkg-config protobuf-compiler protobuf-compiler-grpc python3 python3-grpcio python3-protobuf
+  python3-venv
 )
 
 missing=()

@@ -205,7 +205,7 @@ TEST_F(AnswerTableTest, ATokenThatAnotherIssuerSignedIsRefused) {
        absl::StrCat("grant_type=client_credentials&client_id=cmkstore-dev&scope=",
                     "https://vault.azure.net/.default&client_secret=",
                     *ReadFile((*other)->endpoints().secret_file))},
-      absl::Now() + absl::Seconds(30));
+      absl::Now() + absl::Seconds(100));
   ASSERT_TRUE(answer.ok());
   token_ = json::parse(answer->body)["access_token"];
   EXPECT_EQ(Key("GET", version).status, 401);

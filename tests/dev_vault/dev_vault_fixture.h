@@ -68,7 +68,7 @@ class DevVaultTest : public ::testing::Test {
 
   Reply Send(const std::string& method, const std::string& url, const std::string& body,
              std::vector<std::pair<std::string, std::string>> headers,
-             absl::Duration timeout = absl::Seconds(30)) {
+             absl::Duration timeout = absl::Seconds(100)) {
     Reply reply;
     auto response =
         transport_->Send({method, url, std::move(headers), body}, absl::Now() + timeout);
@@ -83,7 +83,7 @@ class DevVaultTest : public ::testing::Test {
 
   // A call on keys with the test's token.
   Reply Key(const std::string& method, const std::string& path, const json& body = json::object(),
-            absl::Duration timeout = absl::Seconds(30)) {
+            absl::Duration timeout = absl::Seconds(100)) {
     return Send(method, absl::StrCat(url_, path, "?api-version=7.4"), body.dump(),
                 {{"Authorization", "Bearer " + token_}, {"Content-Type", "application/json"}},
                 timeout);
