@@ -29,13 +29,14 @@ struct SnapshotPage {
 // Thread-safe. Blocking (disk, and the key cache, which may ask the vault).
 //
 // Errors: those of the key cache (CUSTOMER_KEY_REVOKED, HUB_LOCKED, VAULT_UNREACHABLE …) and of the
-// store; HUB_NOT_FOUND; DOCUMENT_CORRUPT for a document that does not open.
+// store; HUB_NOT_FOUND. A document that does not open is given as removed: a Get would refuse it.
 class ChangeSource {
  public:
   virtual ~ChangeSource() = default;
 
   virtual absl::StatusOr<std::shared_ptr<const crypto::SecretBytes>> IndexKey(HubUid hub) = 0;
-  // At most about `limit` changes after `after_sequence`, each with the document's state of now.
+  // At most about `limit` changes after `after_sequence`, each with the document's state of now. A
+  // `last_sequence` below `after_sequence` says that the hub has no such commit.
   virtual absl::StatusOr<ChangeBatch> Read(HubUid hub, uint64_t after_sequence, size_t limit) = 0;
   // Sequence of the hub's last commit.
   virtual absl::StatusOr<uint64_t> LastSequence(HubUid hub) = 0;

@@ -104,7 +104,9 @@ absl::StatusOr<uint64_t> IndexFollower::ApplyBatch(HubUid uid) {
   CMK_ASSIGN_OR_RETURN(const std::shared_ptr<SqliteHubIndex> index, indexes_.Open(uid));
   const uint64_t from = index->indexed_sequence();
   CMK_ASSIGN_OR_RETURN(const ChangeBatch batch, source_.Read(uid, from, options_.batch));
-  if (batch.last_sequence <= from) return from;
+  // Only a store that was put back to an earlier state is behind: what it lost is in the index.
+  if (batch.last_sequence < from) return IndexCorrupt("it is ahead of its documents");
+  if (batch.last_sequence == from) return from;
   CMK_RETURN_IF_ERROR(index->Apply(batch.changes, batch.last_sequence));
   absl::MutexLock lock(&mutex_);
   stats_.applied += batch.changes.size();

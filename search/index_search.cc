@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
@@ -58,7 +59,9 @@ class Search {
 
   absl::StatusOr<SearchResult> Run(size_t ranked, size_t counted) {
     SearchResult result;
-    CMK_ASSIGN_OR_RETURN(std::vector<Match> matches, Newest(counted + 1));
+    const bool by_relevance = expression_.has_value() && !order_.has_value();
+    CMK_ASSIGN_OR_RETURN(std::vector<Match> matches,
+                         Newest(counted + 1, by_relevance ? ranked : 0));
     result.total_is_exact = matches.size() <= counted;
     if (!result.total_is_exact) matches.pop_back();
     result.total = matches.size();
@@ -73,7 +76,13 @@ class Search {
     if (order_.has_value()) {
       CMK_ASSIGN_OR_RETURN(matches, Ordered());
     } else {
-      if (expression_.has_value()) CMK_RETURN_IF_ERROR(Rank(matches, ranked));
+      const auto unranked =
+          matches.begin() + static_cast<std::ptrdiff_t>(std::min(ranked, matches.size()));
+      if (by_relevance) {
+        std::stable_sort(matches.begin(), unranked, [](const Match& left, const Match& right) {
+          return left.score > right.score;
+        });
+      }
       const size_t begin = std::min(query_.offset, matches.size());
       const size_t end = std::min(begin + query_.limit, matches.size());
       matches = std::vector<Match>(matches.begin() + static_cast<std::ptrdiff_t>(begin),
@@ -82,6 +91,7 @@ class Search {
     for (const Match& match : matches) {
       CMK_ASSIGN_OR_RETURN(result.hits.emplace_back(), Show(match));
     }
+    if (expression_.has_value()) CMK_RETURN_IF_ERROR(AddSnippets(matches, result.hits));
     return result;
   }
 
@@ -113,14 +123,21 @@ class Search {
     }
   }
 
-  absl::StatusOr<std::vector<Match>> Newest(size_t limit) {
+  // The newest `limit` matches, the first `ranked` of them with their scores. One walk: to set up a
+  // phrase or a prefix is what costs.
+  absl::StatusOr<std::vector<Match>> Newest(size_t limit, size_t ranked) {
     const bool text_alone =
         expression_.has_value() && query_.project.empty() && !filter_.has_value();
     if (text_alone) {  // the index alone knows
-      return Collect({"SELECT rowid, 0 FROM fts WHERE fts MATCH ? ORDER BY rowid DESC LIMIT ?",
-                      {*expression_, static_cast<int64_t>(limit)}});
+      return Collect(
+          {"SELECT rowid, relevance(fts, ?) FROM fts WHERE fts MATCH ? "
+           "ORDER BY rowid DESC LIMIT ?",
+           {static_cast<int64_t>(ranked), *expression_, static_cast<int64_t>(limit)}});
     }
     Sql sql{"SELECT d.id, 0", {}};
+    if (expression_.has_value()) {
+      sql = {"SELECT d.id, relevance(fts, ?)", {static_cast<int64_t>(ranked)}};
+    }
     sql.Append(Matching());
     sql.text += expression_.has_value() ? " ORDER BY fts.rowid DESC LIMIT ?"
                                         : " ORDER BY d.id DESC LIMIT ?";
@@ -128,29 +145,8 @@ class Search {
     return Collect(sql);
   }
 
-  // Puts the newest `ranked` of the matches in order of relevance.
-  absl::Status Rank(std::vector<Match>& matches, size_t ranked) {
-    const size_t count = std::min(ranked, matches.size());
-    const int64_t all = std::exchange(floor_, matches[count - 1].id);
-    const bool text_alone = query_.project.empty() && !filter_.has_value();
-    Sql sql;
-    if (text_alone) {
-      sql = {"SELECT rowid, relevance(fts) AS score FROM fts WHERE fts MATCH ? AND rowid >= ?",
-             {*expression_, floor_}};
-    } else {
-      sql = {"SELECT d.id, relevance(fts) AS score", {}};
-      sql.Append(Matching());
-    }
-    floor_ = all;
-    sql.text += " ORDER BY score DESC, 1 DESC";
-    CMK_ASSIGN_OR_RETURN(const std::vector<Match> best, Collect(sql));
-    if (best.size() != count) return IndexCorrupt("a match came or went within one search");
-    std::copy(best.begin(), best.end(), matches.begin());
-    return absl::OkStatus();
-  }
-
   absl::StatusOr<std::vector<Match>> Ordered() {
-    Sql sql{expression_.has_value() ? "SELECT d.id, relevance(fts)" : "SELECT d.id, 0", {}};
+    Sql sql{"SELECT d.id, 0", {}};
     sql.Append(Matching());
     sql.text += " ORDER BY ";
     sql.Append(*order_);
@@ -186,16 +182,33 @@ class Search {
     hit.project = place.Text(0);
     hit.collection = place.Text(1);
     hit.document = place.Text(2);
-    if (!expression_.has_value()) return hit;
-    CMK_ASSIGN_OR_RETURN(
-        Statement snippet,
-        db_.Prepare(
-            {"SELECT snippet(fts, -1, ?, ?, '…', ?) FROM fts WHERE fts MATCH ? AND rowid = ?",
-             {std::string(1, kMatchBegin), std::string(1, kMatchEnd),
-              static_cast<int64_t>(kSnippetWords), *expression_, match.id}}));
-    CMK_ASSIGN_OR_RETURN(const bool shown, snippet.Step());
-    if (shown) hit.snippet = snippet.Text(0);
     return hit;
+  }
+
+  // One walk over the matches between the oldest and the newest hit; only a hit's passage is made.
+  absl::Status AddSnippets(const std::vector<Match>& matches, std::vector<SearchHit>& hits) {
+    if (matches.empty()) return absl::OkStatus();
+    absl::flat_hash_map<int64_t, SearchHit*> wanted;
+    std::string list = "[";
+    int64_t oldest = matches.front().id, newest = oldest;
+    for (size_t i = 0; i < matches.size(); ++i) {
+      wanted[matches[i].id] = &hits[i];
+      absl::StrAppend(&list, i == 0 ? "" : ",", matches[i].id);
+      oldest = std::min(oldest, matches[i].id);
+      newest = std::max(newest, matches[i].id);
+    }
+    CMK_ASSIGN_OR_RETURN(
+        Statement snippets,
+        db_.Prepare({"SELECT rowid, snippet(fts, -1, ?, ?, '…', ?) FROM fts WHERE fts MATCH ? AND "
+                     "rowid BETWEEN ? AND ? AND +rowid IN (SELECT value FROM json_each(?))",
+                     {std::string(1, kMatchBegin), std::string(1, kMatchEnd),
+                      static_cast<int64_t>(kSnippetWords), *expression_, oldest, newest,
+                      absl::StrCat(list, "]")}}));
+    for (;;) {
+      CMK_ASSIGN_OR_RETURN(const bool row, snippets.Step());
+      if (!row) return absl::OkStatus();
+      wanted[snippets.Int(0)]->snippet = snippets.Text(1);
+    }
   }
 
   Sqlite& db_;

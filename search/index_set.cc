@@ -17,6 +17,7 @@ namespace cmkstore::search {
 namespace {
 
 constexpr absl::string_view kRebuildSuffix = ".rebuild";
+constexpr size_t kMaxSkipped = 64;  // oldest ones in use that an eviction looks past
 
 void SyncDirectory(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -96,21 +97,38 @@ absl::StatusOr<std::shared_ptr<SqliteHubIndex>> IndexSet::Open(HubUid hub) {
   return index;
 }
 
-// An evicted index that somebody still uses is closed when that call ends.
+// One that is in use stays: closed behind its user's back it could not be opened again before that
+// call has ended, and a lock could not end the call. Nobody waits here for another hub.
 void IndexSet::EvictBeyondBound() {
-  for (;;) {
-    HubUid oldest;
-    {
-      absl::MutexLock lock(&mutex_);
-      if (recency_.size() <= options_.max_open) return;
-      oldest = recency_.back();
+  std::vector<HubUid> oldest;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (recency_.size() <= options_.max_open) return;
+    const size_t wanted = recency_.size() - options_.max_open + kMaxSkipped;
+    for (auto hub = recency_.rbegin(); hub != recency_.rend() && oldest.size() < wanted; ++hub) {
+      oldest.push_back(*hub);
+    }
+  }
+  for (const HubUid hub : oldest) {
+    if (!Evict(*SlotOf(hub))) return;
+  }
+}
+
+bool IndexSet::Evict(Slot& slot) {
+  if (!slot.io.TryLock()) return true;
+  const bool idle = slot.index != nullptr && slot.index.use_count() == 1;
+  bool beyond = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    beyond = recency_.size() > options_.max_open;
+    if (beyond && idle) {
+      if (std::exchange(slot.listed, false)) recency_.erase(slot.recency);
       ++stats_.evicted;
     }
-    const std::shared_ptr<Slot> slot = SlotOf(oldest);
-    absl::MutexLock lock(&slot->io);
-    slot->index.reset();
-    Unlist(*slot);
   }
+  if (beyond && idle) slot.index.reset();
+  slot.io.Unlock();
+  return beyond;
 }
 
 bool IndexSet::Close(HubUid hub) {
@@ -157,8 +175,13 @@ absl::Status IndexSet::Rebuild(HubUid hub,
     if (slot->index != nullptr) slot->index->Close();
     slot->index.reset();
     Unlist(*slot);
-    // The old log first: SQLite would apply it to the new file.
-    SqliteHubIndex::Destroy(path);
+    // A log that closing did not fold in would be applied to the new file: it goes, and before it
+    // its main file, which is nothing without it.
+    if (std::filesystem::exists(absl::StrCat(path, "-wal"))) {
+      std::remove(path.c_str());
+      SyncDirectory(options_.directory);
+      SqliteHubIndex::Destroy(path);
+    }
     if (std::rename(beside.c_str(), path.c_str()) != 0) status = StoreFull();
     SyncDirectory(options_.directory);
   }

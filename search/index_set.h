@@ -19,7 +19,9 @@ namespace cmkstore::search {
 
 struct IndexSetOptions {
   std::string directory;  // made with mode 0700 if absent; `<hub uid>.index` inside
-  size_t max_open = 256;  // each takes up to 3 descriptors and some 200 KiB beside its cache
+  // Each takes up to 3 descriptors and some 200 KiB beside its cache. Those in use are not closed
+  // to keep it: there can be more for as long as more calls are under way.
+  size_t max_open = 256;
   SqliteHubIndexOptions index;
 };
 
@@ -56,8 +58,8 @@ class IndexSet {
   bool Close(HubUid hub);
   // Closes and deletes the files of the hub.
   void Destroy(HubUid hub);
-  // Fills an empty index beside the one that goes on serving, and swaps. A crash leaves the old one
-  // or the new one.
+  // Fills an empty index beside the one that goes on serving, and swaps. A crash leaves the old
+  // one, the new one, or (when the old one's log could not be folded in) none.
   absl::Status Rebuild(HubUid hub, const std::function<absl::Status(SqliteHubIndex&)>& fill);
 
   bool IsRebuilding(HubUid hub);
@@ -82,6 +84,8 @@ class IndexSet {
   void Touch(HubUid hub, Slot& slot);
   void Unlist(Slot& slot);
   void EvictBeyondBound();
+  // Closes the slot's index if nobody uses it; false when there is no need for more.
+  bool Evict(Slot& slot);
   absl::StatusOr<std::shared_ptr<SqliteHubIndex>> OpenFile(HubUid hub, const std::string& path);
 
   const IndexSetOptions options_;

@@ -13,6 +13,7 @@ constexpr double kColumnWeights[] = {4, 2, 1};  // names, labels, body
 struct Statistics {
   std::vector<double> inverse_frequencies;  // by phrase of the query
   double average_length = 1;
+  int64_t scored = 0;  // rows so far
 };
 
 int CountRow(const Fts5ExtensionApi*, Fts5Context*, void* count) {
@@ -41,10 +42,11 @@ int StatisticsOf(const Fts5ExtensionApi* api, Fts5Context* fts, Statistics** out
                           [](void* kept) { delete static_cast<Statistics*>(kept); });
 }
 
-int Score(const Fts5ExtensionApi* api, Fts5Context* fts, double* score) {
+int Score(const Fts5ExtensionApi* api, Fts5Context* fts, int64_t limit, double* score) {
   Statistics* statistics = nullptr;
   int length = 0, instances = 0;
   if (const int code = StatisticsOf(api, fts, &statistics); code != SQLITE_OK) return code;
+  if (++statistics->scored > limit) return SQLITE_OK;
   if (const int code = api->xColumnSize(fts, -1, &length); code != SQLITE_OK) return code;
   if (const int code = api->xInstCount(fts, &instances); code != SQLITE_OK) return code;
   std::vector<double> frequencies(statistics->inverse_frequencies.size(), 0.0);
@@ -62,10 +64,11 @@ int Score(const Fts5ExtensionApi* api, Fts5Context* fts, double* score) {
   return SQLITE_OK;
 }
 
-void Relevance(const Fts5ExtensionApi* api, Fts5Context* fts, sqlite3_context* context, int,
-               sqlite3_value**) {
+void Relevance(const Fts5ExtensionApi* api, Fts5Context* fts, sqlite3_context* context,
+               int arguments, sqlite3_value** values) {
   double score = 0;
-  if (const int code = Score(api, fts, &score); code != SQLITE_OK) {
+  const int64_t limit = arguments > 0 ? sqlite3_value_int64(values[0]) : 0;
+  if (const int code = Score(api, fts, limit, &score); code != SQLITE_OK) {
     sqlite3_result_error_code(context, code);
   } else {
     sqlite3_result_double(context, score);

@@ -18,8 +18,8 @@
 namespace cmkstore::search {
 
 struct SqliteHubIndexOptions {
-  int64_t cache_bytes = 2 << 20;           // decrypted pages kept in memory per open index
-  size_t ranked_matches = 2'000;           // newest matches that are ranked by relevance
+  int64_t cache_bytes = 4 << 20;           // decrypted pages kept in memory per open index
+  size_t ranked_matches = 1'000;           // newest matches that are ranked by relevance
   size_t counted_matches = 10'000;         // newest matches that are counted, faceted and ordered
   int64_t steps_per_search = 100'000'000;  // of SQLite's machine; some seconds
 };
@@ -30,7 +30,8 @@ struct SqliteHubIndexOptions {
 // survives the process but perhaps not a power failure: what is lost is followed again from the
 // change feed.
 //
-// Thread-safe. Blocking. Errors: those of HubIndex; FORMAT_TOO_NEW for an index of a later schema.
+// Thread-safe. Blocking. Errors: those of HubIndex; FORMAT_TOO_NEW for an index of a later schema;
+// INDEX_CORRUPT, so that it is rebuilt, for one of an earlier.
 class SqliteHubIndex final : public HubIndex {
  public:
   // Opens the index at `path`, or makes an empty one. Copies what it needs of `key` (32 bytes).

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "crypto/sealed_document.h"
 #include "service/document_codec.h"
@@ -37,15 +38,27 @@ absl::StatusOr<uint64_t> IndexSource::LastSequence(HubUid hub) {
   return engine_.LastSequence(entry->partition);
 }
 
-absl::StatusOr<std::optional<search::IndexChange>> IndexSource::OpenDocument(
-    const OpenHub& hub, const store::DocumentKey& key, const crypto::SealedDocument& sealed) {
+// One damaged document must not keep all others from being found.
+absl::StatusOr<std::optional<search::IndexChange>> IndexSource::FindDocument(
+    const OpenHub& hub, const store::DocumentKey& key) {
+  absl::StatusOr<std::optional<search::IndexChange>> found = ReadDocument(hub, key);
+  if (!HasReason(found.status(), "DOCUMENT_CORRUPT")) return found;
+  Log(LogLevel::kError, "document_corrupt", {{"hub_uid", hub.uid().ToHex()}});
+  return std::nullopt;
+}
+
+absl::StatusOr<std::optional<search::IndexChange>> IndexSource::ReadDocument(
+    const OpenHub& hub, const store::DocumentKey& key) {
+  CMK_ASSIGN_OR_RETURN(const std::optional<crypto::SealedDocument> sealed,
+                       store::DocumentsTable(engine_).Get(hub.partition(), key));
+  if (!sealed.has_value()) return std::nullopt;
   CMK_ASSIGN_OR_RETURN(const std::optional<std::string> project,
                        hubs_.directory().ProjectNameOf(*hub.entry, key.project));
   if (!project.has_value()) return std::nullopt;
   CMK_ASSIGN_OR_RETURN(
       const std::string plaintext,
       hubs_.OpenRowBlocking(*hub.keys, clock_.WallNow() + kKeyTimeout,
-                            BindingOf(*hub.entry, crypto::RowKind::kDocument, key), sealed));
+                            BindingOf(*hub.entry, crypto::RowKind::kDocument, key), *sealed));
   CMK_ASSIGN_OR_RETURN(storage::v1::DocumentBody body, ParseBody(plaintext));
   search::IndexedDocument document;
   document.project = *project;
@@ -86,13 +99,8 @@ absl::StatusOr<search::ChangeBatch> IndexSource::Read(HubUid uid, uint64_t after
       CMK_ASSIGN_OR_RETURN(key.collection, BlindName::FromBytes(change.blind_collection()));
       CMK_ASSIGN_OR_RETURN(key.document, BlindName::FromBytes(change.blind_document()));
       // The state of now, also for a deletion: what comes later in the feed says the same again.
-      CMK_ASSIGN_OR_RETURN(const std::optional<crypto::SealedDocument> stored,
-                           store::DocumentsTable(engine_).Get(hub.partition(), key));
-      std::optional<search::IndexChange> found;
-      if (stored.has_value()) {
-        bytes += stored->bytes().size();
-        CMK_ASSIGN_OR_RETURN(found, OpenDocument(hub, key, *stored));
-      }
+      CMK_ASSIGN_OR_RETURN(std::optional<search::IndexChange> found, FindDocument(hub, key));
+      if (found.has_value()) bytes += found->document->content.size();
       batch.changes.push_back(found.has_value()
                                   ? *std::move(found)
                                   : search::IndexChange{IndexKeyOf(key), std::nullopt});
@@ -100,19 +108,19 @@ absl::StatusOr<search::ChangeBatch> IndexSource::Read(HubUid uid, uint64_t after
     batch.last_sequence = at;
   }
   if (whole) batch.last_sequence = std::max(batch.last_sequence, last);
+  if (entries.empty()) batch.last_sequence = last;
   return batch;
 }
 
 absl::StatusOr<search::SnapshotPage> IndexSource::Snapshot(HubUid uid, const std::string& cursor,
                                                            size_t limit) {
   CMK_ASSIGN_OR_RETURN(const OpenHub hub, Open(uid));
-  CMK_ASSIGN_OR_RETURN(const std::vector<store::DocumentRow> rows,
-                       store::DocumentsTable(engine_).Walk(hub.partition(), {}, cursor, limit));
+  CMK_ASSIGN_OR_RETURN(const std::vector<store::DocumentKey> keys,
+                       store::DocumentsTable(engine_).WalkKeys(hub.partition(), {}, cursor, limit));
   search::SnapshotPage page;
-  if (rows.size() == limit) page.next_cursor = store::DocumentsTable::CursorAt(rows.back().key);
-  for (const store::DocumentRow& row : rows) {
-    CMK_ASSIGN_OR_RETURN(std::optional<search::IndexChange> found,
-                         OpenDocument(hub, row.key, row.sealed));
+  if (keys.size() == limit) page.next_cursor = store::DocumentsTable::CursorAt(keys.back());
+  for (const store::DocumentKey& key : keys) {
+    CMK_ASSIGN_OR_RETURN(std::optional<search::IndexChange> found, FindDocument(hub, key));
     if (found.has_value()) page.documents.push_back(*std::move(found));
   }
   return page;

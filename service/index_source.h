@@ -23,9 +23,12 @@ class IndexSource final : public search::ChangeSource {
 
  private:
   absl::StatusOr<OpenHub> Open(HubUid hub);
-  // Nothing when the document's project is gone.
-  absl::StatusOr<std::optional<search::IndexChange>> OpenDocument(
-      const OpenHub& hub, const store::DocumentKey& key, const crypto::SealedDocument& sealed);
+  // Nothing when the document or its project is gone.
+  absl::StatusOr<std::optional<search::IndexChange>> ReadDocument(const OpenHub& hub,
+                                                                  const store::DocumentKey& key);
+  // The same, and nothing for one that does not open.
+  absl::StatusOr<std::optional<search::IndexChange>> FindDocument(const OpenHub& hub,
+                                                                  const store::DocumentKey& key);
 
   HubAccess& hubs_;
   store::Engine& engine_;

@@ -149,6 +149,50 @@ TEST_F(SealedIndexTest, ATornLastFrameOfTheLogIsNoFrame) {
   EXPECT_THAT(index().CheckIntegrity(), IsOk());
 }
 
+// A flip in the log: either its transaction and those behind it are taken for never committed, as
+// after a crash, and followed again; or the index is lost. Never another answer.
+TEST_F(SealedIndexTest, AFlippedBitInTheLogGivesAnEarlierStateOrALostIndex) {
+  Fill(12);
+  const std::string log = Bytes(path() + "-wal"), main = Bytes(path());
+  index_.reset();
+  int lost = 0, earlier = 0;
+  for (size_t at = 0; at < log.size(); at += 487) {
+    std::string bad = log;
+    bad[at] = static_cast<char>(bad[at] ^ 0x10);
+    WriteBytes(path(), main);
+    WriteBytes(path() + "-wal", bad);
+    auto opened = Open();
+    absl::Status status = opened.status();
+    if (status.ok()) status = (*opened)->CheckIntegrity();
+    SearchQuery query;
+    query.text = "quokka";
+    absl::StatusOr<SearchResult> found = status;
+    if (status.ok()) found = (*opened)->Search(query);
+    if (found.ok()) {
+      EXPECT_EQ(found->total, found->indexed_sequence) << "byte " << at;
+      earlier += found->indexed_sequence < 12 ? 1 : 0;
+    } else {
+      EXPECT_THAT(found, FailsWith("INDEX_CORRUPT", "")) << "byte " << at;
+      ++lost;
+    }
+  }
+  EXPECT_GT(lost + earlier, 0);
+}
+
+TEST_F(SealedIndexTest, AnUnsealedOrForeignJournalOfTheSameNameChangesNothingUnnoticed) {
+  Fill(12);
+  index_.reset();
+  WriteBytes(path() + "-journal", std::string(20'000, '\xd9'));
+  auto opened = Open();
+  if (opened.ok()) {
+    index_ = *std::move(opened);
+    EXPECT_EQ(Find("quokka").total, 12u);
+    EXPECT_THAT(index_->CheckIntegrity(), IsOk());
+  } else {
+    EXPECT_THAT(opened, FailsWith("INDEX_CORRUPT", ""));
+  }
+}
+
 TEST_F(SealedIndexTest, AfterCloseEveryCallIsRefused) {
   Fill(1);
   index_->Close();

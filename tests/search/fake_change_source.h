@@ -1,0 +1,101 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/synchronization/mutex.h"
+#include "search/change_source.h"
+#include "tests/search/index_fixture.h"
+
+namespace cmkstore::search {
+
+// The documents of one hub and the feed of their changes, in memory.
+class FakeChangeSource final : public ChangeSource {
+ public:
+  explicit FakeChangeSource(crypto::SecretBytes key)
+      : key_(std::make_shared<const crypto::SecretBytes>(std::move(key))) {}
+
+  uint64_t Write(const std::string& id, const std::string& content) {
+    absl::MutexLock lock(&mutex_);
+    documents_[id] = content;
+    feed_[++last_] = id;
+    return last_;
+  }
+  uint64_t Remove(const std::string& id) {
+    absl::MutexLock lock(&mutex_);
+    documents_.erase(id);
+    feed_[++last_] = id;
+    return last_;
+  }
+  // As a restored store is: the last `commits` commits never were.
+  void PutBack(uint64_t commits) {
+    absl::MutexLock lock(&mutex_);
+    for (; commits > 0; --commits, --last_) {
+      documents_.erase(feed_[last_]);
+      feed_.erase(last_);
+    }
+  }
+  void Refuse(absl::Status status) {
+    absl::MutexLock lock(&mutex_);
+    refusal_ = std::move(status);
+  }
+  // Runs, without locks, before each page of a snapshot is given.
+  void BeforeSnapshot(std::function<void()> action) { before_snapshot_ = std::move(action); }
+  size_t documents() {
+    absl::MutexLock lock(&mutex_);
+    return documents_.size();
+  }
+
+  absl::StatusOr<std::shared_ptr<const crypto::SecretBytes>> IndexKey(HubUid) override {
+    absl::MutexLock lock(&mutex_);
+    if (!refusal_.ok()) return refusal_;
+    return key_;
+  }
+  absl::StatusOr<ChangeBatch> Read(HubUid, uint64_t after_sequence, size_t limit) override {
+    absl::MutexLock lock(&mutex_);
+    ChangeBatch batch;
+    batch.last_sequence = last_;
+    for (auto entry = feed_.upper_bound(after_sequence); entry != feed_.end(); ++entry) {
+      if (batch.changes.size() == limit) break;
+      batch.changes.push_back(StateOf(entry->second));
+      batch.last_sequence = entry->first;
+    }
+    return batch;
+  }
+  absl::StatusOr<uint64_t> LastSequence(HubUid) override {
+    absl::MutexLock lock(&mutex_);
+    return last_;
+  }
+  absl::StatusOr<SnapshotPage> Snapshot(HubUid, const std::string& cursor, size_t limit) override {
+    if (before_snapshot_) before_snapshot_();
+    absl::MutexLock lock(&mutex_);
+    SnapshotPage page;
+    for (auto entry = documents_.upper_bound(cursor); entry != documents_.end(); ++entry) {
+      if (page.documents.size() == limit) {
+        page.next_cursor = page.documents.back().document->document;
+        break;
+      }
+      page.documents.push_back(StateOf(entry->first));
+    }
+    return page;
+  }
+
+ private:
+  IndexChange StateOf(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const auto found = documents_.find(id);
+    return found == documents_.end() ? Removed(id) : Put(id, found->second);
+  }
+
+  const std::shared_ptr<const crypto::SecretBytes> key_;
+  std::function<void()> before_snapshot_;
+  absl::Mutex mutex_;
+  std::map<std::string, std::string> documents_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, std::string> feed_ ABSL_GUARDED_BY(mutex_);
+  uint64_t last_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Status refusal_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace cmkstore::search
