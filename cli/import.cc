@@ -43,6 +43,9 @@ class Importer {
     taken_ = reader_.place();
     begin_ = taken_.offset;
     progress_.emplace(file_bytes - std::min(begin_, file_bytes));
+    // Before the first batch: a run that takes up one that was killed in it must know its request
+    // id.
+    Note();
   }
 
   int Run() {
@@ -61,13 +64,21 @@ class Importer {
     }
     if (status.ok()) status = Flush();
     progress_->Clear();
-    if (status.ok() && !checkpoint_path_.empty()) unlink(checkpoint_path_.c_str());
+    if ((status.ok() || NothingCanBeInDoubt(status)) && !checkpoint_path_.empty()) {
+      unlink(checkpoint_path_.c_str());
+    }
     Summarize(status);
     if (!status.ok()) return Report(status, invocation_.style());
     return checkpoint_.bad == 0 ? kOk : kInvalidInput;
   }
 
  private:
+  // A refusal of the very first batch: there is nothing to go on with.
+  bool NothingCanBeInDoubt(const grpc::Status& status) const {
+    return checkpoint_.place.line == 0 && status.error_code() != grpc::StatusCode::UNAVAILABLE &&
+           status.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED;
+  }
+
   // Goes to where an earlier run of the same import came.
   void TakeUp() {
     const auto text = checkpoint_path_.empty() ? std::nullopt : ReadFile(checkpoint_path_);
@@ -81,6 +92,7 @@ class Importer {
     }
     checkpoint_ = *before;
     resumed_after_ = before->place.line;
+    if (resumed_after_ == 0) return;
     std::fprintf(stderr, "going on after line %llu; %llu documents are stored already\n",
                  static_cast<unsigned long long>(resumed_after_),
                  static_cast<unsigned long long>(before->stored));

@@ -92,7 +92,8 @@ TEST_F(CliHubsTest, KeyCheckIsAChecklistThatSaysWhatToRun) {
   const Output disabled = Ctl({"key", "check", "--vault-key", VaultKey()});
   EXPECT_EQ(disabled.exit_code, 6);
   EXPECT_THAT(disabled.out, AllOf(HasSubstr("[FAILED]"), HasSubstr("To do:"),
-                                  HasSubstr("az keyvault key set-attributes"), HasSubstr("--enabled true")));
+                                  HasSubstr("enabled: az keyvault key set-attributes"),
+                                  HasSubstr("--enabled true")));
   EXPECT_EQ(Ctl({"key", "check", "h1", "--json"}).Json()["checks"][0]["result"], "PASSED");
 }
 

@@ -70,6 +70,7 @@ TEST_F(CliImportTest, ProjectsMustExistOrAreMadeOnRequest) {
   const Output refused = Ctl({"import", "h1", path});
   EXPECT_EQ(refused.exit_code, 3);
   EXPECT_THAT(refused.err, AllOf(HasSubstr("[PROJECT_NOT_FOUND]"), HasSubstr("project create")));
+  EXPECT_FALSE(std::filesystem::exists(cli::CheckpointPath(path))) << "nothing to go on with";
   EXPECT_EQ(Ctl({"import", "h1", path, "--create-projects"}).exit_code, 0);
   EXPECT_EQ(Count("h1/default"), 1u);
   EXPECT_EQ(Ctl({"import", "h1", "/nonexistent"}).exit_code, 2);
@@ -128,9 +129,12 @@ TEST_F(CliImportTest, AKilledImportLosesNothingWhenItIsRunAgain) {
   options.environment = Environment("owner");
   const pid_t child = testing::StartCmkctl(command, options);
   const absl::Time give_up = absl::Now() + absl::Seconds(60);
-  while (!std::filesystem::exists(cli::CheckpointPath(path)) && absl::Now() < give_up) {
-    absl::SleepFor(absl::Milliseconds(1));
-  }
+  const auto lines_done = [&path] {
+    const auto text = ReadFile(cli::CheckpointPath(path));
+    const auto checkpoint = text.has_value() ? cli::ParseCheckpoint(*text) : std::nullopt;
+    return checkpoint.has_value() ? checkpoint->place.line : 0;
+  };
+  while (lines_done() == 0 && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(1));
   kill(child, SIGKILL);
   int state = 0;
   waitpid(child, &state, 0);
