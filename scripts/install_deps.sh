@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building and testing need on Debian 12. Does nothing, in a moment, when all of it is there.
-# --check only prints what is missing.
+# --check only prints what is missing. --fuzz installs what scripts/fuzz.sh needs as well.
 set -euo pipefail
 
 packages=(
@@ -10,6 +10,7 @@ packages=(
   pkg-config protobuf-compiler protobuf-compiler-grpc python3 python3-grpcio python3-protobuf
   python3-venv
 )
+if [ "${1:-}" = --fuzz ]; then packages+=(clang-16 libclang-rt-16-dev); fi
 
 missing=()
 for package in "${packages[@]}"; do

@@ -27,8 +27,10 @@ absl::StatusOr<Field> ToField(const std::vector<std::string>& steps, absl::strin
   };
   if (steps.size() > kMaxSteps) return FieldInvalid(source, "has a field of more than 16 steps");
   for (const std::string& step : steps) {
-    if (step.empty() || step.find('"') != std::string::npos) {
-      return FieldInvalid(source, "has a field with an empty step or a quotation mark within one");
+    // A zero byte would end SQLite's path before its closing quotation mark.
+    if (step.empty() || step.find_first_of("\"\0", 0, 2) != std::string::npos) {
+      return FieldInvalid(
+          source, "has a field with an empty step, or a quotation mark or zero byte in one");
     }
   }
   if (const auto column = kColumns->find(steps.front());
