@@ -6,6 +6,11 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+
+#include "absl/time/clock.h"
+#include "base/log_limiter.h"
+#include "base/redaction.h"
 
 namespace cmkstore {
 namespace {
@@ -25,7 +30,7 @@ std::shared_ptr<spdlog::logger> Configured(std::shared_ptr<spdlog::logger> logge
   // The payload of each record is the inside of a JSON object that `Log` has escaped.
   logger->set_pattern("{\"time\":\"%Y-%m-%dT%H:%M:%S.%eZ\",\"level\":\"%l\",%v}",
                       spdlog::pattern_time_type::utc);
-  logger->flush_on(spdlog::level::info);
+  logger->flush_on(spdlog::level::trace);
   return logger;
 }
 
@@ -34,6 +39,11 @@ std::shared_ptr<spdlog::logger>& Logger() {
   static std::shared_ptr<spdlog::logger> logger = Configured(std::make_shared<spdlog::logger>(
       "cmkstore", std::make_shared<spdlog::sinks::stderr_sink_mt>()));
   return logger;
+}
+
+LogLimiter& Limiter() {
+  static LogLimiter limiter;
+  return limiter;
 }
 
 std::string Quoted(absl::string_view text) {
@@ -46,9 +56,18 @@ std::string Quoted(absl::string_view text) {
 void Log(LogLevel level, absl::string_view event, const LogFields& fields) {
   const std::shared_ptr<spdlog::logger> logger = std::atomic_load(&Logger());
   if (!logger->should_log(ToSpdlog(level))) return;
+  const std::optional<uint64_t> held_back = Limiter().Admit(event, absl::Now());
+  if (!held_back.has_value()) return;
   std::string body = "\"event\":" + Quoted(event);
-  for (const auto& [key, value] : fields) body += "," + Quoted(key) + ":" + Quoted(value);
+  for (const auto& [key, value] : fields) {
+    body += "," + Quoted(key) + ":" + Quoted(RedactSecrets(value));
+  }
+  if (*held_back > 0) body += ",\"held_back\":" + std::to_string(*held_back);
   logger->log(ToSpdlog(level), "{}", body);
+}
+
+bool LogEnabled(LogLevel level) {
+  return std::atomic_load(&Logger())->should_log(ToSpdlog(level));
 }
 
 void SetLogLevel(LogLevel level) { std::atomic_load(&Logger())->set_level(ToSpdlog(level)); }

@@ -10,7 +10,8 @@
 //
 // What may be logged: names of tenants, hubs and projects, uids, reasons, counts, durations. What
 // must never be: collection and document ids, labels, content, queries, keys, tokens. Fields are
-// escaped, so a hostile value cannot forge a line.
+// escaped, so a hostile value cannot forge a line, and what looks like a credential is redacted. Each
+// event has its own bound of lines (LogLimiter); `held_back` says how many it cost.
 //
 // Thread-safe.
 
@@ -22,6 +23,9 @@ using LogFields = std::vector<std::pair<absl::string_view, std::string>>;
 
 // `event` is a constant in snake_case ("hub_locked"): the thing to search and count by.
 void Log(LogLevel level, absl::string_view event, const LogFields& fields = {});
+
+// Whether lines of this level are written: worth asking before costly fields are made.
+bool LogEnabled(LogLevel level);
 
 void SetLogLevel(LogLevel level);
 // Sends later lines to `path` in place of standard error (tests). Returns false if it cannot be

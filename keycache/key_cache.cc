@@ -268,6 +268,18 @@ KeyCacheStats KeyCache::Core::Stats() {
     stats.calls_under_way += key->probing ? 1 : 0;
     stats.vault_keys_unreachable += key->availability == KeyAvailability::kUnreachable ? 1 : 0;
     stats.vault_keys_denied += key->availability == KeyAvailability::kDenied ? 1 : 0;
+    stats.vault_keys_available += key->availability == KeyAvailability::kAvailable ? 1 : 0;
+    stats.vault_keys_unknown += key->availability == KeyAvailability::kUnknown ? 1 : 0;
+    if (key->last_success == absl::InfinitePast()) continue;
+    const absl::Duration age = clock_.MonotonicNow() - key->last_success;
+    const size_t bucket = age < absl::Minutes(1)   ? 0
+                          : age < absl::Minutes(5) ? 1
+                          : age < absl::Hours(1)   ? 2
+                                                   : 3;
+    ++stats.success_ages[bucket];
+    if (key->availability != KeyAvailability::kDenied) {
+      stats.oldest_success = std::max(stats.oldest_success, age);
+    }
   }
   return stats;
 }

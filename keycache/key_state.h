@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -43,8 +44,13 @@ struct KeyCacheStats {
   uint64_t locked_hubs = 0;
   uint64_t calls_under_way = 0;  // cold misses and probes that have not landed
   uint64_t calls_in_line = 0;    // of these, those that wait for their vault's budget or lane
+  uint64_t vault_keys_unknown = 0;
+  uint64_t vault_keys_available = 0;
   uint64_t vault_keys_unreachable = 0;
   uint64_t vault_keys_denied = 0;
+  // Vault keys by the time since their last successful unwrap: below 1 min, 5 min, 1 h, and beyond.
+  std::array<uint64_t, 4> success_ages{};
+  absl::Duration oldest_success;  // of a key that is not denied
 };
 
 // What a lock did; becomes the revocation receipt.

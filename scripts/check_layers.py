@@ -31,7 +31,8 @@ OWNED = {
     r"sqlite3": {"search"},
     r"curl/": {"base"},
     r"spdlog/": {"base"},
-    r"httplib": {"vault/dev_vault"},
+    r"prometheus/": {"base"},
+    r"httplib": {"vault/dev_vault", "service"},
     r"zstd": {"crypto"},
     r"yaml-cpp/": {"service"},
 }

@@ -176,6 +176,7 @@ IndexFollowerStats IndexFollower::Stats() const {
   for (const auto& [uid, hub] : hubs_) {
     stats.behind += hub.indexed < hub.target ? 1 : 0;
     stats.stopped += hub.stopped ? 1 : 0;
+    if (!hub.stopped && hub.indexed < hub.target) stats.lag += hub.target - hub.indexed;
   }
   return stats;
 }

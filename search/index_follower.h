@@ -27,6 +27,7 @@ struct IndexFollowerOptions {
 struct IndexFollowerStats {
   size_t behind = 0;      // hubs with changes to apply
   size_t stopped = 0;     // hubs whose keys were refused
+  uint64_t lag = 0;       // changes not applied yet, over all hubs that are not stopped
   uint64_t applied = 0;   // changes since start
   uint64_t rebuilds = 0;  // begun since start, whoever asked
   uint64_t failures = 0;

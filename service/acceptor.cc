@@ -172,6 +172,19 @@ void Acceptor::StopAccepting() {
   if (listener_ >= 0) close(std::exchange(listener_, -1));
 }
 
+bool Acceptor::AwaitEnds(absl::Time deadline) {
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, stop_, nullptr);
+  std::array<epoll_event, kMaxEvents> events;
+  while (!watched_.empty()) {
+    const int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now());
+    if (left <= 0) return false;
+    const int ready = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()),
+                                 static_cast<int>(std::min<int64_t>(left, 1000)));
+    for (int i = 0; i < ready; ++i) Ended(events[static_cast<size_t>(i)].data.fd);
+  }
+  return true;
+}
+
 AcceptorStats Acceptor::Stats() const { return {open_, accepted_, refused_, failed_}; }
 
 void Acceptor::Loop() {

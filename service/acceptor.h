@@ -38,7 +38,7 @@ struct AcceptorStats {
 // of its descriptor is watched for the hang-up that gRPC's shutdown of the socket makes: each
 // connection takes two descriptors.
 //
-// Listen, then Start, then StopAccepting, from one thread; Stats from any.
+// Listen, then Start, then StopAccepting, then AwaitEnds, from one thread; Stats from any.
 class Acceptor {
  public:
   using Sink = grpc::experimental::ExternalConnectionAcceptor;
@@ -55,6 +55,8 @@ class Acceptor {
   void Start(std::unique_ptr<Sink> sink);
   // Closes the listening socket. Connections go on.
   void StopAccepting();
+  // After StopAccepting: waits until every connection has ended. False: `deadline` came first.
+  bool AwaitEnds(absl::Time deadline);
   AcceptorStats Stats() const;
 
  private:

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "service/call_stats.h"
 #include "service/queue_executor.h"
 #include "service/request_gate.h"
 
@@ -18,11 +19,13 @@ namespace cmkstore::service {
 // What the calls of one completion queue share. One per queue; outlives its calls.
 class CallEnvironment {
  public:
-  CallEnvironment(std::unique_ptr<grpc::ServerCompletionQueue> queue, RequestGate& gate)
-      : queue_(std::move(queue)), executor_(*queue_), gate_(gate) {}
+  CallEnvironment(std::unique_ptr<grpc::ServerCompletionQueue> queue, RequestGate& gate,
+                  CallStats& stats)
+      : queue_(std::move(queue)), executor_(*queue_), gate_(gate), stats_(stats) {}
 
   grpc::ServerCompletionQueue& queue() { return *queue_; }
   QueueExecutor& executor() { return executor_; }
+  CallStats& stats() { return stats_; }
 
   std::string NewRequestId() { return gate_.NewRequestId(); }
   absl::StatusOr<AdmittedCall> Admit(const grpc::ServerContext& context,
@@ -42,6 +45,7 @@ class CallEnvironment {
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   QueueExecutor executor_;
   RequestGate& gate_;
+  CallStats& stats_;
   std::atomic<int64_t> calls_{0};
   std::atomic<bool> draining_{false};
 };

@@ -214,11 +214,16 @@ int Run(const Flags& flags) {
   if (!absl::StartsWith(address, "unix:")) {
     address = absl::StrCat(address.substr(0, address.rfind(':')), ":", (*server)->port());
   }
-  Log(LogLevel::kInfo, "serving", {{"address", address}});
+  Log(LogLevel::kInfo, "serving",
+      {{"address", address}, {"admin_port", absl::StrCat((*server)->admin_port())}});
   if (!flags.ready_file.empty()) WriteFileDurably(flags.ready_file, address + "\n");
   ServeUntilSignal(signals, *loaded, **server);
   Log(LogLevel::kInfo, "draining");
+  (*server)->StopBeingReady();
+  clock.Sleep(ToAbsl(loaded->config.shutdown().notice()));
   (*server)->Shutdown(ToAbsl(loaded->config.shutdown().drain()));
+  server->reset();
+  Log(LogLevel::kInfo, "stopped");
   return 0;
 }
 

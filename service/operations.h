@@ -84,6 +84,10 @@ class Operations {
 
   // Wakes waits whose time has passed; to be called about every 100 ms.
   void Tick() { changed_.ExpireBefore(clock_.WallNow()); }
+  size_t running() {
+    absl::MutexLock lock(&mutex_);
+    return running_.size();
+  }
   // Interrupts what runs, to be resumed by the next start, and wakes whoever waits.
   void Stop();
 

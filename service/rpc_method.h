@@ -5,6 +5,7 @@
 #include <grpcpp/support/async_stream.h>
 #include <grpcpp/support/async_unary_call.h>
 
+#include <chrono>
 #include <coroutine>
 #include <functional>
 #include <memory>
@@ -13,7 +14,12 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/strip.h"
+#include "absl/time/time.h"
+#include "base/errors.h"
 #include "service/call_environment.h"
+#include "service/call_log.h"
+#include "service/call_stats.h"
 #include "service/grpc_status.h"
 #include "service/queue_executor.h"
 #include "service/request_gate.h"
@@ -44,28 +50,63 @@ struct CallContext {
 // Something that can be armed on a queue: waits there for the next call of its method.
 class RpcMethod {
  public:
+  explicit RpcMethod(std::string name) : stats_(std::move(name)) {}
   virtual ~RpcMethod() = default;
   virtual void Arm(CallEnvironment& environment) = 0;
+  MethodStats& stats() { return stats_; }
+
+ private:
+  MethodStats stats_;
 };
+
+// By the rule of the API: the request of method X is XRequest.
+template <typename Request>
+std::string MethodNameOf() {
+  return std::string(absl::StripSuffix(Request::descriptor()->name(), "Request"));
+}
 
 // What every call has, unary or streaming: its context, and its end.
 class RpcCall : public QueueEvent {
  protected:
   // Counted from its arming: a queue must live until every call on it has come back.
-  explicit RpcCall(CallEnvironment& environment) : environment_(environment) {
+  RpcCall(CallEnvironment& environment, MethodStats& stats)
+      : environment_(environment), stats_(stats) {
     environment_.CallBegan();
   }
   ~RpcCall() override { environment_.CallEnded(); }
 
   absl::StatusOr<AdmittedCall> Admit(Permission permission,
                                      const absl::StatusOr<ResourceScope>& scope) {
+    began_ = Clock::now();
+    stats_.in_flight.fetch_add(1, std::memory_order_relaxed);
     request_id_ = environment_.NewRequestId();
-    return environment_.Admit(context_, request_id_, permission, scope);
+    absl::StatusOr<AdmittedCall> admitted =
+        environment_.Admit(context_, request_id_, permission, scope);
+    if (admitted.ok()) {
+      environment_.stats().admitted.Add();
+    } else {
+      environment_.stats().refused.Add(ReasonOf(admitted.status()));
+    }
+    return admitted;
+  }
+
+  // Just before the call's last word goes out.
+  absl::Duration Answered(const absl::Status& status) {
+    const absl::Duration taken = absl::FromChrono(Clock::now() - began_);
+    stats_.in_flight.fetch_sub(1, std::memory_order_relaxed);
+    stats_.by_code[static_cast<size_t>(status.code()) % kStatusCodes].Add();
+    if (!status.ok()) environment_.stats().errors.Add(ReasonOf(status));
+    return taken;
   }
 
   CallEnvironment& environment_;
+  MethodStats& stats_;
   grpc::ServerContext context_;
   std::string request_id_;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point began_;
 };
 
 template <typename Service, typename Request, typename Response>
@@ -78,7 +119,8 @@ class UnaryMethod final : public RpcMethod {
   using Handler = std::function<Task<absl::StatusOr<Response>>(const CallContext&, const Request&)>;
 
   UnaryMethod(Service& service, RequestFunction request, MethodRule<Request> rule, Handler handler)
-      : service_(service),
+      : RpcMethod(MethodNameOf<Request>()),
+        service_(service),
         request_(request),
         rule_(std::move(rule)),
         handler_(std::move(handler)) {}
@@ -89,7 +131,7 @@ class UnaryMethod final : public RpcMethod {
   class Call final : public RpcCall {
    public:
     Call(UnaryMethod& method, CallEnvironment& environment)
-        : RpcCall(environment), method_(method), responder_(&context_) {
+        : RpcCall(environment, method.stats()), method_(method), responder_(&context_) {
       grpc::ServerCompletionQueue& queue = environment.queue();
       (method_.service_.*method_.request_)(&context_, &request_, &responder_, &queue, &queue,
                                            static_cast<QueueEvent*>(this));
@@ -116,14 +158,22 @@ class UnaryMethod final : public RpcMethod {
       absl::StatusOr<Response> response = co_await method_.handler_(context, request_);
       if (response.ok()) {
         finishing_ = true;
+        Note(absl::OkStatus());
         responder_.Finish(*response, grpc::Status::OK, static_cast<QueueEvent*>(this));
       } else {
         Finish(response.status());
       }
     }
 
+    void Note(const absl::Status& status) {
+      const absl::Duration taken = Answered(status);
+      stats_.latency.Observe(taken);
+      LogCall(stats_, context_, request_id_, status, taken);
+    }
+
     void Finish(const absl::Status& status) {
       finishing_ = true;
+      Note(status);
       responder_.FinishWithError(ToGrpcStatus(status, request_id_), static_cast<QueueEvent*>(this));
     }
 
@@ -180,7 +230,8 @@ class StreamMethod final : public RpcMethod {
                                                    ResponseStream<Response>&)>;
 
   StreamMethod(Service& service, RequestFunction request, MethodRule<Request> rule, Handler handler)
-      : service_(service),
+      : RpcMethod(MethodNameOf<Request>()),
+        service_(service),
         request_(request),
         rule_(std::move(rule)),
         handler_(std::move(handler)) {}
@@ -191,7 +242,7 @@ class StreamMethod final : public RpcMethod {
   class Call final : public RpcCall, public ResponseStream<Response> {
    public:
     Call(StreamMethod& method, CallEnvironment& environment)
-        : RpcCall(environment), method_(method), writer_(&context_) {
+        : RpcCall(environment, method.stats()), method_(method), writer_(&context_) {
       grpc::ServerCompletionQueue& queue = environment.queue();
       (method_.service_.*method_.request_)(&context_, &request_, &writer_, &queue, &queue,
                                            static_cast<QueueEvent*>(this));
@@ -235,6 +286,8 @@ class StreamMethod final : public RpcMethod {
         status = co_await method_.handler_(context, request_, *this);
       }
       state_ = State::kFinishing;
+      Answered(status);
+      LogCall(stats_, context_, request_id_, status, absl::ZeroDuration());
       writer_.Finish(ToGrpcStatus(status, request_id_), static_cast<QueueEvent*>(this));
     }
 

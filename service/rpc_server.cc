@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "service/goaway.h"
 
 namespace cmkstore::service {
 namespace {
@@ -54,7 +55,8 @@ absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
   }
   for (const auto& service : services_) builder.RegisterService(service.get());
   for (size_t i = 0; i < options_.queues; ++i) {
-    environments_.push_back(std::make_unique<CallEnvironment>(builder.AddCompletionQueue(), gate_));
+    environments_.push_back(
+        std::make_unique<CallEnvironment>(builder.AddCompletionQueue(), gate_, stats_));
   }
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) {
@@ -85,15 +87,31 @@ void RpcServer::Serve(CallEnvironment& environment) {
   while (environment.queue().Next(&tag, &ok)) static_cast<QueueEvent*>(tag)->Complete(ok);
 }
 
+std::vector<MethodStats*> RpcServer::MethodsStats() const {
+  std::vector<MethodStats*> all;
+  for (const auto& method : methods_) all.push_back(&method->stats());
+  return all;
+}
+
+void RpcServer::SetServing(bool serving) {
+  if (server_ == nullptr) return;
+  grpc::HealthCheckServiceInterface* const health = server_->GetHealthCheckService();
+  if (health == nullptr) return;
+  health->SetServingStatus(serving);
+  for (const std::string& name : service_names_) health->SetServingStatus(name, serving);
+}
+
 void RpcServer::Shutdown(absl::Duration grace) {
   if (server_ == nullptr) return;
-  if (server_->GetHealthCheckService() != nullptr) {
-    server_->GetHealthCheckService()->SetServingStatus(false);
-  }
+  SetServing(false);
+  const absl::Time deadline = absl::Now() + grace;
   for (const auto& acceptor : acceptors_) acceptor->StopAccepting();
   for (const auto& environment : environments_) environment->Drain();
   on_drain_();
-  server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
+  // Once it shuts down, gRPC cancels what arrives: so the clients leave first.
+  if (grace > absl::ZeroDuration()) SendGoaways(*server_);
+  for (const auto& acceptor : acceptors_) acceptor->AwaitEnds(deadline);
+  server_->Shutdown(absl::ToChronoTime(deadline));
   for (const auto& environment : environments_) {
     // A cut call still waits for its commit, and an armed one still has to come back: the queue
     // must live until they have.

@@ -110,8 +110,13 @@ class RpcServer {
   // Errors: INVARIANT naming the address that could not be bound.
   absl::Status Start(std::vector<RpcListener>& listeners);
   std::shared_ptr<grpc::Channel> InProcessChannel();
+  // What grpc.health.v1 says of the server and of each service.
+  void SetServing(bool serving);
   // Refuses new calls, lets those in flight finish until `grace` has passed, then cuts them.
   void Shutdown(absl::Duration grace);
+  const CallStats& stats() const { return stats_; }
+  // After the last Add…; each lives as long as this.
+  std::vector<MethodStats*> MethodsStats() const;
   // Runs at the begin of Shutdown: wakes whatever waits for something that may never come.
   void OnDrain(std::function<void()> wake) { on_drain_ = std::move(wake); }
 
@@ -132,6 +137,7 @@ class RpcServer {
   const RpcServerOptions options_;
   RequestGate& gate_;
   Worker control_;
+  CallStats stats_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::vector<std::string> service_names_;
   std::vector<std::unique_ptr<RpcMethod>> methods_;

@@ -4,15 +4,19 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_join.h"
 #include "base/curl_transport.h"
 #include "base/errors.h"
 #include "base/log.h"
+#include "base/process_stats.h"
 #include "base/status_macros.h"
 #include "crypto/random.h"
 #include "keycache/key_cache.h"
 #include "search/index_follower.h"
 #include "search/index_set.h"
+#include "service/admin_server.h"
 #include "service/change_signal.h"
+#include "service/health.h"
 #include "service/hub_key_changes.h"
 #include "service/hub_key_source.h"
 #include "service/index_source.h"
@@ -21,11 +25,13 @@
 #include "service/manage_keys.h"
 #include "service/manage_projects.h"
 #include "service/methods.h"
+#include "service/metrics.h"
 #include "service/network_policy.h"
 #include "service/operations.h"
 #include "service/purge_hubs.h"
 #include "service/read_documents.h"
 #include "service/search_documents.h"
+#include "service/status_report.h"
 #include "service/watch_documents.h"
 #include "service/write_documents.h"
 #include "store/tables.h"
@@ -34,12 +40,14 @@
 #include "vault/call_budget.h"
 #include "vault/platform_key_vault.h"
 #include "vault/retrying_key_vault.h"
+#include "vault/timed_key_vault.h"
 #include "vault/vault_meter.h"
 
 namespace cmkstore::service {
 namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(100);
+constexpr absl::Duration kLook = absl::Seconds(1);  // at shards and disk
 constexpr size_t kSearchThreads = 4;
 
 // The store's own facts; made when the data directory is new.
@@ -79,15 +87,19 @@ class Server::Parts {
         azure(options.vault_addresses, transport, identities, clock, random),
         budget(clock),
         meter(clock),
-        metered(azure, meter),
+        timed(azure, clock),
+        metered(timed, meter),
         bounded({}, metered, budget, clock),
         retrying(bounded, clock),
+        health(options.min_free_disk_bytes, clock),
         receipts({.close_index = [this](HubUid hub) { return indexes->Close(hub); },
                   .follow_again = [this](HubUid hub) { follower->Notify(hub, 0); },
                   .wake_streams = [this](HubUid hub) { signal.Notify(hub); }}) {}
 
   absl::Status Start();
   void Tick();
+  void UpdateHealth();
+  void PublishStatus();
   std::vector<IssuerOptions> AllIssuers(std::vector<IssuerOptions> issuers) const {
     issuers.insert(issuers.end(), options.standing_issuers.begin(), options.standing_issuers.end());
     return issuers;
@@ -102,9 +114,12 @@ class Server::Parts {
   vault::AzureKeyVault azure;
   vault::CallBudget budget;
   vault::VaultMeter meter;
+  vault::TimedKeyVault timed;
   vault::MeteredKeyVault metered;
   vault::BoundedKeyVault bounded;  // for what a person waits for; the cache has its lanes
   vault::RetryingKeyVault retrying;
+  Health health;
+  std::unique_ptr<AdminServer> admin;
   std::unique_ptr<vault::PlatformKeyVault> platform;
   std::unique_ptr<vault::RoutingKeyVault> vault, cache_vault;
   ChangeSignal signal;   // commits and locks
@@ -136,6 +151,7 @@ class Server::Parts {
   std::unique_ptr<NetworkPolicy> network;
   std::unique_ptr<RequestGate> gate;
   std::unique_ptr<RpcServer> rpc;
+  std::unique_ptr<StatusSources> status;
   std::atomic<bool> stopping{false};
   std::thread ticker;
 };
@@ -143,6 +159,9 @@ class Server::Parts {
 absl::Status Server::Parts::Start() {
   std::error_code ignored;
   std::filesystem::create_directories(options.data_dir, ignored);
+  if (!options.admin_address.empty()) {
+    CMK_ASSIGN_OR_RETURN(admin, AdminServer::Start(options.admin_address, health));
+  }
   for (auto& [name, identity] : options.identities) {
     CMK_RETURN_IF_ERROR(vault::CheckIdentity(identity));
     identities.Add(name, vault::MakeTokenSource(identity, transport, clock, random));
@@ -202,11 +221,36 @@ absl::Status Server::Parts::Start() {
   });
   CMK_RETURN_IF_ERROR(operations->ResumeAll());
   CMK_RETURN_IF_ERROR(rpc->Start(options.listeners));
+  health.Started();
+  UpdateHealth();
+  rpc->SetServing(health.Ready().ok);
+  PublishStatus();
   ticker = std::thread([this] { Tick(); });
   return absl::OkStatus();
 }
 
+void Server::Parts::UpdateHealth() {
+  HealthFacts facts;
+  facts.shards = engine->shard_count();
+  facts.shards_stopped = engine->NudgeStopped();
+  facts.free_disk_bytes = FreeDiskBytes(options.data_dir);
+  if (!health.Report(facts)) return;
+  const bool ready = health.Ready().ok;
+  rpc->SetServing(ready);
+  Log(ready ? LogLevel::kInfo : LogLevel::kError, ready ? "ready" : "not_ready",
+      {{"why", absl::StrJoin(health.Ready().lines, "; ")}});
+}
+
+void Server::Parts::PublishStatus() {
+  status.reset(new StatusSources{health, *rpc, timed, *engine, *keys, *indexes, *follower,
+                                 *operations, clock, options.data_dir, clock.MonotonicNow()});
+  if (admin == nullptr) return;
+  admin->Publish(
+      {[this] { return RenderMetrics(*status); }, [this] { return StatusReport(*status); }});
+}
+
 void Server::Parts::Tick() {
+  absl::Time next_look = clock.MonotonicNow();
   while (!stopping) {
     keys->Tick();
     follower->Tick();
@@ -215,6 +259,10 @@ void Server::Parts::Tick() {
     authenticator->Tick();
     signal.ExpireBefore(clock.WallNow());
     indexed.ExpireBefore(clock.WallNow());
+    if (clock.MonotonicNow() >= next_look) {
+      UpdateHealth();
+      next_look = clock.MonotonicNow() + kLook;
+    }
     clock.Sleep(kTick);
   }
 }
@@ -237,16 +285,25 @@ int Server::port() const {
   return parts_->options.listeners.empty() ? 0 : parts_->options.listeners.front().bound_port;
 }
 
+int Server::admin_port() const { return parts_->admin == nullptr ? 0 : parts_->admin->port(); }
+
+void Server::StopBeingReady() {
+  parts_->health.Drain();
+  parts_->rpc->SetServing(false);
+}
+
 absl::Status Server::SetIssuers(std::vector<IssuerOptions> issuers) {
   return parts_->authenticator->SetIssuers(parts_->AllIssuers(std::move(issuers)));
 }
 
 void Server::Shutdown(absl::Duration grace) {
-  parts_->rpc->Shutdown(grace);
+  parts_->health.Drain();
+  if (parts_->rpc != nullptr) parts_->rpc->Shutdown(grace);
   parts_->stopping = true;
   if (parts_->ticker.joinable()) parts_->ticker.join();
   if (parts_->authenticator != nullptr) parts_->authenticator->Stop();
   if (parts_->purges != nullptr) parts_->purges->Stop();
+  if (parts_->admin != nullptr) parts_->admin->Withdraw();
   if (parts_->operations != nullptr) parts_->operations->Stop();
   if (parts_->keys != nullptr) parts_->keys->Stop();
   if (parts_->follower != nullptr) parts_->follower->Stop();

@@ -31,6 +31,8 @@ struct ServerOptions {
   vault::VaultAddressPolicy vault_addresses;
   KeyChecksOptions key_checks;
   std::string vault_ca_file;
+  std::string admin_address;          // HOST:PORT of the admin port; empty: none
+  uint64_t min_free_disk_bytes = 0;  // below, the server is not ready
   std::vector<std::pair<std::string, vault::IdentityOptions>> identities;  // by name; "" = default
 };
 
@@ -43,10 +45,13 @@ class Server {
   ~Server();
 
   std::shared_ptr<grpc::Channel> InProcessChannel();
-  int port() const;  // of the first listener
+  int port() const;        // of the first listener
+  int admin_port() const;  // 0: none
   // Replaces the issuers of callers' tokens. Thread-safe. Errors: FIELD_INVALID, and then nothing
   // has changed.
   absl::Status SetIssuers(std::vector<IssuerOptions> issuers);
+  // Says `not ready` everywhere, and goes on serving.
+  void StopBeingReady();
   // Refuses new calls and lets those in flight end within `grace`.
   void Shutdown(absl::Duration grace);
 

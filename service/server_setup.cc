@@ -137,6 +137,8 @@ absl::StatusOr<ServerOptions> MakeServerOptions(const LoadedConfig& loaded, Cloc
   }
   options.vault_addresses.allowed_hosts.assign(config.development().vault_hosts().begin(),
                                                config.development().vault_hosts().end());
+  if (config.admin().address() != "off") options.admin_address = config.admin().address();
+  options.min_free_disk_bytes = config.store().min_free_disk();
   SetStore(config.store(), options.shards);
   SetRequests(config.requests(), options.rpc);
   options.keys = ToKeyCacheOptions(config.keys());

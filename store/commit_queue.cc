@@ -52,6 +52,11 @@ void CommitQueue::Push(QueuedCommit one) {
   one.done(StoreBusy());
 }
 
+std::pair<size_t, size_t> CommitQueue::Depth() const {
+  absl::MutexLock lock(&mutex_);
+  return {queue_.size(), queued_bytes_};
+}
+
 absl::Status CommitQueue::Drop(std::string prefix) {
   absl::Notification finished;
   absl::Status status;

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -46,6 +47,8 @@ class CommitQueue {
 
   // Without room it calls `done` with STORE_BUSY before it returns.
   void Push(QueuedCommit one);
+  // Write sets and bytes that wait.
+  std::pair<size_t, size_t> Depth() const;
   // Pushes a drop and waits until it is done. Not from the queue's thread.
   absl::Status Drop(std::string prefix);
 
@@ -55,7 +58,7 @@ class CommitQueue {
 
   const CommitLimits limits_;
   const std::function<void(Run)> commit_;
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   std::vector<QueuedCommit> queue_ ABSL_GUARDED_BY(mutex_);
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;

@@ -1,5 +1,6 @@
 #include "store/rocksdb/shard.h"
 
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -47,6 +48,25 @@ void Shard::Apply(std::string prefix, WriteSet writes, Engine::Done done) {
   queue_.Push({std::move(prefix), std::move(writes), std::move(done)});
 }
 
+// A write set that can never hold: the commit thread looks at it, and writes nothing.
+void Shard::Nudge() {
+  WriteSet nothing;
+  nothing.RequirePresent(PartitionStateKey() + "nudge", NotFound("row"));
+  Apply(CatalogPartition().prefix, std::move(nothing), [](const absl::StatusOr<Sequence>&) {});
+}
+
+ShardState Shard::State() const {
+  ShardState state;
+  state.accepting = accepting();
+  std::tie(state.queued_writes, state.queued_bytes) = queue_.Depth();
+  state.commits = &stats_;
+  const absl::StatusOr<DatabasePtr> db = database_->Use();
+  for (size_t i = 0; db.ok() && i < kRocksProperties.size(); ++i) {
+    (*db)->GetIntProperty(std::string(kRocksProperties[i].property), &state.rocks[i]);
+  }
+  return state;
+}
+
 void Shard::Commit(CommitQueue::Run run) {
   if (stopped_.has_value()) TryResume();
   if (stopped_.has_value()) {
@@ -65,6 +85,7 @@ void Shard::CommitWrites(CommitQueue::Run run) {
   CommitBatch batch(*db_, sequences_);
   for (const QueuedCommit& one : run) results.push_back(batch.Add(one));
   if (!batch.sequences().empty()) {
+    stats_.batch_size.ObserveSize(run.size());
     if (const absl::Status written = Write(batch.Finish()); written.ok()) {
       if (sequences_.size() > kMaxRememberedPartitions) sequences_.clear();
       for (const auto& [prefix, sequence] : batch.sequences()) sequences_[prefix] = sequence;
@@ -74,7 +95,10 @@ void Shard::CommitWrites(CommitQueue::Run run) {
       }
     }
   }
-  for (size_t i = 0; i < run.size(); ++i) run[i].done(std::move(results[i]));
+  for (size_t i = 0; i < run.size(); ++i) {
+    (results[i].ok() ? stats_.committed : stats_.refused).Add();
+    run[i].done(std::move(results[i]));
+  }
 }
 
 absl::Status Shard::CommitDrop(const std::string& prefix) {
@@ -88,9 +112,14 @@ absl::Status Shard::CommitDrop(const std::string& prefix) {
 absl::Status Shard::Write(rocksdb::WriteBatch& batch) {
   rocksdb::WriteOptions options;
   options.sync = true;
-  if (const rocksdb::Status written = db_->Write(options, &batch); !written.ok()) {
+  const absl::Time began = clock_.MonotonicNow();
+  const rocksdb::Status written = db_->Write(options, &batch);
+  stats_.sync_time.Observe(clock_.MonotonicNow() - began);
+  if (!written.ok()) {
+    stats_.failed.Add();
     stopped_ = FromRocksWrite(written);
     db_ = nullptr;
+    accepting_.store(false, std::memory_order_relaxed);
     next_resume_ = clock_.MonotonicNow() + resume_interval_;
     return *stopped_;
   }
@@ -111,6 +140,7 @@ void Shard::TryResume() {
   Log(LogLevel::kInfo, "store_resumed", {});
   db_ = *std::move(opened);
   stopped_.reset();
+  accepting_.store(true, std::memory_order_relaxed);
 }
 
 absl::StatusOr<Sequence> Shard::LastSequence(absl::string_view prefix) const {

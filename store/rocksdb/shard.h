@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include "store/rocksdb/high_water.h"
 #include "store/rocksdb/shard_database.h"
 #include "store/rocksdb/shard_options.h"
+#include "store/rocksdb/shard_stats.h"
 
 namespace cmkstore::store {
 
@@ -37,6 +39,10 @@ class Shard {
   absl::Status DropPartition(const std::string& prefix);
   // Keep it for one read and no longer. Errors: STORE_BUSY while the disk fails.
   absl::StatusOr<DatabasePtr> db() const { return database_->Use(); }
+  bool accepting() const { return accepting_.load(std::memory_order_relaxed); }
+  // Lets a shard that has stopped try to resume though nobody writes.
+  void Nudge();
+  ShardState State() const;
 
  private:
   Shard(std::unique_ptr<ShardDatabase> database, DatabasePtr db, HighWater high_water,
@@ -50,6 +56,8 @@ class Shard {
   void TryResume();
 
   const std::unique_ptr<ShardDatabase> database_;
+  CommitStats stats_;
+  std::atomic<bool> accepting_{true};  // whether `stopped_` is not set
   const absl::Duration resume_interval_;
   const SystemClock clock_;
 

@@ -32,7 +32,9 @@ std::string ShardPath(const std::string& directory, uint32_t shard) {
 
 }  // namespace
 
-ShardSet::ShardSet(std::vector<std::unique_ptr<Shard>> shards) : shards_(std::move(shards)) {}
+ShardSet::ShardSet(std::shared_ptr<rocksdb::Cache> block_cache,
+                   std::vector<std::unique_ptr<Shard>> shards)
+    : block_cache_(std::move(block_cache)), shards_(std::move(shards)) {}
 
 ShardSet::~ShardSet() = default;
 
@@ -66,7 +68,7 @@ absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& 
     CMK_ASSIGN_OR_RETURN(shards[i],
                          Shard::Open(ShardPath(options.directory, i), resources, options.limits));
   }
-  return std::unique_ptr<ShardSet>(new ShardSet(std::move(shards)));
+  return std::unique_ptr<ShardSet>(new ShardSet(resources.block_cache, std::move(shards)));
 }
 
 absl::StatusOr<Shard*> ShardSet::ShardOf(const Partition& partition) const {
@@ -145,5 +147,23 @@ absl::Status ShardSet::DropPartition(const Partition& partition) {
   CMK_ASSIGN_OR_RETURN(Shard * shard, ShardOf(partition));
   return shard->DropPartition(partition.prefix);
 }
+
+size_t ShardSet::NudgeStopped() {
+  size_t stopped = 0;
+  for (const auto& shard : shards_) {
+    if (shard->accepting()) continue;
+    ++stopped;
+    shard->Nudge();
+  }
+  return stopped;
+}
+
+std::vector<ShardState> ShardSet::States() const {
+  std::vector<ShardState> states;
+  for (const auto& shard : shards_) states.push_back(shard->State());
+  return states;
+}
+
+size_t ShardSet::block_cache_bytes() const { return block_cache_->GetUsage(); }
 
 }  // namespace cmkstore::store

@@ -7,10 +7,12 @@
 #include "absl/time/time.h"
 #include "store/commit_queue.h"
 #include "store/engine.h"
+#include "store/rocksdb/shard_stats.h"
 
 namespace rocksdb {
+class Cache;
 class Env;
-}
+}  // namespace rocksdb
 
 namespace cmkstore::store {
 
@@ -48,10 +50,17 @@ class ShardSet final : public Engine {
   absl::StatusOr<Sequence> LastSequence(const Partition& partition) const override;
   absl::Status DropPartition(const Partition& partition) override;
 
+  // Shards that refuse writes now; each is let try again.
+  size_t NudgeStopped();
+  std::vector<ShardState> States() const;
+  // Of the block cache that all shards share.
+  size_t block_cache_bytes() const;
+
  private:
-  explicit ShardSet(std::vector<std::unique_ptr<Shard>> shards);
+  ShardSet(std::shared_ptr<rocksdb::Cache> block_cache, std::vector<std::unique_ptr<Shard>> shards);
   absl::StatusOr<Shard*> ShardOf(const Partition& partition) const;
 
+  const std::shared_ptr<rocksdb::Cache> block_cache_;
   std::vector<std::unique_ptr<Shard>> shards_;
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "service/config/config_printer.h"
+#include "service/metrics.h"
 
 int main(int argc, char** argv) {
   const bool check = argc == 3 && std::string(argv[1]) == "--check";
@@ -16,6 +17,7 @@ int main(int argc, char** argv) {
   const std::string directory = argv[argc - 1];
   const std::pair<std::string, std::string> pages[] = {
       {"configuration.md", cmkstore::service::ConfigReference()},
+      {"metrics.md", cmkstore::service::MetricsReference()},
   };
   int stale = 0;
   for (const auto& [name, content] : pages) {

@@ -125,6 +125,23 @@ TEST_P(LogFaultTest, ClosingWhileTheDiskFailsLosesNothing) {
   for (const auto& [key, value] : rows_) EXPECT_EQ(**engine_->Get(hub_, key), value);
 }
 
+// A server that is not ready gets no writes: the shard must find the disk again without one.
+TEST_P(LogFaultTest, ANudgedShardResumesThoughNobodyWrites) {
+  Open();
+  ASSERT_THAT(Write(), IsOk());
+  EXPECT_EQ(engine_->NudgeStopped(), 0u);
+  disk_->Set(GetParam().fault);
+  EXPECT_THAT(Write(), FailsWith(GetParam().reason, ""));
+  EXPECT_EQ(engine_->NudgeStopped(), 1u);
+  EXPECT_FALSE(engine_->States().at(0).accepting);
+  EXPECT_EQ(engine_->States().at(0).commits->failed.value(), 1u);
+  disk_->Set(Fault::kNone);
+  while (engine_->NudgeStopped() > 0) std::this_thread::yield();
+  EXPECT_TRUE(engine_->States().at(0).accepting);
+  ExpectExactlyTheAcknowledgedRows();
+  ASSERT_THAT(Write(), IsOk());
+}
+
 INSTANTIATE_TEST_SUITE_P(All, LogFaultTest,
                          ::testing::Values(LogFault{Fault::kFullAfterHalf, "STORE_FULL"},
                                            LogFault{Fault::kWriteError, "STORE_BUSY"},

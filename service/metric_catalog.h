@@ -1,0 +1,187 @@
+#pragma once
+
+#include "base/metrics.h"
+
+// What each metric is called and means; docs/metrics.md is made from it.
+
+namespace cmkstore::service::metric {
+
+using Kind = MetricInfo::Kind;
+
+inline constexpr char kMethods[] = "the methods of the API";
+inline constexpr char kShard[] = "the shards' numbers, at most 64";
+
+inline constexpr MetricInfo kReady = {"cmkstore_ready", Kind::kGauge, "1 while /readyz says yes."};
+inline constexpr MetricInfo kUptime = {"cmkstore_uptime_seconds", Kind::kGauge,
+                                       "Time since the server was started."};
+
+inline constexpr MetricInfo kCalls = {"cmkstore_rpc_calls_total",
+                                      Kind::kCounter,
+                                      "Calls that were answered.",
+                                      {"method", "code"},
+                                      {kMethods, "the codes of gRPC"}};
+inline constexpr MetricInfo kCallTime = {"cmkstore_rpc_latency_seconds",
+                                         Kind::kHistogram,
+                                         "Time from a call's arrival to its answer; no streams.",
+                                         {"method"},
+                                         {kMethods}};
+inline constexpr MetricInfo kCallsInFlight = {"cmkstore_rpc_in_flight",
+                                              Kind::kGauge,
+                                              "Calls that have arrived and are not answered yet.",
+                                              {"method"},
+                                              {kMethods}};
+inline constexpr MetricInfo kErrors = {"cmkstore_rpc_errors_total",
+                                       Kind::kCounter,
+                                       "Calls that failed.",
+                                       {"reason"},
+                                       {"the reasons of ErrorInfo, or other"}};
+inline constexpr MetricInfo kAdmitted = {"cmkstore_gate_admitted_total", Kind::kCounter,
+                                         "Calls that the gate has let in."};
+inline constexpr MetricInfo kRefused = {"cmkstore_gate_refused_total",
+                                        Kind::kCounter,
+                                        "Calls that the gate has turned away.",
+                                        {"reason"},
+                                        {"the gate's reasons, or other"}};
+
+inline constexpr MetricInfo kKeyLookups = {"cmkstore_keycache_lookups_total",
+                                           Kind::kCounter,
+                                           "Look-ups of a hub's keys.",
+                                           {"result"},
+                                           {"hit, miss"}};
+inline constexpr MetricInfo kUnwraps = {"cmkstore_keycache_unwraps_total",
+                                        Kind::kCounter,
+                                        "Unwraps for the key cache, probes included.",
+                                        {"result"},
+                                        {"ok, failed"}};
+inline constexpr MetricInfo kProbes = {
+    "cmkstore_keycache_probes_total", Kind::kCounter,
+    "Unwraps whose only purpose was to see whether the key is still "
+    "given."};
+inline constexpr MetricInfo kKeyWaits = {"cmkstore_keycache_waits_total",
+                                         Kind::kCounter,
+                                         "Calls that found their hub's unwrap under way.",
+                                         {"result"},
+                                         {"joined, refused"}};
+inline constexpr MetricInfo kEvictions = {"cmkstore_keycache_evictions_total", Kind::kCounter,
+                                          "Hubs whose keys gave way to others."};
+inline constexpr MetricInfo kKeyHubs = {"cmkstore_keycache_hubs",
+                                        Kind::kGauge,
+                                        "Hubs that the key cache knows.",
+                                        {"state"},
+                                        {"cached, locked"}};
+inline constexpr MetricInfo kVaultKeys = {"cmkstore_keycache_vault_keys",
+                                          Kind::kGauge,
+                                          "Vault keys under watch, by what their vault last said.",
+                                          {"state"},
+                                          {"available, unreachable, denied, unknown"}};
+inline constexpr MetricInfo kSuccessAges = {
+    "cmkstore_keycache_last_success_keys",
+    Kind::kGauge,
+    "Vault keys under watch, by the time since their last successful unwrap.",
+    {"age"},
+    {"under_1m, under_5m, under_1h, over_1h"}};
+inline constexpr MetricInfo kOldestSuccess = {"cmkstore_keycache_oldest_success_seconds",
+                                              Kind::kGauge,
+                                              "Time since the last successful unwrap of the vault "
+                                              "key for which it is longest; denied keys do "
+                                              "not count."};
+inline constexpr MetricInfo kKeyCalls = {"cmkstore_keycache_calls_in_flight", Kind::kGauge,
+                                         "Unwraps under way or in line."};
+
+inline constexpr MetricInfo kVaultCalls = {
+    "cmkstore_vault_calls_total",
+    Kind::kCounter,
+    "Calls to vaults, each retry counted.",
+    {"operation", "outcome"},
+    {"describe, wrap, unwrap",
+     "healthy, denied, unreachable, throttled, login_failed, unfit, corrupt"}};
+inline constexpr MetricInfo kVaultTime = {"cmkstore_vault_latency_seconds",
+                                          Kind::kHistogram,
+                                          "Time of one call to a vault.",
+                                          {"operation"},
+                                          {"describe, wrap, unwrap"}};
+
+inline constexpr MetricInfo kCommits = {"cmkstore_commit_writes_total",
+                                        Kind::kCounter,
+                                        "Write sets that were committed or refused, and, as failed, "
+                                        "synced batches that the disk did not take.",
+                                        {"shard", "result"},
+                                        {kShard, "committed, refused, failed"}};
+inline constexpr MetricInfo kCommitSize = {"cmkstore_commit_batch_writes",
+                                           Kind::kHistogram,
+                                           "Write sets that went to disk with one sync.",
+                                           {"shard"},
+                                           {kShard}};
+inline constexpr MetricInfo kCommitTime = {"cmkstore_commit_sync_seconds",
+                                           Kind::kHistogram,
+                                           "Time of one synced write.",
+                                           {"shard"},
+                                           {kShard}};
+inline constexpr MetricInfo kCommitQueue = {"cmkstore_commit_queue_writes",
+                                            Kind::kGauge,
+                                            "Write sets that wait for the commit thread.",
+                                            {"shard"},
+                                            {kShard}};
+inline constexpr MetricInfo kAccepting = {
+    "cmkstore_shard_accepting",
+    Kind::kGauge,
+    "1 while the shard takes writes; 0 while its disk is full "
+    "or failing.",
+    {"shard"},
+    {kShard}};
+inline constexpr MetricInfo kRocks = {
+    "cmkstore_rocksdb",
+    Kind::kGauge,
+    "What RocksDB says of itself.",
+    {"shard", "property"},
+    {kShard,
+     "estimated_keys, table_file_bytes, memtable_bytes, table_reader_bytes, "
+     "pending_compaction_bytes, running_compactions, running_flushes, immutable_memtables, "
+     "write_stopped, delayed_write_rate, background_errors"}};
+inline constexpr MetricInfo kBlockCache = {"cmkstore_block_cache_bytes", Kind::kGauge,
+                                           "Memory in the block cache that all shards share."};
+inline constexpr MetricInfo kFreeDisk = {"cmkstore_disk_free_bytes", Kind::kGauge,
+                                         "Room on the file system of the data directory."};
+
+inline constexpr MetricInfo kIndexesOpen = {"cmkstore_index_open", Kind::kGauge,
+                                            "Search indexes that are open."};
+inline constexpr MetricInfo kIndexEvents = {"cmkstore_index_events_total",
+                                            Kind::kCounter,
+                                            "What happened to search indexes.",
+                                            {"event"},
+                                            {"opened, evicted, rebuilt, failed"}};
+inline constexpr MetricInfo kIndexApplied = {"cmkstore_index_applied_total", Kind::kCounter,
+                                             "Changes that search indexes have taken in."};
+inline constexpr MetricInfo kIndexHubs = {"cmkstore_index_hubs",
+                                          Kind::kGauge,
+                                          "Hubs whose index is not level with their documents.",
+                                          {"state"},
+                                          {"behind, stopped"}};
+inline constexpr MetricInfo kIndexLag = {
+    "cmkstore_index_lag_changes", Kind::kGauge,
+    "Changes that search indexes have still to take in, stopped "
+    "hubs not counted."};
+inline constexpr MetricInfo kOperations = {"cmkstore_operations_running", Kind::kGauge,
+                                           "Long-running operations under way or in line."};
+
+inline constexpr MetricInfo kCpu = {"process_cpu_seconds_total", Kind::kCounter,
+                                    "Processor time of the process."};
+inline constexpr MetricInfo kResident = {"process_resident_memory_bytes", Kind::kGauge,
+                                         "Memory of the process."};
+inline constexpr MetricInfo kDescriptors = {"process_open_fds", Kind::kGauge,
+                                            "Open file descriptors."};
+inline constexpr MetricInfo kMaxDescriptors = {"process_max_fds", Kind::kGauge,
+                                               "File descriptors that the process may have."};
+inline constexpr MetricInfo kThreads = {"process_threads", Kind::kGauge, "Threads of the process."};
+
+inline constexpr const MetricInfo* kAll[] = {
+    &kReady,        &kUptime,         &kCalls,      &kCallTime,    &kCallsInFlight, &kErrors,
+    &kAdmitted,     &kRefused,        &kKeyLookups, &kUnwraps,     &kProbes,        &kKeyWaits,
+    &kEvictions,    &kKeyHubs,        &kVaultKeys,  &kSuccessAges, &kOldestSuccess, &kKeyCalls,
+    &kVaultCalls,   &kVaultTime,      &kCommits,    &kCommitSize,  &kCommitTime,    &kCommitQueue,
+    &kAccepting,    &kRocks,          &kBlockCache, &kFreeDisk,    &kIndexesOpen,   &kIndexEvents,
+    &kIndexApplied, &kIndexHubs,      &kIndexLag,   &kOperations,  &kCpu,           &kResident,
+    &kDescriptors,  &kMaxDescriptors, &kThreads,
+};
+
+}  // namespace cmkstore::service::metric

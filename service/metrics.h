@@ -1,0 +1,45 @@
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "keycache/key_cache.h"
+#include "search/index_follower.h"
+#include "search/index_set.h"
+#include "service/health.h"
+#include "service/operations.h"
+#include "service/rpc_server.h"
+#include "store/rocksdb/shard_set.h"
+#include "vault/timed_key_vault.h"
+
+namespace cmkstore::service {
+
+// The parts whose counts are shown. All must outlive whoever holds this.
+struct StatusSources {
+  const Health& health;
+  const RpcServer& rpc;
+  const vault::TimedKeyVault& vault;
+  const store::ShardSet& shards;
+  keycache::KeyCache& keys;
+  const search::IndexSet& indexes;
+  const search::IndexFollower& follower;
+  Operations& operations;
+  Clock& clock;
+  std::string data_dir;
+  absl::Time started;  // monotonic
+};
+
+// Every metric of /metrics; the number of series of each is bounded by its labels' values. Tenants,
+// hubs and vaults are only counted, never named.
+std::span<const MetricInfo* const> AllMetrics();
+
+// The text of /metrics. Reads counters; takes the short locks of the parts that keep statistics.
+std::string RenderMetrics(const StatusSources& sources);
+
+// The page docs/metrics.md.
+std::string MetricsReference();
+
+}  // namespace cmkstore::service

@@ -1,0 +1,181 @@
+// The admin port of a running server: health, metrics, status.
+
+#include <grpcpp/impl/client_unary_call.h>
+#include <grpcpp/impl/rpc_method.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include <set>
+
+#include "absl/strings/str_split.h"
+#include "base/curl_transport.h"
+#include "service/metrics.h"
+#include "tests/e2e/served_hub.h"
+
+namespace cmkstore {
+namespace {
+
+// grpc.health.v1 is not packaged as a proto: the messages by hand. Request: 1 service. Response:
+// 1 status (1 SERVING, 2 NOT_SERVING).
+// -1: the call failed.
+int HealthOf(grpc::Channel& channel, const std::string& service) {
+  std::string request;
+  if (!service.empty()) {
+    request = absl::StrCat("\x0a", std::string(1, static_cast<char>(service.size())), service);
+  }
+  grpc::Slice slice(request);
+  const grpc::ByteBuffer ask(&slice, 1);
+  grpc::ByteBuffer answer;
+  grpc::ClientContext context;
+  const grpc::Status status = grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, grpc::ByteBuffer>(
+      &channel,
+      grpc::internal::RpcMethod("/grpc.health.v1.Health/Check",
+                                grpc::internal::RpcMethod::NORMAL_RPC),
+      &context, ask, &answer);
+  if (!status.ok()) return -1;
+  std::vector<grpc::Slice> parts;
+  answer.Dump(&parts);
+  return parts.size() == 1 && parts[0].size() == 2 ? parts[0].begin()[1] : 0;
+}
+
+class AdminTest : public ServedHub {
+ protected:
+  void SetUp() override { StartServer(); }
+  void Adjust(service::ServerOptions& options) override {
+    options.admin_address = "127.0.0.1:0";
+    options.min_free_disk_bytes = min_free_disk_;
+  }
+  HttpResponse Fetch(const std::string& path, const std::string& accept = "") {
+    HttpRequest request;
+    request.url = absl::StrCat("http://127.0.0.1:", server_->admin_port(), path);
+    if (!accept.empty()) request.headers = {{"Accept", accept}};
+    const auto response = transport_.Send(request, absl::Now() + absl::Seconds(5));
+    EXPECT_TRUE(response.ok()) << response.status();
+    return response.value_or(HttpResponse());
+  }
+  double Metric(const std::string& series) {
+    const std::string page = Fetch("/metrics").body;
+    const size_t at = page.find("\n" + series + " ");
+    EXPECT_NE(at, std::string::npos) << series;
+    return at == std::string::npos ? -1 : std::stod(page.substr(at + series.size() + 2));
+  }
+
+  uint64_t min_free_disk_ = 0;
+  CurlTransport transport_{{.ca_file = "", .connect_to = {}, .max_response_bytes = 8u << 20}};
+};
+
+TEST_F(AdminTest, AServerThatServesIsAliveStartedAndReady) {
+  for (const char* path : {"/livez", "/startupz", "/readyz"}) {
+    EXPECT_EQ(Fetch(path).status, 200) << path << Fetch(path).body;
+  }
+  EXPECT_NE(Fetch("/readyz").body.find("2 of 2 shards take writes"), std::string::npos);
+  EXPECT_EQ(Fetch("/elsewhere").status, 404);
+}
+
+TEST_F(AdminTest, ADarkVaultDoesNotMakeTheServerUnready) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  SetKeyEnabled(false);
+  AwaitReason("CUSTOMER_KEY_REVOKED");
+  EXPECT_EQ(Fetch("/readyz").status, 200);
+  EXPECT_EQ(Metric("cmkstore_keycache_vault_keys{state=\"denied\"}"), 1);
+  EXPECT_EQ(Metric("cmkstore_keycache_hubs{state=\"locked\"}"), 1);
+  EXPECT_GE(Metric("cmkstore_vault_calls_total{operation=\"unwrap\",outcome=\"denied\"}"), 2);
+  EXPECT_GE(Metric("cmkstore_rpc_errors_total{reason=\"CUSTOMER_KEY_REVOKED\"}"), 1);
+  EXPECT_EQ(Metric("cmkstore_ready"), 1);
+}
+
+TEST_F(AdminTest, AFullDiskMakesItUnreadyForGrpcToo) {
+  min_free_disk_ = uint64_t{1} << 60;
+  StartServer();
+  EXPECT_EQ(Fetch("/readyz").status, 503);
+  EXPECT_NE(Fetch("/readyz").body.find("FAIL"), std::string::npos);
+  EXPECT_EQ(Fetch("/livez").status, 200);
+  EXPECT_EQ(HealthOf(*server_->InProcessChannel(), ""), 2);
+  EXPECT_EQ(HealthOf(*server_->InProcessChannel(), "cmkstore.v1.DocumentService"), 2);
+}
+
+TEST_F(AdminTest, GrpcHealthKnowsEachServiceAndTheEnd) {
+  const auto channel = server_->InProcessChannel();
+  for (const char* name : {"", "cmkstore.v1.DocumentService", "cmkstore.v1.HubService",
+                           "google.longrunning.Operations"}) {
+    EXPECT_EQ(HealthOf(*channel, name), 1) << name;
+  }
+  EXPECT_EQ(HealthOf(*channel, "no.such.Service"), -1);
+  server_->StopBeingReady();
+  EXPECT_EQ(HealthOf(*channel, "cmkstore.v1.DocumentService"), 2);
+  EXPECT_EQ(Fetch("/readyz").status, 503);
+  EXPECT_EQ(Fetch("/livez").status, 200);
+}
+
+TEST_F(AdminTest, TheMetricsAreThoseOfTheCatalogAndCountWhatWasDone) {
+  SetUpHub();
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(ReasonOf(Put(absl::StrCat("d", i), "{}")), "OK");
+  ASSERT_EQ(ReasonOf(Get("d1")), "OK");
+  ASSERT_EQ(ReasonOf(Get("d1", nullptr, "key_admin")), "ACCESS_DENIED");
+  std::set<std::string> shown, known;
+  for (absl::string_view line : absl::StrSplit(Fetch("/metrics").body, '\n')) {
+    if (absl::StartsWith(line, "# TYPE ")) {
+      shown.insert(std::string(std::vector<absl::string_view>(absl::StrSplit(line, ' ')).at(2)));
+    }
+  }
+  for (const MetricInfo* info : service::AllMetrics()) known.insert(info->name);
+  EXPECT_EQ(shown, known);
+  EXPECT_EQ(Metric("cmkstore_rpc_calls_total{method=\"UpdateDocument\",code=\"OK\"}"), 3);
+  EXPECT_EQ(Metric("cmkstore_rpc_latency_seconds_count{method=\"UpdateDocument\"}"), 3);
+  EXPECT_EQ(Metric("cmkstore_rpc_calls_total{method=\"GetDocument\",code=\"PERMISSION_DENIED\"}"),
+            1);
+  EXPECT_EQ(Metric("cmkstore_rpc_in_flight{method=\"UpdateDocument\"}"), 0);
+  EXPECT_EQ(Metric("cmkstore_gate_refused_total{reason=\"ACCESS_DENIED\"}"), 1);
+  EXPECT_EQ(Metric("cmkstore_gate_admitted_total"), 6);  // hub, project, 3 puts, 1 get
+  EXPECT_GE(Metric("cmkstore_keycache_lookups_total{result=\"hit\"}"), 3);
+  EXPECT_GE(Metric("cmkstore_commit_writes_total{shard=\"0\",result=\"committed\"}") +
+                Metric("cmkstore_commit_writes_total{shard=\"1\",result=\"committed\"}"),
+            5);
+}
+
+TEST_F(AdminTest, TheStatusIsForPeopleAndForPrograms) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("canary-document-id", R"({"canary-content": 1})")), "OK");
+  const HttpResponse page = Fetch("/statusz", "text/html,application/xhtml+xml");
+  EXPECT_NE(page.Header("Content-Type").find("text/html"), absl::string_view::npos);
+  EXPECT_NE(page.body.find("<h2>shards</h2>"), std::string::npos);
+  for (const HttpResponse& json :
+       {Fetch("/statusz?format=json"), Fetch("/statusz", "application/json")}) {
+    const auto status = nlohmann::json::parse(json.body);
+    EXPECT_EQ(status["state"], "serving");
+    EXPECT_EQ(status["shards"].size(), 2u);
+    EXPECT_EQ(status["vault_keys"]["available"], 1);
+    EXPECT_EQ(status["hubs"]["with_cached_keys"], 1);
+  }
+  for (const char* path : {"/statusz", "/metrics", "/statusz?format=json", "/readyz"}) {
+    const std::string body = Fetch(path).body;
+    for (const std::string& secret :
+         {std::string("canary"), std::string(kTenant), vault_->endpoints().url}) {
+      EXPECT_EQ(body.find(secret), std::string::npos) << path << " shows " << secret;
+    }
+  }
+}
+
+TEST_F(AdminTest, AFailedCallIsLoggedUnderTheCallersTrace) {
+  SetUpHub();
+  SetLogLevel(LogLevel::kDebug);
+  const auto context = As("reader");
+  context->AddMetadata("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+  v1::GetDocumentRequest request;
+  request.set_name(NameOf("canary-absent"));
+  v1::Document found;
+  ASSERT_EQ(ReasonOf(documents_->GetDocument(context.get(), request, &found)),
+            "DOCUMENT_NOT_FOUND");
+  SetLogLevel(LogLevel::kInfo);
+  const std::string log = *ReadFile(dir_.path() + "/log.jsonl");
+  const size_t at = log.find("call_refused");
+  ASSERT_NE(at, std::string::npos) << log;
+  const std::string line = log.substr(at, log.find('\n', at) - at);
+  EXPECT_NE(line.find("\"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\""), std::string::npos)
+      << line;
+  EXPECT_NE(line.find("DOCUMENT_NOT_FOUND"), std::string::npos);
+  EXPECT_EQ(log.find("canary"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace cmkstore
