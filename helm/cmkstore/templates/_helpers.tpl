@@ -1,0 +1,75 @@
+{{- define "cmkstore.fullname" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "cmkstore.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "cmkstore.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "cmkstore.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "cmkstore.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (include "cmkstore.fullname" .) }}
+{{- end }}
+
+{{- define "cmkstore.image" -}}
+{{- with .Values.image }}{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}{{ end }}
+{{- end }}
+
+{{- define "cmkstore.tlsSecret" -}}
+{{- .Values.tls.existingSecret | default (printf "%s-tls" (include "cmkstore.fullname" .)) }}
+{{- end }}
+
+{{/* What runs beside nothing else of the pod: no rights, a root file system that cannot be written. */}}
+{{- define "cmkstore.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+capabilities: {drop: [ALL]}
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{/* The configuration file: what the chart knows, under what the operator says. */}}
+{{- define "cmkstore.config" -}}
+{{- $config := dict "data_dir" "/var/lib/cmkstore" "admin" (dict "address" "0.0.0.0:9464") }}
+{{- if .Values.development.enabled }}
+{{- $_ := set $config "listeners" (list (dict "address" "127.0.0.1:7443")) }}
+{{- $_ := set $config "development" (dict "enabled" true "tenant" .Values.development.tenant) }}
+{{- else }}
+{{- $_ := set $config "listeners" (list (dict "address" "0.0.0.0:7443")) }}
+{{- $_ := set $config "tls" (dict "certificate_file" "/etc/cmkstore/tls/tls.crt" "key_file" "/etc/cmkstore/tls/tls.key" "client_ca_file" "/etc/cmkstore/tls/ca.crt") }}
+{{- end }}
+{{- with .Values.issuers }}{{ $_ := set $config "issuers" . }}{{ end }}
+{{- if .Values.workloadIdentity.enabled }}
+{{- $_ := set $config "identities" (list (dict "kind" "workload-identity" "tenant_id" .Values.workloadIdentity.tenantId "client_id" .Values.workloadIdentity.clientId "token_file" "/var/run/secrets/azure/tokens/azure-identity-token")) }}
+{{- end }}
+{{- toYaml (mergeOverwrite $config (deepCopy .Values.config)) }}
+{{- end }}
+
+{{/* One step of `helm test`: cmkctl as a tenant. */}}
+{{- define "cmkstore.testContainer" }}
+image: {{ include "cmkstore.image" .root }}
+command: [/usr/bin/cmkctl]
+args: {{- toYaml .args | nindent 2 }}
+env:
+  - {name: CMKSTORE_ENDPOINT, value: "{{ include "cmkstore.fullname" .root }}:{{ .root.Values.service.port }}"}
+  - {name: CMKSTORE_TENANT, value: {{ .root.Values.test.tenant | quote }}}
+  - {name: CMKSTORE_CA, value: /credentials/ca.crt}
+  - {name: CMKSTORE_CERT, value: /credentials/tls.crt}
+  - {name: CMKSTORE_KEY, value: /credentials/tls.key}
+  - {name: CMKSTORE_TOKEN_FILE, value: /credentials/token}
+securityContext: {{- include "cmkstore.containerSecurity" .root | nindent 2 }}
+resources: {requests: {cpu: 50m, memory: 64Mi, ephemeral-storage: 8Mi}, limits: {memory: 128Mi, ephemeral-storage: 16Mi}}
+volumeMounts:
+  - {name: credentials, mountPath: /credentials, readOnly: true}
+  - {name: document, mountPath: /test, readOnly: true}
+{{- end }}

