@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Installs, upgrades, rolls back, scales, drains, tests and uninstalls the chart on a real Kubernetes API server.
+# What no container runtime can show here (probes, the programs themselves) scripts/test_image.sh shows.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[ "${1:-}" != --help ] || { sed -n '2,3s/^# //p' "$0"; exit 0; }
+tools=$PWD/build/chart-tools
+helm/tools/install.sh "$tools"; helm/tools/install_cluster.sh "$tools"
+export PATH=$tools/bin:$PATH KUBECONFIG=$PWD/build/chart-cluster/kubeconfig
+chart=helm/cmkstore
+fail() { echo "test_chart_cluster: $*" >&2; exit 1; }
+step() { echo "-- $*"; }
+refuses() { local text=$1 out; shift; if out=$("$@" 2>&1); then fail "should have been refused: $*"; fi
+  grep -q "$text" <<<"$out" || fail "refused, but not by \"$text\": $out"; }
+trap 'scripts/chart_cluster.sh stop' EXIT
+
+restricted() { kubectl create namespace "$1" >/dev/null
+  kubectl label namespace "$1" pod-security.kubernetes.io/enforce=restricted >/dev/null; }
+
+step "without the operators' CRDs: says which one is missing, and installs without them"
+scripts/chart_cluster.sh stop; scripts/chart_cluster.sh start --without-operators >/dev/null
+restricted bare
+refuses "Prometheus operator's CRDs" helm install s $chart -n bare --values $chart/ci/single-node-values.yaml --set metrics.serviceMonitor.enabled=true
+helm install s $chart -n bare --values $chart/ci/single-node-values.yaml --wait --timeout 60s >/dev/null
+scripts/chart_cluster.sh stop; scripts/chart_cluster.sh start >/dev/null
+
+step "every scenario passes strict validation by the server; a misspelt field does not"
+restricted cmk
+for values in $chart/ci/*-values.yaml; do
+  helm template cmk $chart -n cmk --values "$values" --api-versions monitoring.coreos.com/v1 --api-versions cert-manager.io/v1 |
+    tee build/chart-cluster/render.yaml | kubectl apply --dry-run=server --validate=strict -f - >/dev/null
+  sed -i 's/terminationGracePeriodSeconds:/terminationGraceSeconds:/' build/chart-cluster/render.yaml
+  refuses terminationGraceSeconds kubectl apply --dry-run=server --validate=strict -f build/chart-cluster/render.yaml
+done
+
+step "install, upgrade with changed values, roll back, in a namespace that enforces the restricted level"
+install() { helm "$1" cmk $chart -n cmk --values $chart/ci/aks-values.yaml --wait --timeout 60s "${@:2}" >/dev/null; }
+hash() { kubectl -n cmk get statefulset cmk-cmkstore -o jsonpath='{.spec.template.metadata.annotations.checksum/config}'; }
+kubectl -n cmk create secret generic cmkstore-test --from-literal=token=t >/dev/null
+install install; first=$(hash)
+install upgrade --set config.log.level=debug
+[ "$(hash)" != "$first" ] || fail "a changed configuration does not restart the pod"
+helm rollback cmk 1 -n cmk --wait --timeout 60s >/dev/null
+[ "$(hash)" = "$first" ] || fail "the roll-back did not bring the configuration back"
+
+step "helm test runs to its end"
+helm test cmk -n cmk --timeout 60s >/dev/null
+
+step "scale to nothing and back: the same volume"
+claim() { kubectl -n cmk get pvc data-cmk-cmkstore-0 -o jsonpath='{.spec.volumeName}'; }
+volume=$(claim)
+install upgrade --set replicas=0; [ -z "$(kubectl -n cmk get pods -l app.kubernetes.io/name=cmkstore -o name)" ] || fail "a pod is left"
+install upgrade; [ "$(claim)" = "$volume" ] || fail "the volume changed"
+refuses replicas helm upgrade cmk $chart -n cmk --values $chart/ci/aks-values.yaml --set replicas=2
+
+step "a second release in the same namespace"
+helm install other $chart -n cmk --values $chart/ci/single-node-values.yaml --wait --timeout 60s >/dev/null
+
+step "a drain waits for a person where the budget says so, and takes the pod where it does not"
+# The budget's controller counts healthy pods; until it has, it disrupts nothing.
+kubectl -n cmk wait pdb/cmk-cmkstore --for=jsonpath='{.status.disruptionsAllowed}'=1 --timeout=30s >/dev/null
+refuses "violate the pod's disruption budget" kubectl drain fake-0 --ignore-daemonsets --delete-emptydir-data --timeout=3s
+kubectl -n cmk get pod other-cmkstore-0 >/dev/null || fail "the guarded pod was evicted"
+kubectl uncordon fake-0 >/dev/null
+
+step "uninstall keeps the data"
+helm uninstall cmk -n cmk --wait >/dev/null; helm uninstall other -n cmk --wait >/dev/null
+[ "$(claim)" = "$volume" ] || fail "the volume claim is gone"
+[ -z "$(kubectl -n cmk get statefulset,service,networkpolicy,pdb -o name)" ] || fail "something of the chart is left"
+echo "chart: installed, upgraded, rolled back, tested, scaled, drained and uninstalled on a real API server"
