@@ -66,7 +66,7 @@ MethodRule<Request> Rule(Permission permission, std::function<Scope(const Reques
 
 void AddHubMethods(RpcServer& server, ManageHubs& hubs) {
   using Service = v1::HubService::AsyncService;
-  Service& service = server.AddService<Service>(v1::HubService::service_full_name());
+  Service& service = server.AddService<v1::HubService>();
   server.AddBlocking(
       service, &Service::RequestCreateHub,
       Rule<v1::CreateHubRequest>(Permission::kManageHubs,
@@ -101,7 +101,7 @@ void AddHubMethods(RpcServer& server, ManageHubs& hubs) {
 
 void AddProjectMethods(RpcServer& server, ManageProjects& projects) {
   using Service = v1::ProjectService::AsyncService;
-  Service& service = server.AddService<Service>(v1::ProjectService::service_full_name());
+  Service& service = server.AddService<v1::ProjectService>();
   server.AddBlocking(
       service, &Service::RequestCreateProject,
       Rule<v1::CreateProjectRequest>(Permission::kManageProjects,
@@ -132,7 +132,7 @@ void AddProjectMethods(RpcServer& server, ManageProjects& projects) {
 
 void AddKeyMethods(RpcServer& server, ManageKeys& keys, VaultUsageReport& usage) {
   using Service = v1::KeyService::AsyncService;
-  Service& service = server.AddService<Service>(v1::KeyService::service_full_name());
+  Service& service = server.AddService<v1::KeyService>();
   server.AddBlocking(service, &Service::RequestGetKeyStatus,
                      Rule<v1::GetKeyStatusRequest>(
                          Permission::kReadHubs,
@@ -168,7 +168,7 @@ void AddKeyMethods(RpcServer& server, ManageKeys& keys, VaultUsageReport& usage)
 void AddDocumentMethods(RpcServer& server, ReadDocuments& reads, WriteDocuments& writes,
                         WatchDocuments& watches) {
   using Service = v1::DocumentService::AsyncService;
-  Service& service = server.AddService<Service>(v1::DocumentService::service_full_name());
+  Service& service = server.AddService<v1::DocumentService>();
   server.AddUnary(
       service, &Service::RequestGetDocument,
       Rule<v1::GetDocumentRequest>(Permission::kReadDocuments,
@@ -216,7 +216,7 @@ void AddDocumentMethods(RpcServer& server, ReadDocuments& reads, WriteDocuments&
 
 void AddSearchMethods(RpcServer& server, SearchDocuments& searches) {
   using Service = v1::SearchService::AsyncService;
-  Service& service = server.AddService<Service>(v1::SearchService::service_full_name());
+  Service& service = server.AddService<v1::SearchService>();
   server.AddUnary(service, &Service::RequestSearch,
                   Rule<v1::SearchRequest>(
                       Permission::kReadDocuments,
@@ -238,8 +238,7 @@ void AddSearchMethods(RpcServer& server, SearchDocuments& searches) {
 
 void AddOperationMethods(RpcServer& server, Operations& operations) {
   using Service = google::longrunning::Operations::AsyncService;
-  Service& service =
-      server.AddService<Service>(google::longrunning::Operations::service_full_name());
+  Service& service = server.AddService<google::longrunning::Operations>();
   const auto in_hub = [](const auto& r) { return OperationScope("name", r.name()); };
   server.AddBlocking(service, &Service::RequestGetOperation,
                      Rule<google::longrunning::GetOperationRequest>(Permission::kReadHubs, in_hub),

@@ -1,7 +1,5 @@
 #include "service/rpc_server.h"
 
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <pthread.h>
 
 #include "absl/time/clock.h"
@@ -37,9 +35,17 @@ RpcServer::RpcServer(RpcServerOptions options, RequestGate& gate)
 
 RpcServer::~RpcServer() { Shutdown(absl::ZeroDuration()); }
 
+void RpcServer::AddPublicMethods() {
+  auto& health = AddService<grpc::health::v1::Health>();
+  auto& reflection = AddService<grpc::reflection::v1alpha::ServerReflection>();
+  auto method = std::make_unique<HealthMethod>(health, service_names_);
+  health_ = method.get();
+  methods_.push_back(std::move(method));
+  methods_.push_back(std::make_unique<ReflectionMethod>(reflection, service_names_));
+}
+
 absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
-  grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  AddPublicMethods();
   grpc::ServerBuilder builder;
   SetConnectionBounds(builder);
   builder.SetMaxReceiveMessageSize(static_cast<int>(options_.max_request_bytes));
@@ -62,9 +68,6 @@ absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
   if (server_ == nullptr) {
     for (const auto& environment : environments_) environment->queue().Shutdown();
     return InvariantBroken("the gRPC server does not start");
-  }
-  for (const std::string& name : service_names_) {
-    server_->GetHealthCheckService()->SetServingStatus(name, true);
   }
   for (const auto& environment : environments_) {
     for (const auto& method : methods_) {
@@ -94,11 +97,7 @@ std::vector<MethodStats*> RpcServer::MethodsStats() const {
 }
 
 void RpcServer::SetServing(bool serving) {
-  if (server_ == nullptr) return;
-  grpc::HealthCheckServiceInterface* const health = server_->GetHealthCheckService();
-  if (health == nullptr) return;
-  health->SetServingStatus(serving);
-  for (const std::string& name : service_names_) health->SetServingStatus(name, serving);
+  if (health_ != nullptr) health_->SetServing(serving);
 }
 
 void RpcServer::Shutdown(absl::Duration grace) {

@@ -20,6 +20,7 @@
 #include "service/acceptor.h"
 #include "service/awaiters.h"
 #include "service/call_environment.h"
+#include "service/public_methods.h"
 #include "service/rpc_method.h"
 
 namespace cmkstore::service {
@@ -53,14 +54,13 @@ class RpcServer {
   RpcServer(RpcServerOptions options, RequestGate& gate);
   ~RpcServer();
 
-  // Makes a service that lives as long as the server. `name` is its full name, under which health
-  // checks know it.
-  template <typename AsyncService>
-  AsyncService& AddService(const std::string& name) {
-    service_names_.push_back(name);
-    auto service = std::make_unique<AsyncService>();
-    AsyncService& added = *service;
+  // `ServiceType`: the class that the service's proto has become.
+  template <typename ServiceType>
+  typename ServiceType::AsyncService& AddService() {
+    auto service = std::make_unique<typename ServiceType::AsyncService>();
+    auto& added = *service;
     services_.push_back(std::move(service));
+    service_names_.push_back(ServiceType::service_full_name());
     return added;
   }
 
@@ -132,6 +132,7 @@ class RpcServer {
     co_return handler(context.admitted, message);
   }
 
+  void AddPublicMethods();
   void Serve(CallEnvironment& environment);
 
   const RpcServerOptions options_;
@@ -141,6 +142,7 @@ class RpcServer {
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::vector<std::string> service_names_;
   std::vector<std::unique_ptr<RpcMethod>> methods_;
+  HealthMethod* health_ = nullptr;  // of methods_, once started
   std::vector<std::unique_ptr<CallEnvironment>> environments_;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   std::unique_ptr<grpc::Server> server_;

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
+#include "service/rpc_method.h"
+
+// What anyone may ask of a server without a token: whether it serves (grpc.health.v1) and what its
+// methods are (grpc.reflection.v1alpha).
+//
+// gRPC has implementations of both, but they bring threads that poll the same sockets as our queues:
+// each call then changes threads, which costs more than the rest of a read.
+
+namespace cmkstore::service {
+
+using HealthService = grpc::health::v1::Health::AsyncService;
+using ReflectionService = grpc::reflection::v1alpha::ServerReflection::AsyncService;
+
+class HealthMethod final : public RpcMethod {
+ public:
+  // `services`: full names of those that can be asked for beside "", the server. `service` must
+  // outlive this.
+  HealthMethod(HealthService& service, std::vector<std::string> services)
+      : RpcMethod("HealthCheck"), service_(service), services_(std::move(services)) {}
+
+  void Arm(CallEnvironment& environment) override;
+  void SetServing(bool serving) { serving_ = serving; }
+
+ private:
+  class Call;
+  HealthService& service_;
+  const std::vector<std::string> services_;
+  std::atomic<bool> serving_{true};
+};
+
+class ReflectionMethod final : public RpcMethod {
+ public:
+  // As HealthMethod.
+  ReflectionMethod(ReflectionService& service, std::vector<std::string> services)
+      : RpcMethod("Reflection"), service_(service), services_(std::move(services)) {}
+
+  void Arm(CallEnvironment& environment) override;
+
+ private:
+  class Call;
+  ReflectionService& service_;
+  const std::vector<std::string> services_;
+};
+
+}  // namespace cmkstore::service
