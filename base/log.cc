@@ -66,9 +66,9 @@ void Log(LogLevel level, absl::string_view event, const LogFields& fields) {
   logger->log(ToSpdlog(level), "{}", body);
 }
 
-bool LogEnabled(LogLevel level) {
-  return std::atomic_load(&Logger())->should_log(ToSpdlog(level));
-}
+bool LogEnabled(LogLevel level) { return std::atomic_load(&Logger())->should_log(ToSpdlog(level)); }
+
+uint64_t HeldBackLogLines() { return Limiter().held_back(); }
 
 void SetLogLevel(LogLevel level) { std::atomic_load(&Logger())->set_level(ToSpdlog(level)); }
 

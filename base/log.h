@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,8 +11,8 @@
 //
 // What may be logged: names of tenants, hubs and projects, uids, reasons, counts, durations. What
 // must never be: collection and document ids, labels, content, queries, keys, tokens. Fields are
-// escaped, so a hostile value cannot forge a line, and what looks like a credential is redacted. Each
-// event has its own bound of lines (LogLimiter); `held_back` says how many it cost.
+// escaped, so a hostile value cannot forge a line, and what looks like a credential is redacted.
+// Each event has its own bound of lines (LogLimiter); `held_back` says how many it cost.
 //
 // Thread-safe.
 
@@ -26,6 +27,9 @@ void Log(LogLevel level, absl::string_view event, const LogFields& fields = {});
 
 // Whether lines of this level are written: worth asking before costly fields are made.
 bool LogEnabled(LogLevel level);
+
+// Lines that the bound has cost since the start.
+uint64_t HeldBackLogLines();
 
 void SetLogLevel(LogLevel level);
 // Sends later lines to `path` in place of standard error (tests). Returns false if it cannot be

@@ -22,6 +22,7 @@ std::optional<uint64_t> LogLimiter::Admit(absl::string_view event, absl::Time no
   bucket.filled = std::max(bucket.filled, now);
   if (bucket.lines < 1) {
     ++bucket.held_back;
+    held_back_.fetch_add(1, std::memory_order_relaxed);
     return std::nullopt;
   }
   bucket.lines -= 1;

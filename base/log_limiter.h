@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -22,6 +23,8 @@ class LogLimiter {
   // Whether a line of `event` may be written at `now`; then with how many were held back since the
   // last one.
   std::optional<uint64_t> Admit(absl::string_view event, absl::Time now);
+  // Lines held back since the start, over all events.
+  uint64_t held_back() const { return held_back_.load(std::memory_order_relaxed); }
 
  private:
   struct Bucket {
@@ -30,6 +33,7 @@ class LogLimiter {
     uint64_t held_back = 0;
   };
 
+  std::atomic<uint64_t> held_back_{0};
   absl::Mutex mutex_;
   absl::flat_hash_map<std::string, Bucket> buckets_ ABSL_GUARDED_BY(mutex_);
 };

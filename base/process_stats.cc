@@ -43,4 +43,10 @@ uint64_t FreeDiskBytes(const std::string& path) {
   return static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
 }
 
+uint64_t DiskSizeBytes(const std::string& path) {
+  struct statvfs disk {};
+  if (statvfs(path.c_str(), &disk) != 0) return 0;
+  return static_cast<uint64_t>(disk.f_blocks) * disk.f_frsize;
+}
+
 }  // namespace cmkstore

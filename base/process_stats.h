@@ -17,5 +17,7 @@ ProcessStats ReadProcessStats();
 
 // Bytes that may still be written to the file system of `path`; 0 when it cannot be asked.
 uint64_t FreeDiskBytes(const std::string& path);
+// What it holds when it is empty; 0 when it cannot be asked.
+uint64_t DiskSizeBytes(const std::string& path);
 
 }  // namespace cmkstore

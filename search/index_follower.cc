@@ -96,6 +96,10 @@ void IndexFollower::Turn(HubUid uid) {
 
 absl::StatusOr<uint64_t> IndexFollower::RebuildLost(HubUid uid) {
   Log(LogLevel::kError, "index_lost", {{"hub_uid", uid.ToHex()}});
+  {
+    absl::MutexLock lock(&mutex_);
+    ++stats_.damaged;
+  }
   CMK_RETURN_IF_ERROR(Rebuild(uid, [](uint64_t) { return absl::OkStatus(); }));
   return IndexedSequence(uid);
 }

@@ -31,6 +31,7 @@ struct IndexFollowerStats {
   uint64_t applied = 0;   // changes since start
   uint64_t rebuilds = 0;  // begun since start, whoever asked
   uint64_t failures = 0;
+  uint64_t damaged = 0;  // indexes that did not open and were given up
 };
 
 // Keeps the indexes level with the change feed, in the background.

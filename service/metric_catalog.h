@@ -101,12 +101,13 @@ inline constexpr MetricInfo kVaultTime = {"cmkstore_vault_latency_seconds",
                                           {"operation"},
                                           {"describe, wrap, unwrap"}};
 
-inline constexpr MetricInfo kCommits = {"cmkstore_commit_writes_total",
-                                        Kind::kCounter,
-                                        "Write sets that were committed or refused, and, as failed, "
-                                        "synced batches that the disk did not take.",
-                                        {"shard", "result"},
-                                        {kShard, "committed, refused, failed"}};
+inline constexpr MetricInfo kCommits = {
+    "cmkstore_commit_writes_total",
+    Kind::kCounter,
+    "Write sets that were committed or refused, and, as failed, "
+    "synced batches that the disk did not take.",
+    {"shard", "result"},
+    {kShard, "committed, refused, failed"}};
 inline constexpr MetricInfo kCommitSize = {"cmkstore_commit_batch_writes",
                                            Kind::kHistogram,
                                            "Write sets that went to disk with one sync.",
@@ -142,6 +143,11 @@ inline constexpr MetricInfo kBlockCache = {"cmkstore_block_cache_bytes", Kind::k
                                            "Memory in the block cache that all shards share."};
 inline constexpr MetricInfo kFreeDisk = {"cmkstore_disk_free_bytes", Kind::kGauge,
                                          "Room on the file system of the data directory."};
+inline constexpr MetricInfo kDiskSize = {"cmkstore_disk_size_bytes", Kind::kGauge,
+                                         "Size of that file system."};
+inline constexpr MetricInfo kDiskNeeded = {
+    "cmkstore_disk_needed_bytes", Kind::kGauge,
+    "Room below which the server is not ready (store.min_free_disk)."};
 
 inline constexpr MetricInfo kIndexesOpen = {"cmkstore_index_open", Kind::kGauge,
                                             "Search indexes that are open."};
@@ -149,7 +155,7 @@ inline constexpr MetricInfo kIndexEvents = {"cmkstore_index_events_total",
                                             Kind::kCounter,
                                             "What happened to search indexes.",
                                             {"event"},
-                                            {"opened, evicted, rebuilt, failed"}};
+                                            {"opened, evicted, rebuilt, damaged, failed"}};
 inline constexpr MetricInfo kIndexApplied = {"cmkstore_index_applied_total", Kind::kCounter,
                                              "Changes that search indexes have taken in."};
 inline constexpr MetricInfo kIndexHubs = {"cmkstore_index_hubs",
@@ -164,6 +170,15 @@ inline constexpr MetricInfo kIndexLag = {
 inline constexpr MetricInfo kOperations = {"cmkstore_operations_running", Kind::kGauge,
                                            "Long-running operations under way or in line."};
 
+inline constexpr MetricInfo kCertificateEnd = {
+    "cmkstore_certificate_expiry_timestamp_seconds",
+    Kind::kGauge,
+    "When the first certificate of a file ends; 0 when the file cannot be read.",
+    {"file"},
+    {"server, client_ca, vault_ca, vault_login"}};
+inline constexpr MetricInfo kLogHeldBack = {"cmkstore_log_lines_held_back_total", Kind::kCounter,
+                                            "Lines that the log's bounds have cost."};
+
 inline constexpr MetricInfo kCpu = {"process_cpu_seconds_total", Kind::kCounter,
                                     "Processor time of the process."};
 inline constexpr MetricInfo kResident = {"process_resident_memory_bytes", Kind::kGauge,
@@ -175,13 +190,15 @@ inline constexpr MetricInfo kMaxDescriptors = {"process_max_fds", Kind::kGauge,
 inline constexpr MetricInfo kThreads = {"process_threads", Kind::kGauge, "Threads of the process."};
 
 inline constexpr const MetricInfo* kAll[] = {
-    &kReady,        &kUptime,         &kCalls,      &kCallTime,    &kCallsInFlight, &kErrors,
-    &kAdmitted,     &kRefused,        &kKeyLookups, &kUnwraps,     &kProbes,        &kKeyWaits,
-    &kEvictions,    &kKeyHubs,        &kVaultKeys,  &kSuccessAges, &kOldestSuccess, &kKeyCalls,
-    &kVaultCalls,   &kVaultTime,      &kCommits,    &kCommitSize,  &kCommitTime,    &kCommitQueue,
-    &kAccepting,    &kRocks,          &kBlockCache, &kFreeDisk,    &kIndexesOpen,   &kIndexEvents,
-    &kIndexApplied, &kIndexHubs,      &kIndexLag,   &kOperations,  &kCpu,           &kResident,
-    &kDescriptors,  &kMaxDescriptors, &kThreads,
+    &kReady,       &kUptime,         &kCalls,        &kCallTime,    &kCallsInFlight,
+    &kErrors,      &kAdmitted,       &kRefused,      &kKeyLookups,  &kUnwraps,
+    &kProbes,      &kKeyWaits,       &kEvictions,    &kKeyHubs,     &kVaultKeys,
+    &kSuccessAges, &kOldestSuccess,  &kKeyCalls,     &kVaultCalls,  &kVaultTime,
+    &kCommits,     &kCommitSize,     &kCommitTime,   &kCommitQueue, &kAccepting,
+    &kRocks,       &kBlockCache,     &kFreeDisk,     &kDiskSize,    &kDiskNeeded,
+    &kIndexesOpen, &kIndexEvents,    &kIndexApplied, &kIndexHubs,   &kIndexLag,
+    &kOperations,  &kCertificateEnd, &kLogHeldBack,  &kCpu,         &kResident,
+    &kDescriptors, &kMaxDescriptors, &kThreads,
 };
 
 }  // namespace cmkstore::service::metric

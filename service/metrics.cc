@@ -2,9 +2,16 @@
 
 #include <grpcpp/support/status_code_enum.h>
 
+#include <algorithm>
+#include <map>
+#include <optional>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/file.h"
+#include "base/log.h"
 #include "base/process_stats.h"
+#include "crypto/certificate_dates.h"
 #include "service/metric_catalog.h"
 
 namespace cmkstore::service {
@@ -94,11 +101,26 @@ void AddIndexes(const search::IndexSetStats& set, const search::IndexFollowerSta
   text.Add(metric::kIndexEvents, static_cast<double>(set.opened), {"opened"});
   text.Add(metric::kIndexEvents, static_cast<double>(set.evicted), {"evicted"});
   text.Add(metric::kIndexEvents, static_cast<double>(set.rebuilt), {"rebuilt"});
+  text.Add(metric::kIndexEvents, static_cast<double>(follower.damaged), {"damaged"});
   text.Add(metric::kIndexEvents, static_cast<double>(follower.failures), {"failed"});
   text.Add(metric::kIndexApplied, static_cast<double>(follower.applied));
   text.Add(metric::kIndexHubs, static_cast<double>(follower.behind), {"behind"});
   text.Add(metric::kIndexHubs, static_cast<double>(follower.stopped), {"stopped"});
   text.Add(metric::kIndexLag, static_cast<double>(follower.lag));
+}
+
+// Read from the files each time: what is shown is what the next start, or the next look of those
+// who watch the files, will use. Of several files of one label, the first to end counts.
+void AddCertificates(const std::vector<CertificateFile>& files, MetricsText& text) {
+  std::map<std::string, double> ends;
+  for (const CertificateFile& file : files) {
+    const std::optional<std::string> pem = ReadFile(file.path);
+    const auto end = crypto::EarliestCertificateEnd(pem.value_or(""));
+    const double seconds = end.ok() ? static_cast<double>(absl::ToUnixSeconds(*end)) : 0;
+    const auto [found, fresh] = ends.emplace(file.label, seconds);
+    if (!fresh) found->second = std::min(found->second, seconds);
+  }
+  for (const auto& [label, seconds] : ends) text.Add(metric::kCertificateEnd, seconds, {label});
 }
 
 void AddProcess(MetricsText& text) {
@@ -132,8 +154,12 @@ std::string RenderMetrics(const StatusSources& sources) {
   AddVault(sources.vault, text);
   AddShards(sources.shards, text);
   text.Add(metric::kFreeDisk, static_cast<double>(FreeDiskBytes(sources.data_dir)));
+  text.Add(metric::kDiskSize, static_cast<double>(DiskSizeBytes(sources.data_dir)));
+  text.Add(metric::kDiskNeeded, static_cast<double>(sources.min_free_disk_bytes));
   AddIndexes(sources.indexes.Stats(), sources.follower.Stats(), text);
   text.Add(metric::kOperations, static_cast<double>(sources.operations.running()));
+  AddCertificates(sources.certificates, text);
+  text.Add(metric::kLogHeldBack, static_cast<double>(HeldBackLogLines()));
   AddProcess(text);
   return text.Serialize();
 }

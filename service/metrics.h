@@ -2,6 +2,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "base/clock.h"
@@ -17,6 +18,12 @@
 
 namespace cmkstore::service {
 
+// A certificate whose end is to be seen coming.
+struct CertificateFile {
+  std::string label;  // as in the catalog of metrics
+  std::string path;
+};
+
 // The parts whose counts are shown. All must outlive whoever holds this.
 struct StatusSources {
   const Health& health;
@@ -30,6 +37,8 @@ struct StatusSources {
   Clock& clock;
   std::string data_dir;
   absl::Time started;  // monotonic
+  uint64_t min_free_disk_bytes;
+  const std::vector<CertificateFile>& certificates;
 };
 
 // Every metric of /metrics; the number of series of each is bounded by its labels' values. Tenants,

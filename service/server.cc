@@ -243,7 +243,8 @@ void Server::Parts::UpdateHealth() {
 
 void Server::Parts::PublishStatus() {
   status.reset(new StatusSources{health, *rpc, timed, *engine, *keys, *indexes, *follower,
-                                 *operations, clock, options.data_dir, clock.MonotonicNow()});
+                                 *operations, clock, options.data_dir, clock.MonotonicNow(),
+                                 options.min_free_disk_bytes, options.certificates});
   if (admin == nullptr) return;
   admin->Publish(
       {[this] { return RenderMetrics(*status); }, [this] { return StatusReport(*status); }});

@@ -10,6 +10,7 @@
 #include "search/index_set.h"
 #include "service/authenticator.h"
 #include "service/key_checks.h"
+#include "service/metrics.h"
 #include "service/rpc_server.h"
 #include "store/rocksdb/shard_set.h"
 #include "vault/token_source.h"
@@ -31,8 +32,9 @@ struct ServerOptions {
   vault::VaultAddressPolicy vault_addresses;
   KeyChecksOptions key_checks;
   std::string vault_ca_file;
-  std::string admin_address;          // HOST:PORT of the admin port; empty: none
-  uint64_t min_free_disk_bytes = 0;  // below, the server is not ready
+  std::string admin_address;                  // HOST:PORT of the admin port; empty: none
+  uint64_t min_free_disk_bytes = 0;           // below, the server is not ready
+  std::vector<CertificateFile> certificates;  // whose ends are shown
   std::vector<std::pair<std::string, vault::IdentityOptions>> identities;  // by name; "" = default
 };
 

@@ -122,6 +122,8 @@ absl::StatusOr<ServerOptions> MakeServerOptions(const LoadedConfig& loaded, Cloc
   std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
   if (!config.development().plaintext()) {
     CMK_RETURN_IF_ERROR(CheckTlsFiles(loaded, tls));
+    options.certificates.push_back({"server", tls.certificate_file()});
+    options.certificates.push_back({"client_ca", tls.client_ca_file()});
     credentials = WatchedTls(tls);
   }
   for (const config::v1::Listener& listener : config.listeners()) {
@@ -129,8 +131,14 @@ absl::StatusOr<ServerOptions> MakeServerOptions(const LoadedConfig& loaded, Cloc
   }
   for (const config::v1::Identity& identity : config.identities()) {
     options.identities.emplace_back(identity.name(), ToIdentity(identity));
+    if (identity.kind() == "client-certificate") {
+      options.certificates.push_back({"vault_login", identity.certificate_file()});
+    }
   }
   options.vault_ca_file = config.vaults().ca_file();
+  if (!options.vault_ca_file.empty()) {
+    options.certificates.push_back({"vault_ca", options.vault_ca_file});
+  }
   options.vault_addresses.domains.clear();
   for (const std::string& text : config.vaults().allowed_suffixes()) {
     options.vault_addresses.domains.push_back(vault::VaultDomainFrom(text));

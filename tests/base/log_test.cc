@@ -49,10 +49,12 @@ TEST_F(LogTest, CredentialsAreRedacted) {
 }
 
 TEST_F(LogTest, AStormOfOneEventDoesNotHideAnother) {
+  const uint64_t held_back_before = HeldBackLogLines();
   for (int i = 0; i < 1000; ++i) Log(LogLevel::kWarning, "storm_of_the_test");
   Log(LogLevel::kWarning, "calm_of_the_test");
   const auto lines = Lines();
   EXPECT_LT(lines.size(), 100u);
+  EXPECT_EQ(HeldBackLogLines() - held_back_before, 1001 - lines.size());
   EXPECT_EQ(lines.back()["event"], "calm_of_the_test");
 }
 

@@ -43,6 +43,9 @@ class AdminTest : public ServedHub {
   void Adjust(service::ServerOptions& options) override {
     options.admin_address = "127.0.0.1:0";
     options.min_free_disk_bytes = min_free_disk_;
+    options.certificates = {{"server", credentials_ + "/server.pem"},
+                            {"client_ca", credentials_ + "/ca.pem"},
+                            {"client_ca", credentials_ + "/gone.pem"}};
   }
   HttpResponse Fetch(const std::string& path, const std::string& accept = "") {
     HttpRequest request;
@@ -131,6 +134,18 @@ TEST_F(AdminTest, TheMetricsAreThoseOfTheCatalogAndCountWhatWasDone) {
   EXPECT_GE(Metric("cmkstore_commit_writes_total{shard=\"0\",result=\"committed\"}") +
                 Metric("cmkstore_commit_writes_total{shard=\"1\",result=\"committed\"}"),
             5);
+}
+
+TEST_F(AdminTest, EndsOfCertificatesAndRoomOnDiskAreShown) {
+  min_free_disk_ = 4096;
+  StartServer();
+  const double server_end =
+      Metric("cmkstore_certificate_expiry_timestamp_seconds{file=\"server\"}");
+  EXPECT_NEAR(server_end, static_cast<double>(absl::ToUnixSeconds(absl::Now())) + 30 * 86400, 600);
+  EXPECT_EQ(Metric("cmkstore_certificate_expiry_timestamp_seconds{file=\"client_ca\"}"), 0)
+      << "a file that cannot be read must not look as if it were in order";
+  EXPECT_EQ(Metric("cmkstore_disk_needed_bytes"), 4096);
+  EXPECT_GT(Metric("cmkstore_disk_size_bytes"), Metric("cmkstore_disk_free_bytes"));
 }
 
 TEST_F(AdminTest, TheStatusIsForPeopleAndForPrograms) {

@@ -29,6 +29,7 @@ class ReloadTest : public ::testing::Test {
     EXPECT_TRUE(loaded.ok()) << loaded.status();
     auto options = service::MakeServerOptions(*loaded, clock_);
     EXPECT_TRUE(options.ok()) << options.status();
+    EXPECT_EQ(options->certificates.size(), 2u) << "whose ends /metrics shows";
     auto started = service::Server::Start(*std::move(options), clock_);
     EXPECT_TRUE(started.ok()) << started.status();
     server_ = std::move(*started);

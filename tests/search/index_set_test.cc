@@ -151,6 +151,7 @@ TEST_F(IndexSetTest, AnIndexAheadOfItsDocumentsIsRebuilt) {
   OpenSet();
   ASSERT_THAT(Follow(), IsOk());
   EXPECT_EQ(follower_->Stats().rebuilds, 1u);
+  EXPECT_EQ(follower_->Stats().damaged, 1u);
   EXPECT_EQ(Count("canary"), 6u);
 }
 
