@@ -62,6 +62,7 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& invocation) {
   AddTransferCommands(app, invocation);
   AddSearchCommand(app, invocation);
   AddKeyCommands(app, invocation);
+  AddCoverageCommand(app, invocation);
   AddWatchCommand(app, invocation);
   AddStatusCommand(app, invocation);
   AddOperationCommands(app, invocation);

@@ -17,6 +17,7 @@ void AddTransferCommands(CLI::App& app, Invocation& invocation);
 void AddSearchCommand(CLI::App& app, Invocation& invocation);
 void AddWatchCommand(CLI::App& app, Invocation& invocation);
 void AddKeyCommands(CLI::App& app, Invocation& invocation);
+void AddCoverageCommand(CLI::App& app, Invocation& invocation);
 void AddOperationCommands(CLI::App& app, Invocation& invocation);
 void AddStatusCommand(CLI::App& app, Invocation& invocation);
 // Needs all the others to be there.

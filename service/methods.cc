@@ -130,7 +130,8 @@ void AddProjectMethods(RpcServer& server, ManageProjects& projects) {
       [&](const auto& call, const auto& r) { return projects.Delete(call, r); });
 }
 
-void AddKeyMethods(RpcServer& server, ManageKeys& keys, VaultUsageReport& usage) {
+void AddKeyMethods(RpcServer& server, ManageKeys& keys, VaultUsageReport& usage,
+                   EncryptionCoverageReport& coverage) {
   using Service = v1::KeyService::AsyncService;
   Service& service = server.AddService<v1::KeyService>();
   server.AddBlocking(service, &Service::RequestGetKeyStatus,
@@ -163,6 +164,12 @@ void AddKeyMethods(RpcServer& server, ManageKeys& keys, VaultUsageReport& usage)
       Rule<v1::GetVaultUsageRequest>(
           Permission::kReadHubs, [](const auto& r) { return TenantScope("parent", r.parent()); }),
       [&](const auto& call, const auto& r) { return usage.Get(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestGetEncryptionCoverage,
+      Rule<v1::GetEncryptionCoverageRequest>(
+          Permission::kReadHubs,
+          [](const auto& r) { return SingletonScope("name", r.name(), "encryptionCoverage"); }),
+      [&](const auto& call, const auto& r) { return coverage.Get(call, r); });
 }
 
 void AddDocumentMethods(RpcServer& server, ReadDocuments& reads, WriteDocuments& writes,
@@ -265,10 +272,11 @@ void AddOperationMethods(RpcServer& server, Operations& operations) {
 
 void AddMethods(RpcServer& server, ManageHubs& hubs, ManageProjects& projects, ManageKeys& keys,
                 ReadDocuments& reads, WriteDocuments& writes, WatchDocuments& watches,
-                SearchDocuments& searches, Operations& operations, VaultUsageReport& usage) {
+                SearchDocuments& searches, Operations& operations, VaultUsageReport& usage,
+                EncryptionCoverageReport& coverage) {
   AddHubMethods(server, hubs);
   AddProjectMethods(server, projects);
-  AddKeyMethods(server, keys, usage);
+  AddKeyMethods(server, keys, usage, coverage);
   AddDocumentMethods(server, reads, writes, watches);
   AddSearchMethods(server, searches);
   AddOperationMethods(server, operations);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "service/encryption_coverage.h"
 #include "service/manage_hubs.h"
 #include "service/manage_keys.h"
 #include "service/manage_projects.h"
@@ -16,6 +17,7 @@ namespace cmkstore::service {
 // it.
 void AddMethods(RpcServer& server, ManageHubs& hubs, ManageProjects& projects, ManageKeys& keys,
                 ReadDocuments& reads, WriteDocuments& writes, WatchDocuments& watches,
-                SearchDocuments& searches, Operations& operations, VaultUsageReport& usage);
+                SearchDocuments& searches, Operations& operations, VaultUsageReport& usage,
+                EncryptionCoverageReport& coverage);
 
 }  // namespace cmkstore::service

@@ -16,6 +16,7 @@
 #include "search/index_set.h"
 #include "service/admin_server.h"
 #include "service/change_signal.h"
+#include "service/encryption_coverage.h"
 #include "service/health.h"
 #include "service/hub_key_changes.h"
 #include "service/hub_key_source.h"
@@ -143,6 +144,7 @@ class Server::Parts {
   std::unique_ptr<ManageProjects> manage_projects;
   std::unique_ptr<ManageKeys> manage_keys;
   std::unique_ptr<VaultUsageReport> usage;
+  std::unique_ptr<EncryptionCoverageReport> coverage;
   std::unique_ptr<ReadDocuments> reads;
   std::unique_ptr<WriteDocuments> writes;
   std::unique_ptr<WatchDocuments> watches;
@@ -203,6 +205,7 @@ absl::Status Server::Parts::Start() {
   manage_keys = std::make_unique<ManageKeys>(*hubs, *manage_hubs, *checks, *key_changes,
                                              *operations, *key_source, receipts, meter, clock);
   usage = std::make_unique<VaultUsageReport>(*hubs, *key_source, meter, clock);
+  coverage = std::make_unique<EncryptionCoverageReport>(*hubs, *manage_hubs, *key_source, clock);
   reads = std::make_unique<ReadDocuments>(*hubs, *engine, *tokens);
   writes = std::make_unique<WriteDocuments>(*hubs, *engine, random, clock, committed);
   watches = std::make_unique<WatchDocuments>(*hubs, *reads, *engine, signal, clock);
@@ -214,7 +217,7 @@ absl::Status Server::Parts::Start() {
   gate = std::make_unique<RequestGate>(*authenticator, *network, clock, random);
   rpc = std::make_unique<RpcServer>(options.rpc, *gate);
   AddMethods(*rpc, *manage_hubs, *manage_projects, *manage_keys, *reads, *writes, *watches,
-             *searches, *operations, *usage);
+             *searches, *operations, *usage, *coverage);
   rpc->OnDrain([this] {
     signal.WakeAll();
     indexed.WakeAll();

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "service/config/config_printer.h"
+#include "service/coverage_table.h"
 #include "service/metrics.h"
 
 int main(int argc, char** argv) {
@@ -17,6 +18,7 @@ int main(int argc, char** argv) {
   const std::string directory = argv[argc - 1];
   const std::pair<std::string, std::string> pages[] = {
       {"configuration.md", cmkstore::service::ConfigReference()},
+      {"coverage.md", cmkstore::service::CoverageReference()},
       {"metrics.md", cmkstore::service::MetricsReference()},
   };
   int stale = 0;
