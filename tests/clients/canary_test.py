@@ -34,6 +34,7 @@ FIXED = {
     "WatchDocumentsRequest.parent": PROJECT, "SearchRequest.parent": PROJECT,
     "DocumentWrite.delete": f"{DOCUMENT}-batch",
     "Hub.name": HUB, "Project.name": PROJECT, "Document.name": DOCUMENT,
+    "GetEncryptionCoverageRequest.name": f"{HUB}/encryptionCoverage",
     "GetKeyStatusRequest.name": KEY, "GetSearchIndexRequest.name": SEARCH_INDEX,
     "RebuildSearchIndexRequest.name": SEARCH_INDEX, "ListOperationsRequest.name": HUB,
     # Needed before the hub's key is at hand: which key that is, and from where one may call.
@@ -58,7 +59,7 @@ ORDER = """HubService.CreateHub HubService.GetHub HubService.ListHubs HubService
     DocumentService.BatchWriteDocuments DocumentService.BatchGetDocuments DocumentService.ListDocuments
     DocumentService.WatchDocuments SearchService.Search SearchService.GetSearchIndex SearchService.RebuildSearchIndex
     KeyService.GetKeyStatus KeyService.CheckKey KeyService.RotateDek KeyService.LockHub KeyService.UnlockHub
-    KeyService.GetVaultUsage
+    KeyService.GetVaultUsage KeyService.GetEncryptionCoverage
     Operations.ListOperations Operations.GetOperation Operations.WaitOperation Operations.CancelOperation
     Operations.DeleteOperation
     DocumentService.DeleteDocument ProjectService.DeleteProject HubService.DeleteHub HubService.UndeleteHub""".split()
