@@ -151,7 +151,9 @@ TEST_F(CoverageTest, APlatformManagedHubIsNotSaidToBeUnderACustomersKey) {
   EXPECT_TRUE(coverage.encryption().has_platform_managed());
   for (const v1::CoverageEntry& entry : coverage.entries()) {
     EXPECT_EQ(entry.key().find("vault"), std::string::npos) << entry.id();
-    if (entry.id() == "data-keys") EXPECT_EQ(entry.key(), "the service's platform key");
+    if (entry.id() == "data-keys") {
+      EXPECT_EQ(entry.key(), "the service's platform key");
+    }
   }
 }
 
