@@ -35,7 +35,7 @@ table { border-collapse: collapse; width: 100%; table-layout: fixed; margin: .6e
 th, td { text-align: left; vertical-align: top; padding: .4em .7em .4em 0; border-bottom: 1px solid #bbb;
          overflow-wrap: anywhere; hyphens: auto }
 thead th { border-bottom: 1.5px solid #1a1a1a; font-size: .88em; vertical-align: bottom }
-tbody th { font-weight: 600 }
+tbody th { font-weight: 400 }
 .facts th { width: 13em; font-weight: 600 }
 .mono { font-family: "Cascadia Mono", Consolas, "Liberation Mono", monospace; font-size: .9em }
 .signatures { display: grid; grid-template-columns: repeat(2, 1fr); gap: 2.2em 3em; margin-top: 1.5em; break-inside: avoid }

@@ -51,9 +51,9 @@ TEST_F(CliCoverageTest, ThePageIsWholeAndNothingThatWasTypedBecomesMarkup) {
                   Not(HasSubstr("<script")), Not(HasSubstr("<img")), Not(HasSubstr("onload=\""))));
   ExpectWellFormed(page);
   // One file: nothing is loaded, nothing runs.
-  for (const char* part : {"src=", "href=", "url(", "@import", "javascript:"}) {
-    EXPECT_EQ(page.find(part, page.find("</style>")), std::string::npos) << part;
-  }
+  const std::regex loads(R"(<[^>]*\s(src|href|on[a-z]+)\s*=)");
+  EXPECT_FALSE(std::regex_search(page, loads));
+  EXPECT_THAT(page, AllOf(Not(HasSubstr("url(")), Not(HasSubstr("@import"))));
   const std::string hub = absl::StrCat("tenants/", kTenant, "/hubs/h1");
   const std::string version =
       Ctl({"key", "status", "h1", "--json"}).Json()["generations"][0]["kekId"];
