@@ -37,12 +37,13 @@ th, td { text-align: left; vertical-align: top; padding: .4em .7em .4em 0; borde
 thead th { border-bottom: 1.5px solid #1a1a1a; font-size: .88em; vertical-align: bottom }
 tbody th { font-weight: 400 }
 .facts th { width: 13em; font-weight: 600 }
-.mono { font-family: "Cascadia Mono", Consolas, "Liberation Mono", monospace; font-size: .9em }
+.dated td:last-child { white-space: nowrap }
 .signatures { display: grid; grid-template-columns: repeat(2, 1fr); gap: 2.2em 3em; margin-top: 1.5em; break-inside: avoid }
 .line { border-bottom: 1px solid #1a1a1a; height: 2.4em }
 footer { margin-top: 2.5em; font-size: .85em; color: #444; border-top: 1px solid #bbb; padding-top: .6em }
-@media print { body { font-size: 9.5pt; padding: 0; max-width: none } tr { break-inside: avoid }
-               h2 { break-after: avoid } thead { display: table-header-group } }
+@media print { body { font-size: 9pt; padding: 0; max-width: none } tr { break-inside: avoid }
+               h2 { break-after: avoid } h2 { margin-top: 1.4em } th, td { padding: .28em .6em .28em 0 }
+               footer { margin-top: 1.2em } thead { display: table-header-group } }
 </style>
 )";
 
@@ -63,8 +64,10 @@ class Page {
     absl::StrAppend(&html_, "<tr><th scope=\"row\">", name, "</th><td>", EscapedForHtml(value),
                     "</td></tr>\n");
   }
-  void BeginTable(absl::string_view label, const std::vector<Column>& columns) {
-    absl::StrAppend(&html_, "<table aria-label=\"", label, "\">\n<thead><tr>");
+  void BeginTable(absl::string_view label, const std::vector<Column>& columns,
+                  absl::string_view style = "") {
+    absl::StrAppend(&html_, "<table class=\"", style, "\" aria-label=\"", label,
+                    "\">\n<thead><tr>");
     for (const Column& one : columns) {
       absl::StrAppend(&html_, "<th scope=\"col\" style=\"width:", one.width_percent, "%\">",
                       one.head, "</th>");
@@ -140,11 +143,13 @@ void AddProtected(const v1::EncryptionCoverage& coverage, Page& page) {
   const bool platform = coverage.encryption().has_platform_managed();
   page.Heading(platform ? "2. Under the service's platform key" : "2. Under the customer's key",
                "Every class of stored bytes that nobody can read without the keys above.");
-  page.BeginTable("Classes under the key", {{"What", 27},
-                                            {"Where", 23},
-                                            {"Under which key", 18},
-                                            {"How, by which algorithm", 20},
-                                            {"Since", 12}});
+  page.BeginTable("Classes under the key",
+                  {{"What", 27},
+                   {"Where", 22},
+                   {"Under which key", 18},
+                   {"How, by which algorithm", 21},
+                   {"Since", 12}},
+                  "dated");
   for (const v1::CoverageEntry& entry : coverage.entries()) {
     if (SectionOf(entry) != CoverageSection::kUnderTheKey) continue;
     page.Row({entry.what(), entry.where(), entry.key(),
