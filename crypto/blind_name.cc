@@ -11,7 +11,7 @@ namespace cmkstore::crypto {
 namespace {
 
 // Purpose 00 ‖ for each part: u32 big-endian length ‖ bytes.
-BlindName Blind(const SecretBytes& key, absl::string_view purpose,
+BlindName Blind(HmacSha256Session& hmac, absl::string_view purpose,
                 std::initializer_list<absl::string_view> parts) {
   std::string message(purpose.data(), purpose.size());
   message.push_back('\0');
@@ -21,8 +21,8 @@ BlindName Blind(const SecretBytes& key, absl::string_view purpose,
     }
     message.append(part.data(), part.size());
   }
-  return *BlindName::FromBytes(
-      absl::string_view(HmacSha256(key.Reveal(), message)).substr(0, BlindName::kBytes));
+  const auto mac = hmac.Mac(message);
+  return *BlindName::FromBytes({reinterpret_cast<const char*>(mac.data()), BlindName::kBytes});
 }
 
 }  // namespace
@@ -33,16 +33,26 @@ absl::StatusOr<NameKey> NameKey::FromSecret(SecretBytes key) {
 }
 
 BlindName NameKey::Collection(ProjectUid project, absl::string_view collection) const {
-  return Blind(*key_, "collection", {project.bytes(), collection});
+  HmacSha256Session hmac(key_->Reveal());
+  return Blind(hmac, "collection", {project.bytes(), collection});
 }
 
 BlindName NameKey::Document(ProjectUid project, absl::string_view collection,
                             absl::string_view document) const {
-  return Blind(*key_, "document", {project.bytes(), collection, document});
+  HmacSha256Session hmac(key_->Reveal());
+  return Blind(hmac, "document", {project.bytes(), collection, document});
+}
+
+NameKey::DocumentNames NameKey::Names(ProjectUid project, absl::string_view collection,
+                                      absl::string_view document) const {
+  HmacSha256Session hmac(key_->Reveal());
+  return {Blind(hmac, "collection", {project.bytes(), collection}),
+          Blind(hmac, "document", {project.bytes(), collection, document})};
 }
 
 BlindName NameKey::Request(absl::string_view request_id) const {
-  return Blind(*key_, "request", {request_id});
+  HmacSha256Session hmac(key_->Reveal());
+  return Blind(hmac, "request", {request_id});
 }
 
 }  // namespace cmkstore::crypto

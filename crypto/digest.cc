@@ -1,10 +1,11 @@
 #include "crypto/digest.h"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/sha.h>
+#include <openssl/params.h>
 
 #include <cstdlib>
+#include <memory>
 
 namespace cmkstore::crypto {
 namespace {
@@ -14,22 +15,75 @@ void Require(bool ok) {
   if (!ok) std::abort();
 }
 
-}  // namespace
+const unsigned char* Raw(absl::string_view bytes) {
+  return reinterpret_cast<const unsigned char*>(bytes.data());
+}
 
-std::string Sha256(absl::string_view bytes) {
-  std::string digest(SHA256_DIGEST_LENGTH, '\0');
-  Require(SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-                 reinterpret_cast<unsigned char*>(digest.data())) != nullptr);
+struct DigestContextFree {
+  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+};
+struct MacContextFree {
+  void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
+};
+using MacContext = std::unique_ptr<EVP_MAC_CTX, MacContextFree>;
+
+const EVP_MD* Sha256Digest() {
+  static const EVP_MD* const digest = EVP_MD_fetch(nullptr, "SHA2-256", nullptr);
   return digest;
 }
 
-std::string HmacSha256(std::span<const uint8_t> key, absl::string_view bytes) {
-  std::string mac(SHA256_DIGEST_LENGTH, '\0');
-  unsigned int size = 0;
-  Require(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-               reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-               reinterpret_cast<unsigned char*>(mac.data()), &size) != nullptr);
+MacContext NewHmacSha256() {
+  static EVP_MAC* const hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+  MacContext context(EVP_MAC_CTX_new(hmac));
+  char digest[] = "SHA2-256";
+  const OSSL_PARAM parameters[] = {
+      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+      OSSL_PARAM_construct_end()};
+  Require(EVP_MAC_CTX_set_params(context.get(), parameters) == 1);
+  return context;
+}
+
+// Making one costs more than a MAC of a short message.
+EVP_MAC_CTX* ThreadsHmac() {
+  thread_local const MacContext context = NewHmacSha256();
+  return context.get();
+}
+
+}  // namespace
+
+std::string Sha256(absl::string_view bytes) {
+  thread_local const std::unique_ptr<EVP_MD_CTX, DigestContextFree> context(EVP_MD_CTX_new());
+  std::string digest(32, '\0');
+  Require(EVP_DigestInit_ex2(context.get(), Sha256Digest(), nullptr) == 1);
+  Require(EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) == 1);
+  Require(EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.data()),
+                             nullptr) == 1);
+  return digest;
+}
+
+HmacSha256Session::HmacSha256Session(std::span<const uint8_t> key) {
+  Require(EVP_MAC_init(ThreadsHmac(), key.data(), key.size(), nullptr) == 1);
+}
+
+HmacSha256Session::~HmacSha256Session() {
+  const uint8_t none[32] = {};
+  Require(EVP_MAC_init(ThreadsHmac(), none, sizeof(none), nullptr) == 1);
+}
+
+std::array<uint8_t, 32> HmacSha256Session::Mac(absl::string_view bytes) {
+  std::array<uint8_t, 32> mac;
+  size_t size = 0;
+  EVP_MAC_CTX* const context = ThreadsHmac();
+  Require(EVP_MAC_update(context, Raw(bytes), bytes.size()) == 1);
+  Require(EVP_MAC_final(context, mac.data(), &size, mac.size()) == 1);
+  // Ready for the next message, under the same key.
+  Require(EVP_MAC_init(context, nullptr, 0, nullptr) == 1);
   return mac;
+}
+
+std::string HmacSha256(std::span<const uint8_t> key, absl::string_view bytes) {
+  const auto mac = HmacSha256Session(key).Mac(bytes);
+  return std::string(mac.begin(), mac.end());
 }
 
 }  // namespace cmkstore::crypto

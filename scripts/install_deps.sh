@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages=(
   bubblewrap ca-certificates ccache cmake curl g++ git jq libabsl-dev libbenchmark-dev libcli11-dev libcpp-httplib-dev
-  libcurl4-openssl-dev libgmock-dev libgrpc++-dev libgtest-dev libprotobuf-dev librocksdb-dev
+  libcurl4-openssl-dev libgmock-dev libgrpc++-dev libgtest-dev libjemalloc-dev libprotobuf-dev librocksdb-dev
   libspdlog-dev libsqlite3-dev libssl-dev libyaml-cpp-dev libzstd-dev mold ninja-build nlohmann-json3-dev
   pkg-config prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc python3 python3-grpcio python3-protobuf
   python3-venv

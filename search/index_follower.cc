@@ -42,12 +42,32 @@ void IndexFollower::Start(HubUid uid, Hub& hub) {
   if (!hub.busy) hub.busy = worker_.TryRun([this, uid] { Turn(uid); });
 }
 
+void IndexFollower::StartWhenDue(HubUid uid, Hub& hub) {
+  if (hub.busy || !NeedsWork(hub)) return;
+  if (hub.not_before == absl::InfinitePast() || clock_.MonotonicNow() >= hub.not_before) {
+    Start(uid, hub);
+  } else {
+    due_[uid] = hub.not_before;
+  }
+}
+
 void IndexFollower::Notify(HubUid uid, uint64_t sequence) {
   absl::MutexLock lock(&mutex_);
   Hub& hub = hubs_[uid];
   hub.target = std::max(hub.target, sequence);
   if (std::exchange(hub.stopped, false)) hub.failure = absl::OkStatus();
-  if (NeedsWork(hub) && clock_.MonotonicNow() >= hub.not_before) Start(uid, hub);
+  StartWhenDue(uid, hub);
+}
+
+void IndexFollower::Hurry(HubUid uid, uint64_t sequence) {
+  {
+    absl::MutexLock lock(&mutex_);
+    Hub& hub = hubs_[uid];
+    hub.wanted = std::max(hub.wanted, sequence);
+    // Only the pause of one that fails stays.
+    if (hub.pause == absl::ZeroDuration()) hub.not_before = absl::InfinitePast();
+  }
+  Notify(uid, sequence);
 }
 
 uint64_t IndexFollower::IndexedSequence(HubUid uid) const {
@@ -65,12 +85,12 @@ absl::Status IndexFollower::FailureOf(HubUid uid) const {
 void IndexFollower::Tick() {
   absl::MutexLock lock(&mutex_);
   const absl::Time now = clock_.MonotonicNow();
-  for (auto retry = retries_.begin(); retry != retries_.end();) {
-    const auto current = retry++;
+  for (auto next = due_.begin(); next != due_.end();) {
+    const auto current = next++;
     if (now < current->second) continue;
     Hub& hub = hubs_[current->first];
     if (NeedsWork(hub)) Start(current->first, hub);
-    retries_.erase(current);
+    due_.erase(current);
   }
 }
 
@@ -126,15 +146,17 @@ void IndexFollower::Finish(HubUid uid, const absl::StatusOr<uint64_t>& indexed) 
     hub.indexed = *indexed;
     hub.known = true;
     hub.pause = absl::ZeroDuration();
-    hub.not_before = absl::InfinitePast();
-    if (NeedsWork(hub)) Start(uid, hub);
+    const bool gathers =
+        hub.indexed >= hub.wanted && hub.target < hub.indexed + options_.batch && !hub.lost;
+    hub.not_before = gathers ? clock_.MonotonicNow() + options_.refresh : absl::InfinitePast();
+    StartWhenDue(uid, hub);
     return;
   }
   ++stats_.failures;
   hub.stopped = IsRefusal(indexed.status());
   hub.pause = std::clamp(hub.pause * 2, options_.retry_after, options_.retry_at_most);
   hub.not_before = hub.stopped ? absl::InfinitePast() : clock_.MonotonicNow() + hub.pause;
-  if (!hub.stopped) retries_[uid] = hub.not_before;
+  if (!hub.stopped) due_[uid] = hub.not_before;
   Log(LogLevel::kWarning, "index_not_advancing",
       {{"hub_uid", uid.ToHex()}, {"reason", ReasonOf(indexed.status())}});
 }

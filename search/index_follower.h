@@ -19,7 +19,10 @@ namespace cmkstore::search {
 
 struct IndexFollowerOptions {
   size_t threads = 2;
-  size_t batch = 500;                             // changes per transaction
+  size_t batch = 128;  // changes per transaction, for whose time searches of the hub wait
+  // How long a hub that was just worked on gathers changes, fewer than a batch, unless a search
+  // waits for them. One transaction of many documents costs far less than many of few.
+  absl::Duration refresh = absl::Milliseconds(200);
   absl::Duration retry_after = absl::Seconds(1);  // after a failure that may pass, doubling
   absl::Duration retry_at_most = absl::Seconds(60);
 };
@@ -36,9 +39,9 @@ struct IndexFollowerStats {
 
 // Keeps the indexes level with the change feed, in the background.
 //
-// A hub is worked on by one thread at a time, in turns of one batch. INDEX_CORRUPT starts a
-// rebuild. A refused key stops the hub until Notify; any other failure is tried again after a
-// growing pause.
+// A hub is worked on by one thread at a time, in turns of one batch: at once when it was at rest,
+// else after `refresh`. INDEX_CORRUPT starts a rebuild. A refused key stops the hub until Notify;
+// any other failure is tried again after a growing pause.
 //
 // Thread-safe. Notify never blocks. `indexes`, `source` and `clock` must outlive this; Stop before
 // they go.
@@ -52,9 +55,11 @@ class IndexFollower {
                 std::function<void(HubUid)> advanced);
   ~IndexFollower();
 
-  // The hub has committed `sequence`, or its index is wanted level with it. Called on every commit:
-  // a map look-up, and a wake-up if the hub was idle.
+  // The hub has committed `sequence`. Called on every commit: a map look-up, and a wake-up if the
+  // hub was at rest.
   void Notify(HubUid hub, uint64_t sequence);
+  // As Notify, when the index is wanted level with `sequence` now.
+  void Hurry(HubUid hub, uint64_t sequence);
   // Sequence up to which the hub is known to be searchable; 0 until this process has looked.
   uint64_t IndexedSequence(HubUid hub) const;
   // Why the hub does not advance; OK when it does.
@@ -65,7 +70,7 @@ class IndexFollower {
   absl::Status Rebuild(HubUid hub, const std::function<absl::Status(uint64_t)>& progress);
   // The hub's index was found damaged: rebuilds it in the background.
   void Repair(HubUid hub);
-  // Starts what is due again after a failure; to be called about every 100 ms.
+  // Starts what is due again, after a pause; to be called about every 100 ms.
   void Tick();
 
   IndexFollowerStats Stats() const;
@@ -75,6 +80,7 @@ class IndexFollower {
   struct Hub {
     uint64_t target = 0;   // last sequence known to be committed
     uint64_t indexed = 0;  // last sequence known to be searchable
+    uint64_t wanted = 0;   // a search waits for this sequence
     bool known = false;    // `indexed` has been read from the index
     bool busy = false;     // queued, or being worked on
     bool stopped = false;  // key refused
@@ -86,6 +92,8 @@ class IndexFollower {
 
   bool NeedsWork(const Hub& hub) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Start(HubUid uid, Hub& hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Starts it, or has Tick start it when its pause is over.
+  void StartWhenDue(HubUid uid, Hub& hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Turn(HubUid uid);
   absl::StatusOr<uint64_t> ApplyBatch(HubUid uid);
   absl::StatusOr<uint64_t> RebuildLost(HubUid uid);
@@ -98,7 +106,7 @@ class IndexFollower {
   const std::function<void(HubUid)> advanced_;
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<HubUid, Hub> hubs_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<HubUid, absl::Time> retries_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<HubUid, absl::Time> due_ ABSL_GUARDED_BY(mutex_);
   IndexFollowerStats stats_ ABSL_GUARDED_BY(mutex_);
   Worker worker_;  // last: its threads use all of the above
 };

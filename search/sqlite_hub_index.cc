@@ -135,17 +135,39 @@ absl::Status SqliteHubIndex::ApplyInTransaction(const std::vector<IndexChange>& 
 }
 
 absl::Status SqliteHubIndex::Remove(const Sql& which) {
-  for (const char* statement :
-       {"INSERT INTO fts (fts, rowid, names, labels, body) "
-        "SELECT 'delete', id, names, labels, body FROM texts WHERE id IN (",
-        "DELETE FROM labels WHERE doc IN (", "DELETE FROM texts WHERE id IN (",
-        "DELETE FROM docs WHERE id IN ("}) {
-    Sql sql{statement, {}};
-    sql.Append(which);
-    sql.text += ")";
-    CMK_RETURN_IF_ERROR(db_->Run(sql));
+  std::vector<int64_t> ids;
+  {
+    CMK_ASSIGN_OR_RETURN(Statement found, db_->Prepare(which));
+    for (;;) {
+      CMK_ASSIGN_OR_RETURN(const bool row, found.Step());
+      if (!row) break;
+      ids.push_back(found.Int(0));
+    }
   }
+  for (const int64_t id : ids) CMK_RETURN_IF_ERROR(RemoveOne(id));
   return absl::OkStatus();
+}
+
+// One row by VALUES: for a statement that may touch several, FTS5 first writes to its tables all
+// that it has gathered in memory, which costs more than the rest of indexing a document.
+absl::Status SqliteHubIndex::RemoveOne(int64_t id) {
+  std::string names, labels, body;
+  {
+    CMK_ASSIGN_OR_RETURN(
+        Statement texts,
+        db_->Prepare({"SELECT names, labels, body FROM texts WHERE id = ?", {id}}));
+    CMK_ASSIGN_OR_RETURN(const bool row, texts.Step());
+    if (!row) return IndexCorrupt("a document has no text");
+    names = texts.Text(0);
+    labels = texts.Text(1);
+    body = texts.Text(2);
+  }
+  CMK_RETURN_IF_ERROR(
+      db_->Run({"INSERT INTO fts (fts, rowid, names, labels, body) VALUES ('delete', ?, ?, ?, ?)",
+                {id, std::move(names), std::move(labels), std::move(body)}}));
+  CMK_RETURN_IF_ERROR(db_->Run({"DELETE FROM labels WHERE doc = ?", {id}}));
+  CMK_RETURN_IF_ERROR(db_->Run({"DELETE FROM texts WHERE id = ?", {id}}));
+  return db_->Run({"DELETE FROM docs WHERE id = ?", {id}});
 }
 
 absl::Status SqliteHubIndex::Insert(const std::string& key, const IndexedDocument& document) {

@@ -63,6 +63,7 @@ class SqliteHubIndex final : public HubIndex {
   absl::Status ApplyInTransaction(const std::vector<IndexChange>& changes, uint64_t sequence)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Remove(const Sql& which) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status RemoveOne(int64_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Insert(const std::string& key, const IndexedDocument& document)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

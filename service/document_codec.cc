@@ -33,8 +33,9 @@ crypto::Binding BindingOf(const HubEntry& hub, crypto::RowKind kind,
 
 store::DocumentKey KeyOf(const DocumentName& name, ProjectUid project,
                          const crypto::NameKey& names) {
-  return {project, names.Collection(project, name.collection.value()),
-          names.Document(project, name.collection.value(), name.document.value())};
+  const auto [collection, document] =
+      names.Names(project, name.collection.value(), name.document.value());
+  return {project, collection, document};
 }
 
 absl::Status CheckView(v1::DocumentView view) {

@@ -12,6 +12,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/file.h"
@@ -179,6 +180,11 @@ void PrepareProcess(sigset_t& signals) {
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+#ifdef NDEBUG
+  // Debian's abseil is built with its assertions and would look for cycles at each lock, gRPC's
+  // too. Our debug builds keep that.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+#endif
   rlimit descriptors{};
   getrlimit(RLIMIT_NOFILE, &descriptors);
   descriptors.rlim_cur = std::min(kDescriptors, descriptors.rlim_max);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -50,11 +52,11 @@ class AdmittedCall {
 // name in the request was well-formed. Thread-safe, never blocks.
 class RequestGate {
  public:
+  // `random` is used once, to begin where no other process does.
   RequestGate(Authenticator& authenticator, NetworkPolicy& network, Clock& clock,
-              crypto::Random& random)
-      : authenticator_(authenticator), network_(network), clock_(clock), random_(random) {}
+              crypto::Random& random);
 
-  // Names a call in answers and logs, whether it is admitted or not.
+  // Names a call in answers and logs, whether it is admitted or not. Unique, not secret.
   std::string NewRequestId();
   // Errors: TOKEN_INVALID, TOKEN_EXPIRED, NETWORK_DENIED, ACCESS_DENIED, or that of `scope`.
   absl::StatusOr<AdmittedCall> Admit(const CallInfo& info, Permission permission,
@@ -64,7 +66,7 @@ class RequestGate {
   Authenticator& authenticator_;
   NetworkPolicy& network_;
   Clock& clock_;
-  crypto::Random& random_;
+  std::atomic<uint64_t> next_request_;
 };
 
 }  // namespace cmkstore::service

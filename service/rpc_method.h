@@ -55,8 +55,13 @@ class RpcMethod {
   virtual void Arm(CallEnvironment& environment) = 0;
   MethodStats& stats() { return stats_; }
 
+  // Calls of it are few: a handful armed are enough.
+  void SetRare() { rare_ = true; }
+  bool rare() const { return rare_; }
+
  private:
   MethodStats stats_;
+  bool rare_ = false;
 };
 
 // By the rule of the API: the request of method X is XRequest.

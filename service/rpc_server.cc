@@ -12,6 +12,9 @@ namespace {
 
 constexpr int kMaxConcurrentStreams = 100;
 constexpr int kMaxMetadataBytes = 8 << 10;
+// Debian's gRPC is built with its assertions: each event of a queue walks through all that is armed
+// there, so what is seldom called is armed sparingly.
+constexpr size_t kArmedRareCalls = 2;
 
 }  // namespace
 
@@ -42,6 +45,7 @@ void RpcServer::AddPublicMethods() {
   health_ = method.get();
   methods_.push_back(std::move(method));
   methods_.push_back(std::make_unique<ReflectionMethod>(reflection, service_names_));
+  for (size_t i = methods_.size() - 2; i < methods_.size(); ++i) methods_[i]->SetRare();
 }
 
 absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
@@ -71,7 +75,8 @@ absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
   }
   for (const auto& environment : environments_) {
     for (const auto& method : methods_) {
-      for (size_t i = 0; i < options_.armed_calls; ++i) method->Arm(*environment);
+      const size_t armed = method->rare() ? kArmedRareCalls : options_.armed_calls;
+      for (size_t i = 0; i < armed; ++i) method->Arm(*environment);
     }
     threads_.emplace_back([this, &environment = *environment] { Serve(environment); });
     pthread_setname_np(threads_.back().native_handle(), "rpc-queue");

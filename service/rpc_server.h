@@ -33,7 +33,7 @@ struct RpcListener {
 
 struct RpcServerOptions {
   size_t queues = 1;           // completion queues, one thread each
-  size_t armed_calls = 64;     // calls of one method that may arrive at once per queue
+  size_t armed_calls = 16;     // calls of one method that may arrive at once per queue
   size_t control_threads = 8;  // for handlers that block (vault, index)
   size_t max_queued_control_calls = 1024;
   size_t max_request_bytes = (8u << 20) + (64u << 10);
@@ -93,6 +93,7 @@ class RpcServer {
             const CallContext& context, const Request& message) -> Task<absl::StatusOr<Response>> {
           return RunOnWorker<Request, Response>(control_, handler, context, message);
         });
+    methods_.back()->SetRare();
   }
 
   template <typename Service, typename Request, typename Response>
@@ -105,6 +106,7 @@ class RpcServer {
                  typename StreamMethod<Service, Request, Response>::Handler handler) {
     methods_.push_back(std::make_unique<StreamMethod<Service, Request, Response>>(
         service, request, std::move(rule), std::move(handler)));
+    methods_.back()->SetRare();
   }
 
   // Errors: INVARIANT naming the address that could not be bound.

@@ -71,7 +71,7 @@ Task<absl::Status> SearchDocuments::WaitForIndex(const CallContext& context, con
   const absl::Time deadline = context.admitted.deadline();
   while (follower_.IndexedSequence(uid) < sequence) {
     if (clock_.WallNow() >= deadline) co_return DeadlineExceeded("the search index");
-    follower_.Notify(uid, sequence);
+    follower_.Hurry(uid, sequence);
     auto waiting = indexed_.Wait(context.executor, uid, deadline, [this, uid, sequence] {
       return follower_.IndexedSequence(uid) >= sequence;
     });

@@ -182,9 +182,9 @@ absl::Status Server::Parts::Start() {
   index_source = std::make_unique<IndexSource>(*hubs, *engine, clock);
   options.indexes.directory = options.data_dir + "/indexes";
   CMK_ASSIGN_OR_RETURN(indexes, search::IndexSet::Create(options.indexes, *index_source));
-  follower = std::make_unique<search::IndexFollower>(search::IndexFollowerOptions(), *indexes,
-                                                     *index_source, clock,
-                                                     [this](HubUid hub) { indexed.Notify(hub); });
+  follower =
+      std::make_unique<search::IndexFollower>(options.follower, *indexes, *index_source, clock,
+                                              [this](HubUid hub) { indexed.Notify(hub); });
   tokens = std::make_unique<PageTokens>(facts.token_key());
   checks = std::make_unique<KeyChecks>(options.key_checks, *vault, options.vault_addresses, random,
                                        clock);

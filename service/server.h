@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "keycache/key_cache_options.h"
+#include "search/index_follower.h"
 #include "search/index_set.h"
 #include "service/authenticator.h"
 #include "service/key_checks.h"
@@ -24,6 +25,7 @@ struct ServerOptions {
   store::ShardSetOptions shards;  // directory is set from data_dir
   keycache::KeyCacheOptions keys;
   search::IndexSetOptions indexes;  // directory is set from data_dir
+  search::IndexFollowerOptions follower;
   RpcServerOptions rpc;
   std::vector<RpcListener> listeners;
   std::vector<IssuerOptions> issuers;

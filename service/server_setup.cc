@@ -152,6 +152,7 @@ absl::StatusOr<ServerOptions> MakeServerOptions(const LoadedConfig& loaded, Cloc
   options.keys = ToKeyCacheOptions(config.keys());
   options.indexes.max_open = config.search().max_open_indexes();
   options.indexes.index.cache_bytes = static_cast<int64_t>(config.search().index_cache());
+  options.follower.refresh = ToAbsl(config.search().refresh());
   return options;
 }
 

@@ -81,9 +81,11 @@ class Benchmark {
   absl::StatusOr<Target> Prepare(const std::string& transport,
                                  std::unique_ptr<BenchService> service);
   absl::Status MeasureDisk();
-  absl::Status MeasureReads(int in_flight);
-  absl::Status MeasureWrites(int in_flight);
-  absl::Status MeasureOthers(int in_flight);
+  absl::Status SetUpInProcess();
+  absl::Status MeasureReads(const Target& target, Echoes& echo, int in_flight);
+  absl::Status MeasureWrites(const Target& target, int in_flight);
+  absl::Status MeasureOthers(const Target& target, int in_flight);
+  absl::Status MeasureRest(const Target& target);
   absl::Status MeasureBigSearch();
   absl::Status MeasureHalfLoad();
   absl::Status Conclude();
@@ -103,8 +105,9 @@ class Benchmark {
   std::unique_ptr<BenchVault> vault_;
   std::unique_ptr<ChildProcess> echo_process_;
   std::unique_ptr<EchoServer> echo_in_process_;
-  std::vector<std::unique_ptr<Echoes>> echoes_;  // as targets_, then plaintext with a token
-  std::vector<Target> targets_;                  // plaintext, mtls, in_process
+  std::vector<std::unique_ptr<Echoes>> echoes_;  // as targets_
+  std::unique_ptr<Echoes> echo_with_token_;
+  std::vector<Target> targets_;  // plaintext, mtls, and at the end in_process
   Target null_;
   std::unique_ptr<ServiceCases> big_;
   std::unique_ptr<RawRocksDb> rocks_;

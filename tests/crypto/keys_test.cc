@@ -67,6 +67,9 @@ TEST_F(DekTest, BlindNamesDependOnEveryPartAndItsLength) {
   const ProjectUid project = random_.NewUid<ProjectUid>();
   const BlindName name = names.Document(project, "ab", "c");
   EXPECT_EQ(name, names.Document(project, "ab", "c"));
+  const auto [collection, document] = names.Names(project, "ab", "c");
+  EXPECT_EQ(collection, names.Collection(project, "ab"));
+  EXPECT_EQ(document, name);
   EXPECT_NE(name, names.Document(project, "a", "bc"));
   EXPECT_NE(name, names.Document(random_.NewUid<ProjectUid>(), "ab", "c"));
   EXPECT_NE(names.Collection(project, "ab"), names.Request("ab"));
@@ -81,6 +84,19 @@ TEST(DigestTest, GivesThePublishedAnswers) {
       absl::BytesToHexString(HmacSha256({reinterpret_cast<const uint8_t*>(key.data()), key.size()},
                                         "what do ya want for nothing?")),
       "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
+
+TEST(DigestTest, ASessionLeavesNothingToTheNext) {
+  const std::vector<uint8_t> one(32, 1), other(32, 2);
+  const std::string expected = HmacSha256(one, "message");
+  {
+    HmacSha256Session session(one);
+    for (int i = 0; i < 2; ++i) {
+      const auto mac = session.Mac("message");
+      EXPECT_EQ(std::string(mac.begin(), mac.end()), expected);
+    }
+  }
+  EXPECT_NE(HmacSha256(other, "message"), expected);
 }
 
 }  // namespace

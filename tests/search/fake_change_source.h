@@ -44,6 +44,10 @@ class FakeChangeSource final : public ChangeSource {
   }
   // Runs, without locks, before each page of a snapshot is given.
   void BeforeSnapshot(std::function<void()> action) { before_snapshot_ = std::move(action); }
+  int reads() {
+    absl::MutexLock lock(&mutex_);
+    return reads_;
+  }
   size_t documents() {
     absl::MutexLock lock(&mutex_);
     return documents_.size();
@@ -56,6 +60,7 @@ class FakeChangeSource final : public ChangeSource {
   }
   absl::StatusOr<ChangeBatch> Read(HubUid, uint64_t after_sequence, size_t limit) override {
     absl::MutexLock lock(&mutex_);
+    ++reads_;
     ChangeBatch batch;
     batch.last_sequence = last_;
     for (auto entry = feed_.upper_bound(after_sequence); entry != feed_.end(); ++entry) {
@@ -95,6 +100,7 @@ class FakeChangeSource final : public ChangeSource {
   std::map<std::string, std::string> documents_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, std::string> feed_ ABSL_GUARDED_BY(mutex_);
   uint64_t last_ ABSL_GUARDED_BY(mutex_) = 0;
+  int reads_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status refusal_ ABSL_GUARDED_BY(mutex_);
 };
 

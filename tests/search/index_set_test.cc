@@ -36,8 +36,11 @@ class IndexSetTest : public ::testing::Test {
   }
   // Returns when the follower says that it is level, or why it is not.
   absl::Status Follow() {
+    follower_->Hurry(hub_, *source_.LastSequence(hub_));
+    return AwaitLevel();
+  }
+  absl::Status AwaitLevel() {
     const uint64_t last = *source_.LastSequence(hub_);
-    follower_->Notify(hub_, last);
     absl::MutexLock lock(&mutex_);
     const auto settled = [&] {
       return follower_->IndexedSequence(hub_) >= last || !follower_->FailureOf(hub_).ok();
@@ -86,6 +89,24 @@ TEST_F(IndexSetTest, FollowsTheFeedFromWhereItStood) {
   EXPECT_EQ(follower_->Stats().applied, 2u) << "nothing was applied twice";
 }
 
+TEST_F(IndexSetTest, GathersChangesUnlessASearchWaits) {
+  OpenSet();
+  Fill(1);
+  ASSERT_THAT(Follow(), IsOk());
+  for (int i = 0; i < 3; ++i) {
+    follower_->Notify(hub_, source_.Write(absl::StrCat("late", i), R"({"text": "late"})"));
+    follower_->Tick();
+  }
+  EXPECT_EQ(source_.reads(), 1) << "too early";
+  clock_.Advance(IndexFollowerOptions().refresh);
+  follower_->Tick();
+  ASSERT_THAT(AwaitLevel(), IsOk());
+  EXPECT_EQ(source_.reads(), 2) << "all in one turn";
+  source_.Write("wanted", R"({"text": "wanted"})");
+  ASSERT_THAT(Follow(), IsOk()) << "although the clock stands still";
+  EXPECT_EQ(Count("wanted"), 1u);
+}
+
 TEST_F(IndexSetTest, ClosesTheLeastRecentlyUsedButNoneThatIsInUse) {
   OpenSet(/*max_open=*/2);
   std::vector<HubUid> hubs;
@@ -126,9 +147,9 @@ TEST_F(IndexSetTest, TheOldIndexServesWhileAnotherIsBuiltAndWritesMeanwhileAreNo
     source_.Write(absl::StrCat("late", pages++), R"({"text": "canary"})");
   });
   ASSERT_THAT(follower_->Rebuild(hub_, [](uint64_t) { return absl::OkStatus(); }), IsOk());
-  EXPECT_EQ(pages, 2);
+  EXPECT_GT(pages, 1);
   ASSERT_THAT(Follow(), IsOk());
-  EXPECT_EQ(Count("canary"), 702u);
+  EXPECT_EQ(Count("canary"), 700u + static_cast<size_t>(pages));
   EXPECT_FALSE(set_->IsRebuilding(hub_));
   EXPECT_THAT((*set_->Open(hub_))->CheckIntegrity(), IsOk());
 }
