@@ -63,6 +63,7 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& invocation) {
   AddSearchCommand(app, invocation);
   AddKeyCommands(app, invocation);
   AddCoverageCommand(app, invocation);
+  AddUsageCommands(app, invocation);
   AddWatchCommand(app, invocation);
   AddStatusCommand(app, invocation);
   AddOperationCommands(app, invocation);

@@ -14,6 +14,7 @@
 #include "cmkstore/v1/key_service.grpc.pb.h"
 #include "cmkstore/v1/project_service.grpc.pb.h"
 #include "cmkstore/v1/search_service.grpc.pb.h"
+#include "cmkstore/v1/usage_service.grpc.pb.h"
 #include "google/longrunning/operations.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 
@@ -25,7 +26,7 @@ using grpc::health::v1::HealthCheckResponse;
 // The services that this cmkctl knows.
 constexpr const char* kServices[] = {
     "cmkstore.v1.HubService",    "cmkstore.v1.ProjectService", "cmkstore.v1.DocumentService",
-    "cmkstore.v1.SearchService", "cmkstore.v1.KeyService",     "google.longrunning.Operations",
+    "cmkstore.v1.SearchService", "cmkstore.v1.KeyService",   "cmkstore.v1.UsageService",     "google.longrunning.Operations",
 };
 
 struct ServerState {

@@ -179,6 +179,7 @@ bool KeyCache::Core::Fly(Flight flight) {
     EvictBeyondBound();
   }
   Tell(events);
+  listener_.OnUnwrapAsked(flight.hub);
   Land(flight.hub, flight.dek, status);
   return NoteAnswer(flight.records.key.vault_uri, answer.status);
 }

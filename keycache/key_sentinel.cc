@@ -121,6 +121,7 @@ bool KeyCache::Core::Probe(const std::string& name) {
     DropIfUnused(&key);
   }
   Tell(events);
+  listener_.OnUnwrapAsked(sample.facts.hub);
   return NoteAnswer(ref.vault_uri, answer.status);
 }
 

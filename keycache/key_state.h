@@ -74,6 +74,9 @@ class KeyStateListener {
   // `reason`: VAULT_UNREACHABLE, VAULT_THROTTLED or VAULT_LOGIN_FAILED.
   virtual void OnVaultUnreachable(const std::string& vault_uri, absl::string_view reason) = 0;
   virtual void OnVaultReachable(const std::string& vault_uri) = 0;
+  // A data key of the hub was given to its vault to unwrap, whatever came of it; a retry of the
+  // same call is not told again.
+  virtual void OnUnwrapAsked(HubUid hub) = 0;
 };
 
 }  // namespace cmkstore::keycache

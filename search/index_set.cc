@@ -199,6 +199,16 @@ bool IndexSet::IsRebuilding(HubUid hub) {
   return slot->rebuild != nullptr;
 }
 
+int64_t IndexSet::FileBytes(HubUid hub) const {
+  int64_t bytes = 0;
+  for (const char* suffix : {"", "-wal"}) {
+    std::error_code missing;
+    const auto size = std::filesystem::file_size(absl::StrCat(PathOf(hub), suffix), missing);
+    if (!missing) bytes += static_cast<int64_t>(size);
+  }
+  return bytes;
+}
+
 IndexSetStats IndexSet::Stats() const {
   absl::MutexLock lock(&mutex_);
   IndexSetStats stats = stats_;

@@ -63,6 +63,8 @@ class IndexSet {
   absl::Status Rebuild(HubUid hub, const std::function<absl::Status(SqliteHubIndex&)>& fill);
 
   bool IsRebuilding(HubUid hub);
+  // Size of the hub's files; 0 when there are none. Opens nothing.
+  int64_t FileBytes(HubUid hub) const;
 
   IndexSetStats Stats() const;
 

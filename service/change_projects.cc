@@ -12,6 +12,7 @@
 #include "store/change_feed.h"
 #include "store/documents_table.h"
 #include "store/tables.h"
+#include "store/usage_table.h"
 
 namespace cmkstore::service {
 namespace {
@@ -104,14 +105,19 @@ absl::StatusOr<std::unique_ptr<google::protobuf::Message>> ManageProjects::Delet
   const store::Partition& partition = run.hub()->partition;
   for (uint64_t deleted = 0;;) {
     CMK_RETURN_IF_ERROR(run.CheckGoOn());
-    CMK_ASSIGN_OR_RETURN(
-        const std::vector<store::DocumentKey> keys,
-        store::DocumentsTable(engine_).WalkKeys(partition, {uid, {}}, "", kRowsPerCommit));
-    if (keys.empty()) return std::make_unique<google::protobuf::Empty>();
+    CMK_ASSIGN_OR_RETURN(const auto rows, store::DocumentsTable(engine_).WalkSizes(
+                                              partition, {uid, {}}, "", kRowsPerCommit));
+    if (rows.empty()) return std::make_unique<google::protobuf::Empty>();
     store::WriteSet writes;
-    for (const store::DocumentKey& key : keys) store::DocumentsTable::Delete(writes, key);
+    store::UsageNumbers usage;
+    for (const auto& [key, bytes] : rows) {
+      store::DocumentsTable::Delete(writes, key);
+      --usage[store::UsageCounter::kDocuments];
+      usage[store::UsageCounter::kStoredBytes] -= static_cast<int64_t>(bytes);
+    }
+    store::UsageTable::Add(writes, HourOf(clock_.WallNow()), usage);
     CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, partition, std::move(writes)).status());
-    deleted += keys.size();
+    deleted += rows.size();
     run.Progress(deleted, 0);
   }
 }

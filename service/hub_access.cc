@@ -65,6 +65,19 @@ absl::StatusOr<OpenHub> HubAccess::OpenEntryBlocking(HubEntryPtr entry, absl::Ti
   return OpenHub{std::move(entry), std::move(keys)};
 }
 
+void HubAccess::CountWraps(HubUid hub, int64_t wraps) {
+  const absl::StatusOr<HubEntryPtr> entry = directory_.FindByUid(hub);
+  if (!entry.ok() || (*entry)->record.platform_managed()) return;
+  (*entry)->usage->Count(store::UsageCounter::kWraps, wraps);
+  (*entry)->usage->Count(store::UsageCounter::kUnwraps, wraps);
+}
+
+void HubAccess::CountUnwrap(HubUid hub) {
+  const absl::StatusOr<HubEntryPtr> entry = directory_.FindByUid(hub);
+  if (!entry.ok() || (*entry)->record.platform_managed()) return;
+  (*entry)->usage->Count(store::UsageCounter::kUnwraps);
+}
+
 void HubAccess::Warm(const HubEntry& entry, absl::Time deadline) {
   if (!CheckServing(entry).ok()) return;
   const absl::StatusOr<keycache::HubKeysPtr> cached = keys_.Lookup(entry.uid);

@@ -55,6 +55,12 @@ class HubAccess {
                                               const crypto::Binding& binding,
                                               const crypto::SealedDocument& sealed);
 
+  // Key operations of the hub that did not go through the key cache: each wrap is tried by an
+  // unwrap.
+  void CountWraps(HubUid hub, int64_t wraps);
+  // One that did.
+  void CountUnwrap(HubUid hub);
+
   keycache::KeyCache& key_cache() { return keys_; }
   HubDirectory& directory() { return directory_; }
 

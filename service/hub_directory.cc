@@ -12,7 +12,7 @@ constexpr size_t kMaxRemembered = 200'000;
 
 }  // namespace
 
-HubEntryPtr HubDirectory::MakeEntry(storage::v1::HubRecord record) {
+std::shared_ptr<HubEntry> HubDirectory::NewEntry(storage::v1::HubRecord record) {
   auto entry = std::make_shared<HubEntry>();
   entry->uid = HubUid::FromBytes(record.uid()).value_or(HubUid());
   entry->partition = store::HubPartition(record.shard(), entry->uid);
@@ -39,7 +39,9 @@ absl::StatusOr<HubEntryPtr> HubDirectory::Find(const TenantId& tenant, const Hub
   if (!record.has_value() || record->state() == storage::v1::HUB_STATE_PURGED) {
     return NotFound("hub");
   }
-  HubEntryPtr entry = MakeEntry(std::move(*record));
+  const std::shared_ptr<HubEntry> made = NewEntry(std::move(*record));
+  made->usage = meter_.Of(made->uid, made->partition);
+  const HubEntryPtr entry = made;
   absl::MutexLock lock(&mutex_);
   names_[entry->uid] = name;  // for ever: a uid has one name
   if (changes_ != changes) return entry;

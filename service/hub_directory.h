@@ -14,6 +14,7 @@
 #include "base/ids.h"
 #include "cmkstore/storage/v1/records.pb.h"
 #include "service/ip_range.h"
+#include "service/usage_meter.h"
 #include "store/engine.h"
 
 namespace cmkstore::service {
@@ -24,6 +25,7 @@ struct HubEntry {
   store::Partition partition;
   storage::v1::HubRecord record;
   std::vector<IpRange> allowed_ip_ranges;  // empty: all
+  std::shared_ptr<HubUsage> usage;         // what Find gives has one
 };
 using HubEntryPtr = std::shared_ptr<const HubEntry>;
 
@@ -34,7 +36,7 @@ using HubEntryPtr = std::shared_ptr<const HubEntry>;
 // STORE_CORRUPT.
 class HubDirectory {
  public:
-  explicit HubDirectory(store::Engine& engine) : engine_(engine) {}
+  HubDirectory(store::Engine& engine, UsageMeter& meter) : engine_(engine), meter_(meter) {}
 
   absl::StatusOr<HubEntryPtr> Find(const TenantId& tenant, const HubId& hub);
   // What is left of a purged hub, which Find does not know.
@@ -53,13 +55,17 @@ class HubDirectory {
   void ForgetHub(const TenantId& tenant, const HubId& hub);
   void ForgetProject(HubUid hub, const ProjectId& project);
 
-  static HubEntryPtr MakeEntry(storage::v1::HubRecord record);
+  static HubEntryPtr MakeEntry(storage::v1::HubRecord record) {
+    return NewEntry(std::move(record));
+  }
 
  private:
+  static std::shared_ptr<HubEntry> NewEntry(storage::v1::HubRecord record);
   using HubKeyPair = std::pair<std::string, std::string>;
   using ProjectKeyPair = std::pair<HubUid, std::string>;
 
   store::Engine& engine_;
+  UsageMeter& meter_;
   absl::Mutex mutex_;
   // Grows with each Forget. What was read from the store before one is not remembered after it.
   uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -60,6 +60,7 @@ absl::StatusOr<v1::DekGeneration> HubKeyChanges::Rotate(const HubEntry& hub, uin
   store::HubSecretsTable::Put(writes, std::move(sealed_secrets));
   CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition, std::move(writes)).status());
   hubs_.key_cache().Forget(hub.uid);
+  hubs_.CountWraps(hub.uid, 1);
   return ToGeneration(minted.record, /*seals=*/true);
 }
 
@@ -75,6 +76,7 @@ absl::Status HubKeyChanges::Rewrap(const HubEntry& hub, const vault::KeyRef& key
   }
   CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition, std::move(writes)).status());
   hubs_.key_cache().Forget(hub.uid);
+  hubs_.CountWraps(hub.uid, static_cast<int64_t>(records.deks.size()));
   return absl::OkStatus();
 }
 

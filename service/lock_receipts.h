@@ -25,6 +25,7 @@ class LockReceipts final : public keycache::KeyStateListener {
     std::function<bool(HubUid)> close_index;  // whether it was open
     std::function<void(HubUid)> follow_again;
     std::function<void(HubUid)> wake_streams;
+    std::function<void(HubUid)> count_unwrap;
   };
   explicit LockReceipts(Actions actions) : actions_(std::move(actions)) {}
 
@@ -60,6 +61,7 @@ class LockReceipts final : public keycache::KeyStateListener {
   void OnVaultReachable(const std::string& vault_uri) override {
     Log(LogLevel::kInfo, "vault_reachable", {{"vault", vault_uri}});
   }
+  void OnUnwrapAsked(HubUid hub) override { actions_.count_unwrap(hub); }
 
  private:
   const Actions actions_;

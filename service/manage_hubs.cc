@@ -129,6 +129,7 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
   Log(LogLevel::kInfo, "hub_created",
       {{"tenant", record.tenant()}, {"hub", record.hub()}, {"uid", uid.ToHex()}});
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr entry, hubs_.directory().Find(parent.tenant, id));
+  hubs_.CountWraps(uid, 1);
   index_life_.provision(uid);
   v1::Hub hub = ToHubNow(*entry);
   hub.set_display_name(request.hub().display_name());

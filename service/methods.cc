@@ -6,6 +6,7 @@
 #include "cmkstore/v1/key_service.grpc.pb.h"
 #include "cmkstore/v1/project_service.grpc.pb.h"
 #include "cmkstore/v1/search_service.grpc.pb.h"
+#include "cmkstore/v1/usage_service.grpc.pb.h"
 #include "google/longrunning/operations.grpc.pb.h"
 
 namespace cmkstore::service {
@@ -268,18 +269,29 @@ void AddOperationMethods(RpcServer& server, Operations& operations) {
                   [&](const auto& call, const auto& r) { return operations.Wait(call, r); });
 }
 
+void AddUsageMethods(RpcServer& server, UsageReport& usage) {
+  using Service = v1::UsageService::AsyncService;
+  Service& service = server.AddService<v1::UsageService>();
+  server.AddBlocking(service, &Service::RequestQueryUsage,
+                     Rule<v1::QueryUsageRequest>(
+                         Permission::kReadHubs,
+                         [](const auto& r) { return HubOrTenantScope("parent", r.parent()); }),
+                     [&](const auto& call, const auto& r) { return usage.Query(call, r); });
+}
+
 }  // namespace
 
 void AddMethods(RpcServer& server, ManageHubs& hubs, ManageProjects& projects, ManageKeys& keys,
                 ReadDocuments& reads, WriteDocuments& writes, WatchDocuments& watches,
                 SearchDocuments& searches, Operations& operations, VaultUsageReport& usage,
-                EncryptionCoverageReport& coverage) {
+                EncryptionCoverageReport& coverage, UsageReport& hub_usage) {
   AddHubMethods(server, hubs);
   AddProjectMethods(server, projects);
   AddKeyMethods(server, keys, usage, coverage);
   AddDocumentMethods(server, reads, writes, watches);
   AddSearchMethods(server, searches);
   AddOperationMethods(server, operations);
+  AddUsageMethods(server, hub_usage);
 }
 
 }  // namespace cmkstore::service

@@ -7,6 +7,7 @@
 #include "service/read_documents.h"
 #include "service/rpc_server.h"
 #include "service/search_documents.h"
+#include "service/usage_report.h"
 #include "service/vault_usage.h"
 #include "service/watch_documents.h"
 #include "service/write_documents.h"
@@ -18,6 +19,6 @@ namespace cmkstore::service {
 void AddMethods(RpcServer& server, ManageHubs& hubs, ManageProjects& projects, ManageKeys& keys,
                 ReadDocuments& reads, WriteDocuments& writes, WatchDocuments& watches,
                 SearchDocuments& searches, Operations& operations, VaultUsageReport& usage,
-                EncryptionCoverageReport& coverage);
+                EncryptionCoverageReport& coverage, UsageReport& hub_usage);
 
 }  // namespace cmkstore::service

@@ -7,6 +7,7 @@
 #include "base/status_macros.h"
 #include "service/apply_blocking.h"
 #include "store/tables.h"
+#include "store/usage_table.h"
 
 namespace cmkstore::service {
 namespace {
@@ -112,6 +113,13 @@ absl::Status PurgeHubs::Destroy(const HubEntry& hub) {
   }
   hubs_.key_cache().Forget(hub.uid);
   destroy_index_(hub.uid);
+  // What it used is still to be paid for.
+  store::WriteSet usage;
+  CMK_RETURN_IF_ERROR(store::UsageTable(engine_).CopyForPurge(hub.partition, hub.uid, usage));
+  if (!usage.empty()) {
+    CMK_RETURN_IF_ERROR(
+        ApplyBlocking(engine_, store::CatalogPartition(), std::move(usage)).status());
+  }
   CMK_RETURN_IF_ERROR(engine_.DropPartition(hub.partition));
   CMK_ASSIGN_OR_RETURN(const auto pending,
                        store::PendingOperationsTable(engine_).ListOfHub(hub.uid, kRowsAtOnce));

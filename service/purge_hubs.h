@@ -16,7 +16,7 @@ namespace cmkstore::service {
 //   1  the hub is marked PURGED with a receipt that names every DEK: no undelete from here on
 //   2  the wrapped DEKs and the hub's secrets are deleted: whatever bytes remain anywhere are noise
 //   3  its cached keys are wiped and its index files deleted
-//   4  all of its rows are dropped
+//   4  its usage is copied to the catalog, and all of its rows are dropped
 //   5  the receipt says when it was finished; it stays, and the hub's id with it
 //
 // Every step may be repeated: a crash between two is made good by the next sweep, or the next

@@ -36,6 +36,7 @@ Task<absl::StatusOr<v1::Document>> ReadDocuments::Get(const CallContext& context
   CMK_CO_ASSIGN_OR_RETURN(const ProjectUid project,
                           hubs_.Project(*hub.entry, name.project.project));
   const store::DocumentKey key = KeyOf(name, project, hub.keys->names);
+  hub.entry->usage->Count(store::UsageCounter::kReadCalls);
   CMK_CO_ASSIGN_OR_RETURN(const std::optional<crypto::SealedDocument> sealed,
                           store::DocumentsTable(engine_).Get(hub.partition(), key));
   if (!sealed.has_value()) co_return NotFound("document");
@@ -44,6 +45,7 @@ Task<absl::StatusOr<v1::Document>> ReadDocuments::Get(const CallContext& context
   absl::StatusOr<std::string> plaintext = co_await std::move(unsealing);
   if (!plaintext.ok()) co_return plaintext.status();
   CMK_CO_ASSIGN_OR_RETURN(storage::v1::DocumentBody body, ParseBody(*plaintext));
+  hub.entry->usage->Count(store::UsageCounter::kDocumentsRead);
   co_return ToDocument(request.name(), *sealed, std::move(body), request.view());
 }
 
@@ -68,6 +70,7 @@ Task<absl::StatusOr<v1::BatchGetDocumentsResponse>> ReadDocuments::BatchGet(
     keys.push_back(KeyOf(name, project, hub.keys->names));
     projects.push_back(name.project.ToString());
   }
+  hub.entry->usage->Count(store::UsageCounter::kReadCalls);
   CMK_CO_ASSIGN_OR_RETURN(const auto rows,
                           store::DocumentsTable(engine_).MultiGet(hub.partition(), keys));
   v1::BatchGetDocumentsResponse response;
@@ -86,6 +89,7 @@ Task<absl::StatusOr<v1::BatchGetDocumentsResponse>> ReadDocuments::BatchGet(
     if (!document.ok()) co_return document.status();
     *response.add_documents() = *std::move(document);
   }
+  hub.entry->usage->Count(store::UsageCounter::kDocumentsRead, response.documents_size());
   co_return response;
 }
 
@@ -111,6 +115,7 @@ Task<absl::StatusOr<v1::ListDocumentsResponse>> ReadDocuments::List(
   CMK_CO_ASSIGN_OR_RETURN(const std::vector<store::DocumentRow> rows,
                           store::DocumentsTable(engine_).Walk(
                               hub.partition(), {project, collection}, cursor, page_size + 1));
+  hub.entry->usage->Count(store::UsageCounter::kListCalls);
   v1::ListDocumentsResponse response;
   const std::string project_name = parent.project.ToString();
   size_t bytes = 0;
@@ -127,6 +132,7 @@ Task<absl::StatusOr<v1::ListDocumentsResponse>> ReadDocuments::List(
     if (!document.ok()) co_return document.status();
     *response.add_documents() = *std::move(document);
   }
+  hub.entry->usage->Count(store::UsageCounter::kDocumentsRead, response.documents_size());
   co_return response;
 }
 

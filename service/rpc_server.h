@@ -87,11 +87,17 @@ class RpcServer {
                    std::type_identity_t<
                        std::function<absl::StatusOr<Response>(const AdmittedCall&, const Request&)>>
                        handler) {
+    auto counted = [this, scope = rule.scope, handler = std::move(handler)](
+                       const AdmittedCall& call, const Request& message) {
+      absl::StatusOr<Response> response = handler(call, message);
+      if (response.ok()) on_control_call_(scope(message));
+      return response;
+    };
     AddUnary<Service, Request, Response>(
         service, request, std::move(rule),
-        [this, handler = std::move(handler)](
+        [this, counted = std::move(counted)](
             const CallContext& context, const Request& message) -> Task<absl::StatusOr<Response>> {
-          return RunOnWorker<Request, Response>(control_, handler, context, message);
+          return RunOnWorker<Request, Response>(control_, counted, context, message);
         });
     methods_.back()->SetRare();
   }
@@ -121,6 +127,10 @@ class RpcServer {
   std::vector<MethodStats*> MethodsStats() const;
   // Runs at the begin of Shutdown: wakes whatever waits for something that may never come.
   void OnDrain(std::function<void()> wake) { on_drain_ = std::move(wake); }
+  // Runs, on a control thread, when a blocking handler has succeeded; told what the call was about.
+  void OnControlCall(std::function<void(const absl::StatusOr<ResourceScope>&)> hear) {
+    on_control_call_ = std::move(hear);
+  }
 
  private:
   template <typename Request, typename Response, typename Handler>
@@ -150,6 +160,7 @@ class RpcServer {
   std::unique_ptr<grpc::Server> server_;
   std::vector<std::thread> threads_;
   std::function<void()> on_drain_ = [] {};
+  std::function<void(const absl::StatusOr<ResourceScope>&)> on_control_call_ = [](const auto&) {};
 };
 
 }  // namespace cmkstore::service

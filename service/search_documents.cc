@@ -103,6 +103,7 @@ Task<absl::StatusOr<v1::SearchResponse>> SearchDocuments::Search(const CallConte
   question.query.facets = {request.facets().begin(), request.facets().end()};
   auto opening = hubs_.Open(context, *name);
   CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
+  hub.entry->usage->Count(store::UsageCounter::kSearchCalls);
   if (project.ok()) {
     CMK_CO_RETURN_IF_ERROR(hubs_.Project(*hub.entry, project->project).status());
     question.query.project = project->project.value();

@@ -95,7 +95,8 @@ class Server::Parts {
         health(options.min_free_disk_bytes, clock),
         receipts({.close_index = [this](HubUid hub) { return indexes->Close(hub); },
                   .follow_again = [this](HubUid hub) { follower->Notify(hub, 0); },
-                  .wake_streams = [this](HubUid hub) { signal.Notify(hub); }}) {}
+                  .wake_streams = [this](HubUid hub) { signal.Notify(hub); },
+                  .count_unwrap = [this](HubUid hub) { hubs->CountUnwrap(hub); }}) {}
 
   absl::Status Start();
   void Tick();
@@ -127,6 +128,7 @@ class Server::Parts {
   ChangeSignal indexed;  // what the indexes have applied
   LockReceipts receipts;
   std::unique_ptr<store::ShardSet> engine;
+  std::unique_ptr<UsageMeter> hub_usage;
   std::unique_ptr<HubDirectory> directory;
   std::unique_ptr<HubKeySource> key_source;
   std::unique_ptr<keycache::KeyCache> keys;
@@ -145,6 +147,7 @@ class Server::Parts {
   std::unique_ptr<ManageKeys> manage_keys;
   std::unique_ptr<VaultUsageReport> usage;
   std::unique_ptr<EncryptionCoverageReport> coverage;
+  std::unique_ptr<UsageReport> usage_report;
   std::unique_ptr<ReadDocuments> reads;
   std::unique_ptr<WriteDocuments> writes;
   std::unique_ptr<WatchDocuments> watches;
@@ -174,7 +177,10 @@ absl::Status Server::Parts::Start() {
   options.shards.directory = options.data_dir + "/shards";
   CMK_ASSIGN_OR_RETURN(engine, store::ShardSet::Open(options.shards));
   CMK_ASSIGN_OR_RETURN(const storage::v1::StoreRecord facts, LoadStoreRecord(*engine, random));
-  directory = std::make_unique<HubDirectory>(*engine);
+  hub_usage = std::make_unique<UsageMeter>(options.usage, *engine, clock, [this](HubUid hub) {
+    return indexes == nullptr ? 0 : indexes->FileBytes(hub);
+  });
+  directory = std::make_unique<HubDirectory>(*engine, *hub_usage);
   key_source = std::make_unique<HubKeySource>(*directory, *engine);
   CMK_ASSIGN_OR_RETURN(keys, keycache::KeyCache::Create(options.keys, *key_source, *cache_vault,
                                                         budget, clock, random, receipts));
@@ -206,6 +212,7 @@ absl::Status Server::Parts::Start() {
                                              *operations, *key_source, receipts, meter, clock);
   usage = std::make_unique<VaultUsageReport>(*hubs, *key_source, meter, clock);
   coverage = std::make_unique<EncryptionCoverageReport>(*hubs, *manage_hubs, *key_source, clock);
+  usage_report = std::make_unique<UsageReport>(*hubs, *engine, *hub_usage, clock, *tokens);
   reads = std::make_unique<ReadDocuments>(*hubs, *engine, *tokens);
   writes = std::make_unique<WriteDocuments>(*hubs, *engine, random, clock, committed);
   watches = std::make_unique<WatchDocuments>(*hubs, *reads, *engine, signal, clock);
@@ -217,7 +224,12 @@ absl::Status Server::Parts::Start() {
   gate = std::make_unique<RequestGate>(*authenticator, *network, clock, random);
   rpc = std::make_unique<RpcServer>(options.rpc, *gate);
   AddMethods(*rpc, *manage_hubs, *manage_projects, *manage_keys, *reads, *writes, *watches,
-             *searches, *operations, *usage, *coverage);
+             *searches, *operations, *usage, *coverage, *usage_report);
+  rpc->OnControlCall([this](const absl::StatusOr<ResourceScope>& scope) {
+    if (!scope.ok() || !scope->hub.has_value()) return;
+    const auto hub = directory->Find(scope->tenant, *scope->hub);
+    if (hub.ok()) (*hub)->usage->Count(store::UsageCounter::kControlCalls);
+  });
   rpc->OnDrain([this] {
     signal.WakeAll();
     indexed.WakeAll();
@@ -260,6 +272,7 @@ void Server::Parts::Tick() {
     follower->Tick();
     operations->Tick();
     purges->Tick();
+    hub_usage->Tick();
     authenticator->Tick();
     signal.ExpireBefore(clock.WallNow());
     indexed.ExpireBefore(clock.WallNow());
@@ -312,6 +325,10 @@ void Server::Shutdown(absl::Duration grace) {
   if (parts_->keys != nullptr) parts_->keys->Stop();
   if (parts_->follower != nullptr) parts_->follower->Stop();
   parts_->search_worker.Stop();
+  if (parts_->hub_usage != nullptr) {
+    parts_->hub_usage->Stop();
+    (void)parts_->hub_usage->Flush();  // what it cannot write, a crash would have lost too
+  }
 }
 
 }  // namespace cmkstore::service

@@ -13,6 +13,7 @@
 #include "service/key_checks.h"
 #include "service/metrics.h"
 #include "service/rpc_server.h"
+#include "service/usage_meter.h"
 #include "store/rocksdb/shard_set.h"
 #include "vault/token_source.h"
 #include "vault/vault_uri.h"
@@ -34,6 +35,7 @@ struct ServerOptions {
   vault::VaultAddressPolicy vault_addresses;
   KeyChecksOptions key_checks;
   std::string vault_ca_file;
+  UsageMeterOptions usage;
   std::string admin_address;                  // HOST:PORT of the admin port; empty: none
   uint64_t min_free_disk_bytes = 0;           // below, the server is not ready
   std::vector<CertificateFile> certificates;  // whose ends are shown

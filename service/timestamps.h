@@ -28,6 +28,10 @@ inline google::protobuf::Timestamp ToTimestamp(absl::Time time) {
   return ToTimestamp(absl::ToUnixMicros(time));
 }
 
+inline absl::Time ToTime(const google::protobuf::Timestamp& timestamp) {
+  return absl::FromUnixSeconds(timestamp.seconds()) + absl::Nanoseconds(timestamp.nanos());
+}
+
 inline absl::Duration ToAbsl(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
 }

@@ -112,6 +112,7 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
     if (first && request.from_now()) {
       CMK_CO_ASSIGN_OR_RETURN(sequence, engine_.LastSequence(hub.partition()));
     }
+    if (first) hub.entry->usage->Count(store::UsageCounter::kWatchCalls);
     first = false;
     auto reading = NextPart(context, hub, *hub_name, only, sequence, request.view());
     CMK_CO_ASSIGN_OR_RETURN(v1::WatchDocumentsResponse part, co_await std::move(reading));

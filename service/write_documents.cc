@@ -18,6 +18,7 @@
 #include "store/change_feed.h"
 #include "store/documents_table.h"
 #include "store/tables.h"
+#include "store/usage_table.h"
 
 namespace cmkstore::service {
 namespace {
@@ -51,6 +52,8 @@ struct WriteDocuments::Attempt {
   store::WriteSet writes;
   storage::v1::FeedRecord feed;
   v1::BatchWriteDocumentsResponse response;
+  absl::Time time;
+  store::UsageNumbers usage;
 };
 
 Task<absl::StatusOr<v1::Document>> WriteDocuments::Create(
@@ -172,12 +175,15 @@ Task<absl::StatusOr<v1::BatchWriteDocumentsResponse>> WriteDocuments::Run(
       store::ProjectsTable::RequireUid(prepared.writes, id.value(), uid, NotFound("project"));
     }
     store::ChangeFeed::Append(prepared.writes, prepared.feed);
+    prepared.usage[store::UsageCounter::kWriteCalls] = 1;
+    store::UsageTable::Add(prepared.writes, HourOf(prepared.time), prepared.usage);
     auto applying =
         AwaitCompletion<store::Sequence>(context.executor, [&](Completion<store::Sequence> done) {
           engine_.Apply(hub.partition(), std::move(prepared.writes), std::move(done));
         });
     const absl::StatusOr<store::Sequence> sequence = co_await applying;
     if (sequence.ok()) {
+      hub.entry->usage->NoteWrite();
       committed_(hub.uid(), *sequence);
       prepared.response.set_sequence(*sequence);
       co_return std::move(prepared.response);
@@ -194,6 +200,7 @@ Task<absl::StatusOr<WriteDocuments::Attempt>> WriteDocuments::Prepare(
                           store::DocumentsTable(engine_).MultiGet(hub.partition(), keys));
   const absl::Time now = clock_.WallNow();
   Attempt attempt;
+  attempt.time = now;
   attempt.feed.set_commit_time_micros(absl::ToUnixMicros(now));
   for (size_t i = 0; i < keys.size(); ++i) {
     std::optional<CurrentRow> current;
@@ -230,6 +237,12 @@ absl::Status WriteDocuments::AddRow(const OpenHub& hub, const store::DocumentKey
   } else {
     store::DocumentsTable::RequireUnchanged(attempt.writes, key, current->sealed, Conflict());
   }
+  using Counter = store::UsageCounter;
+  ++attempt.usage[Counter::kDocumentsWritten];
+  if (current != nullptr) {
+    --attempt.usage[Counter::kDocuments];
+    attempt.usage[Counter::kStoredBytes] -= static_cast<int64_t>(current->sealed.bytes().size());
+  }
   storage::v1::FeedChange& change = *attempt.feed.add_changes();
   change.set_project_uid(std::string(key.project.bytes()));
   change.set_blind_collection(std::string(key.collection.bytes()));
@@ -258,6 +271,8 @@ absl::Status WriteDocuments::AddRow(const OpenHub& hub, const store::DocumentKey
                    planned.revision, SerializeBody(*planned.body), random_));
   *attempt.response.add_documents() =
       ToDocument(std::move(name), sealed, *std::move(planned.body), v1::BASIC);
+  ++attempt.usage[Counter::kDocuments];
+  attempt.usage[Counter::kStoredBytes] += static_cast<int64_t>(sealed.bytes().size());
   store::DocumentsTable::Put(attempt.writes, key, std::move(sealed));
   return absl::OkStatus();
 }

@@ -67,6 +67,19 @@ absl::StatusOr<std::vector<DocumentRow>> DocumentsTable::Walk(const Partition& p
   return found;
 }
 
+absl::StatusOr<std::vector<std::pair<DocumentKey, size_t>>> DocumentsTable::WalkSizes(
+    const Partition& partition, const DocumentScope& scope, absl::string_view cursor,
+    size_t limit) const {
+  CMK_ASSIGN_OR_RETURN(const std::vector<Row> rows, ScanRows(partition, scope, cursor, limit));
+  std::vector<std::pair<DocumentKey, size_t>> found;
+  found.reserve(rows.size());
+  for (const Row& row : rows) {
+    CMK_ASSIGN_OR_RETURN(const DocumentKey key, ParseKey(row.key));
+    found.emplace_back(key, row.value.size());
+  }
+  return found;
+}
+
 absl::StatusOr<std::vector<DocumentKey>> DocumentsTable::WalkKeys(const Partition& partition,
                                                                   const DocumentScope& scope,
                                                                   absl::string_view cursor,

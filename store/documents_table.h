@@ -44,6 +44,11 @@ class DocumentsTable : public TypedTable<crypto::SealedDocument, Table::kDocumen
   absl::StatusOr<std::vector<DocumentKey>> WalkKeys(const Partition& partition,
                                                     const DocumentScope& scope,
                                                     absl::string_view cursor, size_t limit) const;
+  // The same with the size of each value.
+  absl::StatusOr<std::vector<std::pair<DocumentKey, size_t>>> WalkSizes(const Partition& partition,
+                                                                        const DocumentScope& scope,
+                                                                        absl::string_view cursor,
+                                                                        size_t limit) const;
   // For Walk: to go on behind this document. Opaque.
   static std::string CursorAt(const DocumentKey& key) { return KeyOf(key); }
 

@@ -31,9 +31,11 @@ enum class Table : uint8_t {
   kOperations = 0x15,         // ‖ operation id 00              OperationRecord
   kAudit = 0x16,              // ‖ number u64                   AuditRecord
   kResponsesByTime = 0x17,    // ‖ expire micros u64 ‖ request 16   KeptResponse
+  kUsage = 0x18,              // ‖ hour u64                     counters
   kHubsByName = 0x40,         // ‖ tenant 00 ‖ hub 00           HubRecord (catalog only)
   kStore = 0x41,              //                                StoreRecord (catalog only)
   kPendingOperations = 0x42,  // ‖ hub uid ‖ operation id 00    PendingOperation (catalog only)
+  kPurgedUsage = 0x48,        // ‖ hub uid ‖ hour u64           counters (catalog only)
 };
 
 void AppendU64(uint64_t value, std::string& out);

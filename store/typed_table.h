@@ -60,6 +60,9 @@ class TypedTable {
   static void RequireAbsent(WriteSet& writes, Parts... parts, absl::Status error) {
     writes.RequireAbsent(KeyOf(parts...), std::move(error));
   }
+  static void RequirePresent(WriteSet& writes, Parts... parts, absl::Status error) {
+    writes.RequirePresent(KeyOf(parts...), std::move(error));
+  }
   // The row is still what was read. A record serializes to the bytes that it was parsed from: none
   // that is compared has a map.
   static void RequireUnchanged(WriteSet& writes, Parts... parts, const Value& read,

@@ -1,5 +1,7 @@
 #include "store/write_set.h"
 
+#include <algorithm>
+
 namespace cmkstore::store {
 
 void WriteSet::RequireAbsent(std::string key, absl::Status error) {
@@ -32,6 +34,17 @@ void WriteSet::PutRecord(std::string key, std::string record) {
 void WriteSet::Delete(std::string key) {
   size_bytes_ += key.size();
   writes_.push_back({Write::Kind::kDelete, std::move(key), ""});
+}
+
+void WriteSet::Add(std::string key, std::string delta) {
+  size_bytes_ += key.size() + delta.size();
+  writes_.push_back({Write::Kind::kAdd, std::move(key), std::move(delta)});
+}
+
+bool WriteSet::only_adds() const {
+  return feed_record_.empty() && std::all_of(writes_.begin(), writes_.end(), [](const Write& one) {
+           return one.kind == Write::Kind::kAdd;
+         });
 }
 
 void WriteSet::SetFeedRecord(std::string record) {

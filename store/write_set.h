@@ -30,7 +30,7 @@ struct Precondition {
 class WriteSet {
  public:
   struct Write {
-    enum class Kind { kPut, kDelete };
+    enum class Kind { kPut, kDelete, kAdd };
     Kind kind = Kind::kPut;
     std::string key;
     std::string value;
@@ -44,6 +44,10 @@ class WriteSet {
   void Put(std::string key, crypto::SealedDocument value);
   void PutRecord(std::string key, std::string record);
   void Delete(std::string key);
+  // Adds to a row of counters (store/counter_row.h): no write is lost and none has to be repeated,
+  // whoever else adds. Such a row is never put and is no precondition. A write set that does
+  // nothing but add takes no sequence: Apply answers the last one.
+  void Add(std::string key, std::string delta);
   // The row that the engine writes into the change feed under this commit's sequence. One per write
   // set; a set without one still takes a sequence.
   void SetFeedRecord(std::string record);
@@ -52,6 +56,7 @@ class WriteSet {
   const std::vector<Write>& writes() const { return writes_; }
   const std::string& feed_record() const { return feed_record_; }
   bool empty() const { return writes_.empty(); }
+  bool only_adds() const;
   // Bytes of keys and values, for the engine's queue bound.
   size_t size_bytes() const { return size_bytes_; }
 

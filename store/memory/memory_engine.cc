@@ -3,6 +3,7 @@
 #include "absl/strings/match.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "store/counter_row.h"
 #include "store/key_layout.h"
 #include "store/partition.h"
 
@@ -97,15 +98,19 @@ absl::StatusOr<Sequence> MemoryEngine::CommitOne(const QueuedCommit& one) {
   for (const Precondition& condition : one.writes.preconditions()) {
     if (!Holds(condition, Find(now, condition.key))) return condition.error;
   }
-  const Sequence sequence = ReadU64(Find(now, PartitionStateKey()).value_or("")) + 1;
+  const Sequence last = ReadU64(Find(now, PartitionStateKey()).value_or(""));
+  const Sequence sequence = last + 1;
   Rows& rows = partitions_[one.prefix];
   for (const WriteSet::Write& write : one.writes.writes()) {
     if (write.kind == WriteSet::Write::Kind::kPut) {
       rows[write.key] = write.value;
+    } else if (write.kind == WriteSet::Write::Kind::kAdd) {
+      rows[write.key] = SumOfCounters(rows[write.key], write.value);
     } else {
       rows.erase(write.key);
     }
   }
+  if (one.writes.only_adds()) return last;
   if (!one.writes.feed_record().empty()) rows[FeedKey(sequence)] = one.writes.feed_record();
   std::string state;
   AppendU64(sequence, state);

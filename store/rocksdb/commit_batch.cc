@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "store/counter_row.h"
 #include "store/key_layout.h"
 #include "store/rocksdb/rocks_status.h"
 
@@ -31,17 +32,22 @@ absl::StatusOr<Sequence> CommitBatch::Add(const QueuedCommit& queued) {
     CMK_RETURN_IF_ERROR(Check(queued.prefix + condition.key, condition));
   }
   CMK_ASSIGN_OR_RETURN(const Sequence last, Last(queued.prefix));
+  CMK_RETURN_IF_ERROR(ReadSums(queued.prefix, queued.writes));
   const Sequence sequence = last + 1;
   for (const WriteSet::Write& write : queued.writes.writes()) {
     std::string key = queued.prefix + write.key;
     if (write.kind == WriteSet::Write::Kind::kPut) {
       batch_.Put(key, write.value);
       written_[std::move(key)] = &write.value;
+    } else if (write.kind == WriteSet::Write::Kind::kAdd) {
+      std::string& sum = sums_[key];
+      sum = SumOfCounters(sum, write.value);
     } else {
       batch_.Delete(key);
       written_[std::move(key)] = nullptr;
     }
   }
+  if (queued.writes.only_adds()) return last;
   if (!queued.writes.feed_record().empty()) {
     batch_.Put(queued.prefix + FeedKey(sequence), queued.writes.feed_record());
   }
@@ -50,12 +56,24 @@ absl::StatusOr<Sequence> CommitBatch::Add(const QueuedCommit& queued) {
 }
 
 rocksdb::WriteBatch& CommitBatch::Finish() {
+  for (const auto& [key, sum] : sums_) batch_.Put(key, sum);
   for (const auto& [prefix, sequence] : next_) {
     std::string state;
     AppendU64(sequence, state);
     batch_.Put(prefix + PartitionStateKey(), state);
   }
   return batch_;
+}
+
+absl::Status CommitBatch::ReadSums(const std::string& prefix, const WriteSet& writes) {
+  for (const WriteSet::Write& write : writes.writes()) {
+    if (write.kind != WriteSet::Write::Kind::kAdd) continue;
+    std::string key = prefix + write.key;
+    if (sums_.contains(key)) continue;
+    CMK_ASSIGN_OR_RETURN(std::optional<std::string> row, ReadRow(db_, key));
+    sums_[std::move(key)] = std::move(row).value_or("");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CommitBatch::Check(const std::string& key, const Precondition& condition) const {

@@ -33,15 +33,20 @@ class CommitBatch {
   // Completed with the partitions' new sequences. Once, after the last Add.
   rocksdb::WriteBatch& Finish();
   const SequenceMap& sequences() const { return next_; }
+  bool empty() const { return next_.empty() && sums_.empty(); }
 
  private:
   absl::Status Check(const std::string& key, const Precondition& condition) const;
+  // Reads the counters that `writes` adds to and that are not known yet.
+  absl::Status ReadSums(const std::string& prefix, const WriteSet& writes);
   absl::StatusOr<Sequence> Last(const std::string& prefix) const;
 
   rocksdb::DB& db_;
   const SequenceMap& remembered_;
   SequenceMap next_;
   absl::flat_hash_map<std::string, const std::string*> written_;  // null: deleted
+  // Rows of counters as this batch leaves them.
+  absl::flat_hash_map<std::string, std::string> sums_;
   rocksdb::WriteBatch batch_;
 };
 

@@ -84,7 +84,7 @@ void Shard::CommitWrites(CommitQueue::Run run) {
   results.reserve(run.size());
   CommitBatch batch(*db_, sequences_);
   for (const QueuedCommit& one : run) results.push_back(batch.Add(one));
-  if (!batch.sequences().empty()) {
+  if (!batch.empty()) {
     stats_.batch_size.ObserveSize(run.size());
     if (const absl::Status written = Write(batch.Finish()); written.ok()) {
       if (sequences_.size() > kMaxRememberedPartitions) sequences_.clear();

@@ -26,6 +26,7 @@ FIXED = {
     # Names: hub and project ids are public, what comes behind them is not.
     "CreateHubRequest.parent": f"tenants/{TENANT}", "CreateHubRequest.hub_id": "h1",
     "ListHubsRequest.parent": f"tenants/{TENANT}", "CheckKeyRequest.parent": HUB,
+    "QueryUsageRequest.parent": HUB,
     "GetVaultUsageRequest.parent": f"tenants/{TENANT}",
     "CreateProjectRequest.parent": HUB, "CreateProjectRequest.project_id": "p1", "ListProjectsRequest.parent": HUB,
     "CreateDocumentRequest.parent": COLLECTION, "CreateDocumentRequest.document_id": f"{CANARY}-document",
@@ -59,7 +60,7 @@ ORDER = """HubService.CreateHub HubService.GetHub HubService.ListHubs HubService
     DocumentService.BatchWriteDocuments DocumentService.BatchGetDocuments DocumentService.ListDocuments
     DocumentService.WatchDocuments SearchService.Search SearchService.GetSearchIndex SearchService.RebuildSearchIndex
     KeyService.GetKeyStatus KeyService.CheckKey KeyService.RotateDek KeyService.LockHub KeyService.UnlockHub
-    KeyService.GetVaultUsage KeyService.GetEncryptionCoverage
+    UsageService.QueryUsage KeyService.GetVaultUsage KeyService.GetEncryptionCoverage
     Operations.ListOperations Operations.GetOperation Operations.WaitOperation Operations.CancelOperation
     Operations.DeleteOperation
     DocumentService.DeleteDocument ProjectService.DeleteProject HubService.DeleteHub HubService.UndeleteHub""".split()

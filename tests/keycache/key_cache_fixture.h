@@ -54,11 +54,12 @@ class RecordingListener final : public KeyStateListener {
   void OnUnlocked(HubUid) override { ++unlocks; }
   void OnVaultUnreachable(const std::string&, absl::string_view) override { ++outages; }
   void OnVaultReachable(const std::string&) override { ++recoveries; }
+  void OnUnwrapAsked(HubUid) override { ++unwraps_asked; }
   std::vector<LockReport> locks() {
     absl::MutexLock lock(&mutex_);
     return locks_;
   }
-  std::atomic<int> unlocks = 0, outages = 0, recoveries = 0;
+  std::atomic<int> unlocks = 0, outages = 0, recoveries = 0, unwraps_asked = 0;
 
  private:
   absl::Mutex mutex_;

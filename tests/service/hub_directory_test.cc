@@ -73,7 +73,9 @@ class HubDirectoryTest : public ::testing::Test {
   const TenantId tenant_ = *TenantId::Parse(kTenant);
   const HubId hub_ = *HubId::Parse("h1");
   InterruptedEngine engine_;
-  HubDirectory directory_{engine_};
+  SystemClock clock_;
+  UsageMeter meter_{{}, engine_, clock_, [](HubUid) { return 0; }};
+  HubDirectory directory_{engine_, meter_};
 };
 
 TEST_F(HubDirectoryTest, WhatWasReadBeforeAChangeIsNotRememberedAfterIt) {

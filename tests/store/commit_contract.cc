@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "base/errors.h"
+#include "store/counter_row.h"
 #include "tests/store/apply_and_wait.h"
 #include "tests/store/engine_contract.h"
 #include "tests/testing/matchers.h"
@@ -57,6 +58,43 @@ TEST_P(EngineContractTest, PreconditionsSeeWhatWasEnqueuedBefore) {
   EXPECT_THAT(results[5], FailsWith("DOCUMENT_NOT_FOUND", ""));
   EXPECT_EQ(Get(hub_, "k"), std::nullopt);
   EXPECT_EQ(Get(hub_, "x"), std::nullopt);
+}
+
+TEST_P(EngineContractTest, AddsAreSummedWithWhatWasEnqueuedBeforeAndAloneTakeNoSequence) {
+  const auto add = [](std::vector<int64_t> numbers) {
+    WriteSet writes;
+    writes.Add("sum", EncodeCounters(numbers));
+    return writes;
+  };
+  EXPECT_EQ(ApplyAndWait(*engine_, hub_, add({1})).value_or(9), 0u);
+  std::vector<absl::StatusOr<Sequence>> results(4);
+  absl::BlockingCounter left(4);
+  {
+    HeldCommits held(*engine_, other_);
+    WriteSet with_row = add({1, 10}), refused = add({1000});
+    with_row.PutRecord("k", "v");
+    refused.RequirePresent("never", NotFound("document"));
+    const auto apply = [&](size_t at, WriteSet writes) {
+      engine_->Apply(hub_, std::move(writes), [&, at](absl::StatusOr<Sequence> result) {
+        results[at] = std::move(result);
+        left.DecrementCount();
+      });
+    };
+    apply(0, add({2, 5, -7}));
+    apply(1, std::move(with_row));
+    apply(2, std::move(refused));
+    apply(3, add({-3}));
+    held.Release();
+    left.Wait();
+  }
+  EXPECT_EQ(results[0].value_or(9), 0u) << "the partition has no sequence yet";
+  EXPECT_EQ(results[1].value_or(9), 1u);
+  EXPECT_THAT(results[2], FailsWith("DOCUMENT_NOT_FOUND", ""));
+  EXPECT_EQ(results[3].value_or(9), 1u);
+  std::vector<int64_t> sums(3);
+  DecodeCounters(Get(hub_, "sum").value_or(""), sums);
+  EXPECT_EQ(sums, (std::vector<int64_t>{1, 15, -7}));
+  EXPECT_EQ(*engine_->LastSequence(hub_), 1u);
 }
 
 TEST_P(EngineContractTest, CompletionsRunOnAThreadOfTheEngineNotTheCallers) {

@@ -1,0 +1,146 @@
+// `cmkctl usage` and `cmkctl usage estimate`.
+
+#include <map>
+#include <sstream>
+
+#include "absl/strings/str_split.h"
+#include "cli/usage_estimate.h"
+#include "tests/cli/served_cli.h"
+#include "tests/testing/matchers.h"
+
+namespace cmkstore {
+namespace {
+
+using ::testing::AllOf;
+using testing::FailsWith;
+using ::testing::HasSubstr;
+using testing::IsOk;
+using ::testing::Not;
+using testing::Output;
+using ::testing::StartsWith;
+
+class CliUsageTest : public ServedCli {};
+
+std::vector<std::string> LinesOf(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream input(text);
+  for (std::string line; std::getline(input, line);) lines.push_back(line);
+  return lines;
+}
+
+TEST_F(CliUsageTest, AHubIsShownByTheHourAndATenantByTheHub) {
+  MakeHub();
+  ASSERT_EQ(Ctl({"hub", "create", "h2", "--platform-managed"}).exit_code, 0);
+  ASSERT_EQ(Ctl({"put", "h1/p1/flows/f1"}, "{}").exit_code, 0);
+  clock_.Advance(absl::Hours(2));
+  const Output hub = Ctl({"usage", "h1"});
+  EXPECT_EQ(hub.exit_code, 0) << hub.err;
+  const std::vector<std::string> lines = LinesOf(hub.out);
+  ASSERT_EQ(lines.size(), 7u) << hub.out;
+  EXPECT_THAT(lines[0], AllOf(StartsWith("HOUR "), HasSubstr("INDEX-HOURS")));
+  EXPECT_THAT(lines[4], StartsWith("total "));
+  EXPECT_THAT(lines[6], HasSubstr("counted through 20"));
+  const Output tenant = Ctl({"usage"});
+  EXPECT_EQ(LinesOf(tenant.out).size(), 5u) << tenant.out;
+  EXPECT_THAT(tenant.out, AllOf(HasSubstr("\nh1 "), HasSubstr("\nh2 ")));
+  EXPECT_EQ(Ctl({"usage", "none"}).exit_code, 3);
+  EXPECT_EQ(Ctl({"usage", "h1", "--from", "yesterday"}).exit_code, 2);
+  EXPECT_EQ(Ctl({"usage", "h1", "--from", "2020-01-01"}).exit_code, 9) << "too long a time";
+}
+
+TEST_F(CliUsageTest, CsvAndJsonHoldTheSameRecords) {
+  MakeHub();
+  ASSERT_EQ(Ctl({"put", "h1/p1/flows/f1"}, "{}").exit_code, 0);
+  const std::vector<std::string> csv = LinesOf(Ctl({"usage", "h1", "--csv"}).out);
+  ASSERT_EQ(csv.size(), 2u);
+  const auto json = Ctl({"usage", "h1", "--json"}).JsonLines();
+  ASSERT_EQ(json.size(), 1u);
+  EXPECT_EQ(json[0]["documents"], "1") << "64 bits are text in JSON";
+  EXPECT_EQ(json[0]["requests"]["writes"], "1");
+  const std::vector<std::string> heads = absl::StrSplit(csv[0], ','),
+                                 values = absl::StrSplit(csv[1], ',');
+  ASSERT_EQ(heads.size(), values.size());
+  std::map<std::string, std::string> record;
+  for (size_t i = 0; i < heads.size(); ++i) record[heads[i]] = values[i];
+  EXPECT_EQ(record["hub"], json[0]["hub"]);
+  EXPECT_EQ(record["hour"], json[0]["hour"]);
+  EXPECT_EQ(record["stored_bytes"], json[0]["storedBytes"]);
+  EXPECT_EQ(record["writes"], "1");
+}
+
+TEST_F(CliUsageTest, TheSamplePricesMakeAnEstimateWithoutAServer) {
+  testing::RunOptions nowhere;
+  const std::vector<std::string> estimate = {
+      "usage",       "estimate", "--hubs",   "2",
+      "--documents", "1000000",  "--bytes",  "8e8",
+      "--searches",  "50000",    "--prices", CMKSTORE_SOURCE_DIR "/samples/prices.txt"};
+  const Output table = testing::RunCmkctl(estimate, nowhere);
+  EXPECT_EQ(table.exit_code, 0) << table.err;
+  EXPECT_THAT(table.out, AllOf(HasSubstr("CUSTOMER-MANAGED"), HasSubstr("search indexes"),
+                               HasSubstr("1460"), HasSubstr("total, EUR")));
+  std::vector<std::string> as_json = estimate;
+  as_json.push_back("--json");
+  const auto json = testing::RunCmkctl(as_json, nowhere).Json();
+  double customer = 0, platform = 0;
+  for (const auto& line : json["lines"]) {
+    EXPECT_DOUBLE_EQ(line["customer_managed"].get<double>(),
+                     line["quantity"].get<double>() * line["customer_price"].get<double>());
+    customer += line["customer_managed"].get<double>();
+    platform += line["platform_managed"].get<double>();
+  }
+  EXPECT_DOUBLE_EQ(json["customer_managed"], customer);
+  EXPECT_DOUBLE_EQ(json["platform_managed"], platform);
+  EXPECT_GT(customer, platform);
+  EXPECT_EQ(testing::RunCmkctl({"usage", "estimate", "--documents", "1"}, nowhere).exit_code, 2);
+}
+
+constexpr char kPrices[] = R"(currency = EUR
+customer.index_hour = 0.01
+platform.index_hour = 0.008
+stored_gib_month = 0.25
+index_gib_month = 0.5
+writes_10k = 0.05
+reads_10k = 0.004
+searches_1k = 0.02
+key_operations_10k = 0.03
+vault_key_month = 1
+)";
+
+TEST(EstimateTest, EachAmountFollowsTheFormulaOfTheDocs) {
+  const auto prices = cli::PriceList::Parse(kPrices);
+  ASSERT_THAT(prices, IsOk());
+  cli::UsageForecast forecast;
+  forecast.hubs = 3;
+  forecast.keys = 2;
+  forecast.documents = 1'000'000;
+  forecast.bytes = 1'000'000'000;
+  forecast.writes = 20'000;
+  forecast.reads = 500'000;
+  forecast.searches = 4'000;
+  std::map<std::string, cli::EstimateLine> lines;
+  for (const auto& line : cli::EstimateMonth(forecast, *prices)) lines[line.what] = line;
+  EXPECT_DOUBLE_EQ(lines["search indexes"].customer_amount(), 3 * 730 * 0.01);
+  EXPECT_DOUBLE_EQ(lines["search indexes"].platform_amount(), 3 * 730 * 0.008);
+  EXPECT_DOUBLE_EQ(lines["writes"].customer_amount(), 0.1);
+  EXPECT_DOUBLE_EQ(lines["reads and lists"].customer_amount(), 0.2);
+  EXPECT_DOUBLE_EQ(lines["searches"].customer_amount(), 0.08);
+  EXPECT_DOUBLE_EQ(lines["key operations"].quantity, 730 * (2 * 120 + 3 * 60 / 3.5) / 1e4);
+  EXPECT_DOUBLE_EQ(lines["key operations"].platform_amount(), 0);
+  EXPECT_DOUBLE_EQ(lines["vault keys"].customer_amount(), 2);
+  EXPECT_GT(lines["documents stored"].quantity, 1e9 / (1 << 30));
+}
+
+TEST(EstimateTest, APriceFileIsReadStrictly) {
+  const std::string good = kPrices;
+  EXPECT_THAT(cli::PriceList::Parse(good + "# and a comment\n\n"), IsOk());
+  EXPECT_THAT(cli::PriceList::Parse(good + "index_hour = 1\n"),
+              FailsWith("FIELD_INVALID", "line 11"));
+  EXPECT_THAT(cli::PriceList::Parse(good + "reads_10k = 1\n"), FailsWith("FIELD_INVALID", "twice"));
+  EXPECT_THAT(cli::PriceList::Parse("currency = EUR\n"), FailsWith("FIELD_INVALID", "must give"));
+  for (const char* bad : {"reads_10k = -1", "reads_10k = x", "reads_10k", "reads_10k = nan"}) {
+    EXPECT_THAT(cli::PriceList::Parse(bad), FailsWith("FIELD_INVALID", "reads_10k")) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace cmkstore
