@@ -19,7 +19,7 @@ constexpr double kGib = 1024.0 * 1024 * 1024;
 constexpr double kRowBytes = 300;
 // The index of JSON documents of some hundred bytes, by content (measured, docs/usage.md).
 constexpr double kIndexFactor = 3;
-constexpr double kIndexRowBytes = 400;
+constexpr double kIndexRowBytes = 500;
 // A key that is in use is probed every 30 s; the data key of a hub that is in use is unwrapped
 // again every 3.5 minutes.
 constexpr double kProbesPerHour = 3600.0 / 30;
