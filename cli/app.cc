@@ -67,6 +67,7 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& invocation) {
   AddWatchCommand(app, invocation);
   AddStatusCommand(app, invocation);
   AddOperationCommands(app, invocation);
+  AddBackupCommands(app, invocation);
   AddCompletionCommand(app, invocation);
   return made;
 }

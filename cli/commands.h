@@ -20,6 +20,7 @@ void AddWatchCommand(CLI::App& app, Invocation& invocation);
 void AddKeyCommands(CLI::App& app, Invocation& invocation);
 void AddCoverageCommand(CLI::App& app, Invocation& invocation);
 void AddOperationCommands(CLI::App& app, Invocation& invocation);
+void AddBackupCommands(CLI::App& app, Invocation& invocation);
 void AddStatusCommand(CLI::App& app, Invocation& invocation);
 // Needs all the others to be there.
 void AddCompletionCommand(CLI::App& app, Invocation& invocation);

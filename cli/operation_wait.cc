@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "cli/output.h"
 #include "cli/printable.h"
+#include "cli/progress.h"
 #include "cli/resource_names.h"
 #include "cli/table.h"
 #include "cmkstore/v1/key_service.pb.h"
@@ -19,6 +20,7 @@ namespace {
 using google::longrunning::Operation;
 
 constexpr absl::Duration kPoll = absl::Seconds(10);
+constexpr absl::Duration kPollOnTerminal = absl::Seconds(1);  // somebody watches the bar
 // The server answers a wait before its call's deadline.
 constexpr absl::Duration kMargin = absl::Seconds(10);
 
@@ -26,9 +28,8 @@ void ShowProgress(const Operation& operation) {
   v1::OperationMetadata metadata;
   if (isatty(STDERR_FILENO) == 0 || !operation.metadata().UnpackTo(&metadata)) return;
   if (metadata.total() == 0) return;
-  std::fprintf(stderr, "\r%s: %llu of %llu ", Printable(metadata.kind()).c_str(),
-               static_cast<unsigned long long>(metadata.done()),
-               static_cast<unsigned long long>(metadata.total()));
+  std::fprintf(stderr, "\r\033[K%s %s", Printable(metadata.kind()).c_str(),
+               ShareLine(metadata.done(), metadata.total()).c_str());
   if (operation.done()) std::fputc('\n', stderr);
 }
 
@@ -60,6 +61,7 @@ grpc::Status ErrorOf(const Operation& operation) {
 int WaitForOperation(const Invocation& invocation, const Connection& connection,
                      Operation& operation) {
   const auto stub = google::longrunning::Operations::NewStub(connection.channel());
+  const absl::Duration poll = isatty(STDERR_FILENO) != 0 ? kPollOnTerminal : kPoll;
   const absl::Time give_up = absl::Now() + connection.timeout();
   while (!operation.done()) {
     ShowProgress(operation);
@@ -72,9 +74,9 @@ int WaitForOperation(const Invocation& invocation, const Connection& connection,
     }
     google::longrunning::WaitOperationRequest request;
     request.set_name(operation.name());
-    *request.mutable_timeout() = ToProto(std::min(left, kPoll));
+    *request.mutable_timeout() = ToProto(std::min(left, poll));
     Operation next;
-    const auto context = connection.NewCall(kPoll + kMargin);
+    const auto context = connection.NewCall(poll + kMargin);
     const grpc::Status status = stub->WaitOperation(context.get(), request, &next);
     if (!status.ok()) return Report(status, invocation.style());
     operation = std::move(next);

@@ -12,6 +12,9 @@ namespace cmkstore::cli {
 // to 1.
 std::string ProgressLine(double part, uint64_t documents, absl::Duration elapsed);
 
+// The same of work whose rate says nothing: "[#####     ]  50 %  12 of 24".
+std::string ShareLine(uint64_t done, uint64_t total);
+
 // A progress bar on standard error; nothing at all if that is no terminal.
 class Progress {
  public:

@@ -14,6 +14,7 @@ namespace {
 
 constexpr absl::string_view kForms[] = {"HUB", "HUB/PROJECT", "HUB/PROJECT/COLLECTION",
                                         "HUB/PROJECT/COLLECTION/ID"};
+constexpr absl::string_view kServerOperations = "server/operations/";
 constexpr absl::string_view kKinds[] = {"hubs", "projects", "collections", "documents"};
 
 absl::Status Malformed(absl::string_view name, Depth least, Depth most) {
@@ -69,6 +70,7 @@ absl::StatusOr<std::string> FullName(const std::string& tenant, const std::strin
 }
 
 absl::StatusOr<std::string> OperationName(const std::string& tenant, const std::string& name) {
+  if (absl::StartsWith(name, kServerOperations)) return name;
   if (absl::StartsWith(name, "tenants/")) {
     const bool named = PartsOf(name, Operations::kAllowed).size() == 2;
     if (named && PartsOf(name, Operations::kRefused).empty()) return name;
@@ -76,7 +78,7 @@ absl::StatusOr<std::string> OperationName(const std::string& tenant, const std::
     CMK_ASSIGN_OR_RETURN(const std::string hub, FullName(tenant, parts[0], Depth::kHub));
     return absl::StrCat(hub, "/operations/", parts[1]);
   }
-  return FieldInvalid(absl::StrCat("\"", name, "\""), "must be HUB/OPERATION");
+  return FieldInvalid(absl::StrCat("\"", name, "\""), "must be HUB/OPERATION or server/operations/OPERATION");
 }
 
 std::string ShortName(absl::string_view full) {

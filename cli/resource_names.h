@@ -20,7 +20,7 @@ inline absl::StatusOr<std::string> FullName(const std::string& tenant, const std
                                             Depth depth) {
   return FullName(tenant, name, depth, depth);
 }
-// HUB/OPERATION, or a full name.
+// HUB/OPERATION, or a full name; of the server itself: server/operations/OPERATION.
 absl::StatusOr<std::string> OperationName(const std::string& tenant, const std::string& name);
 // "tenants/TENANT". Errors: STATE_INVALID.
 absl::StatusOr<std::string> TenantName(const std::string& tenant);

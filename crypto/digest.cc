@@ -86,4 +86,27 @@ std::string HmacSha256(std::span<const uint8_t> key, absl::string_view bytes) {
   return std::string(mac.begin(), mac.end());
 }
 
+struct Sha256Stream::Context {
+  EVP_MD_CTX* const digest = EVP_MD_CTX_new();
+  ~Context() { EVP_MD_CTX_free(digest); }
+};
+
+Sha256Stream::Sha256Stream() : context_(std::make_unique<Context>()) {
+  Require(context_->digest != nullptr &&
+          EVP_DigestInit_ex2(context_->digest, Sha256Digest(), nullptr) == 1);
+}
+
+Sha256Stream::~Sha256Stream() = default;
+
+void Sha256Stream::Add(absl::string_view bytes) {
+  Require(EVP_DigestUpdate(context_->digest, bytes.data(), bytes.size()) == 1);
+}
+
+std::string Sha256Stream::Finish() {
+  std::string digest(32, '\0');
+  Require(EVP_DigestFinal_ex(context_->digest, reinterpret_cast<unsigned char*>(digest.data()),
+                             nullptr) == 1);
+  return digest;
+}
+
 }  // namespace cmkstore::crypto

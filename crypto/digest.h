@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -23,6 +24,20 @@ class HmacSha256Session {
   HmacSha256Session& operator=(const HmacSha256Session&) = delete;
 
   std::array<uint8_t, 32> Mac(absl::string_view bytes);
+};
+
+// Sha256 over bytes that come piece by piece. Not thread-safe.
+class Sha256Stream {
+ public:
+  Sha256Stream();
+  ~Sha256Stream();
+  void Add(absl::string_view bytes);
+  // Once, after the last Add.
+  std::string Finish();
+
+ private:
+  struct Context;
+  const std::unique_ptr<Context> context_;
 };
 
 }  // namespace cmkstore::crypto

@@ -30,15 +30,24 @@ trap 'kill $cloud; scripts/chart_cluster.sh stop' EXIT
 restricted() { kubectl create namespace "$1" >/dev/null
   kubectl label namespace "$1" pod-security.kubernetes.io/enforce=restricted >/dev/null; }
 
+# The volumes that a release with backups expects to find.
+backup_claims() {
+  local claim
+  for claim in cmkstore-backup cmkstore-receipts; do
+    kubectl -n "$1" create -f - >/dev/null <<<'{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "'$claim'"},
+      "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}'
+  done
+}
+
 step "without the operators' CRDs: says which one is missing, and installs without them"
 scripts/chart_cluster.sh stop; scripts/chart_cluster.sh start --without-operators >/dev/null
-restricted bare
+restricted bare; backup_claims bare
 refuses "Prometheus operator's CRDs" helm install s $chart -n bare --values $chart/ci/single-node-values.yaml --set metrics.serviceMonitor.enabled=true
 helm install s $chart -n bare --values $chart/ci/single-node-values.yaml --wait --timeout 60s >/dev/null
 scripts/chart_cluster.sh stop; scripts/chart_cluster.sh start >/dev/null
 
 step "every scenario passes strict validation by the server; a misspelt field does not"
-restricted cmk
+restricted cmk; backup_claims cmk
 for values in $chart/ci/*-values.yaml; do
   helm template cmk $chart -n cmk --values "$values" --api-versions monitoring.coreos.com/v1 --api-versions cert-manager.io/v1 |
     tee build/chart-cluster/render.yaml | kubectl apply --dry-run=server --validate=strict -f - >/dev/null

@@ -26,6 +26,7 @@ constexpr Grant kGrants[] = {
     {"cmkstore.auditor", Permission::kReadHubs},
     {"cmkstore.operator", Permission::kReadHubs},
     {"cmkstore.operator", Permission::kRunOperations},
+    {"cmkstore.operator", Permission::kOperateServer},
     {"cmkstore.owner", Permission::kReadDocuments},
     {"cmkstore.owner", Permission::kReadHubs},
     {"cmkstore.owner", Permission::kWriteDocuments},
@@ -49,6 +50,7 @@ bool Holds(absl::string_view part, const ResourceScope& scope) {
 
 absl::Status Authorize(const Caller& caller, Permission permission, const ResourceScope& scope) {
   if (caller.tenant != scope.tenant.value()) return AccessDenied();
+  if (scope.server) permission = Permission::kOperateServer;
   for (const std::string& held : caller.roles) {
     const absl::string_view role = absl::string_view(held).substr(0, held.find(':'));
     const absl::string_view part =

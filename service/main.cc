@@ -20,6 +20,7 @@
 #include "base/status_macros.h"
 #include "crypto/provider.h"
 #include "crypto/secret_bytes.h"
+#include "service/backup/restore.h"
 #include "service/config/config_printer.h"
 #include "service/config/config_reader.h"
 #include "service/config/config_rules.h"
@@ -40,6 +41,7 @@ struct Flags {
   std::string config_file;
   bool check_config = false;
   bool print_default_config = false;
+  std::string restore;
   std::string ready_file;
   std::string openssl_properties;
   config::v1::Config shorthand;
@@ -62,6 +64,10 @@ constexpr Shorthand kShorthands[] = {
      }},
     {"--admin", "Address and port of health, metrics and status, or off (127.0.0.1:0)",
      [](Config& config, const std::string& value) { config.mutable_admin()->set_address(value); }},
+    {"--backup-dir", "Where backups are kept",
+     [](Config& config, const std::string& value) {
+       config.mutable_backup()->set_directory(value);
+     }},
     {"--vault-host", "HOST:PORT of a local vault that hubs may name",
      [](Config& config, const std::string& value) {
        config.mutable_development()->add_vault_hosts(value);
@@ -109,6 +115,8 @@ void Declare(CLI::App& app, Flags& flags) {
       ->needs(file);
   app.add_flag("--print-default-config", flags.print_default_config,
                "Print a configuration with every option, and end");
+  app.add_option("--restore", flags.restore,
+                 "Bring this backup of backup.directory into the empty data directory, and end");
   app.add_option("--ready-file", flags.ready_file, "Written with the address once it serves");
   app.add_option("--openssl-properties", flags.openssl_properties,
                  "Which OpenSSL provider computes, such as fips=yes; refuses to start without it");
@@ -165,6 +173,30 @@ int Fail(const absl::Status& status) {
   return 1;
 }
 
+// For an empty data directory, before a server serves from it.
+int RestoreAndEnd(const config::v1::Config& config, const std::string& id, Clock& clock) {
+  if (config.backup().directory().empty()) {
+    return Fail(StateInvalid("backup.directory must say where the backup is"));
+  }
+  absl::Time next_line = clock.MonotonicNow();
+  WorkWatch watch;
+  watch.go_on = [] { return absl::OkStatus(); };
+  watch.progress = [&](uint64_t done, uint64_t total) {
+    if (clock.MonotonicNow() < next_line && done != total) return;
+    next_line = clock.MonotonicNow() + absl::Seconds(1);
+    std::fprintf(stderr, "restored %llu of %llu bytes\n", static_cast<unsigned long long>(done),
+                 static_cast<unsigned long long>(total));
+  };
+  const auto restored =
+      RestoreOffline(ToBackupOptions(config.backup()), id,
+                     {config.data_dir(), config.store().shards()}, clock, watch);
+  if (!restored.ok()) return Fail(restored.status());
+  std::printf("restored %s: %llu hubs; left out, as purged since: %llu\n", id.c_str(),
+              static_cast<unsigned long long>(restored->hubs),
+              static_cast<unsigned long long>(restored->purged_hubs));
+  return 0;
+}
+
 // Until SIGTERM or SIGINT; looks after the configuration meanwhile.
 void ServeUntilSignal(const sigset_t& signals, const LoadedConfig& loaded, Server& server) {
   ConfigReloader reloader(loaded, server);
@@ -212,6 +244,7 @@ int Run(const Flags& flags) {
   PrepareProcess(signals);
   ApplyLogLevel(loaded->config.log());
   SystemClock clock;
+  if (!flags.restore.empty()) return RestoreAndEnd(loaded->config, flags.restore, clock);
   auto options = MakeServerOptions(*loaded, clock);
   if (!options.ok()) return Fail(options.status());
   auto server = Server::Start(*std::move(options), clock);

@@ -118,10 +118,12 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
       ApplyBlocking(engine_, store::HubPartition(record.shard(), uid), std::move(keys)).status());
   store::WriteSet named;
   store::HubsTable::RequireAbsent(named, record.tenant(), record.hub(), AlreadyExists("hub"));
+  store::RestoreTable::RequireAbsent(
+      named, StateInvalid("a backup is being restored; try again when that has ended"));
   store::HubsTable::Put(named, record.tenant(), record.hub(), record);
   const absl::Status taken =
       ApplyBlocking(engine_, store::CatalogPartition(), std::move(named)).status();
-  if (HasReason(taken, "HUB_ALREADY_EXISTS")) {
+  if (HasReason(taken, "HUB_ALREADY_EXISTS") || HasReason(taken, "STATE_INVALID")) {
     CMK_RETURN_IF_ERROR(engine_.DropPartition(store::HubPartition(record.shard(), uid)));
     return FirstAnswer(parent.tenant, id, request).value_or(taken);
   }

@@ -7,7 +7,6 @@
 #include "cmkstore/v1/project_service.grpc.pb.h"
 #include "cmkstore/v1/search_service.grpc.pb.h"
 #include "cmkstore/v1/usage_service.grpc.pb.h"
-#include "google/longrunning/operations.grpc.pb.h"
 
 namespace cmkstore::service {
 namespace {
@@ -43,11 +42,6 @@ Scope SingletonScope(absl::string_view field, const std::string& name,
                      absl::string_view singleton) {
   CMK_ASSIGN_OR_RETURN(HubName parsed, HubName::ParseSingleton(field, name, singleton));
   return ResourceScope{std::move(parsed.tenant), std::move(parsed.hub), std::nullopt};
-}
-
-Scope OperationScope(absl::string_view field, const std::string& name) {
-  CMK_ASSIGN_OR_RETURN(OperationName parsed, OperationName::Parse(field, name));
-  return ResourceScope{std::move(parsed.hub.tenant), std::move(parsed.hub.hub), std::nullopt};
 }
 
 Scope HubOrTenantScope(absl::string_view field, const std::string& name) {
@@ -244,31 +238,6 @@ void AddSearchMethods(RpcServer& server, SearchDocuments& searches) {
       [&](const auto& call, const auto& r) { return searches.Rebuild(call, r); });
 }
 
-void AddOperationMethods(RpcServer& server, Operations& operations) {
-  using Service = google::longrunning::Operations::AsyncService;
-  Service& service = server.AddService<google::longrunning::Operations>();
-  const auto in_hub = [](const auto& r) { return OperationScope("name", r.name()); };
-  server.AddBlocking(service, &Service::RequestGetOperation,
-                     Rule<google::longrunning::GetOperationRequest>(Permission::kReadHubs, in_hub),
-                     [&](const auto& call, const auto& r) { return operations.Get(call, r); });
-  server.AddBlocking(
-      service, &Service::RequestListOperations,
-      Rule<google::longrunning::ListOperationsRequest>(
-          Permission::kReadHubs, [](const auto& r) { return HubScope("name", r.name()); }),
-      [&](const auto& call, const auto& r) { return operations.List(call, r); });
-  server.AddBlocking(
-      service, &Service::RequestCancelOperation,
-      Rule<google::longrunning::CancelOperationRequest>(Permission::kRunOperations, in_hub),
-      [&](const auto& call, const auto& r) { return operations.Cancel(call, r); });
-  server.AddBlocking(
-      service, &Service::RequestDeleteOperation,
-      Rule<google::longrunning::DeleteOperationRequest>(Permission::kRunOperations, in_hub),
-      [&](const auto& call, const auto& r) { return operations.Delete(call, r); });
-  server.AddUnary(service, &Service::RequestWaitOperation,
-                  Rule<google::longrunning::WaitOperationRequest>(Permission::kReadHubs, in_hub),
-                  [&](const auto& call, const auto& r) { return operations.Wait(call, r); });
-}
-
 void AddUsageMethods(RpcServer& server, UsageReport& usage) {
   using Service = v1::UsageService::AsyncService;
   Service& service = server.AddService<v1::UsageService>();
@@ -283,14 +252,13 @@ void AddUsageMethods(RpcServer& server, UsageReport& usage) {
 
 void AddMethods(RpcServer& server, ManageHubs& hubs, ManageProjects& projects, ManageKeys& keys,
                 ReadDocuments& reads, WriteDocuments& writes, WatchDocuments& watches,
-                SearchDocuments& searches, Operations& operations, VaultUsageReport& usage,
+                SearchDocuments& searches, VaultUsageReport& usage,
                 EncryptionCoverageReport& coverage, UsageReport& hub_usage) {
   AddHubMethods(server, hubs);
   AddProjectMethods(server, projects);
   AddKeyMethods(server, keys, usage, coverage);
   AddDocumentMethods(server, reads, writes, watches);
   AddSearchMethods(server, searches);
-  AddOperationMethods(server, operations);
   AddUsageMethods(server, hub_usage);
 }
 

@@ -14,11 +14,11 @@
 
 namespace cmkstore::service {
 
-// Every RPC in one table: which permission it needs, on which resource, and which handler answers
+// Every RPC of a tenant in one table (those of the server: admin_methods.h): which permission it needs, on which resource, and which handler answers
 // it.
 void AddMethods(RpcServer& server, ManageHubs& hubs, ManageProjects& projects, ManageKeys& keys,
                 ReadDocuments& reads, WriteDocuments& writes, WatchDocuments& watches,
-                SearchDocuments& searches, Operations& operations, VaultUsageReport& usage,
+                SearchDocuments& searches, VaultUsageReport& usage,
                 EncryptionCoverageReport& coverage, UsageReport& hub_usage);
 
 }  // namespace cmkstore::service

@@ -169,6 +169,13 @@ inline constexpr MetricInfo kIndexLag = {
     "hubs not counted."};
 inline constexpr MetricInfo kOperations = {"cmkstore_operations_running", Kind::kGauge,
                                            "Long-running operations under way or in line."};
+inline constexpr MetricInfo kLastBackup = {
+    "cmkstore_backup_last_success_timestamp_seconds", Kind::kGauge,
+    "Time of which the newest backup has everything; 0: there is none."};
+inline constexpr MetricInfo kIntegrityErrors = {
+    "cmkstore_integrity_errors_total", Kind::kCounter,
+    "Things that are not as they must be, found by VerifyIntegrity and by the reading of table files "
+    "in the background."};
 
 inline constexpr MetricInfo kCertificateEnd = {
     "cmkstore_certificate_expiry_timestamp_seconds",
@@ -198,7 +205,7 @@ inline constexpr const MetricInfo* kAll[] = {
     &kRocks,       &kBlockCache,     &kFreeDisk,     &kDiskSize,    &kDiskNeeded,
     &kIndexesOpen, &kIndexEvents,    &kIndexApplied, &kIndexHubs,   &kIndexLag,
     &kOperations,  &kCertificateEnd, &kLogHeldBack,  &kCpu,         &kResident,
-    &kDescriptors, &kMaxDescriptors, &kThreads,
+    &kDescriptors, &kMaxDescriptors, &kThreads,      &kLastBackup,  &kIntegrityErrors,
 };
 
 }  // namespace cmkstore::service::metric

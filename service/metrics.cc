@@ -160,6 +160,8 @@ std::string RenderMetrics(const StatusSources& sources) {
   text.Add(metric::kOperations, static_cast<double>(sources.operations.running()));
   AddCertificates(sources.certificates, text);
   text.Add(metric::kLogHeldBack, static_cast<double>(HeldBackLogLines()));
+  text.Add(metric::kLastBackup, static_cast<double>(sources.backups.last_success_micros) / 1e6);
+  text.Add(metric::kIntegrityErrors, static_cast<double>(sources.backups.integrity_errors.value()));
   AddProcess(text);
   return text.Serialize();
 }
@@ -195,6 +197,8 @@ running server shows exactly these.
 | Keys that customers have withdrawn | `cmkstore_keycache_vault_keys{state="denied"}` |
 | Our own login to vaults fails | `rate(cmkstore_vault_calls_total{outcome="login_failed"}[5m]) > 0` |
 | Search is behind | `cmkstore_index_lag_changes` |
+| No backup for a day | `time() - cmkstore_backup_last_success_timestamp_seconds > 86400` |
+| Stored data is damaged | `increase(cmkstore_integrity_errors_total[1d]) > 0` |
 | A shard's disk is full or failing | `cmkstore_shard_accepting == 0` |
 )");
   return page;

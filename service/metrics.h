@@ -10,6 +10,7 @@
 #include "keycache/key_cache.h"
 #include "search/index_follower.h"
 #include "search/index_set.h"
+#include "service/backup/backup_options.h"
 #include "service/health.h"
 #include "service/operations.h"
 #include "service/rpc_server.h"
@@ -34,6 +35,7 @@ struct StatusSources {
   const search::IndexSet& indexes;
   const search::IndexFollower& follower;
   Operations& operations;
+  const BackupStats& backups;
   Clock& clock;
   std::string data_dir;
   absl::Time started;  // monotonic

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -31,7 +32,23 @@ constexpr absl::Duration kSaveEvery = absl::Seconds(1);
 constexpr absl::string_view kConflict = "OPERATION_CHANGED";  // never leaves this file
 constexpr char kTypePrefix[] = "type.googleapis.com";
 
+constexpr absl::string_view kServer = "server";
+constexpr absl::string_view kServerOperations = "server/operations/";
+
+// What stands for a hub where an operation is the server's own: its records are in the catalog.
+HubEntryPtr ServerEntry() {
+  static const HubEntryPtr* const server = [] {
+    auto entry = std::make_shared<HubEntry>();
+    entry->partition = store::CatalogPartition();
+    return new HubEntryPtr(std::move(entry));
+  }();
+  return *server;
+}
+
+bool IsServer(const HubEntry& hub) { return hub.uid == HubUid(); }
+
 std::string NameOf(const HubEntry& hub, absl::string_view id) {
+  if (IsServer(hub)) return absl::StrCat(kServerOperations, id);
   return absl::StrCat("tenants/", hub.record.tenant(), "/hubs/", hub.record.hub(), "/operations/",
                       id);
 }
@@ -74,6 +91,7 @@ class Operations::Run final : public OperationRun {
 
   const HubEntryPtr& hub() const override { return hub_; }
   const std::string& argument() const override { return argument_; }
+  bool cancel_requested() const override { return cancelled_; }
   const std::string& id() const { return id_; }
   absl::Status CheckGoOn() const override {
     if (operations_.stopping_)
@@ -107,7 +125,8 @@ Operations::Operations(HubAccess& hubs, store::Engine& engine, crypto::Random& r
       random_(random),
       clock_(clock),
       tokens_(tokens),
-      worker_(WorkerOptions{.name = "operations", .threads = kThreads, .max_queued = kMaxQueued}) {}
+      worker_(WorkerOptions{.name = "operations", .threads = kThreads, .max_queued = kMaxQueued}),
+      server_worker_(WorkerOptions{.name = "server-ops", .threads = 1, .max_queued = kMaxQueued}) {}
 
 Operations::~Operations() { Stop(); }
 
@@ -115,6 +134,7 @@ void Operations::Stop() {
   stopping_ = true;
   changed_.WakeAll();
   worker_.Stop();
+  server_worker_.Stop();
 }
 
 void Operations::AddKind(const std::string& kind, Body body) { bodies_[kind] = std::move(body); }
@@ -123,6 +143,11 @@ absl::StatusOr<Operation> Operations::Start(const HubEntry& hub, const std::stri
                                             const std::string& argument) {
   CMK_ASSIGN_OR_RETURN(Started started, StartWith(hub, kind, argument, store::WriteSet()));
   return std::move(started.operation);
+}
+
+absl::StatusOr<Operation> Operations::StartOfServer(const std::string& kind,
+                                                    const std::string& argument) {
+  return Start(*ServerEntry(), kind, argument);
 }
 
 absl::StatusOr<Operations::Started> Operations::StartWith(const HubEntry& hub,
@@ -159,13 +184,19 @@ absl::StatusOr<Operations::Started> Operations::StartWith(const HubEntry& hub,
   return Started{ToOperation(hub, record), sequence};
 }
 
+absl::StatusOr<HubEntryPtr> Operations::FindHub(const std::string& tenant,
+                                                const std::string& hub) {
+  if (tenant.empty() && hub.empty()) return ServerEntry();
+  CMK_ASSIGN_OR_RETURN(const TenantId parsed, TenantId::Parse(tenant));
+  CMK_ASSIGN_OR_RETURN(const HubId id, HubId::Parse(hub));
+  return hubs_.directory().Find(parsed, id);
+}
+
 absl::Status Operations::ResumeAll() {
   CMK_ASSIGN_OR_RETURN(const auto pointers, store::PendingOperationsTable(engine_).List(
                                                 store::CatalogPartition(), kMaxQueued));
   for (const storage::v1::PendingOperation& pointer : pointers) {
-    CMK_ASSIGN_OR_RETURN(const TenantId tenant, TenantId::Parse(pointer.tenant()));
-    CMK_ASSIGN_OR_RETURN(const HubId id, HubId::Parse(pointer.hub()));
-    const absl::StatusOr<HubEntryPtr> hub = hubs_.directory().Find(tenant, id);
+    const absl::StatusOr<HubEntryPtr> hub = FindHub(pointer.tenant(), pointer.hub());
     if (!hub.ok()) continue;  // purged, which removes the pointers too
     const absl::StatusOr<OperationRecord> record = Load(**hub, pointer.operation());
     if (record.ok() && !record->done()) {
@@ -192,7 +223,8 @@ void Operations::Enqueue(HubEntryPtr hub, const OperationRecord& record) {
     absl::MutexLock lock(&mutex_);
     running_[run->id()] = run;
   }
-  if (!worker_.TryRun([this, run, &body = body->second] { Execute(run, body); })) {
+  Worker& worker = IsServer(*run->hub()) ? server_worker_ : worker_;
+  if (!worker.TryRun([this, run, &body = body->second] { Execute(run, body); })) {
     absl::MutexLock lock(&mutex_);
     running_.erase(run->id());  // full or stopping: the next start resumes it
   }
@@ -264,26 +296,36 @@ absl::Status Operations::Change(const HubEntry& hub, const std::string& id,
   }
 }
 
-absl::StatusOr<Operations::Found> Operations::Find(const OperationName& name) {
-  CMK_ASSIGN_OR_RETURN(const HubEntryPtr hub,
-                       hubs_.directory().Find(name.hub.tenant, name.hub.hub));
-  CMK_ASSIGN_OR_RETURN(OperationRecord record, Load(*hub, name.operation));
+absl::StatusOr<Operations::Found> Operations::Find(const std::string& name) {
+  absl::string_view id = name;
+  HubEntryPtr hub = ServerEntry();
+  std::string operation;
+  if (absl::ConsumePrefix(&id, kServerOperations)) {
+    operation = std::string(id);
+  } else {
+    CMK_ASSIGN_OR_RETURN(const OperationName parsed, OperationName::Parse("name", name));
+    CMK_ASSIGN_OR_RETURN(hub, hubs_.directory().Find(parsed.hub.tenant, parsed.hub.hub));
+    operation = parsed.operation;
+  }
+  CMK_ASSIGN_OR_RETURN(OperationRecord record, Load(*hub, operation));
   return Found{hub, std::move(record)};
 }
 
 absl::StatusOr<Operation> Operations::Get(const AdmittedCall& /*call*/,
                                           const google::longrunning::GetOperationRequest& request) {
-  CMK_ASSIGN_OR_RETURN(const OperationName name, OperationName::Parse("name", request.name()));
-  CMK_ASSIGN_OR_RETURN(const Found found, Find(name));
+  CMK_ASSIGN_OR_RETURN(const Found found, Find(request.name()));
   return ToOperation(*found.hub, found.record);
 }
 
 absl::StatusOr<google::longrunning::ListOperationsResponse> Operations::List(
     const AdmittedCall& call, const google::longrunning::ListOperationsRequest& request) {
-  CMK_ASSIGN_OR_RETURN(const HubName name, HubName::Parse("name", request.name()));
+  HubEntryPtr hub = ServerEntry();
+  if (request.name() != kServer) {
+    CMK_ASSIGN_OR_RETURN(const HubName name, HubName::Parse("name", request.name()));
+    CMK_ASSIGN_OR_RETURN(hub, hubs_.Find(call, name));
+  }
   if (!request.filter().empty()) return FieldInvalid("filter", "is not supported here");
   CMK_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request.page_size()));
-  CMK_ASSIGN_OR_RETURN(const HubEntryPtr hub, hubs_.Find(call, name));
   const std::string question = absl::StrCat("ListOperations ", request.name());
   CMK_ASSIGN_OR_RETURN(const std::string cursor,
                        tokens_.Decode(call.caller(), question, request.page_token()));
@@ -305,44 +347,43 @@ absl::StatusOr<google::longrunning::ListOperationsResponse> Operations::List(
 
 absl::StatusOr<google::protobuf::Empty> Operations::Cancel(
     const AdmittedCall& /*call*/, const google::longrunning::CancelOperationRequest& request) {
-  CMK_ASSIGN_OR_RETURN(const OperationName name, OperationName::Parse("name", request.name()));
-  CMK_ASSIGN_OR_RETURN(const Found found, Find(name));
+  CMK_ASSIGN_OR_RETURN(const Found found, Find(request.name()));
   if (found.record.done()) return google::protobuf::Empty();
-  CMK_RETURN_IF_ERROR(Change(*found.hub, name.operation, [](OperationRecord& record) {
+  const std::string& id = found.record.operation();
+  CMK_RETURN_IF_ERROR(Change(*found.hub, id, [](OperationRecord& record) {
     if (!record.done()) record.set_cancel_requested(true);
   }));
   absl::MutexLock lock(&mutex_);
-  if (const auto run = running_.find(name.operation); run != running_.end()) run->second->Cancel();
+  if (const auto run = running_.find(id); run != running_.end()) run->second->Cancel();
   return google::protobuf::Empty();
 }
 
 absl::StatusOr<google::protobuf::Empty> Operations::Delete(
     const AdmittedCall& /*call*/, const google::longrunning::DeleteOperationRequest& request) {
-  CMK_ASSIGN_OR_RETURN(const OperationName name, OperationName::Parse("name", request.name()));
-  CMK_ASSIGN_OR_RETURN(const Found found, Find(name));
+  CMK_ASSIGN_OR_RETURN(const Found found, Find(request.name()));
   if (!found.record.done()) return StateInvalid("the operation still runs; cancel it first");
   store::WriteSet writes;
-  store::OperationsTable::Delete(writes, name.operation);
+  store::OperationsTable::Delete(writes, found.record.operation());
   CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, found.hub->partition, std::move(writes)).status());
   return google::protobuf::Empty();
 }
 
 Task<absl::StatusOr<Operation>> Operations::Wait(
     const CallContext& context, const google::longrunning::WaitOperationRequest& request) {
-  CMK_CO_ASSIGN_OR_RETURN(const OperationName name, OperationName::Parse("name", request.name()));
   const absl::Duration wanted =
       request.has_timeout() ? std::min(ToAbsl(request.timeout()), kMaxWait) : kMaxWait;
   // Answers before the call's own deadline cuts it.
   const absl::Time until =
       std::min(clock_.WallNow() + wanted, context.admitted.deadline() - absl::Milliseconds(200));
   for (;;) {
-    CMK_CO_ASSIGN_OR_RETURN(const Found found, Find(name));
+    CMK_CO_ASSIGN_OR_RETURN(const Found found, Find(request.name()));
     if (found.record.done() || clock_.WallNow() >= until || stopping_) {
       co_return ToOperation(*found.hub, found.record);
     }
     const HubEntryPtr hub = found.hub;
-    auto waiting = changed_.Wait(context.executor, hub->uid, until, [this, hub, name] {
-      const absl::StatusOr<OperationRecord> record = Load(*hub, name.operation);
+    const std::string id = found.record.operation();
+    auto waiting = changed_.Wait(context.executor, hub->uid, until, [this, hub, id] {
+      const absl::StatusOr<OperationRecord> record = Load(*hub, id);
       return !record.ok() || record->done() || stopping_;
     });
     co_await waiting;

@@ -30,6 +30,8 @@ class OperationRun {
   virtual const HubEntryPtr& hub() const = 0;
   // What the run was started with.
   virtual const std::string& argument() const = 0;
+  // Whether somebody asked to stop this run, for good.
+  virtual bool cancel_requested() const = 0;
   // CANCELLED once somebody asked to stop, or the server stops: the body returns it at its next
   // safe point.
   virtual absl::Status CheckGoOn() const = 0;
@@ -43,6 +45,9 @@ class OperationRun {
 // catalog by which a restarted server finds it again. Its body runs on a worker and must be
 // idempotent: after a crash it runs once more from its begin, with the same argument. Operations go
 // on being readable while the hub is locked.
+//
+// The server has operations of its own, `server/operations/{operation}`: their records are in the
+// catalog, and they run one after the other on a thread of their own.
 //
 // Thread-safe. Start, Get, List, Cancel and Delete block on local disk; Wait does not.
 //
@@ -63,6 +68,8 @@ class Operations {
   absl::Status ResumeAll();
   absl::StatusOr<google::longrunning::Operation> Start(const HubEntry& hub, const std::string& kind,
                                                        const std::string& argument);
+  absl::StatusOr<google::longrunning::Operation> StartOfServer(const std::string& kind,
+                                                               const std::string& argument);
   struct Started {
     google::longrunning::Operation operation;
     store::Sequence sequence = 0;  // of the commit
@@ -98,7 +105,8 @@ class Operations {
     storage::v1::OperationRecord record;
   };
 
-  absl::StatusOr<Found> Find(const OperationName& name);
+  absl::StatusOr<Found> Find(const std::string& name);
+  absl::StatusOr<HubEntryPtr> FindHub(const std::string& tenant, const std::string& hub);
   absl::StatusOr<storage::v1::OperationRecord> Load(const HubEntry& hub, const std::string& id);
   // Changes the record, again if somebody else changed it meanwhile.
   absl::Status Change(const HubEntry& hub, const std::string& id,
@@ -118,7 +126,7 @@ class Operations {
   std::atomic<bool> stopping_{false};
   absl::Mutex mutex_;
   absl::flat_hash_map<std::string, std::shared_ptr<Run>> running_ ABSL_GUARDED_BY(mutex_);  // by id
-  Worker worker_;
+  Worker worker_, server_worker_;
 };
 
 }  // namespace cmkstore::service

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "service/apply_blocking.h"
+#include "service/shred_hub.h"
 #include "store/tables.h"
 #include "store/usage_table.h"
 
@@ -27,12 +28,13 @@ bool IsDue(const storage::v1::HubRecord& record, absl::Time now) {
 }  // namespace
 
 PurgeHubs::PurgeHubs(HubAccess& hubs, ManageHubs& manage_hubs, store::Engine& engine, Clock& clock,
-                     std::function<void(HubUid)> destroy_index)
+                     std::function<void(HubUid)> destroy_index, KeepReceipt keep_receipt)
     : hubs_(hubs),
       manage_hubs_(manage_hubs),
       engine_(engine),
       clock_(clock),
-      destroy_index_(std::move(destroy_index)) {}
+      destroy_index_(std::move(destroy_index)),
+      keep_receipt_(std::move(keep_receipt)) {}
 
 void PurgeHubs::Tick() {
   const absl::Time now = clock_.MonotonicNow();
@@ -50,15 +52,16 @@ absl::Status PurgeHubs::Sweep() {
   const absl::Time now = clock_.WallNow();
   const store::HubsTable hubs(engine_);
   const store::Partition catalog = store::CatalogPartition();
+  absl::Status first_failure;
   CMK_ASSIGN_OR_RETURN(auto records, hubs.List(catalog, kHubsAtOnce));
   while (!records.empty()) {
     for (const storage::v1::HubRecord& record : records) {
-      if (IsDue(record, now)) CMK_RETURN_IF_ERROR(Purge(record));
+      if (IsDue(record, now)) first_failure.Update(Purge(record));
     }
     const std::string tenant = records.back().tenant(), hub = records.back().hub();
     CMK_ASSIGN_OR_RETURN(records, hubs.ListAfter(catalog, tenant, hub, kHubsAtOnce));
   }
-  return absl::OkStatus();
+  return first_failure;
 }
 
 absl::Status PurgeHubs::Purge(const storage::v1::HubRecord& record) {
@@ -66,29 +69,28 @@ absl::Status PurgeHubs::Purge(const storage::v1::HubRecord& record) {
   CMK_ASSIGN_OR_RETURN(HubId id, HubId::Parse(record.hub()));
   const HubName name{std::move(tenant), std::move(id)};
   const HubEntryPtr hub = HubDirectory::MakeEntry(record);
+  storage::v1::HubRecord purged = record;
   if (record.state() != storage::v1::HUB_STATE_PURGED) {
     CMK_ASSIGN_OR_RETURN(const auto deks,
                          store::DeksTable(engine_).List(hub->partition, kRowsAtOnce));
     const absl::Time now = clock_.WallNow();
-    const absl::Status marked =
-        manage_hubs_
-            .ChangeAny(name,
-                       [&](storage::v1::HubRecord& changed) {
-                         if (!IsDue(changed, now)) return StateInvalid("undeleted meanwhile");
-                         changed.set_state(storage::v1::HUB_STATE_PURGED);
-                         changed.clear_sealed_body();
-                         storage::v1::PurgeReceipt& receipt = *changed.mutable_purge();
-                         receipt.set_start_time_micros(absl::ToUnixMicros(now));
-                         for (const storage::v1::DekRecord& dek : deks) {
-                           receipt.add_dek_ids(dek.dek_id());
-                         }
-                         return absl::OkStatus();
-                       })
-            .status();
-    if (HasReason(marked, "STATE_INVALID")) return absl::OkStatus();
-    CMK_RETURN_IF_ERROR(marked);
+    const absl::StatusOr<HubEntryPtr> marked =
+        manage_hubs_.ChangeAny(name, [&](storage::v1::HubRecord& changed) {
+          if (!IsDue(changed, now)) return StateInvalid("undeleted meanwhile");
+          changed.set_state(storage::v1::HUB_STATE_PURGED);
+          changed.clear_sealed_body();
+          storage::v1::PurgeReceipt& receipt = *changed.mutable_purge();
+          receipt.set_start_time_micros(absl::ToUnixMicros(now));
+          for (const storage::v1::DekRecord& dek : deks) receipt.add_dek_ids(dek.dek_id());
+          return absl::OkStatus();
+        });
+    if (HasReason(marked.status(), "STATE_INVALID")) return absl::OkStatus();
+    CMK_RETURN_IF_ERROR(marked.status());
+    purged = (*marked)->record;
   }
+  const absl::Status kept = keep_receipt_(purged);
   CMK_RETURN_IF_ERROR(Destroy(*hub));
+  CMK_RETURN_IF_ERROR(kept);
   CMK_RETURN_IF_ERROR(manage_hubs_
                           .ChangeAny(name,
                                      [&](storage::v1::HubRecord& changed) {
@@ -102,15 +104,7 @@ absl::Status PurgeHubs::Purge(const storage::v1::HubRecord& record) {
 }
 
 absl::Status PurgeHubs::Destroy(const HubEntry& hub) {
-  CMK_ASSIGN_OR_RETURN(const auto deks, store::DeksTable(engine_).List(hub.partition, kRowsAtOnce));
-  if (!deks.empty()) {
-    store::WriteSet shred;
-    for (const storage::v1::DekRecord& dek : deks) {
-      store::DeksTable::Delete(shred, dek.generation());
-    }
-    store::HubSecretsTable::Delete(shred);
-    CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition, std::move(shred)).status());
-  }
+  CMK_RETURN_IF_ERROR(ShredKeys(engine_, hub.partition));
   hubs_.key_cache().Forget(hub.uid);
   destroy_index_(hub.uid);
   // What it used is still to be paid for.
@@ -120,15 +114,7 @@ absl::Status PurgeHubs::Destroy(const HubEntry& hub) {
     CMK_RETURN_IF_ERROR(
         ApplyBlocking(engine_, store::CatalogPartition(), std::move(usage)).status());
   }
-  CMK_RETURN_IF_ERROR(engine_.DropPartition(hub.partition));
-  CMK_ASSIGN_OR_RETURN(const auto pending,
-                       store::PendingOperationsTable(engine_).ListOfHub(hub.uid, kRowsAtOnce));
-  if (pending.empty()) return absl::OkStatus();
-  store::WriteSet pointers;
-  for (const storage::v1::PendingOperation& one : pending) {
-    store::PendingOperationsTable::Delete(pointers, hub.uid, one.operation());
-  }
-  return ApplyBlocking(engine_, store::CatalogPartition(), std::move(pointers)).status();
+  return DropRows(engine_, hub.partition, hub.uid);
 }
 
 }  // namespace cmkstore::service

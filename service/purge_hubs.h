@@ -14,6 +14,7 @@ namespace cmkstore::service {
 // Destroys hubs whose retention has ended, for good.
 //
 //   1  the hub is marked PURGED with a receipt that names every DEK: no undelete from here on
+//      and a receipt is kept apart from backups: no restore brings it back
 //   2  the wrapped DEKs and the hub's secrets are deleted: whatever bytes remain anywhere are noise
 //   3  its cached keys are wiped and its index files deleted
 //   4  its usage is copied to the catalog, and all of its rows are dropped
@@ -25,11 +26,15 @@ namespace cmkstore::service {
 // Thread-safe. Sweep blocks on local disk; Tick never does.
 class PurgeHubs {
  public:
-  // `destroy_index` deletes a hub's index files.
-  PurgeHubs(HubAccess& hubs, ManageHubs& manage_hubs, store::Engine& engine, Clock& clock,
-            std::function<void(HubUid)> destroy_index);
+  using KeepReceipt = std::function<absl::Status(const storage::v1::HubRecord&)>;
 
-  // Purges all that is due. Errors: those of the store; what was not purged is due again.
+  // `destroy_index` deletes a hub's index files. A purge is not finished, and is due again, until
+  // `keep_receipt` has worked; what it destroys is destroyed at once.
+  PurgeHubs(HubAccess& hubs, ManageHubs& manage_hubs, store::Engine& engine, Clock& clock,
+            std::function<void(HubUid)> destroy_index, KeepReceipt keep_receipt);
+
+  // Purges all that is due. Errors: those of the store and of `keep_receipt`, the first; what was not
+  // purged is due again.
   absl::Status Sweep();
   // Starts a sweep in the background about once a minute.
   void Tick();
@@ -44,6 +49,7 @@ class PurgeHubs {
   store::Engine& engine_;
   Clock& clock_;
   const std::function<void(HubUid)> destroy_index_;
+  const KeepReceipt keep_receipt_;
   absl::Time next_sweep_ = absl::InfinitePast();  // the ticking thread's
   Worker worker_{{.name = "purge", .threads = 1, .max_queued = 1}};
 };

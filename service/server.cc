@@ -14,7 +14,9 @@
 #include "keycache/key_cache.h"
 #include "search/index_follower.h"
 #include "search/index_set.h"
+#include "service/admin_methods.h"
 #include "service/admin_server.h"
+#include "service/backup/scrubber.h"
 #include "service/change_signal.h"
 #include "service/encryption_coverage.h"
 #include "service/health.h"
@@ -22,6 +24,7 @@
 #include "service/hub_key_source.h"
 #include "service/index_source.h"
 #include "service/lock_receipts.h"
+#include "service/manage_backups.h"
 #include "service/manage_hubs.h"
 #include "service/manage_keys.h"
 #include "service/manage_projects.h"
@@ -33,9 +36,9 @@
 #include "service/read_documents.h"
 #include "service/search_documents.h"
 #include "service/status_report.h"
+#include "service/store_record.h"
 #include "service/watch_documents.h"
 #include "service/write_documents.h"
-#include "store/tables.h"
 #include "vault/azure_key_vault.h"
 #include "vault/bounded_key_vault.h"
 #include "vault/call_budget.h"
@@ -50,29 +53,6 @@ namespace {
 constexpr absl::Duration kTick = absl::Milliseconds(100);
 constexpr absl::Duration kLook = absl::Seconds(1);  // at shards and disk
 constexpr size_t kSearchThreads = 4;
-
-// The store's own facts; made when the data directory is new.
-absl::StatusOr<storage::v1::StoreRecord> LoadStoreRecord(store::Engine& engine,
-                                                         crypto::Random& random) {
-  CMK_ASSIGN_OR_RETURN(auto record, store::StoreTable(engine).Get(store::CatalogPartition()));
-  constexpr uint32_t kFormatVersion = 1;
-  if (record.has_value()) {
-    if (record->format_version() > kFormatVersion) return FormatTooNew("the data directory");
-    return *std::move(record);
-  }
-  storage::v1::StoreRecord fresh;
-  fresh.set_format_version(kFormatVersion);
-  fresh.set_shard_count(engine.shard_count());
-  std::string key(32, '\0');
-  random.Fill({reinterpret_cast<uint8_t*>(key.data()), key.size()});
-  fresh.set_token_key(key);
-  store::WriteSet writes;
-  store::StoreTable::Put(writes, fresh);
-  CMK_RETURN_IF_ERROR(BlockOnCompletion<store::Sequence>([&](Completion<store::Sequence> done) {
-                        engine.Apply(store::CatalogPartition(), std::move(writes), std::move(done));
-                      }).status());
-  return fresh;
-}
 
 }  // namespace
 
@@ -141,6 +121,9 @@ class Server::Parts {
   std::unique_ptr<KeyChecks> checks;
   std::unique_ptr<HubKeyChanges> key_changes;
   std::unique_ptr<Operations> operations;
+  BackupStats backup_stats;
+  std::unique_ptr<ManageBackups> backups;
+  std::unique_ptr<Scrubber> scrubber;
   std::unique_ptr<ManageHubs> manage_hubs;
   std::unique_ptr<PurgeHubs> purges;
   std::unique_ptr<ManageProjects> manage_projects;
@@ -196,12 +179,17 @@ absl::Status Server::Parts::Start() {
                                        clock);
   key_changes = std::make_unique<HubKeyChanges>(*hubs, *key_source, *engine, *vault, random, clock);
   operations = std::make_unique<Operations>(*hubs, *engine, random, clock, *tokens);
+  const auto provision_index = [this](HubUid hub) { follower->Notify(hub, 0); };
+  const auto destroy_index = [this](HubUid hub) { indexes->Destroy(hub); };
+  backups = std::make_unique<ManageBackups>(
+      *engine, options.backup, options.data_dir, *operations, backup_stats, clock, *tokens,
+      ManageBackups::Indexes{destroy_index, provision_index});
   manage_hubs = std::make_unique<ManageHubs>(
       *hubs, *engine, *vault, *checks, *key_changes, random, clock, *tokens,
-      IndexLife{[this](HubUid hub) { follower->Notify(hub, 0); },
-                [this](HubUid hub) { indexes->Close(hub); }});
-  purges = std::make_unique<PurgeHubs>(*hubs, *manage_hubs, *engine, clock,
-                                       [this](HubUid hub) { indexes->Destroy(hub); });
+      IndexLife{provision_index, [this](HubUid hub) { indexes->Close(hub); }});
+  purges = std::make_unique<PurgeHubs>(
+      *hubs, *manage_hubs, *engine, clock, destroy_index,
+      [this](const storage::v1::HubRecord& purged) { return backups->KeepReceipt(purged); });
   const auto committed = [this](HubUid hub, store::Sequence sequence) {
     signal.Notify(hub);
     follower->Notify(hub, sequence);
@@ -224,7 +212,9 @@ absl::Status Server::Parts::Start() {
   gate = std::make_unique<RequestGate>(*authenticator, *network, clock, random);
   rpc = std::make_unique<RpcServer>(options.rpc, *gate);
   AddMethods(*rpc, *manage_hubs, *manage_projects, *manage_keys, *reads, *writes, *watches,
-             *searches, *operations, *usage, *coverage, *usage_report);
+             *searches, *usage, *coverage, *usage_report);
+  AddAdminMethods(*rpc, *backups, options.operator_tenant);
+  AddOperationMethods(*rpc, *operations, options.operator_tenant);
   rpc->OnControlCall([this](const absl::StatusOr<ResourceScope>& scope) {
     if (!scope.ok() || !scope->hub.has_value()) return;
     const auto hub = directory->Find(scope->tenant, *scope->hub);
@@ -235,6 +225,7 @@ absl::Status Server::Parts::Start() {
     indexed.WakeAll();
   });
   CMK_RETURN_IF_ERROR(operations->ResumeAll());
+  scrubber = std::make_unique<Scrubber>(options.scrub, *engine, backup_stats, clock);
   CMK_RETURN_IF_ERROR(rpc->Start(options.listeners));
   health.Started();
   UpdateHealth();
@@ -258,8 +249,9 @@ void Server::Parts::UpdateHealth() {
 
 void Server::Parts::PublishStatus() {
   status.reset(new StatusSources{health, *rpc, timed, *engine, *keys, *indexes, *follower,
-                                 *operations, clock, options.data_dir, clock.MonotonicNow(),
-                                 options.min_free_disk_bytes, options.certificates});
+                                 *operations, backup_stats, clock, options.data_dir,
+                                 clock.MonotonicNow(), options.min_free_disk_bytes,
+                                 options.certificates});
   if (admin == nullptr) return;
   admin->Publish(
       {[this] { return RenderMetrics(*status); }, [this] { return StatusReport(*status); }});
@@ -320,6 +312,7 @@ void Server::Shutdown(absl::Duration grace) {
   if (parts_->ticker.joinable()) parts_->ticker.join();
   if (parts_->authenticator != nullptr) parts_->authenticator->Stop();
   if (parts_->purges != nullptr) parts_->purges->Stop();
+  if (parts_->scrubber != nullptr) parts_->scrubber->Stop();
   if (parts_->admin != nullptr) parts_->admin->Withdraw();
   if (parts_->operations != nullptr) parts_->operations->Stop();
   if (parts_->keys != nullptr) parts_->keys->Stop();

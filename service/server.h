@@ -10,6 +10,7 @@
 #include "search/index_follower.h"
 #include "search/index_set.h"
 #include "service/authenticator.h"
+#include "service/backup/backup_options.h"
 #include "service/key_checks.h"
 #include "service/metrics.h"
 #include "service/rpc_server.h"
@@ -39,6 +40,9 @@ struct ServerOptions {
   std::string admin_address;                  // HOST:PORT of the admin port; empty: none
   uint64_t min_free_disk_bytes = 0;           // below, the server is not ready
   std::vector<CertificateFile> certificates;  // whose ends are shown
+  std::string operator_tenant;  // whose operators may call AdminService; empty: nobody's
+  BackupOptions backup;
+  ScrubOptions scrub;
   std::vector<std::pair<std::string, vault::IdentityOptions>> identities;  // by name; "" = default
 };
 

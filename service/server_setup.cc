@@ -88,6 +88,15 @@ void SetRequests(const config::v1::Requests& requests, RpcServerOptions& options
 
 }  // namespace
 
+BackupOptions ToBackupOptions(const config::v1::Backup& backup) {
+  BackupOptions options;
+  options.directory = backup.directory();
+  options.receipts_directory = backup.receipts_directory();
+  options.keep = backup.keep();
+  options.bytes_per_second = backup.bandwidth();
+  return options;
+}
+
 absl::StatusOr<std::vector<IssuerOptions>> ReadIssuers(const LoadedConfig& loaded) {
   std::vector<IssuerOptions> issuers;
   for (int i = 0; i < loaded.config.issuers_size(); ++i) {
@@ -147,6 +156,13 @@ absl::StatusOr<ServerOptions> MakeServerOptions(const LoadedConfig& loaded, Cloc
                                                config.development().vault_hosts().end());
   if (config.admin().address() != "off") options.admin_address = config.admin().address();
   options.min_free_disk_bytes = config.store().min_free_disk();
+  options.operator_tenant = config.operator_tenant();
+  if (options.operator_tenant.empty() && config.development().enabled()) {
+    options.operator_tenant = config.development().tenant();
+  }
+  options.backup = ToBackupOptions(config.backup());
+  options.scrub.interval = ToAbsl(config.integrity().scrub_interval());
+  options.scrub.bytes_per_second = config.integrity().scrub_bandwidth();
   SetStore(config.store(), options.shards);
   SetRequests(config.requests(), options.rpc);
   options.keys = ToKeyCacheOptions(config.keys());

@@ -18,6 +18,8 @@ absl::StatusOr<ServerOptions> MakeServerOptions(const LoadedConfig& loaded, Cloc
 // The issuers with their key sets, read from their files. Errors: CONFIG_INVALID.
 absl::StatusOr<std::vector<IssuerOptions>> ReadIssuers(const LoadedConfig& loaded);
 
+BackupOptions ToBackupOptions(const config::v1::Backup& backup);
+
 // Log lines from here on are of this level.
 void ApplyLogLevel(const config::v1::Log& log);
 

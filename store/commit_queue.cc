@@ -10,12 +10,12 @@
 namespace cmkstore::store {
 namespace {
 
-// How many of `rest` go into the next run: at least one; a drop goes alone.
+// How many of `rest` go into the next run: at least one; a task goes alone.
 size_t RunLength(std::span<const QueuedCommit> rest, size_t max_bytes) {
-  if (rest.front().drop) return 1;
+  if (rest.front().alone) return 1;
   size_t bytes = rest.front().writes.size_bytes();
   size_t length = 1;
-  for (; length < rest.size() && !rest[length].drop; ++length) {
+  for (; length < rest.size() && !rest[length].alone; ++length) {
     bytes += rest[length].writes.size_bytes();
     if (bytes > max_bytes) break;
   }
@@ -57,14 +57,14 @@ std::pair<size_t, size_t> CommitQueue::Depth() const {
   return {queue_.size(), queued_bytes_};
 }
 
-absl::Status CommitQueue::Drop(std::string prefix) {
+absl::Status CommitQueue::RunAlone(std::function<absl::Status()> task) {
   absl::Notification finished;
   absl::Status status;
   Engine::Done done = [&](const absl::StatusOr<Sequence>& result) {
     status = result.status();
     finished.Notify();
   };
-  Push({std::move(prefix), WriteSet(), std::move(done), /*drop=*/true});
+  Push({"", WriteSet(), std::move(done), std::move(task)});
   finished.WaitForNotification();
   return status;
 }

@@ -25,14 +25,15 @@ struct QueuedCommit {
   std::string prefix;
   WriteSet writes;
   Engine::Done done;
-  bool drop = false;  // remove the whole partition; `writes` is empty
+  // What the commit thread is to do in place of a commit, with no other commit at the same time.
+  std::function<absl::Status()> alone = nullptr;
 };
 
 // The bounded queue of an engine and the one thread that commits from it.
 //
 // The one thread is what makes preconditions atomic without locks and groups commits without
 // tuning: all that queued while a sync was under way goes into the next run. `commit` gets either
-// write sets in the order of Push or one drop alone, and must call every `done` of its run. The
+// write sets in the order of Push or one task alone, and must call every `done` of its run. The
 // destructor commits what is queued and joins.
 //
 // Thread-safe.
@@ -49,8 +50,9 @@ class CommitQueue {
   void Push(QueuedCommit one);
   // Write sets and bytes that wait.
   std::pair<size_t, size_t> Depth() const;
-  // Pushes a drop and waits until it is done. Not from the queue's thread.
-  absl::Status Drop(std::string prefix);
+  // Pushes a task, and waits until it has run behind all that was pushed before. Not from the
+  // queue's thread.
+  absl::Status RunAlone(std::function<absl::Status()> task);
 
  private:
   void Loop();

@@ -35,6 +35,7 @@ enum class Table : uint8_t {
   kHubsByName = 0x40,         // ‖ tenant 00 ‖ hub 00           HubRecord (catalog only)
   kStore = 0x41,              //                                StoreRecord (catalog only)
   kPendingOperations = 0x42,  // ‖ hub uid ‖ operation id 00    PendingOperation (catalog only)
+  kRestore = 0x43,            //                                RestoreRecord (catalog only)
   kPurgedUsage = 0x48,        // ‖ hub uid ‖ hour u64           counters (catalog only)
 };
 

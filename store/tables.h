@@ -46,6 +46,7 @@ using OperationsTable =
 
 // In the catalog.
 using StoreTable = TypedTable<storage::v1::StoreRecord, Table::kStore>;
+using RestoreTable = TypedTable<storage::v1::RestoreRecord, Table::kRestore>;
 class PendingOperationsTable
     : public TypedTable<storage::v1::PendingOperation, Table::kPendingOperations, HubUid,
                         absl::string_view /*operation*/> {

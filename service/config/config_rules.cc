@@ -121,6 +121,31 @@ void CheckVaultsAndDevelopment(const config::v1::Config& config, Problems& probl
   }
 }
 
+void CheckBackup(const config::v1::Config& config, Problems& problems) {
+  const config::v1::Backup& backup = config.backup();
+  const std::string inside = config.data_dir() + "/";
+  if (backup.directory().empty() && !backup.receipts_directory().empty()) {
+    problems.push_back({"backup.receipts_directory", "it goes with backup.directory; write that too"});
+  }
+  if (!backup.directory().empty() &&
+      absl::StartsWith(backup.directory() + "/", inside)) {
+    problems.push_back({"backup.directory",
+                        "it lies in data_dir and would be lost with it; write one on another disk"});
+  }
+  if (absl::StartsWith(backup.receipts_directory() + "/", inside)) {
+    problems.push_back({"backup.receipts_directory",
+                        "it lies in data_dir and would be lost with it; write one on another disk"});
+  }
+  const std::string backups = backup.directory() + "/backups/";
+  const std::string files = backup.directory() + "/files/";
+  for (const std::string& within : {backups, files}) {
+    if (!backup.directory().empty() &&
+        absl::StartsWith(backup.receipts_directory() + "/", within)) {
+      problems.push_back({"backup.receipts_directory", "it must lie apart from the backups"});
+    }
+  }
+}
+
 }  // namespace
 
 keycache::KeyCacheOptions ToKeyCacheOptions(const config::v1::Keys& keys) {
@@ -149,6 +174,7 @@ std::vector<ConfigProblem> CheckRules(const config::v1::Config& config) {
   CheckIssuers(config, problems);
   CheckIdentities(config, problems);
   CheckVaultsAndDevelopment(config, problems);
+  CheckBackup(config, problems);
   for (const Violation& one : ViolationsOf(ToKeyCacheOptions(config.keys()).Validate())) {
     problems.push_back({one.subject, one.description});
   }

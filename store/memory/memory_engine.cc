@@ -89,11 +89,11 @@ void MemoryEngine::Commit(CommitQueue::Run run) {
 }
 
 absl::StatusOr<Sequence> MemoryEngine::CommitOne(const QueuedCommit& one) {
-  absl::MutexLock lock(&mutex_);
-  if (one.drop) {
-    partitions_.erase(one.prefix);
+  if (one.alone) {
+    CMK_RETURN_IF_ERROR(one.alone());
     return Sequence{0};
   }
+  absl::MutexLock lock(&mutex_);
   const Rows& now = RowsOf(one.prefix);
   for (const Precondition& condition : one.writes.preconditions()) {
     if (!Holds(condition, Find(now, condition.key))) return condition.error;
@@ -125,7 +125,11 @@ absl::StatusOr<Sequence> MemoryEngine::LastSequence(const Partition& partition) 
 
 absl::Status MemoryEngine::DropPartition(const Partition& partition) {
   CMK_RETURN_IF_ERROR(CheckPartition(partition, shards_));
-  return queue_.Drop(ShardedPrefix(partition));
+  return queue_.RunAlone([this, prefix = ShardedPrefix(partition)] {
+    absl::MutexLock lock(&mutex_);
+    partitions_.erase(prefix);
+    return absl::OkStatus();
+  });
 }
 
 }  // namespace cmkstore::store

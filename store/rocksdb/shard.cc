@@ -1,5 +1,9 @@
 #include "store/rocksdb/shard.h"
 
+#include <rocksdb/utilities/checkpoint.h>
+
+#include <limits>
+#include <memory>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -71,9 +75,9 @@ void Shard::Commit(CommitQueue::Run run) {
   if (stopped_.has_value()) TryResume();
   if (stopped_.has_value()) {
     for (QueuedCommit& one : run) one.done(*stopped_);
-  } else if (run.front().drop) {
-    const absl::Status dropped = CommitDrop(run.front().prefix);
-    run.front().done(dropped.ok() ? absl::StatusOr<Sequence>(0) : dropped);
+  } else if (run.front().alone) {
+    const absl::Status ended = run.front().alone();
+    run.front().done(ended.ok() ? absl::StatusOr<Sequence>(0) : ended);
   } else {
     CommitWrites(run);
   }
@@ -106,6 +110,46 @@ absl::Status Shard::CommitDrop(const std::string& prefix) {
   CMK_RETURN_IF_ERROR(FromRocks(batch.DeleteRange(prefix, EndOfPrefix(prefix))));
   CMK_RETURN_IF_ERROR(Write(batch));
   sequences_.erase(prefix);
+  return absl::OkStatus();
+}
+
+absl::Status Shard::WriteRows(const std::vector<Row>& rows) {
+  return queue_.RunAlone([&]() -> absl::Status {
+    rocksdb::WriteBatch batch;
+    for (const Row& row : rows) CMK_RETURN_IF_ERROR(FromRocks(batch.Put(row.key, row.value)));
+    CMK_RETURN_IF_ERROR(Write(batch));
+    sequences_.clear();
+    return absl::OkStatus();
+  });
+}
+
+absl::Status Shard::Flush() {
+  CMK_ASSIGN_OR_RETURN(const DatabasePtr db, database_->Use());
+  return FromRocks(db->Flush(rocksdb::FlushOptions()));
+}
+
+absl::Status Shard::Cut(const std::string& path, ShardMeeting& meeting) {
+  const absl::Status cut = queue_.RunAlone([&]() -> absl::Status {
+    // Every shard stands still here until each has its copy: nobody is told of a commit behind the
+    // cut of one shard that another shard's cut could depend on.
+    if (!meeting.Meet()) return StoreBusy();
+    absl::Status copied = CopyTo(path);
+    if (!copied.ok()) meeting.Abandon();
+    return meeting.Meet() ? copied : (copied.ok() ? StoreBusy() : copied);
+  });
+  if (!cut.ok()) meeting.Abandon();
+  return cut;
+}
+
+absl::Status Shard::CopyTo(const std::string& path) {
+  rocksdb::Checkpoint* made = nullptr;
+  CMK_RETURN_IF_ERROR(FromRocks(rocksdb::Checkpoint::Create(db_.get(), &made)));
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+  // Without a flush: the log that it copies is short, for the tables were flushed just before.
+  constexpr uint64_t kNeverFlush = std::numeric_limits<uint64_t>::max();
+  CMK_RETURN_IF_ERROR(FromRocks(checkpoint->CreateCheckpoint(path, kNeverFlush)));
+  CMK_ASSIGN_OR_RETURN(HighWater high_water, HighWater::Open(path + "/HIGH_WATER"));
+  high_water.Write(acknowledged_);
   return absl::OkStatus();
 }
 
@@ -153,7 +197,7 @@ absl::StatusOr<Sequence> Shard::LastSequence(absl::string_view prefix) const {
 absl::Status Shard::DropPartition(const std::string& prefix) {
   const std::string end = EndOfPrefix(prefix);
   if (end.empty()) return InvariantBroken("a partition at the end of the key space");
-  CMK_RETURN_IF_ERROR(queue_.Drop(prefix));
+  CMK_RETURN_IF_ERROR(queue_.RunAlone([&] { return CommitDrop(prefix); }));
   // On the caller's thread: rewriting the files may take long, and commits go on meanwhile.
   CMK_ASSIGN_OR_RETURN(const DatabasePtr db, database_->Use());
   const rocksdb::Slice from(prefix), to(end);

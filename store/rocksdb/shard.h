@@ -13,6 +13,7 @@
 #include "store/rocksdb/commit_batch.h"
 #include "store/rocksdb/high_water.h"
 #include "store/rocksdb/shard_database.h"
+#include "store/rocksdb/shard_meeting.h"
 #include "store/rocksdb/shard_options.h"
 #include "store/rocksdb/shard_stats.h"
 
@@ -37,6 +38,12 @@ class Shard {
   void Apply(std::string prefix, WriteSet writes, Engine::Done done);
   absl::StatusOr<Sequence> LastSequence(absl::string_view prefix) const;
   absl::Status DropPartition(const std::string& prefix);
+  // Rows by their full keys, as they are: no sequence is taken.
+  absl::Status WriteRows(const std::vector<Row>& rows);
+  // Writes what is in memory to table files.
+  absl::Status Flush();
+  // Copies the shard into the new directory `path`, while no shard of the meeting commits.
+  absl::Status Cut(const std::string& path, ShardMeeting& meeting);
   // Keep it for one read and no longer. Errors: STORE_BUSY while the disk fails.
   absl::StatusOr<DatabasePtr> db() const { return database_->Use(); }
   bool accepting() const { return accepting_.load(std::memory_order_relaxed); }
@@ -51,6 +58,7 @@ class Shard {
   // `db_` is there.
   void CommitWrites(CommitQueue::Run run);
   absl::Status CommitDrop(const std::string& prefix);
+  absl::Status CopyTo(const std::string& path);
   // Writes and syncs, and raises the high water; on failure stops the shard.
   absl::Status Write(rocksdb::WriteBatch& batch);
   void TryResume();

@@ -6,11 +6,13 @@
 #include <rocksdb/write_buffer_manager.h>
 
 #include <filesystem>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "store/key_layout.h"
 #include "store/partition.h"
 #include "store/rocksdb/rocks_status.h"
 #include "store/rocksdb/shard.h"
@@ -33,8 +35,8 @@ std::string ShardPath(const std::string& directory, uint32_t shard) {
 }  // namespace
 
 ShardSet::ShardSet(std::shared_ptr<rocksdb::Cache> block_cache,
-                   std::vector<std::unique_ptr<Shard>> shards)
-    : block_cache_(std::move(block_cache)), shards_(std::move(shards)) {}
+                   std::vector<std::unique_ptr<Shard>> shards, absl::Duration cut_wait)
+    : block_cache_(std::move(block_cache)), shards_(std::move(shards)), cut_wait_(cut_wait) {}
 
 ShardSet::~ShardSet() = default;
 
@@ -68,7 +70,7 @@ absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& 
     CMK_ASSIGN_OR_RETURN(shards[i],
                          Shard::Open(ShardPath(options.directory, i), resources, options.limits));
   }
-  return std::unique_ptr<ShardSet>(new ShardSet(resources.block_cache, std::move(shards)));
+  return std::unique_ptr<ShardSet>(new ShardSet(resources.block_cache, std::move(shards), options.cut_wait));
 }
 
 absl::StatusOr<Shard*> ShardSet::ShardOf(const Partition& partition) const {
@@ -146,6 +148,54 @@ absl::StatusOr<Sequence> ShardSet::LastSequence(const Partition& partition) cons
 absl::Status ShardSet::DropPartition(const Partition& partition) {
   CMK_ASSIGN_OR_RETURN(Shard * shard, ShardOf(partition));
   return shard->DropPartition(partition.prefix);
+}
+
+absl::Status ShardSet::Cut(const std::string& directory) {
+  std::error_code failed;
+  std::filesystem::create_directories(directory, failed);
+  if (failed) return StoreFull();
+  for (const auto& shard : shards_) CMK_RETURN_IF_ERROR(shard->Flush());
+  ShardMeeting meeting(shards_.size(), cut_wait_);
+  std::vector<absl::Status> results(shards_.size());
+  std::vector<std::thread> threads;
+  for (uint32_t i = 0; i < shard_count(); ++i) {
+    threads.emplace_back(
+        [&, i] { results[i] = shards_[i]->Cut(ShardPath(directory, i), meeting); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const absl::Status& result : results) CMK_RETURN_IF_ERROR(result);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Row>> ShardSet::ReadRows(uint32_t shard, const std::string& after,
+                                                    size_t max_bytes) const {
+  CMK_ASSIGN_OR_RETURN(const Shard* owner, ShardOf({shard, CatalogPartition().prefix}));
+  CMK_ASSIGN_OR_RETURN(const DatabasePtr db, owner->db());
+  rocksdb::ReadOptions options;
+  options.total_order_seek = true;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> iterator(db->NewIterator(options));
+  std::vector<Row> rows;
+  size_t bytes = 0;
+  for (iterator->Seek(After(after)); iterator->Valid() && bytes < max_bytes; iterator->Next()) {
+    rows.push_back({iterator->key().ToString(), iterator->value().ToString()});
+    bytes += rows.back().key.size() + rows.back().value.size();
+  }
+  CMK_RETURN_IF_ERROR(FromRocks(iterator->status()));
+  return rows;
+}
+
+absl::Status ShardSet::WriteRows(uint32_t shard, const std::vector<Row>& rows) {
+  CMK_ASSIGN_OR_RETURN(Shard * owner, ShardOf({shard, CatalogPartition().prefix}));
+  return owner->WriteRows(rows);
+}
+
+absl::StatusOr<FileCheck> ShardSet::VerifyFiles(const PaceFunction& pace) const {
+  FileCheck check;
+  for (uint32_t i = 0; i < shard_count(); ++i) {
+    CMK_RETURN_IF_ERROR(VerifyTableFiles(i, *shards_[i], pace, check));
+  }
+  return check;
 }
 
 size_t ShardSet::NudgeStopped() {

@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "store/commit_queue.h"
 #include "store/engine.h"
+#include "store/rocksdb/table_files.h"
 #include "store/rocksdb/shard_stats.h"
 
 namespace rocksdb {
@@ -25,6 +26,7 @@ struct ShardSetOptions {
   size_t write_buffer_bytes = 96u << 20;  // all shards together
   size_t background_bytes_per_second = 256u << 20;
   absl::Duration resume_interval = absl::Seconds(1);  // between attempts after a failed write
+  absl::Duration cut_wait = absl::Seconds(5);  // how long shards wait for each other in a cut
   CommitLimits limits;
 };
 
@@ -50,6 +52,18 @@ class ShardSet final : public Engine {
   absl::StatusOr<Sequence> LastSequence(const Partition& partition) const override;
   absl::Status DropPartition(const Partition& partition) override;
 
+  // Copies all shards as they are at one moment into `directory`, which must not be there: a set of
+  // its own, to be opened with as many shards. Table files are linked, not copied. Commits wait for
+  // some milliseconds. Blocking. Errors: STORE_BUSY (a shard stands still; try again), STORE_FULL.
+  absl::Status Cut(const std::string& directory);
+  // Rows of one shard by their full keys, catalog and all, from just behind `after`; at most
+  // `max_bytes`, and one at least while there are any.
+  absl::StatusOr<std::vector<Row>> ReadRows(uint32_t shard, const std::string& after,
+                                            size_t max_bytes) const;
+  // Writes rows of ReadRows, feed and sequences included, as they are.
+  absl::Status WriteRows(uint32_t shard, const std::vector<Row>& rows);
+  // Compares every table file with the checksum that the shard's manifest has of it.
+  absl::StatusOr<FileCheck> VerifyFiles(const PaceFunction& pace) const;
   // Shards that refuse writes now; each is let try again.
   size_t NudgeStopped();
   std::vector<ShardState> States() const;
@@ -57,11 +71,13 @@ class ShardSet final : public Engine {
   size_t block_cache_bytes() const;
 
  private:
-  ShardSet(std::shared_ptr<rocksdb::Cache> block_cache, std::vector<std::unique_ptr<Shard>> shards);
+  ShardSet(std::shared_ptr<rocksdb::Cache> block_cache, std::vector<std::unique_ptr<Shard>> shards,
+           absl::Duration cut_wait);
   absl::StatusOr<Shard*> ShardOf(const Partition& partition) const;
 
   const std::shared_ptr<rocksdb::Cache> block_cache_;
   std::vector<std::unique_ptr<Shard>> shards_;
+  const absl::Duration cut_wait_;
 };
 
 }  // namespace cmkstore::store

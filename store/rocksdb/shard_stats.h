@@ -44,6 +44,8 @@ struct ShardState {
   size_t queued_bytes = 0;
   std::array<uint64_t, kRocksProperties.size()> rocks{};
   const CommitStats* commits = nullptr;  // lives as long as the shard
+
+  uint64_t table_bytes() const { return rocks[1]; }
 };
 
 }  // namespace cmkstore::store

@@ -66,6 +66,7 @@ class ServedHub : public ::testing::Test {
     service::ServerOptions options;
     options.data_dir = dir_.path() + "/data";
     options.shards.shards = 2;
+    options.operator_tenant = kTenant;
     // The rules of the cache at a faster pace; the promise of 45 s is tested with a virtual clock.
     options.keys.probe_interval = absl::Milliseconds(600);
     options.keys.unhealthy_probe_interval = absl::Milliseconds(300);

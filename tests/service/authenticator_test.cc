@@ -331,7 +331,7 @@ TEST(AuthorizerTest, EachRoleMayDoWhatTheTableSays) {
       {"cmkstore.contributor", {kReadDocuments, kWriteDocuments, kReadHubs, kManageProjects}},
       {"cmkstore.key_admin", {kReadHubs, kManageKeys, kRunOperations}},
       {"cmkstore.auditor", {kReadHubs}},
-      {"cmkstore.operator", {kReadHubs, kRunOperations}},
+      {"cmkstore.operator", {kReadHubs, kRunOperations, kOperateServer}},
       {"cmkstore.owner",
        {kReadDocuments, kWriteDocuments, kReadHubs, kManageProjects, kManageHubs, kManageKeys,
         kRunOperations}},
@@ -343,7 +343,7 @@ TEST(AuthorizerTest, EachRoleMayDoWhatTheTableSays) {
     caller.tenant = "t1";
     caller.roles = {role};
     for (const Permission permission : {kReadDocuments, kWriteDocuments, kReadHubs, kManageProjects,
-                                        kManageHubs, kManageKeys, kRunOperations}) {
+                                        kManageHubs, kManageKeys, kRunOperations, kOperateServer}) {
       const bool expected = std::find(granted.begin(), granted.end(), permission) != granted.end();
       EXPECT_EQ(Authorize(caller, permission, scope).ok(), expected)
           << role << " " << static_cast<int>(permission);
@@ -352,6 +352,21 @@ TEST(AuthorizerTest, EachRoleMayDoWhatTheTableSays) {
       caller.tenant = "t1";
     }
   }
+}
+
+TEST(AuthorizerTest, OfTheServerNothingIsGrantedButToOperatorsOfItsTenant) {
+  const ResourceScope server{*TenantId::Parse("operators"), std::nullopt, std::nullopt,
+                             /*server=*/true};
+  const auto may = [&](const std::string& tenant, const std::string& role) {
+    Caller caller;
+    caller.tenant = tenant;
+    caller.roles = {role};
+    return Authorize(caller, Permission::kReadHubs, server).ok();
+  };
+  EXPECT_TRUE(may("operators", "cmkstore.operator"));
+  EXPECT_FALSE(may("operators", "cmkstore.owner")) << "though it may read hubs there";
+  EXPECT_FALSE(may("operators", "cmkstore.operator:hubs/h1"));
+  EXPECT_FALSE(may("t1", "cmkstore.operator"));
 }
 
 TEST(AuthorizerTest, ARoleForAPartHoldsThatPartOnly) {

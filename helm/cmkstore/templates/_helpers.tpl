@@ -52,6 +52,12 @@ seccompProfile: {type: RuntimeDefault}
 {{- if .Values.workloadIdentity.enabled }}
 {{- $_ := set $config "identities" (list (dict "kind" "workload-identity" "tenant_id" .Values.workloadIdentity.tenantId "client_id" .Values.workloadIdentity.clientId "token_file" "/var/run/secrets/azure/tokens/azure-identity-token")) }}
 {{- end }}
+{{- with .Values.backup }}{{ if .enabled }}
+{{- $_ := set $config "operator_tenant" .operatorTenant }}
+{{- $backup := dict "directory" "/var/lib/cmkstore-backup" "keep" .keep }}
+{{- if .receiptsClaim }}{{ $_ := set $backup "receipts_directory" "/var/lib/cmkstore-receipts" }}{{ end }}
+{{- $_ := set $config "backup" $backup }}
+{{- end }}{{ end }}
 {{- toYaml (mergeOverwrite $config (deepCopy .Values.config)) }}
 {{- end }}
 

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "cmkstore/storage/v1/backup.pb.h"
+#include "service/backup/checked_file.h"
+#include "store/rocksdb/table_files.h"
+
+namespace cmkstore::service {
+
+// A directory of backups (docs/storage_format.md):
+//
+//   backups/ID.json        the manifest of one: written last, so what has one is complete
+//   files/XX/SHA256        the files of all, each once, named by what is in it
+//   LOCK                   held by whoever writes
+//
+// A file that several backups have is there once: that is what makes them incremental. It is never
+// changed, and removed only when no manifest names it.
+//
+// Thread-safe as the file system is. Ids are checked: no name leads out of the directory.
+//
+// Errors: BACKUP_STORAGE_FAILED, BACKUP_CORRUPT, BACKUP_NOT_FOUND, FORMAT_TOO_NEW.
+class BackupStore {
+ public:
+  // The directory must be there: an empty mount point is not to be taken for it.
+  static absl::StatusOr<BackupStore> Open(const std::string& directory);
+
+  // "20261125T134500.123456Z": sorts by time.
+  static std::string NewId(absl::Time now);
+
+  // Keeps every other process and thread from writing as long as the answer lives. Errors: also
+  // STATE_INVALID when somebody writes.
+  absl::StatusOr<std::shared_ptr<void>> Lock() const;
+
+  // Newest first, from just behind `after` (empty: from the newest).
+  absl::StatusOr<std::vector<std::string>> List(const std::string& after, size_t limit) const;
+  absl::StatusOr<storage::v1::BackupManifest> Read(absl::string_view id) const;
+
+  // Puts a file into the directory unless its like is there, and adds it to the manifest under
+  // `path`. Under a lock.
+  absl::Status Add(const std::string& source, const std::string& path,
+                   const store::PaceFunction& pace, storage::v1::BackupManifest& manifest) const;
+  // Writes the file of that name again, whatever is there. Under a lock.
+  absl::Status WriteAnew(const std::string& source, absl::string_view sha256) const;
+  // Makes a backup of what was added and verified. Under a lock.
+  absl::Status Commit(const storage::v1::BackupManifest& manifest) const;
+  // Reads every file of a backup from the disk and compares it with its name. Gives the paths of
+  // those that are not as they were written.
+  absl::StatusOr<std::vector<std::string>> Verify(const storage::v1::BackupManifest& manifest,
+                                                  const store::PaceFunction& pace) const;
+  // Copies a backup's files into a new directory, comparing each with its checksum.
+  absl::Status CopyOut(const storage::v1::BackupManifest& manifest, const std::string& directory,
+                       const store::PaceFunction& pace) const;
+  // Removes the oldest backups of one store until `keep` are left, and every file that no backup
+  // needs any more. Under a lock.
+  absl::Status Prune(absl::string_view store_uid, size_t keep) const;
+
+ private:
+  explicit BackupStore(std::string directory) : directory_(std::move(directory)) {}
+  std::string FileOf(absl::string_view sha256) const;
+  std::string ManifestOf(absl::string_view id) const;
+  absl::StatusOr<std::vector<std::string>> AllIds() const;  // oldest first
+
+  std::string directory_;
+};
+
+}  // namespace cmkstore::service

@@ -1,0 +1,48 @@
+#include "service/backup/cut.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "base/errors.h"
+#include "base/status_macros.h"
+
+namespace cmkstore::service {
+namespace {
+
+constexpr int kAttempts = 5;
+constexpr absl::Duration kBetween = absl::Seconds(1);
+constexpr size_t kAsideCacheBytes = 16u << 20;
+
+void RemoveAll(const std::string& path) {
+  std::error_code ignored;
+  std::filesystem::remove_all(path, ignored);
+}
+
+}  // namespace
+
+ScratchDirectory::ScratchDirectory(std::string path) : path_(std::move(path)) { RemoveAll(path_); }
+
+ScratchDirectory::~ScratchDirectory() { RemoveAll(path_); }
+
+absl::Status CutShards(store::ShardSet& shards, const std::string& path, Clock& clock,
+                       const std::function<absl::Status()>& go_on) {
+  for (int attempt = 1;; ++attempt) {
+    CMK_RETURN_IF_ERROR(go_on());
+    const absl::Status cut = shards.Cut(path);
+    if (!HasReason(cut, "STORE_BUSY") || attempt == kAttempts) return cut;
+    RemoveAll(path);
+    clock.Sleep(kBetween);
+  }
+}
+
+absl::StatusOr<std::unique_ptr<store::ShardSet>> OpenAside(const std::string& path,
+                                                           uint32_t shards) {
+  store::ShardSetOptions options;
+  options.directory = path;
+  options.shards = shards;
+  options.block_cache_bytes = kAsideCacheBytes;
+  options.write_buffer_bytes = kAsideCacheBytes;
+  return store::ShardSet::Open(options);
+}
+
+}  // namespace cmkstore::service

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "cmkstore/storage/v1/backup.pb.h"
+#include "service/backup/backup_options.h"
+#include "store/rocksdb/shard_set.h"
+
+namespace cmkstore::service {
+
+// How work that takes long is watched, and stopped.
+struct WorkWatch {
+  std::function<absl::Status()> go_on;                          // an error ends the work with it
+  std::function<void(uint64_t done, uint64_t total)> progress;  // bytes
+};
+
+// Makes the backup `id` of all shards (docs/adr/0012-backup.md):
+//
+//   1  cuts: all shards as they are at one moment, linked into the data directory
+//   2  opens the cut and lists what it needs: hubs, key versions; keeps the receipts of its purges
+//   3  adds each file that the directory does not have
+//   4  reads everything back from the disk and compares it; what a backup before had written and is
+//      rotten is written again
+//   5  writes the manifest; removes what is older than the backups to keep
+//
+// May be repeated with the same id after a crash: what is there already is not written again.
+//
+// Blocking. Errors: BACKUP_STORAGE_FAILED, BACKUP_CORRUPT (what was written does not read back),
+// STATE_INVALID (somebody else writes into the directory), those of ShardSet::Cut, that of `go_on`.
+absl::StatusOr<storage::v1::BackupManifest> TakeBackup(store::ShardSet& shards,
+                                                       const BackupOptions& options,
+                                                       const std::string& data_dir,
+                                                       const std::string& id, Clock& clock,
+                                                       const WorkWatch& watch);
+
+}  // namespace cmkstore::service

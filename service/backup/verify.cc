@@ -1,0 +1,120 @@
+#include "service/backup/verify.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "service/backup/backup_store.h"
+#include "service/backup/cut.h"
+#include "service/backup/pace.h"
+#include "store/integrity_walk.h"
+
+namespace cmkstore::service {
+namespace {
+
+constexpr size_t kRowBytesAtOnce = 4u << 20;
+constexpr uint64_t kMaxFindings = 100;
+
+void AddFinding(v1::VerifyIntegrityResult& result, store::IntegrityFinding found) {
+  result.set_finding_count(result.finding_count() + 1);
+  if (result.finding_count() > kMaxFindings) return;
+  Log(LogLevel::kError, "integrity_finding",
+      {{"shard", absl::StrCat(found.shard)}, {"hub_uid", found.hub_uid}, {"detail", found.what}});
+  v1::IntegrityFinding& finding = *result.add_findings();
+  finding.set_shard(found.shard);
+  finding.set_hub_uid(std::move(found.hub_uid));
+  finding.set_what(std::move(found.what));
+}
+
+absl::Status WalkShard(const store::ShardSet& cut, uint32_t shard, store::IntegrityWalk& walk,
+                       const store::PaceFunction& looked) {
+  walk.BeginShard(shard);
+  std::string after;
+  for (;;) {
+    CMK_ASSIGN_OR_RETURN(const std::vector<store::Row> rows,
+                         cut.ReadRows(shard, after, kRowBytesAtOnce));
+    if (rows.empty()) break;
+    uint64_t bytes = 0;
+    for (const store::Row& row : rows) {
+      walk.Add(row.key, row.value);
+      bytes += row.key.size() + row.value.size();
+    }
+    after = rows.back().key;
+    CMK_RETURN_IF_ERROR(looked(bytes));
+  }
+  walk.EndShard();
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<v1::VerifyIntegrityResult> VerifyShards(store::ShardSet& shards,
+                                                       const std::string& data_dir, Clock& clock,
+                                                       const WorkWatch& watch) {
+  v1::VerifyIntegrityResult result;
+  uint64_t total = 0, done = 0;
+  for (const store::ShardState& state : shards.States()) total += 2 * state.table_bytes();
+  const store::PaceFunction looked = [&](uint64_t bytes) {
+    done = std::min(done + bytes, total);
+    watch.progress(done, total);
+    return watch.go_on();
+  };
+  CMK_ASSIGN_OR_RETURN(const store::FileCheck files, shards.VerifyFiles(looked));
+  result.set_files(files.files);
+  result.set_bytes(files.bytes);
+  for (const std::string& file : files.damaged) {
+    AddFinding(result, {0, "", absl::StrCat("the checksum of ", file, " does not match")});
+  }
+  const ScratchDirectory scratch(data_dir + "/cut-verify");
+  CMK_RETURN_IF_ERROR(CutShards(shards, scratch.path(), clock, watch.go_on));
+  CMK_ASSIGN_OR_RETURN(const auto cut, OpenAside(scratch.path(), shards.shard_count()));
+  store::IntegrityWalk walk(
+      [&](store::IntegrityFinding found) { AddFinding(result, std::move(found)); });
+  bool all_read = true;
+  for (uint32_t shard = 0; shard < cut->shard_count(); ++shard) {
+    const absl::Status walked = WalkShard(*cut, shard, walk, looked);
+    if (walked.ok()) continue;
+    if (!HasReason(walked, "STORE_CORRUPT")) return walked;
+    AddFinding(result, {shard, "", "rows cannot be read: a checksum does not match"});
+    all_read = false;
+  }
+  // Of a hub whose rows could not be read it is not known that there are none.
+  if (all_read) walk.Finish();
+  const store::IntegrityCounts& counts = walk.counts();
+  result.set_rows(counts.rows);
+  result.set_hubs(counts.hubs);
+  result.set_documents(counts.documents);
+  result.set_feed_records(counts.feed_records);
+  result.set_unnamed_hubs(counts.unnamed_hubs);
+  return result;
+}
+
+absl::StatusOr<v1::VerifyIntegrityResult> VerifyBackup(const BackupOptions& options,
+                                                       const std::string& id, Clock& clock,
+                                                       const WorkWatch& watch) {
+  CMK_ASSIGN_OR_RETURN(const BackupStore store, BackupStore::Open(options.directory));
+  CMK_ASSIGN_OR_RETURN(const storage::v1::BackupManifest manifest, store.Read(id));
+  v1::VerifyIntegrityResult result;
+  uint64_t total = 0, done = 0;
+  for (const storage::v1::BackupFile& file : manifest.files()) total += file.size();
+  result.set_files(static_cast<uint64_t>(manifest.files_size()));
+  result.set_bytes(total);
+  result.set_hubs(manifest.hubs());
+  Pace pace(clock, options.bytes_per_second, watch.go_on);
+  CMK_ASSIGN_OR_RETURN(const std::vector<std::string> damaged,
+                       store.Verify(manifest, [&](uint64_t bytes) {
+                         done += bytes;
+                         watch.progress(done, total);
+                         return pace.Spent(bytes);
+                       }));
+  for (const std::string& path : damaged) {
+    AddFinding(result, {0, "", absl::StrCat("the checksum of ", path, " does not match")});
+  }
+  return result;
+}
+
+}  // namespace cmkstore::service

@@ -1,0 +1,267 @@
+#include "service/manage_backups.h"
+
+#include <filesystem>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/errors.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "service/apply_blocking.h"
+#include "service/backup/backup_store.h"
+#include "service/backup/cut.h"
+#include "service/backup/purge_receipts.h"
+#include "service/backup/restore.h"
+#include "service/backup/verify.h"
+#include "service/limits.h"
+#include "service/timestamps.h"
+#include "store/shard_copy.h"
+#include "store/tables.h"
+
+namespace cmkstore::service {
+namespace {
+
+using storage::v1::BackupManifest;
+
+// On disk.
+constexpr char kBackup[] = "backup";
+constexpr char kRestore[] = "restore";
+constexpr char kVerify[] = "verify-integrity";
+
+constexpr absl::string_view kBackups = "backups/";
+constexpr size_t kRowsAtOnce = 500;
+
+absl::StatusOr<std::string> ParseBackupName(absl::string_view field, absl::string_view name) {
+  if (!absl::ConsumePrefix(&name, kBackups) || name.empty()) {
+    return FieldInvalid(field, "must be of the form backups/{backup}");
+  }
+  return std::string(name);
+}
+
+v1::Backup ToBackup(const BackupManifest& manifest, bool with_keys) {
+  v1::Backup backup;
+  backup.set_name(absl::StrCat(kBackups, manifest.backup()));
+  *backup.mutable_create_time() = ToTimestamp(manifest.create_time_micros());
+  for (const storage::v1::BackupFile& file : manifest.files()) {
+    backup.set_size_bytes(backup.size_bytes() + file.size());
+  }
+  backup.set_new_bytes(manifest.new_bytes());
+  backup.set_files(static_cast<uint64_t>(manifest.files_size()));
+  backup.set_hubs(manifest.hubs());
+  backup.set_platform_managed_hubs(manifest.platform_managed_hubs());
+  backup.set_shards(manifest.shard_count());
+  if (!with_keys) return backup;
+  for (const storage::v1::BackupKey& key : manifest.keys()) {
+    v1::BackupKeyVersion& version = *backup.add_keys();
+    version.set_tenant(key.tenant());
+    version.set_kek_id(key.kek_id());
+    version.set_hubs(key.hubs());
+    version.set_deks(key.deks());
+  }
+  return backup;
+}
+
+WorkWatch WatchOf(OperationRun& run) {
+  return {[&run] { return run.CheckGoOn(); },
+          [&run](uint64_t done, uint64_t total) { run.Progress(done, total); }};
+}
+
+}  // namespace
+
+ManageBackups::ManageBackups(store::ShardSet& shards, BackupOptions options, std::string data_dir,
+                             Operations& operations, BackupStats& stats, Clock& clock,
+                             const PageTokens& tokens, Indexes indexes)
+    : shards_(shards),
+      options_(std::move(options)),
+      data_dir_(std::move(data_dir)),
+      operations_(operations),
+      stats_(stats),
+      clock_(clock),
+      tokens_(tokens),
+      indexes_(std::move(indexes)) {
+  operations_.AddKind(kBackup, [this](OperationRun& run) { return RunBackup(run); });
+  operations_.AddKind(kRestore, [this](OperationRun& run) { return RunRestore(run); });
+  operations_.AddKind(kVerify, [this](OperationRun& run) { return RunVerify(run); });
+  if (options_.directory.empty()) return;
+  const absl::StatusOr<BackupStore> store = BackupStore::Open(options_.directory);
+  if (!store.ok()) return;
+  const auto newest = store->List("", 1);
+  if (!newest.ok() || newest->empty()) return;
+  const absl::StatusOr<BackupManifest> manifest = store->Read(newest->front());
+  if (manifest.ok()) stats_.last_success_micros = manifest->create_time_micros();
+}
+
+absl::Status ManageBackups::RequireDirectory() const {
+  if (!options_.directory.empty()) return absl::OkStatus();
+  return StateInvalid("backup.directory is not configured on this server");
+}
+
+absl::Status ManageBackups::RequireEmpty() const {
+  CMK_ASSIGN_OR_RETURN(const auto hubs,
+                       store::HubsTable(shards_).List(store::CatalogPartition(), 1));
+  if (hubs.empty()) return absl::OkStatus();
+  return StateInvalid("the server has hubs; a restore goes into an empty one");
+}
+
+absl::StatusOr<google::longrunning::Operation> ManageBackups::Backup(
+    const AdmittedCall& /*call*/, const v1::BackupRequest& /*request*/) {
+  CMK_RETURN_IF_ERROR(RequireDirectory());
+  CMK_RETURN_IF_ERROR(BackupStore::Open(options_.directory).status());
+  return operations_.StartOfServer(kBackup, BackupStore::NewId(clock_.WallNow()));
+}
+
+absl::StatusOr<v1::ListBackupsResponse> ManageBackups::List(const AdmittedCall& call,
+                                                            const v1::ListBackupsRequest& request) {
+  CMK_RETURN_IF_ERROR(RequireDirectory());
+  CMK_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request.page_size()));
+  constexpr absl::string_view kQuestion = "ListBackups";
+  CMK_ASSIGN_OR_RETURN(const std::string cursor,
+                       tokens_.Decode(call.caller(), kQuestion, request.page_token()));
+  CMK_ASSIGN_OR_RETURN(const BackupStore store, BackupStore::Open(options_.directory));
+  CMK_ASSIGN_OR_RETURN(const std::vector<std::string> ids, store.List(cursor, page_size + 1));
+  v1::ListBackupsResponse response;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (i == page_size) {
+      response.set_next_page_token(tokens_.Encode(call.caller(), kQuestion, ids[i - 1]));
+      break;
+    }
+    const absl::StatusOr<BackupManifest> manifest = store.Read(ids[i]);
+    if (HasReason(manifest.status(), "BACKUP_NOT_FOUND")) continue;  // pruned meanwhile
+    if (manifest.ok()) {
+      *response.add_backups() = ToBackup(*manifest, /*with_keys=*/false);
+    } else {
+      response.add_backups()->set_name(absl::StrCat(kBackups, ids[i]));
+    }
+  }
+  return response;
+}
+
+absl::StatusOr<v1::Backup> ManageBackups::Get(const AdmittedCall& /*call*/,
+                                              const v1::GetBackupRequest& request) {
+  CMK_RETURN_IF_ERROR(RequireDirectory());
+  CMK_ASSIGN_OR_RETURN(const std::string id, ParseBackupName("name", request.name()));
+  CMK_ASSIGN_OR_RETURN(const BackupStore store, BackupStore::Open(options_.directory));
+  CMK_ASSIGN_OR_RETURN(const BackupManifest manifest, store.Read(id));
+  return ToBackup(manifest, /*with_keys=*/true);
+}
+
+absl::StatusOr<google::longrunning::Operation> ManageBackups::Restore(
+    const AdmittedCall& /*call*/, const v1::RestoreRequest& request) {
+  CMK_RETURN_IF_ERROR(RequireDirectory());
+  CMK_ASSIGN_OR_RETURN(const std::string id, ParseBackupName("name", request.name()));
+  CMK_RETURN_IF_ERROR(CheckRestore(options_, id, {data_dir_, shards_.shard_count()}));
+  CMK_RETURN_IF_ERROR(RequireEmpty());
+  return operations_.StartOfServer(kRestore, id);
+}
+
+absl::StatusOr<google::longrunning::Operation> ManageBackups::Verify(
+    const AdmittedCall& /*call*/, const v1::VerifyIntegrityRequest& request) {
+  std::string id;
+  if (!request.backup().empty()) {
+    CMK_RETURN_IF_ERROR(RequireDirectory());
+    CMK_ASSIGN_OR_RETURN(id, ParseBackupName("backup", request.backup()));
+    CMK_ASSIGN_OR_RETURN(const BackupStore store, BackupStore::Open(options_.directory));
+    CMK_RETURN_IF_ERROR(store.Read(id).status());
+  }
+  return operations_.StartOfServer(kVerify, id);
+}
+
+absl::Status ManageBackups::KeepReceipt(const storage::v1::HubRecord& purged) const {
+  if (options_.directory.empty()) return absl::OkStatus();
+  return PurgeReceipts(options_.receipts()).Keep(purged);
+}
+
+ManageBackups::Result ManageBackups::RunBackup(OperationRun& run) {
+  CMK_RETURN_IF_ERROR(RequireDirectory());
+  CMK_ASSIGN_OR_RETURN(
+      const BackupManifest manifest,
+      TakeBackup(shards_, options_, data_dir_, run.argument(), clock_, WatchOf(run)));
+  stats_.last_success_micros = manifest.create_time_micros();
+  return std::make_unique<v1::Backup>(ToBackup(manifest, /*with_keys=*/true));
+}
+
+// The hubs' rows go first and their names last: until a name is there, nobody finds the hub. After
+// a crash it begins anew and writes the same rows again.
+ManageBackups::Result ManageBackups::RunRestore(OperationRun& run) {
+  CMK_RETURN_IF_ERROR(RequireDirectory());
+  const store::Partition catalog = store::CatalogPartition();
+  CMK_ASSIGN_OR_RETURN(const auto begun, store::RestoreTable(shards_).Get(catalog));
+  const bool resumed = begun.has_value() && begun->backup() == run.argument();
+  if (!resumed) {
+    storage::v1::RestoreRecord record;
+    record.set_backup(run.argument());
+    store::WriteSet begin;
+    store::RestoreTable::Put(begin, record);
+    CMK_RETURN_IF_ERROR(ApplyBlocking(shards_, catalog, std::move(begin)).status());
+  }
+  // From here on nobody creates a hub.
+  Result restored = [&]() -> Result {
+    if (!resumed) CMK_RETURN_IF_ERROR(RequireEmpty());
+    const ScratchDirectory scratch(data_dir_ + "/restore-online");
+    CMK_ASSIGN_OR_RETURN(const StagedBackup staged,
+                         StageBackup(options_, run.argument(), {data_dir_, shards_.shard_count()},
+                                     scratch.path(), clock_, WatchOf(run)));
+    CMK_RETURN_IF_ERROR(
+        store::CopyHubs(*staged.shards, shards_, [&run](uint64_t) { return run.CheckGoOn(); }));
+    CMK_RETURN_IF_ERROR(ImportCatalog(*staged.shards));
+    auto result = std::make_unique<v1::RestoreResult>();
+    result->set_backup(absl::StrCat(kBackups, run.argument()));
+    result->set_hubs(staged.hubs);
+    result->set_purged_hubs(staged.purged_hubs);
+    return result;
+  }();
+  // Interrupted by a stop of the server it goes on after the next start.
+  if (absl::IsCancelled(restored.status()) && !run.cancel_requested()) return restored.status();
+  store::WriteSet end;
+  store::RestoreTable::Delete(end);
+  CMK_RETURN_IF_ERROR(ApplyBlocking(shards_, catalog, std::move(end)).status());
+  return restored;
+}
+
+absl::Status ManageBackups::ImportCatalog(const store::ShardSet& staged) {
+  const store::Partition catalog = store::CatalogPartition();
+  const store::PendingOperationsTable operations(staged);
+  CMK_ASSIGN_OR_RETURN(const auto pending, operations.List(catalog, 20 * kRowsAtOnce));
+  store::WriteSet pointers;
+  for (const storage::v1::PendingOperation& one : pending) {
+    CMK_ASSIGN_OR_RETURN(
+        const auto record, store::HubsTable(staged).Get(catalog, one.tenant(), one.hub()));
+    if (!record.has_value()) continue;
+    store::PendingOperationsTable::Put(pointers, HubDirectory::MakeEntry(*record)->uid,
+                                       one.operation(), one);
+  }
+  if (!pointers.empty()) {
+    CMK_RETURN_IF_ERROR(ApplyBlocking(shards_, catalog, std::move(pointers)).status());
+  }
+  const store::HubsTable hubs(staged);
+  CMK_ASSIGN_OR_RETURN(auto records, hubs.List(catalog, kRowsAtOnce));
+  while (!records.empty()) {
+    store::WriteSet names;
+    for (const storage::v1::HubRecord& record : records) {
+      const HubUid uid = HubDirectory::MakeEntry(record)->uid;
+      indexes_.destroy(uid);
+      store::HubsTable::Put(names, record.tenant(), record.hub(), record);
+    }
+    CMK_RETURN_IF_ERROR(ApplyBlocking(shards_, catalog, std::move(names)).status());
+    for (const storage::v1::HubRecord& record : records) {
+      if (record.state() != storage::v1::HUB_STATE_ACTIVE) continue;
+      indexes_.provision(HubDirectory::MakeEntry(record)->uid);
+    }
+    const std::string tenant = records.back().tenant(), hub = records.back().hub();
+    CMK_ASSIGN_OR_RETURN(records, hubs.ListAfter(catalog, tenant, hub, kRowsAtOnce));
+  }
+  return absl::OkStatus();
+}
+
+ManageBackups::Result ManageBackups::RunVerify(OperationRun& run) {
+  absl::StatusOr<v1::VerifyIntegrityResult> found =
+      run.argument().empty() ? VerifyShards(shards_, data_dir_, clock_, WatchOf(run))
+                             : VerifyBackup(options_, run.argument(), clock_, WatchOf(run));
+  CMK_RETURN_IF_ERROR(found.status());
+  stats_.integrity_errors.Add(found->finding_count());
+  return std::make_unique<v1::VerifyIntegrityResult>(*std::move(found));
+}
+
+}  // namespace cmkstore::service

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "cmkstore/v1/admin_service.pb.h"
+#include "service/backup/backup_options.h"
+#include "service/backup/take_backup.h"
+#include "service/hub_directory.h"
+#include "service/operations.h"
+#include "service/page_token.h"
+#include "store/rocksdb/shard_set.h"
+
+namespace cmkstore::service {
+
+// AdminService: backups of everything, and whether everything is whole. For operators of the
+// server: who may call is in methods.cc. Blocking: for control threads. Thread-safe.
+//
+// Errors: STATE_INVALID (no backup directory is configured), and those of service/backup/.
+class ManageBackups {
+ public:
+  struct Indexes {
+    std::function<void(HubUid)> destroy;    // deletes what lies there of an index
+    std::function<void(HubUid)> provision;  // has it built from the documents
+  };
+
+  // All must outlive this. Adds its kinds to `operations`.
+  ManageBackups(store::ShardSet& shards, BackupOptions options, std::string data_dir,
+                Operations& operations, BackupStats& stats, Clock& clock, const PageTokens& tokens,
+                Indexes indexes);
+
+  absl::StatusOr<google::longrunning::Operation> Backup(const AdmittedCall& call,
+                                                        const v1::BackupRequest& request);
+  absl::StatusOr<v1::ListBackupsResponse> List(const AdmittedCall& call,
+                                               const v1::ListBackupsRequest& request);
+  absl::StatusOr<v1::Backup> Get(const AdmittedCall& call, const v1::GetBackupRequest& request);
+  absl::StatusOr<google::longrunning::Operation> Restore(const AdmittedCall& call,
+                                                         const v1::RestoreRequest& request);
+  absl::StatusOr<google::longrunning::Operation> Verify(
+      const AdmittedCall& call, const v1::VerifyIntegrityRequest& request);
+  // That a hub was purged, kept apart from backups; does nothing where there are no backups.
+  absl::Status KeepReceipt(const storage::v1::HubRecord& purged) const;
+
+ private:
+  using Result = absl::StatusOr<std::unique_ptr<google::protobuf::Message>>;
+
+  absl::Status RequireDirectory() const;
+  absl::Status RequireEmpty() const;
+  Result RunBackup(OperationRun& run);
+  Result RunRestore(OperationRun& run);
+  Result RunVerify(OperationRun& run);
+  absl::Status ImportCatalog(const store::ShardSet& staged);
+
+  store::ShardSet& shards_;
+  const BackupOptions options_;
+  const std::string data_dir_;
+  Operations& operations_;
+  BackupStats& stats_;
+  Clock& clock_;
+  const PageTokens& tokens_;
+  const Indexes indexes_;
+};
+
+}  // namespace cmkstore::service

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "absl/status/status.h"
+#include "base/ids.h"
+#include "store/engine.h"
+
+namespace cmkstore::service {
+
+// The two halves of a hub's end, for whoever purges. Each may be repeated. Blocking. Errors: those
+// of the store.
+
+// Deletes the wrapped DEKs and the hub's secrets: whatever bytes remain anywhere are noise.
+absl::Status ShredKeys(store::Engine& engine, const store::Partition& hub);
+// Drops all rows of the hub, and the pointers to its operations.
+absl::Status DropRows(store::Engine& engine, const store::Partition& hub, HubUid uid);
+
+}  // namespace cmkstore::service

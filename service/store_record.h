@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "cmkstore/storage/v1/records.pb.h"
+#include "crypto/random.h"
+#include "store/engine.h"
+
+namespace cmkstore::service {
+
+// Of the data directory; a later one is refused.
+inline constexpr uint32_t kStoreFormatVersion = 1;
+
+// The store's own facts; made when the data directory is new. Errors: FORMAT_TOO_NEW; those of the
+// store.
+absl::StatusOr<storage::v1::StoreRecord> LoadStoreRecord(store::Engine& engine,
+                                                         crypto::Random& random);
+
+}  // namespace cmkstore::service

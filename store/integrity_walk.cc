@@ -1,0 +1,186 @@
+// The balance of a project is a sum of hashes of (document, revision), modulo 2^64: a put of
+// revision r adds (d, r) and, above 1, takes (d, r - 1) away; a deletion numbered r takes (d, r - 1)
+// away; a row of revision r takes (d, r) away. It is 0 whatever the order, without remembering a
+// document; that a fault keeps it 0 by accident has a chance of 2^-64.
+
+#include "store/integrity_walk.h"
+
+#include <tuple>
+#include <utility>
+
+#include "absl/hash/hash.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "crypto/sealed_document.h"
+#include "store/key_layout.h"
+
+namespace cmkstore::store {
+namespace {
+
+using storage::v1::FeedChange;
+using storage::v1::HubRecord;
+
+constexpr size_t kUidBytes = 16;
+
+uint64_t HashOf(absl::string_view collection, absl::string_view document, uint64_t revision) {
+  return absl::Hash<std::tuple<absl::string_view, absl::string_view, uint64_t>>()(
+      {collection, document, revision});
+}
+
+bool IsPurged(const HubRecord& record) { return record.state() == storage::v1::HUB_STATE_PURGED; }
+
+}  // namespace
+
+void IntegrityWalk::Find(std::string what) {
+  const bool catalog = now_.prefix == CatalogPartition().prefix;
+  report_({shard_, catalog ? "" : absl::BytesToHexString(now_.prefix), std::move(what)});
+}
+
+void IntegrityWalk::Add(absl::string_view key, absl::string_view value) {
+  ++counts_.rows;
+  counts_.bytes += key.size() + value.size();
+  if (key.size() <= kUidBytes) return Find("a key is shorter than a key can be");
+  if (key.substr(0, kUidBytes) != now_.prefix) {
+    EndPartition();
+    now_ = Partition();
+    now_.prefix = std::string(key.substr(0, kUidBytes));
+  }
+  key.remove_prefix(kUidBytes);
+  if (now_.prefix == CatalogPartition().prefix) {
+    AddCatalogRow(key, value);
+  } else {
+    AddHubRow(key, value);
+  }
+}
+
+void IntegrityWalk::AddCatalogRow(absl::string_view key, absl::string_view value) {
+  if (static_cast<Table>(key[0]) != Table::kHubsByName) return;
+  HubRecord record;
+  if (!record.ParseFromArray(value.data(), static_cast<int>(value.size())) ||
+      record.uid().size() != kUidBytes) {
+    return Find("the record of a hub does not parse");
+  }
+  if (!IsPurged(record)) {
+    const auto sealed = crypto::SealedDocument::Parse(record.sealed_body());
+    if (!sealed.ok()) Find("the envelope of a hub's own record is damaged");
+  }
+  ++counts_.hubs;
+  const std::string uid = record.uid();
+  if (!hubs_.emplace(uid, std::move(record)).second) Find("two hubs have one uid");
+}
+
+void IntegrityWalk::AddHubRow(absl::string_view key, absl::string_view value) {
+  switch (static_cast<Table>(key[0])) {
+    case Table::kPartitionState: now_.last_sequence = ReadU64(value); break;
+    case Table::kFeed: AddFeed(key, value); break;
+    case Table::kDocuments: {
+      if (key.size() != 1 + 3 * kUidBytes) return Find("the key of a document is malformed");
+      ++counts_.documents;
+      const uint64_t revision = AddEnvelope("a document", value);
+      if (revision == 0) return;
+      now_.balance[std::string(key.substr(1, kUidBytes))] -=
+          HashOf(key.substr(1 + kUidBytes, kUidBytes), key.substr(1 + 2 * kUidBytes), revision);
+      break;
+    }
+    case Table::kProjects: {
+      storage::v1::ProjectRecord record;
+      if (!record.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+        return Find("the record of a project does not parse");
+      }
+      now_.projects.insert(record.uid());
+      AddEnvelope("a project", record.sealed_body());
+      break;
+    }
+    case Table::kDeks: {
+      storage::v1::DekRecord record;
+      if (!record.ParseFromArray(value.data(), static_cast<int>(value.size())) ||
+          record.ciphertext().empty() || record.check().empty() || record.kek_id().empty()) {
+        return Find("the record of a DEK is damaged");
+      }
+      now_.deks.insert(record.dek_id());
+      break;
+    }
+    case Table::kHubSecrets:
+      now_.secrets = true;
+      AddEnvelope("a hub's secrets", value);
+      break;
+    case Table::kResponses: AddEnvelope("a kept answer", value); break;
+    default: break;
+  }
+}
+
+void IntegrityWalk::AddFeed(absl::string_view key, absl::string_view value) {
+  const std::optional<Sequence> sequence = ParseFeedKey(key);
+  storage::v1::FeedRecord record;
+  if (!sequence.has_value() ||
+      !record.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+    return Find("an entry of the change feed does not parse");
+  }
+  ++counts_.feed_records;
+  now_.last_fed = *sequence;
+  for (const FeedChange& change : record.changes()) {
+    const bool put = change.kind() == FeedChange::KIND_DOCUMENT_PUT;
+    const bool deleted = change.kind() == FeedChange::KIND_DOCUMENT_DELETED;
+    if (!put && !deleted) continue;
+    uint64_t& balance = now_.balance[change.project_uid()];
+    const auto hash = [&change](uint64_t revision) {
+      return HashOf(change.blind_collection(), change.blind_document(), revision);
+    };
+    if (put) balance += hash(change.revision());
+    if (change.revision() > 1) balance -= hash(change.revision() - 1);
+    if (deleted) AddEnvelope("a tombstone", change.sealed_tombstone());
+  }
+}
+
+uint64_t IntegrityWalk::AddEnvelope(absl::string_view name, absl::string_view value) {
+  const auto sealed = crypto::SealedDocument::Parse(std::string(value));
+  if (!sealed.ok()) {
+    Find(absl::StrCat("the envelope of ", name, " is damaged"));
+    return 0;
+  }
+  ++now_.deks_used[std::string(sealed->dek_id().bytes())];
+  return sealed->revision();
+}
+
+void IntegrityWalk::EndPartition() {
+  if (now_.prefix.empty() || now_.prefix == CatalogPartition().prefix) return;
+  const auto hub = hubs_.find(now_.prefix);
+  if (hub == hubs_.end()) {
+    ++counts_.unnamed_hubs;
+    return;
+  }
+  seen_.insert(now_.prefix);
+  const HubRecord& record = hub->second;
+  if (record.shard() != shard_) Find("rows of a hub are in another shard than its own");
+  // Its rows go in the steps of a purge; whatever is left is noise.
+  if (IsPurged(record)) return;
+  if (now_.deks.empty() || !now_.secrets) Find("the keys of a hub are missing");
+  if (now_.last_fed > now_.last_sequence) {
+    Find("the change feed goes further than the hub's last sequence");
+  }
+  for (const auto& [dek, uses] : now_.deks_used) {
+    if (now_.deks.contains(dek)) continue;
+    Find(absl::StrCat(uses, " envelopes are of DEK ", absl::BytesToHexString(dek),
+                      ", of which there is no record"));
+  }
+  for (const auto& [project, balance] : now_.balance) {
+    // The documents of a deleted project go by and by, without feed entries of their own.
+    if (balance == 0 || !now_.projects.contains(project)) continue;
+    Find(absl::StrCat("the documents of project uid ", absl::BytesToHexString(project),
+                      " are not what the change feed says"));
+  }
+}
+
+void IntegrityWalk::EndShard() {
+  EndPartition();
+  now_ = Partition();
+}
+
+void IntegrityWalk::Finish() {
+  for (const auto& [uid, record] : hubs_) {
+    if (IsPurged(record) || seen_.contains(uid)) continue;
+    report_({record.shard(), absl::BytesToHexString(uid), "no row of the hub is there"});
+  }
+}
+
+}  // namespace cmkstore::store

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace cmkstore::store {
+
+class Shard;
+
+// Told of the bytes that were just read, and may wait, so that reading keeps to a rate. An error
+// ends the work with it.
+using PaceFunction = std::function<absl::Status(uint64_t bytes)>;
+
+// What a look at table files found.
+struct FileCheck {
+  uint64_t files = 0;
+  uint64_t bytes = 0;
+  std::vector<std::string> damaged;  // "shard 2 file 000123.sst"
+};
+
+// Reads every table file of the shard and compares it with the checksum that was taken when it was
+// written. Finds what no read has touched yet. A file that a compaction removes meanwhile counts as
+// good. Errors: STORE_BUSY, that of `pace`.
+absl::Status VerifyTableFiles(uint32_t number, const Shard& shard, const PaceFunction& pace,
+                              FileCheck& check);
+
+}  // namespace cmkstore::store

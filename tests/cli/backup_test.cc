@@ -1,0 +1,85 @@
+// Backups through the real cmkctl.
+
+#include <filesystem>
+
+#include "tests/cli/served_cli.h"
+
+namespace cmkstore {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using testing::Output;
+
+class CliBackupTest : public ServedCli {
+ protected:
+  CliBackupTest() {
+    std::filesystem::create_directory(dir_.path() + "/backups");
+    StartServer();
+  }
+  void Adjust(service::ServerOptions& options) override {
+    options.data_dir = dir_.path() + "/" + data_;
+    options.backup.directory = dir_.path() + "/backups";
+    options.operator_tenant = kTenant;
+  }
+  Output Operator(const std::vector<std::string>& arguments) {
+    return Ctl(arguments, "", "operator");
+  }
+
+  std::string data_ = "data";
+};
+
+TEST_F(CliBackupTest, ABackupIsMadeListedShownVerifiedAndRestored) {
+  MakeHub();
+  ASSERT_EQ(Ctl({"put", "h1/p1/flows/f1", WriteInput("f1.json", "{\"a\":1}")}).exit_code, 0);
+  const Output made = Operator({"backup", "create"});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  EXPECT_THAT(made.out, AllOf(HasSubstr("hubs    1"), HasSubstr("needs key"), HasSubstr("/keys/k1/")));
+  const Output list = Operator({"backup", "list", "--json"});
+  ASSERT_EQ(list.JsonLines().size(), 1u);
+  const std::string name = list.Json()["name"];
+  EXPECT_THAT(Operator({"backup", "list"}).out, HasSubstr("BACKUP"));
+  const std::string id = name.substr(8);
+  EXPECT_EQ(Operator({"backup", "show", id, "--json"}).Json()["hubs"], "1");
+  const Output sound = Operator({"verify"});
+  EXPECT_EQ(sound.exit_code, 0) << sound.err;
+  EXPECT_THAT(sound.out, AllOf(HasSubstr("1 documents"), HasSubstr("all is as it must be")));
+  EXPECT_EQ(Operator({"verify", "--backup", id}).exit_code, 0);
+  EXPECT_EQ(Operator({"restore", id}).exit_code, 5) << "it has hubs";
+
+  server_.reset();
+  data_ = "other";
+  StartServer();
+  const Output restored = Operator({"restore", id});
+  ASSERT_EQ(restored.exit_code, 0) << restored.err;
+  EXPECT_THAT(restored.out, HasSubstr("1 hubs are back"));
+  EXPECT_EQ(Ctl({"get", "h1/p1/flows/f1"}).out, "{\"a\":1}");
+}
+
+TEST_F(CliBackupTest, DamageHasItsExitCodeAndRefusalsTheirs) {
+  MakeHub();
+  ASSERT_EQ(Operator({"backup", "create"}).exit_code, 0);
+  const std::string name = Operator({"backup", "list", "--json"}).Json()["name"];
+  for (const auto& file :
+       std::filesystem::recursive_directory_iterator(dir_.path() + "/backups/files")) {
+    if (file.is_regular_file()) std::filesystem::resize_file(file.path(), 0);
+  }
+  const Output damaged = Operator({"verify", "--backup", name});
+  EXPECT_EQ(damaged.exit_code, 8);
+  EXPECT_THAT(damaged.out, AllOf(HasSubstr("findings"), HasSubstr("does not match")));
+  EXPECT_EQ(Operator({"backup", "show", "none"}).exit_code, 3);
+  const Output owner = Ctl({"backup", "list"});
+  EXPECT_EQ(owner.exit_code, 4) << "a tenant's owner is no operator of the server";
+  EXPECT_EQ(Operator({"backup"}).exit_code, 2);
+}
+
+TEST_F(CliBackupTest, AStartedBackupIsWaitedForByItsName) {
+  const Output started = Operator({"backup", "create", "--no-wait", "--json"});
+  ASSERT_EQ(started.exit_code, 0) << started.err;
+  const std::string operation = started.Json()["name"];
+  EXPECT_THAT(operation, HasSubstr("server/operations/"));
+  EXPECT_EQ(Operator({"operations", "wait", operation}).exit_code, 0);
+}
+
+}  // namespace
+}  // namespace cmkstore

@@ -1,0 +1,250 @@
+// AdminService: what a backup has, what a restore gives back, what is refused.
+
+#include "tests/e2e/backup_fixture.h"
+
+namespace cmkstore {
+namespace {
+
+using ::testing::HasSubstr;
+using google::longrunning::Operation;
+
+class BackupTest : public BackupFixture {};
+
+TEST_F(BackupTest, ABackupRestoredOfflineHasWhatWasThereAtItsMoment) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{\"v\":1}")), "OK");
+  const v1::Backup backup = TakeBackup();
+  EXPECT_EQ(backup.hubs(), 1u);
+  EXPECT_EQ(backup.shards(), 2u);
+  ASSERT_EQ(backup.keys_size(), 1);
+  EXPECT_THAT(backup.keys(0).kek_id(), HasSubstr("/keys/k1/"));
+  EXPECT_EQ(backup.keys(0).tenant(), kTenant);
+  ASSERT_EQ(ReasonOf(Put("d1", "{\"v\":2}")), "OK");
+  ASSERT_EQ(ReasonOf(Put("d2", "{}")), "OK");
+
+  const auto restored = RestoreOffline("other", backup.name());
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_EQ(restored->hubs, 1u);
+  StartOn("other");
+  v1::Document document;
+  ASSERT_EQ(ReasonOf(Get("d1", &document)), "OK");
+  EXPECT_EQ(document.content(), "{\"v\":1}");
+  EXPECT_EQ(ReasonOf(Get("d2")), "DOCUMENT_NOT_FOUND") << "it came after the backup";
+  ASSERT_EQ(ReasonOf(Put("d3", "{\"v\":\"after\"}")), "OK");
+  v1::SearchRequest search;
+  search.set_parent(kHub);
+  search.set_query("after");
+  search.set_min_sequence(2);
+  v1::SearchResponse found;
+  ASSERT_EQ(ReasonOf(search_->Search(As("reader").get(), search, &found)), "OK");
+  EXPECT_EQ(found.hits_size(), 1) << "the index was built again and goes on";
+  EXPECT_EQ(Verify().finding_count(), 0u);
+}
+
+TEST_F(BackupTest, ABackupRestoredIntoARunningServerHasTheSame) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{\"v\":1}")), "OK");
+  const v1::Backup backup = TakeBackup();
+  StartOn("other");
+  const auto result = ResultOf<v1::RestoreResult>(StartRestore(backup.name()));
+  EXPECT_EQ(result.hubs(), 1u);
+  v1::Document document;
+  ASSERT_EQ(ReasonOf(Get("d1", &document)), "OK");
+  EXPECT_EQ(document.content(), "{\"v\":1}");
+  EXPECT_EQ(ReasonOf(Put("d2", "{}")), "OK");
+  EXPECT_EQ(Verify().finding_count(), 0u);
+  // It outlives the server that it was restored into, and is no copy that can be restored twice.
+  StartRestore(backup.name(), "STATE_INVALID");
+  EXPECT_THAT(last_message_, HasSubstr("the server has hubs"));
+  StartServer();
+  EXPECT_EQ(ReasonOf(Get("d2")), "OK");
+}
+
+TEST_F(BackupTest, TheSecondBackupWritesOnlyWhatIsNewAndOldOnesGo) {
+  keep_ = 2;
+  StartServer();
+  SetUpHub();
+  for (int i = 0; i < 50; ++i) {
+    const std::string content = absl::StrCat("{\"v\":\"", std::string(9000, 'x'), "\"}");
+    ASSERT_EQ(ReasonOf(Put(absl::StrCat("d", i), content)), "OK");
+  }
+  const v1::Backup first = TakeBackup();
+  ASSERT_EQ(ReasonOf(Put("one-more", "{}")), "OK");
+  const v1::Backup second = TakeBackup();
+  EXPECT_GT(second.size_bytes(), 400'000u);
+  EXPECT_LT(second.new_bytes(), 200'000u);
+  const v1::Backup third = TakeBackup();
+  v1::ListBackupsResponse list;
+  ASSERT_TRUE(admin()->ListBackups(As("operator").get(), {}, &list).ok());
+  ASSERT_EQ(list.backups_size(), 2) << "keep: 2";
+  EXPECT_EQ(list.backups(0).name(), third.name()) << "newest first";
+  EXPECT_EQ(list.backups(0).keys_size(), 0);
+  v1::GetBackupRequest get;
+  get.set_name(first.name());
+  v1::Backup found;
+  EXPECT_EQ(ReasonOf(admin()->GetBackup(As("operator").get(), get, &found)), "BACKUP_NOT_FOUND");
+  EXPECT_LE(CountOfFiles(), second.files() + third.files());
+  EXPECT_EQ(Verify(third.name()).finding_count(), 0u) << "what is shared with the first is there";
+}
+
+TEST_F(BackupTest, AHubPurgedAfterTheBackupNeverComesBack) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  const v1::Backup backup = TakeBackup();
+  v1::DeleteHubRequest remove;
+  remove.set_name(kHub);
+  v1::Hub hub;
+  ASSERT_TRUE(hubs_->DeleteHub(As("owner").get(), remove, &hub).ok());
+  clock_.Advance(absl::Hours(7 * 24 + 1));
+  StartServer();  // with fresh tokens; its first sweep purges
+  const std::string receipt = backups_ + "/purged";
+  const absl::Time give_up = absl::Now() + absl::Seconds(10);
+  while (absl::Now() < give_up && (!std::filesystem::exists(receipt) ||
+                                   std::filesystem::is_empty(receipt))) {
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  const auto offline = RestoreOffline("offline", backup.name());
+  ASSERT_TRUE(offline.ok()) << offline.status();
+  EXPECT_EQ(offline->hubs, 0u);
+  EXPECT_EQ(offline->purged_hubs, 1u);
+  StartOn("online");
+  const auto online = ResultOf<v1::RestoreResult>(StartRestore(backup.name()));
+  EXPECT_EQ(online.purged_hubs(), 1u);
+  for (const char* data : {"offline", "online"}) {
+    StartOn(data);
+    EXPECT_EQ(ReasonOf(Get("d1")), "HUB_NOT_FOUND") << data;
+    v1::UndeleteHubRequest undelete;
+    undelete.set_name(kHub);
+    EXPECT_EQ(ReasonOf(hubs_->UndeleteHub(As("owner").get(), undelete, &hub)), "HUB_NOT_FOUND");
+    EXPECT_EQ(Verify().documents(), 0u) << "not even its rows are there";
+  }
+  // Without the receipts nothing is restored at all.
+  std::filesystem::rename(receipt, receipt + ".away");
+  const auto blind = RestoreOffline("blind", backup.name());
+  EXPECT_THAT(std::string(blind.status().message()), HasSubstr("purge receipts"));
+  std::filesystem::rename(receipt + ".away", receipt);
+  for (const auto& file : std::filesystem::directory_iterator(receipt)) FlipBit(file.path());
+  EXPECT_EQ(ReasonOf(RestoreOffline("blind", backup.name()).status()), "BACKUP_CORRUPT");
+}
+
+TEST_F(BackupTest, OnlyTheOperatorsOfTheServerMayCall) {
+  const auto reason = [this](const std::string& role) {
+    v1::ListBackupsResponse list;
+    return ReasonOf(admin()->ListBackups(As(role).get(), {}, &list));
+  };
+  EXPECT_EQ(reason("operator"), "OK");
+  for (const char* role : {"owner", "contributor", "reader", "key_admin", "auditor"}) {
+    EXPECT_EQ(reason(role), "ACCESS_DENIED") << role;
+  }
+  const Operation operation = StartBackup();
+  const auto operations = google::longrunning::Operations::NewStub(channel_);
+  google::longrunning::GetOperationRequest get;
+  get.set_name(operation.name());
+  Operation found;
+  EXPECT_EQ(ReasonOf(operations->GetOperation(As("owner").get(), get, &found)), "ACCESS_DENIED");
+  EXPECT_EQ(ReasonOf(operations->GetOperation(As("operator").get(), get, &found)), "OK");
+  google::longrunning::ListOperationsRequest list;
+  list.set_name("server");
+  google::longrunning::ListOperationsResponse page;
+  EXPECT_EQ(ReasonOf(operations->ListOperations(As("owner").get(), list, &page)), "ACCESS_DENIED");
+  EXPECT_EQ(ReasonOf(operations->ListOperations(As("operator").get(), list, &page)), "OK");
+  EXPECT_EQ(page.operations_size(), 1);
+  Await(operation);
+  // The operator of a tenant is no operator of the server.
+  for (const char* tenant : {"99999999-2222-4333-8444-555555555555", ""}) {
+    operator_tenant_ = tenant;
+    StartServer();
+    EXPECT_EQ(reason("operator"), "ACCESS_DENIED") << tenant;
+  }
+}
+
+TEST_F(BackupTest, ARestoreThatDoesNotFitIsRefusedWithTheReason) {
+  SetUpHub();
+  const v1::Backup backup = TakeBackup();
+  StartOn("other");
+  StartRestore("backups/none", "BACKUP_NOT_FOUND");
+  StartRestore("backups/../backups/x", "BACKUP_NOT_FOUND");
+  StartRestore("elsewhere/x", "FIELD_INVALID");
+  EXPECT_THAT(std::string(RestoreOffline("data", backup.name()).status().message()),
+              HasSubstr("has shards"));
+  shards_ = 3;
+  StartOn("three");
+  StartRestore(backup.name(), "STATE_INVALID");
+  EXPECT_THAT(last_message_, HasSubstr("store.shards: 2"));
+  EXPECT_THAT(std::string(RestoreOffline("new", backup.name()).status().message()),
+              HasSubstr("store.shards: 2"));
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() + "/new/shards"));
+}
+
+TEST_F(BackupTest, ABackupOfHubsUnderThePlatformsKeyNeedsThatKey) {
+  v1::CreateHubRequest request;
+  request.set_parent(absl::StrCat("tenants/", kTenant));
+  request.set_hub_id("h1");
+  request.mutable_hub()->mutable_encryption()->mutable_platform_managed();
+  v1::Hub hub;
+  ASSERT_TRUE(hubs_->CreateHub(As("owner").get(), request, &hub).ok());
+  const v1::Backup backup = TakeBackup();
+  EXPECT_EQ(backup.platform_managed_hubs(), 1u);
+  EXPECT_THAT(std::string(RestoreOffline("other", backup.name()).status().message()),
+              HasSubstr("platform.key of the server"));
+  std::filesystem::create_directory(dir_.path() + "/other");
+  ASSERT_TRUE(WriteFileDurably(dir_.path() + "/other/platform.key", std::string(32, 'k')));
+  EXPECT_THAT(std::string(RestoreOffline("other", backup.name()).status().message()),
+              HasSubstr("is not that of the server"));
+  std::filesystem::copy_file(data_dir() + "/platform.key", dir_.path() + "/other/platform.key",
+                             std::filesystem::copy_options::overwrite_existing);
+  EXPECT_TRUE(RestoreOffline("other", backup.name()).ok());
+}
+
+TEST_F(BackupTest, ADamagedFileOfABackupIsFoundAndNeverRestored) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", std::string("{\"v\":\"") + std::string(50'000, 'x') + "\"}")), "OK");
+  const v1::Backup backup = TakeBackup();
+  EXPECT_EQ(Verify(backup.name()).finding_count(), 0u);
+  const std::string file = LargestFile();
+  FlipBit(file);
+  const v1::VerifyIntegrityResult found = Verify(backup.name());
+  ASSERT_EQ(found.finding_count(), 1u);
+  EXPECT_THAT(found.findings(0).what(), HasSubstr("does not match"));
+  EXPECT_EQ(ReasonOf(RestoreOffline("other", backup.name()).status()), "BACKUP_CORRUPT");
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() + "/other/shards"));
+  // The next backup has the same file: it does not lean on the damaged copy, but mends it.
+  EXPECT_EQ(Verify(TakeBackup().name()).finding_count(), 0u);
+  EXPECT_EQ(Verify(backup.name()).finding_count(), 0u);
+  FlipBit(backups_ + "/backups/" + backup.name().substr(8) + ".json");
+  StartOn("other");
+  StartRestore(backup.name(), "BACKUP_CORRUPT");
+}
+
+TEST_F(BackupTest, WithoutADirectoryBackupsAreRefusedAndTheServerServes) {
+  std::filesystem::rename(backups_, backups_ + ".unmounted");
+  StartServer();
+  Operation operation;
+  EXPECT_EQ(ReasonOf(admin()->Backup(As("operator").get(), {}, &operation)),
+            "BACKUP_STORAGE_FAILED");
+  EXPECT_FALSE(std::filesystem::exists(backups_)) << "an empty mount point is not filled";
+  SetUpHub();
+  EXPECT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  EXPECT_EQ(Verify().finding_count(), 0u) << "a check needs no backup directory";
+}
+
+TEST_F(BackupTest, TheIntegrityCheckCountsWhatIsThere) {
+  SetUpHub();
+  for (int i = 0; i < 5; ++i) ASSERT_EQ(ReasonOf(Put("d1", absl::StrCat("{\"v\":", i, "}"))), "OK");
+  ASSERT_EQ(ReasonOf(Put("d2", "{}")), "OK");
+  v1::DeleteDocumentRequest remove;
+  remove.set_name(NameOf("d2"));
+  v1::DeleteDocumentResponse nothing;
+  ASSERT_TRUE(documents_->DeleteDocument(As("contributor").get(), remove, &nothing).ok());
+  ASSERT_EQ(ReasonOf(Put("d2", "{}")), "OK");
+  const v1::VerifyIntegrityResult result = Verify();
+  EXPECT_EQ(result.finding_count(), 0u);
+  EXPECT_EQ(result.hubs(), 1u);
+  EXPECT_EQ(result.documents(), 2u);
+  EXPECT_EQ(result.feed_records(), 8u);
+  EXPECT_EQ(result.unnamed_hubs(), 0u);
+  EXPECT_FALSE(std::filesystem::exists(data_dir() + "/cut-verify"));
+}
+
+}  // namespace
+}  // namespace cmkstore

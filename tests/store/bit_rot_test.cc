@@ -1,0 +1,141 @@
+// A flipped bit in any file of a shard is an error or harmless: never another answer.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "store/rocksdb/shard_set.h"
+#include "tests/store/apply_and_wait.h"
+#include "tests/testing/matchers.h"
+#include "tests/testing/temp_dir.h"
+
+namespace cmkstore::store {
+namespace {
+
+using ::testing::IsEmpty;
+using testing::IsOk;
+
+absl::Status NoPace(uint64_t /*bytes*/) { return absl::OkStatus(); }
+
+void FlipBit(const std::string& path, uintmax_t at) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(at));
+  const char byte = static_cast<char>(file.get());
+  file.seekp(static_cast<std::streamoff>(at));
+  file.put(static_cast<char>(byte ^ 0x10));
+}
+
+class BitRotTest : public ::testing::Test {
+ protected:
+  BitRotTest() {
+    options_.directory = dir_.path() + "/shards";
+    options_.shards = 1;
+  }
+  absl::Status Open() {
+    engine_.reset();
+    auto opened = ShardSet::Open(options_);
+    if (opened.ok()) engine_ = *std::move(opened);
+    return opened.status();
+  }
+  void Write(int rows) {
+    for (int i = 0; i < rows; ++i) {
+      const std::string key = absl::StrCat("k", rows_.size());
+      const std::string value = absl::StrCat(rows_.size(), std::string(300, 'v'));
+      ASSERT_THAT(ApplyAndWait(*engine_, hub_, PutOne(key, value)), IsOk());
+      rows_[key] = value;
+    }
+  }
+  // OK: all rows are there. Anything else that is no error is a failure of the test.
+  absl::Status ReadAll() {
+    const absl::Status opened = Open();
+    if (!opened.ok()) return opened;
+    const auto rows = engine_->Scan(hub_, {"k", "l"}, 100'000);
+    if (!rows.ok()) return rows.status();
+    std::map<std::string, std::string> found;
+    for (const Row& row : *rows) found[row.key] = row.value;
+    EXPECT_EQ(found == rows_, true) << found.size() << " rows of " << rows_.size();
+    return absl::OkStatus();
+  }
+
+  testing::TempDir dir_;
+  ShardSetOptions options_;
+  std::unique_ptr<ShardSet> engine_;
+  const Partition hub_ = {0, std::string(16, 'h')};
+  std::map<std::string, std::string> rows_;
+};
+
+TEST_F(BitRotTest, InEveryFileOfAShardItIsReportedOrHarmless) {
+  // Each opening turns the log before it into a table, so that the manifest has several records.
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_THAT(Open(), IsOk());
+    Write(60);
+  }
+  engine_.reset();
+  const std::string good = options_.directory + ".good";
+  std::filesystem::rename(options_.directory, good);
+  std::map<std::string, int> reported, tried;
+  for (const auto& file : std::filesystem::directory_iterator(good + "/shard-0")) {
+    const std::string name = file.path().filename();
+    const std::string kind = name.starts_with("MANIFEST")           ? "MANIFEST"
+                             : file.path().extension().empty()      ? name
+                                                                    : file.path().extension().string();
+    if (kind == "LOG" || name.starts_with("LOG.") || file.file_size() == 0) continue;
+    const uintmax_t step = std::max<uintmax_t>(1, file.file_size() / 24);
+    for (uintmax_t at = step / 2; at < file.file_size(); at += step) {
+      engine_.reset();
+      std::filesystem::remove_all(options_.directory);
+      std::filesystem::copy(good, options_.directory, std::filesystem::copy_options::recursive);
+      FlipBit(absl::StrCat(options_.directory, "/shard-0/", name), at);
+      ++tried[kind];
+      reported[kind] += ReadAll().ok() ? 0 : 1;
+    }
+  }
+  for (const char* kind : {".sst", ".log", "MANIFEST"}) {
+    EXPECT_GT(tried[kind], 10) << kind;
+    EXPECT_GT(reported[kind], tried[kind] / 2) << kind;
+  }
+}
+
+// What no read touches, the check of whole files finds: before a compaction reads it.
+TEST_F(BitRotTest, TheCheckOfAllFilesFindsWhatReadsDoNotTouch) {
+  ASSERT_THAT(Open(), IsOk());
+  Write(100);
+  ASSERT_THAT(Open(), IsOk());  // a table now
+  const auto sound = engine_->VerifyFiles(NoPace);
+  ASSERT_THAT(sound, IsOk());
+  EXPECT_GT(sound->files, 0u);
+  EXPECT_GT(sound->bytes, 30'000u);
+  EXPECT_THAT(sound->damaged, IsEmpty());
+  for (const auto& file : std::filesystem::directory_iterator(options_.directory + "/shard-0")) {
+    if (file.path().extension() == ".sst") FlipBit(file.path(), file.file_size() / 2);
+  }
+  const auto damaged = engine_->VerifyFiles(NoPace);
+  ASSERT_THAT(damaged, IsOk());
+  EXPECT_EQ(damaged->damaged.size(), damaged->files) << "one bit in each";
+}
+
+TEST_F(BitRotTest, ATornTailOfTheLogLosesNothingAcknowledged) {
+  ASSERT_THAT(Open(), IsOk());
+  Write(30);
+  // As a crash in the middle of the next write leaves it.
+  std::filesystem::copy(options_.directory, options_.directory + ".copy",
+                        std::filesystem::copy_options::recursive);
+  engine_.reset();
+  options_.directory += ".copy";
+  int torn = 0;
+  for (const auto& file : std::filesystem::directory_iterator(options_.directory + "/shard-0")) {
+    if (file.path().extension() != ".log") continue;
+    std::ofstream(file.path(), std::ios::binary | std::ios::app)
+        << std::string("\x12\x34\x56\x78\x00\x01\x01half a record", 20);
+    ++torn;
+  }
+  EXPECT_EQ(torn, 1);
+  EXPECT_THAT(ReadAll(), IsOk());
+}
+
+}  // namespace
+}  // namespace cmkstore::store

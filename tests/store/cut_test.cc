@@ -1,0 +1,132 @@
+// ShardSet::Cut: the shards of one moment, though writers go on; and what is copied from one set to
+// another.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "store/key_layout.h"
+#include "store/rocksdb/high_water.h"
+#include "store/rocksdb/shard_set.h"
+#include "store/shard_copy.h"
+#include "tests/store/apply_and_wait.h"
+#include "tests/testing/matchers.h"
+#include "tests/testing/temp_dir.h"
+
+namespace cmkstore::store {
+namespace {
+
+using testing::FailsWith;
+using testing::IsOk;
+
+absl::Status NoPace(uint64_t /*bytes*/) { return absl::OkStatus(); }
+
+class CutTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<ShardSet> Open(const std::string& name) {
+    ShardSetOptions options;
+    options.directory = dir_.path() + "/" + name;
+    options.shards = 3;
+    options.cut_wait = absl::Milliseconds(500);
+    auto opened = ShardSet::Open(options);
+    EXPECT_THAT(opened, IsOk());
+    return opened.ok() ? *std::move(opened) : nullptr;
+  }
+  std::string Path(const std::string& name) const { return dir_.path() + "/" + name; }
+  static Partition HubOf(uint32_t shard) {
+    return {shard, std::string(16, static_cast<char>('a' + shard))};
+  }
+  static uint64_t CounterOf(const ShardSet& shards, uint32_t shard) {
+    const auto row = shards.Get(HubOf(shard), "counter");
+    return row.ok() && row->has_value() ? ReadU64(**row) : 0;
+  }
+  static absl::Status Count(ShardSet& shards, uint32_t shard, uint64_t value) {
+    std::string bytes;
+    AppendU64(value, bytes);
+    return ApplyAndWait(shards, HubOf(shard), PutOne("counter", bytes)).status();
+  }
+
+  testing::TempDir dir_;
+};
+
+// Each round writes to shard 0, and when that is acknowledged to shard 1, then 2: at every moment
+// the counters fall from shard to shard, by one in all.
+TEST_F(CutTest, UnderLoadItIsOfOneMomentAcrossShards) {
+  const auto shards = Open("shards");
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> rounds{0};
+  std::thread writer([&] {
+    for (uint64_t round = 1; !stop; ++round) {
+      for (uint32_t shard = 0; shard < 3; ++shard) {
+        if (!Count(*shards, shard, round).ok()) return;
+      }
+      rounds = round;
+    }
+  });
+  constexpr int kCuts = 20;
+  for (int i = 0; i < kCuts; ++i) {
+    const uint64_t before = rounds;
+    while (rounds < before + 3) std::this_thread::yield();
+    const uint64_t acknowledged = rounds;
+    ASSERT_THAT(shards->Cut(Path(absl::StrCat("cut-", i))), IsOk());
+    const auto cut = Open(absl::StrCat("cut-", i));
+    ASSERT_NE(cut, nullptr);
+    const uint64_t first = CounterOf(*cut, 0), last = CounterOf(*cut, 2);
+    EXPECT_GE(last, acknowledged) << "what was acknowledged before is in it";
+    EXPECT_GE(first, CounterOf(*cut, 1));
+    EXPECT_GE(CounterOf(*cut, 1), last);
+    EXPECT_LE(first - last, 1u);
+  }
+  stop = true;
+  writer.join();
+  EXPECT_GT(rounds, static_cast<uint64_t>(kCuts));
+}
+
+TEST_F(CutTest, ItKnowsHowFarItsWritesGo) {
+  const auto shards = Open("shards");
+  ASSERT_THAT(Count(*shards, 0, 1), IsOk());
+  ASSERT_THAT(shards->Cut(Path("cut")), IsOk());
+  const absl::StatusOr<HighWater> mark = HighWater::Open(Path("cut/shard-0/HIGH_WATER"));
+  ASSERT_THAT(mark, IsOk());
+  EXPECT_GT(mark->Read(), 0u) << "else a cut that lost its log would open as an older one";
+}
+
+TEST_F(CutTest, AShardThatStandsStillEndsTheCutAndTheOthersGoOn) {
+  const auto shards = Open("shards");
+  {
+    HeldCommits held(*shards, HubOf(1));
+    EXPECT_THAT(shards->Cut(Path("cut")), FailsWith("STORE_BUSY", ""));
+    EXPECT_THAT(Count(*shards, 0, 1), IsOk());
+  }
+  EXPECT_THAT(Count(*shards, 1, 1), IsOk());
+  EXPECT_THAT(shards->Cut(Path("cut-2")), IsOk());
+}
+
+TEST_F(CutTest, HubsAreCopiedWithTheirFeedsAndSequencesAndTheCatalogIsNot) {
+  const auto from = Open("from"), to = Open("to");
+  for (uint32_t shard = 0; shard < 3; ++shard) {
+    for (uint64_t i = 1; i <= 5; ++i) {
+      WriteSet writes = PutOne("counter", std::string(8, static_cast<char>(i)));
+      writes.SetFeedRecord(absl::StrCat("entry ", i));
+      ASSERT_THAT(ApplyAndWait(*from, HubOf(shard), std::move(writes)), IsOk());
+    }
+  }
+  ASSERT_THAT(ApplyAndWait(*from, CatalogPartition(), PutOne("catalog", "from")), IsOk());
+  ASSERT_THAT(ApplyAndWait(*to, CatalogPartition(), PutOne("catalog", "to")), IsOk());
+  ASSERT_THAT(CopyHubs(*from, *to, NoPace), IsOk());
+  ASSERT_THAT(CopyHubs(*from, *to, NoPace), IsOk()) << "again, as after a crash";
+  for (uint32_t shard = 0; shard < 3; ++shard) {
+    EXPECT_EQ(*to->LastSequence(HubOf(shard)), 5u);
+    EXPECT_EQ(**to->Get(HubOf(shard), FeedKey(3)), "entry 3");
+    EXPECT_EQ(*ApplyAndWait(*to, HubOf(shard), PutOne("k", "v")), 6u) << "it goes on from there";
+  }
+  EXPECT_EQ(**to->Get(CatalogPartition(), "catalog"), "to");
+}
+
+}  // namespace
+}  // namespace cmkstore::store
