@@ -277,7 +277,7 @@ KeyCacheStats KeyCache::Core::Stats() {
                           : age < absl::Hours(1)   ? 2
                                                    : 3;
     ++stats.success_ages[bucket];
-    if (key->availability != KeyAvailability::kDenied) {
+    if (key->availability == KeyAvailability::kUnreachable) {
       stats.oldest_success = std::max(stats.oldest_success, age);
     }
   }

@@ -50,7 +50,7 @@ struct KeyCacheStats {
   uint64_t vault_keys_denied = 0;
   // Vault keys by the time since their last successful unwrap: below 1 min, 5 min, 1 h, and beyond.
   std::array<uint64_t, 4> success_ages{};
-  absl::Duration oldest_success;  // of a key that is not denied
+  absl::Duration oldest_success;  // of a key that is unreachable; 0: there is none
 };
 
 // What a lock did; becomes the revocation receipt.

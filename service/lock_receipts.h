@@ -22,7 +22,8 @@ struct LockReceipt {
 class LockReceipts final : public keycache::KeyStateListener {
  public:
   struct Actions {
-    std::function<bool(HubUid)> close_index;  // whether it was open
+    std::function<std::string(HubUid)> name_of;  // "tenants/T/hubs/H": whom to tell
+    std::function<bool(HubUid)> close_index;     // whether it was open
     std::function<void(HubUid)> follow_again;
     std::function<void(HubUid)> wake_streams;
     std::function<void(HubUid)> count_unwrap;
@@ -44,6 +45,7 @@ class LockReceipts final : public keycache::KeyStateListener {
     }
     Log(LogLevel::kWarning, "hub_locked",
         {{"hub_uid", report.hub.ToHex()},
+         {"hub", actions_.name_of(report.hub)},
          {"by", report.by_push ? "push" : "vault"},
          {"cause", report.cause},
          {"keys_wiped", std::to_string(report.keys_wiped)},
@@ -51,7 +53,8 @@ class LockReceipts final : public keycache::KeyStateListener {
     actions_.wake_streams(report.hub);
   }
   void OnUnlocked(HubUid hub) override {
-    Log(LogLevel::kInfo, "hub_unlocked", {{"hub_uid", hub.ToHex()}});
+    Log(LogLevel::kInfo, "hub_unlocked",
+        {{"hub_uid", hub.ToHex()}, {"hub", actions_.name_of(hub)}});
     actions_.follow_again(hub);
   }
   void OnVaultUnreachable(const std::string& vault_uri, absl::string_view reason) override {

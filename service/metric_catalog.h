@@ -80,11 +80,10 @@ inline constexpr MetricInfo kSuccessAges = {
     "Vault keys under watch, by the time since their last successful unwrap.",
     {"age"},
     {"under_1m, under_5m, under_1h, over_1h"}};
-inline constexpr MetricInfo kOldestSuccess = {"cmkstore_keycache_oldest_success_seconds",
-                                              Kind::kGauge,
-                                              "Time since the last successful unwrap of the vault "
-                                              "key for which it is longest; denied keys do "
-                                              "not count."};
+inline constexpr MetricInfo kOldestSuccess = {
+    "cmkstore_keycache_oldest_success_seconds", Kind::kGauge,
+    "Time since the last successful unwrap of the vault key that has been unreachable for longest; "
+    "0 while there is none."};
 inline constexpr MetricInfo kKeyCalls = {"cmkstore_keycache_calls_in_flight", Kind::kGauge,
                                          "Unwraps under way or in line."};
 
@@ -100,6 +99,14 @@ inline constexpr MetricInfo kVaultTime = {"cmkstore_vault_latency_seconds",
                                           "Time of one call to a vault.",
                                           {"operation"},
                                           {"describe, wrap, unwrap"}};
+
+inline constexpr MetricInfo kKeyExpiries = {
+    "cmkstore_vault_key_expiries",
+    Kind::kGauge,
+    "Customers' vault keys of active hubs by the time left until they expire, as asked every 6 "
+    "hours, first 10 minutes after the start.",
+    {"left"},
+    {"expired, under_7d, under_30d, over_30d, unread"}};
 
 inline constexpr MetricInfo kCommits = {
     "cmkstore_commit_writes_total",
@@ -172,10 +179,10 @@ inline constexpr MetricInfo kOperations = {"cmkstore_operations_running", Kind::
 inline constexpr MetricInfo kLastBackup = {
     "cmkstore_backup_last_success_timestamp_seconds", Kind::kGauge,
     "Time of which the newest backup has everything; 0: there is none."};
-inline constexpr MetricInfo kIntegrityErrors = {
-    "cmkstore_integrity_errors_total", Kind::kCounter,
-    "Things that are not as they must be, found by VerifyIntegrity and by the reading of table files "
-    "in the background."};
+inline constexpr MetricInfo kIntegrityErrors = {"cmkstore_integrity_errors_total", Kind::kCounter,
+                                                "Things that are not as they must be, found by "
+                                                "VerifyIntegrity and by the reading of table files "
+                                                "in the background."};
 
 inline constexpr MetricInfo kCertificateEnd = {
     "cmkstore_certificate_expiry_timestamp_seconds",
@@ -197,15 +204,16 @@ inline constexpr MetricInfo kMaxDescriptors = {"process_max_fds", Kind::kGauge,
 inline constexpr MetricInfo kThreads = {"process_threads", Kind::kGauge, "Threads of the process."};
 
 inline constexpr const MetricInfo* kAll[] = {
-    &kReady,       &kUptime,         &kCalls,        &kCallTime,    &kCallsInFlight,
-    &kErrors,      &kAdmitted,       &kRefused,      &kKeyLookups,  &kUnwraps,
-    &kProbes,      &kKeyWaits,       &kEvictions,    &kKeyHubs,     &kVaultKeys,
-    &kSuccessAges, &kOldestSuccess,  &kKeyCalls,     &kVaultCalls,  &kVaultTime,
-    &kCommits,     &kCommitSize,     &kCommitTime,   &kCommitQueue, &kAccepting,
-    &kRocks,       &kBlockCache,     &kFreeDisk,     &kDiskSize,    &kDiskNeeded,
-    &kIndexesOpen, &kIndexEvents,    &kIndexApplied, &kIndexHubs,   &kIndexLag,
-    &kOperations,  &kCertificateEnd, &kLogHeldBack,  &kCpu,         &kResident,
-    &kDescriptors, &kMaxDescriptors, &kThreads,      &kLastBackup,  &kIntegrityErrors,
+    &kReady,           &kUptime,        &kCalls,          &kCallTime,     &kCallsInFlight,
+    &kErrors,          &kAdmitted,      &kRefused,        &kKeyLookups,   &kUnwraps,
+    &kProbes,          &kKeyWaits,      &kEvictions,      &kKeyHubs,      &kVaultKeys,
+    &kSuccessAges,     &kOldestSuccess, &kKeyCalls,       &kVaultCalls,   &kVaultTime,
+    &kKeyExpiries,     &kCommits,       &kCommitSize,     &kCommitTime,   &kCommitQueue,
+    &kAccepting,       &kRocks,         &kBlockCache,     &kFreeDisk,     &kDiskSize,
+    &kDiskNeeded,      &kIndexesOpen,   &kIndexEvents,    &kIndexApplied, &kIndexHubs,
+    &kIndexLag,        &kOperations,    &kCertificateEnd, &kLogHeldBack,  &kCpu,
+    &kResident,        &kDescriptors,   &kMaxDescriptors, &kThreads,      &kLastBackup,
+    &kIntegrityErrors,
 };
 
 }  // namespace cmkstore::service::metric

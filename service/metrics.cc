@@ -74,6 +74,14 @@ void AddVault(const vault::TimedKeyVault& vault, MetricsText& text) {
   }
 }
 
+void AddKeyExpiries(const KeyExpiries& expiries, MetricsText& text) {
+  const absl::string_view left[] = {"expired", "under_7d", "under_30d", "over_30d"};
+  for (size_t i = 0; i < expiries.keys.size(); ++i) {
+    text.Add(metric::kKeyExpiries, static_cast<double>(expiries.keys[i]), {left[i]});
+  }
+  text.Add(metric::kKeyExpiries, static_cast<double>(expiries.unread), {"unread"});
+}
+
 void AddShards(const store::ShardSet& shards, MetricsText& text) {
   size_t number = 0;
   for (const store::ShardState& state : shards.States()) {
@@ -152,6 +160,7 @@ std::string RenderMetrics(const StatusSources& sources) {
   AddCalls(sources.rpc, text);
   AddKeys(sources.keys.Stats(), text);
   AddVault(sources.vault, text);
+  AddKeyExpiries(sources.expiries.Last(), text);
   AddShards(sources.shards, text);
   text.Add(metric::kFreeDisk, static_cast<double>(FreeDiskBytes(sources.data_dir)));
   text.Add(metric::kDiskSize, static_cast<double>(DiskSizeBytes(sources.data_dir)));

@@ -12,6 +12,7 @@
 #include "search/index_set.h"
 #include "service/backup/backup_options.h"
 #include "service/health.h"
+#include "service/key_expiry_watch.h"
 #include "service/operations.h"
 #include "service/rpc_server.h"
 #include "store/rocksdb/shard_set.h"
@@ -36,6 +37,7 @@ struct StatusSources {
   const search::IndexFollower& follower;
   Operations& operations;
   const BackupStats& backups;
+  const KeyExpiryWatch& expiries;
   Clock& clock;
   std::string data_dir;
   absl::Time started;  // monotonic

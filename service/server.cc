@@ -4,6 +4,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/curl_transport.h"
 #include "base/errors.h"
@@ -23,6 +24,7 @@
 #include "service/hub_key_changes.h"
 #include "service/hub_key_source.h"
 #include "service/index_source.h"
+#include "service/key_expiry_watch.h"
 #include "service/lock_receipts.h"
 #include "service/manage_backups.h"
 #include "service/manage_hubs.h"
@@ -73,7 +75,8 @@ class Server::Parts {
         bounded({}, metered, budget, clock),
         retrying(bounded, clock),
         health(options.min_free_disk_bytes, clock),
-        receipts({.close_index = [this](HubUid hub) { return indexes->Close(hub); },
+        receipts({.name_of = [this](HubUid hub) { return NameOf(hub); },
+                  .close_index = [this](HubUid hub) { return indexes->Close(hub); },
                   .follow_again = [this](HubUid hub) { follower->Notify(hub, 0); },
                   .wake_streams = [this](HubUid hub) { signal.Notify(hub); },
                   .count_unwrap = [this](HubUid hub) { hubs->CountUnwrap(hub); }}) {}
@@ -82,6 +85,11 @@ class Server::Parts {
   void Tick();
   void UpdateHealth();
   void PublishStatus();
+  std::string NameOf(HubUid uid) {
+    const auto hub = directory->FindByUid(uid);
+    if (!hub.ok()) return "";
+    return absl::StrCat("tenants/", (*hub)->record.tenant(), "/hubs/", (*hub)->record.hub());
+  }
   std::vector<IssuerOptions> AllIssuers(std::vector<IssuerOptions> issuers) const {
     issuers.insert(issuers.end(), options.standing_issuers.begin(), options.standing_issuers.end());
     return issuers;
@@ -126,6 +134,7 @@ class Server::Parts {
   std::unique_ptr<Scrubber> scrubber;
   std::unique_ptr<ManageHubs> manage_hubs;
   std::unique_ptr<PurgeHubs> purges;
+  std::unique_ptr<KeyExpiryWatch> expiries;
   std::unique_ptr<ManageProjects> manage_projects;
   std::unique_ptr<ManageKeys> manage_keys;
   std::unique_ptr<VaultUsageReport> usage;
@@ -181,15 +190,16 @@ absl::Status Server::Parts::Start() {
   operations = std::make_unique<Operations>(*hubs, *engine, random, clock, *tokens);
   const auto provision_index = [this](HubUid hub) { follower->Notify(hub, 0); };
   const auto destroy_index = [this](HubUid hub) { indexes->Destroy(hub); };
-  backups = std::make_unique<ManageBackups>(
-      *engine, options.backup, options.data_dir, *operations, backup_stats, clock, *tokens,
-      ManageBackups::Indexes{destroy_index, provision_index});
+  backups = std::make_unique<ManageBackups>(*engine, options.backup, options.data_dir, *operations,
+                                            backup_stats, clock, *tokens,
+                                            ManageBackups::Indexes{destroy_index, provision_index});
   manage_hubs = std::make_unique<ManageHubs>(
       *hubs, *engine, *vault, *checks, *key_changes, random, clock, *tokens,
       IndexLife{provision_index, [this](HubUid hub) { indexes->Close(hub); }});
   purges = std::make_unique<PurgeHubs>(
       *hubs, *manage_hubs, *engine, clock, destroy_index,
       [this](const storage::v1::HubRecord& purged) { return backups->KeepReceipt(purged); });
+  expiries = std::make_unique<KeyExpiryWatch>(*engine, bounded, clock);
   const auto committed = [this](HubUid hub, store::Sequence sequence) {
     signal.Notify(hub);
     follower->Notify(hub, sequence);
@@ -249,7 +259,7 @@ void Server::Parts::UpdateHealth() {
 
 void Server::Parts::PublishStatus() {
   status.reset(new StatusSources{health, *rpc, timed, *engine, *keys, *indexes, *follower,
-                                 *operations, backup_stats, clock, options.data_dir,
+                                 *operations, backup_stats, *expiries, clock, options.data_dir,
                                  clock.MonotonicNow(), options.min_free_disk_bytes,
                                  options.certificates});
   if (admin == nullptr) return;
@@ -265,6 +275,7 @@ void Server::Parts::Tick() {
     operations->Tick();
     purges->Tick();
     hub_usage->Tick();
+    expiries->Tick();
     authenticator->Tick();
     signal.ExpireBefore(clock.WallNow());
     indexed.ExpireBefore(clock.WallNow());
@@ -313,6 +324,7 @@ void Server::Shutdown(absl::Duration grace) {
   if (parts_->authenticator != nullptr) parts_->authenticator->Stop();
   if (parts_->purges != nullptr) parts_->purges->Stop();
   if (parts_->scrubber != nullptr) parts_->scrubber->Stop();
+  if (parts_->expiries != nullptr) parts_->expiries->Stop();
   if (parts_->admin != nullptr) parts_->admin->Withdraw();
   if (parts_->operations != nullptr) parts_->operations->Stop();
   if (parts_->keys != nullptr) parts_->keys->Stop();

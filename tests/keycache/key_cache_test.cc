@@ -116,6 +116,7 @@ TEST_F(KeyCacheTest, AnOutageIsServedFromTheCacheUntilTheGraceHasPassed) {  // K
   vault_.Break("key", kOutage);
   Pass(absl::Minutes(19), absl::Seconds(20));
   EXPECT_NE(*cache().Lookup(hub), nullptr) << "within the grace, past the lifetime";
+  EXPECT_GE(cache().Stats().oldest_success, absl::Minutes(19));
   Pass(absl::Minutes(2), absl::Seconds(20));
   EXPECT_THAT(cache().Lookup(hub), FailsWith("VAULT_UNREACHABLE", "grace"));
   EXPECT_TRUE(listener_.locks().empty());
@@ -123,6 +124,8 @@ TEST_F(KeyCacheTest, AnOutageIsServedFromTheCacheUntilTheGraceHasPassed) {  // K
   Pass(absl::Seconds(20));
   EXPECT_THAT(Fetch(hub), IsOk());
   EXPECT_EQ(listener_.recoveries, 1);
+  clock_.Advance(absl::Hours(3));
+  EXPECT_EQ(cache().Stats().oldest_success, absl::ZeroDuration()) << "idle is not unreachable";
 }
 
 TEST_F(KeyCacheTest, WithoutGraceAnOutageRefusesAtOnce) {  // KL-5
