@@ -66,11 +66,11 @@ YAML
   kubectl apply -f ../../helm/tools/cluster.yaml >/dev/null
   if [ "${1:-}" != --without-operators ]; then
     modules=$(go env GOMODCACHE)
-    kubectl apply --server-side -f "$modules"/github.com/prometheus-operator/prometheus-operator@v0.85.0/example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml \
-      -f "$modules"/github.com/prometheus-operator/prometheus-operator@v0.85.0/example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml >/dev/null
-    # cert-manager keeps this one as a chart's template, whose only values are labels.
-    sed 's/{{[^}]*}}/cert-manager/' "$modules"/github.com/cert-manager/cert-manager@v1.18.2/deploy/crds/crd-certificates.yaml |
-      kubectl apply --server-side -f - >/dev/null
+    operator=$modules/github.com/prometheus-operator/prometheus-operator@v0.85.0/example/prometheus-operator-crd
+    # cert-manager's file is a template of its chart, in labels alone.
+    sed '/{{/d' "$modules/github.com/cert-manager/cert-manager@v1.18.2/deploy/crds/crd-certificates.yaml" >certificates.yaml
+    kubectl apply --server-side -f "$operator/monitoring.coreos.com_servicemonitors.yaml" \
+      -f "$operator/monitoring.coreos.com_prometheusrules.yaml" -f certificates.yaml >/dev/null
     kubectl wait --for=condition=Established crd --all --timeout=60s >/dev/null
   fi
   echo "$state/kubeconfig"
