@@ -1,5 +1,8 @@
 // Scripted faults, as a client meets them.
 
+#include <thread>
+#include <vector>
+
 #include "tests/dev_vault/dev_vault_fixture.h"
 
 namespace cmkstore::dev_vault {
@@ -119,6 +122,20 @@ TEST_F(FaultScriptTest, TheAdminApiNeedsItsToken) {
                                {{"Authorization", "Bearer " + token_}});
     EXPECT_EQ(refused.status, 401) << path;
   }
+}
+
+TEST_F(FaultScriptTest, TheMostCallsAtOnceAreCounted) {
+  Admin("DELETE", "stats");
+  Script({{{"operation", "get"}, {"delay_ms", 500}, {"count", 3}}});
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 3; ++i) {
+    callers.emplace_back([this] { EXPECT_EQ(Key("GET", version_).status, 200); });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(Admin("GET", "calls").body["most_at_once"], 3);
+  Admin("DELETE", "stats");
+  EXPECT_EQ(Key("GET", version_).status, 200);
+  EXPECT_EQ(Admin("GET", "calls").body["most_at_once"], 1);
 }
 
 TEST_F(FaultScriptTest, CallsAreLoggedWithTheirRequestIdAndCaller) {

@@ -13,11 +13,13 @@ constexpr size_t kKept = 20'000;
 void CallLog::Arrive(const std::string& operation) {
   absl::MutexLock lock(&mutex_);
   ++counts_[operation];
+  most_at_once_ = std::max(most_at_once_, ++under_way_);
 }
 
 void CallLog::Add(LoggedCall call) {
   absl::MutexLock lock(&mutex_);
   ++next_;
+  --under_way_;
   calls_.push_back(std::move(call));
   if (calls_.size() > kKept) calls_.pop_front();
 }
@@ -43,12 +45,13 @@ json CallLog::Since(int64_t since) const {
                      {"status", call.status},
                      {"fault", call.fault}});
   }
-  return {{"calls", calls}, {"next", next_}};
+  return {{"calls", calls}, {"next", next_}, {"most_at_once", most_at_once_}};
 }
 
 void CallLog::ResetCounts() {
   absl::MutexLock lock(&mutex_);
   counts_.clear();
+  most_at_once_ = under_way_;
 }
 
 }  // namespace cmkstore::dev_vault

@@ -26,12 +26,13 @@ struct LoggedCall {
 // The last 20,000 calls and a count of all, for tests that ask what a client did. Thread-safe.
 class CallLog {
  public:
-  // Counts a call when it arrives; Add keeps what became of it.
+  // Counts a call when it arrives; Add keeps what became of it. One Add for each Arrive.
   void Arrive(const std::string& operation);
   void Add(LoggedCall call);
   // {operation: count} since the start or the last reset.
   nlohmann::json Counts() const;
-  // {"calls":[…], "next": N}: those with a sequence number of `since` and above.
+  // {"calls":[…], "next": N, "most_at_once": M}: those with a sequence number of `since` and above;
+  // the most calls that were under way at one moment since the start or the last reset.
   nlohmann::json Since(int64_t since) const;
   void ResetCounts();
 
@@ -40,6 +41,8 @@ class CallLog {
   std::deque<LoggedCall> calls_ ABSL_GUARDED_BY(mutex_);
   int64_t next_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, int64_t> counts_ ABSL_GUARDED_BY(mutex_);
+  int64_t under_way_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t most_at_once_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace cmkstore::dev_vault

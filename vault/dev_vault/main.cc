@@ -32,7 +32,7 @@ Faults, clock, firewall and permissions are steered by the admin API:
   curl --cacert ca.pem -H "Authorization: Bearer $(cat admin.token)" \
     $url/_dev/faults -d '{"faults":[{"operation":"unwrapkey","status":503,"count":3}]}'
 
-One process serves many vaults: https://kv1.localhost:PORT is another one than
+One process serves many vaults: https://kv1.vault.localhost:PORT is another one than
 https://localhost:PORT. docs/devvault.md is the manual.
 )help";
 
