@@ -19,7 +19,7 @@ class VaultOwner {
   explicit VaultOwner(const dev_vault::DevVaultEndpoints& vault)
       : vault_(vault), transport_({.ca_file = vault.ca_file, .connect_to = {}}) {
     const HttpResponse answer = Send(
-        "POST", absl::StrCat("/", vault.tenant_id, "/oauth2/v2.0/token"),
+        "POST", absl::StrCat(vault.url, "/", vault.tenant_id, "/oauth2/v2.0/token"),
         absl::StrCat(
             "grant_type=client_credentials&client_id=", vault.client_id,
             "&scope=https://vault.azure.net/.default&client_secret=", *ReadFile(vault.secret_file)),
@@ -28,7 +28,13 @@ class VaultOwner {
   }
 
   HttpResponse Key(const std::string& method, const std::string& path, const nlohmann::json& body) {
-    return Send(method, path + "?api-version=7.4", body.dump(), "application/json");
+    return KeyIn(vault_.url, method, path, body);
+  }
+  // The same in another vault of that process: "https://kv1.vault.localhost:PORT".
+  HttpResponse KeyIn(const std::string& vault_url, const std::string& method,
+                     const std::string& path, const nlohmann::json& body) {
+    return Send(method, absl::StrCat(vault_url, path, "?api-version=7.4"), body.dump(),
+                "application/json");
   }
   // The admin API of docs/devvault.md: `path` after /_dev/.
   nlohmann::json Admin(const std::string& method, const std::string& path,
@@ -46,9 +52,9 @@ class VaultOwner {
   int UnwrapCalls() { return Admin("GET", "stats").value("unwrapkey", 0); }
 
  private:
-  HttpResponse Send(const std::string& method, const std::string& path, const std::string& body,
+  HttpResponse Send(const std::string& method, const std::string& url, const std::string& body,
                     const std::string& content_type) {
-    HttpRequest request{method, vault_.url + path, {{"Content-Type", content_type}}, body};
+    HttpRequest request{method, url, {{"Content-Type", content_type}}, body};
     if (!token_.empty()) request.headers.emplace_back("Authorization", "Bearer " + token_);
     auto response = transport_.Send(request, absl::Now() + absl::Seconds(5));
     EXPECT_TRUE(response.ok()) << response.status();

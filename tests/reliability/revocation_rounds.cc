@@ -1,15 +1,17 @@
 // revocation_rounds: measures in how many seconds a hub goes dark after its key is withdrawn, and
 // comes back after it is given back, at random phases of the probes.
 //
-// Runs the real server in process, with the real defaults of its key cache, on a local vault over
-// HTTPS. Each round has a hub and a key of its own; rounds run beside each other. Ways of
-// withdrawing: the key is disabled, deleted, or its permitted operations lack unwrapKey. Fails when
-// a round exceeds the promise, or when a document is not what it was.
+// Each round has a hub, a vault and a key of its own; rounds run beside each other. Ways of
+// withdrawing: the key is disabled, deleted, this server loses the permission to unwrap, or the
+// vault's firewall closes. The hubs' identities log in by secret, certificate, federated token and
+// managed identity; the tokens that they get are short-lived, and the federated token's file is
+// replaced again and again, each time by one that outlives the next replacement only a little.
+// Fails when a round exceeds the promise, or when a document is not what it was.
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
@@ -19,207 +21,181 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/file.h"
-#include "base/log.h"
-#include "cmkstore/v1/document_service.grpc.pb.h"
-#include "cmkstore/v1/hub_service.grpc.pb.h"
-#include "cmkstore/v1/project_service.grpc.pb.h"
-#include "service/dev_credentials.h"
-#include "service/server.h"
-#include "tests/e2e/vault_owner.h"
-#include "tests/testing/temp_dir.h"
-#include "vault/dev_vault/dev_vault.h"
+#include "tests/reliability/result.h"
+#include "tests/reliability/stage.h"
 
-namespace cmkstore {
+namespace cmkstore::reliability {
 namespace {
 
-constexpr char kTenant[] = "11111111-2222-4333-8444-555555555555";
+using nlohmann::json;
+using Kind = vault::IdentityOptions::Kind;
+
 constexpr absl::Duration kPromise = absl::Seconds(45);
 constexpr absl::Duration kLook = absl::Milliseconds(50);
 constexpr absl::Duration kGiveUp = absl::Seconds(120);
+constexpr int kFederatedSeconds = 20;
+constexpr absl::Duration kRotation = absl::Seconds(5);
+// Refreshed five minutes ahead of its end: each lasts for a quarter of a minute.
+constexpr int kAccessTokenSeconds = 315;
 
-const char* const kWays[] = {"disabled", "deleted", "unwrapKey taken from key_ops"};
+const char* const kWays[] = {"disabled", "deleted", "unwrap not permitted", "firewall closed"};
+const struct {
+  const char* name;
+  Kind kind;
+} kLogins[] = {{"secret", Kind::kClientSecret},
+               {"certificate", Kind::kClientCertificate},
+               {"federated", Kind::kWorkloadIdentity},
+               {"imds", Kind::kManagedIdentity}};
 
 struct Round {
-  std::string way;
+  std::string hub, vault_url, way, login;
   absl::Duration phase, dark, back;
   std::string wrong;  // empty: as promised
 };
 
-class Service {
+// Replaces the federated token's file as a cluster's kubelet does.
+class TokenRotation {
  public:
-  explicit Service(double pace) {
-    SetLogFile(dir_.path() + "/log.jsonl");
-    dev_vault::DevVaultOptions vault;
-    vault.state_dir = dir_.path() + "/vault";
-    vault_ = *dev_vault::DevVault::Start(vault, clock_);
-    owner_ = std::make_unique<VaultOwner>(vault_->endpoints());
-    service::ServerOptions options;
-    options.data_dir = dir_.path() + "/data";
-    options.keys.probe_interval /= pace;
-    options.keys.unhealthy_probe_interval /= pace;
-    options.keys.confirm_delay /= pace;
-    options.keys.negative_lifetime /= pace;
-    const auto minted = service::MintDevCredentials(options.data_dir, kTenant, clock_);
-    credentials_ = minted->directory;
-    options.issuers = {minted->issuer};
-    const dev_vault::DevVaultEndpoints& endpoints = vault_->endpoints();
-    options.vault_ca_file = endpoints.ca_file;
-    options.vault_addresses.allowed_hosts = {endpoints.url.substr(8)};
-    vault::IdentityOptions identity;
-    identity.kind = vault::IdentityOptions::Kind::kClientSecret;
-    identity.authority = endpoints.authority;
-    identity.tenant_id = endpoints.tenant_id;
-    identity.client_id = endpoints.client_id;
-    identity.secret_file = endpoints.secret_file;
-    options.identities.emplace_back("", identity);
-    auto started = service::Server::Start(std::move(options), clock_);
-    if (!started.ok()) {
-      std::fprintf(stderr, "revocation_rounds: %s\n", started.status().ToString().c_str());
-      std::exit(2);
-    }
-    server_ = *std::move(started);
-    documents_ = v1::DocumentService::NewStub(server_->InProcessChannel());
+  explicit TokenRotation(Stage& stage) : stage_(stage), thread_([this] { Run(); }) {}
+  ~TokenRotation() {
+    ending_ = true;
+    thread_.join();
   }
-
-  VaultOwner& owner() { return *owner_; }
-
-  // A hub with a key, a project and one document of its own; what went wrong, or nothing.
-  std::string SetUp(const std::string& id) {
-    owner_->Key("POST", absl::StrCat("/keys/", id, "/create"),
-                {{"kty", "RSA"}, {"key_size", 2048}});
-    v1::CreateHubRequest hub;
-    hub.set_parent(absl::StrCat("tenants/", kTenant));
-    hub.set_hub_id(id);
-    auto& key = *hub.mutable_hub()->mutable_encryption()->mutable_customer_managed();
-    key.set_vault_uri(vault_->endpoints().url);
-    key.set_key_name(id);
-    v1::Hub made;
-    grpc::Status status = v1::HubService::NewStub(server_->InProcessChannel())
-                              ->CreateHub(As("owner").get(), hub, &made);
-    if (!status.ok()) return status.error_message();
-    v1::CreateProjectRequest project;
-    project.set_parent(absl::StrCat("tenants/", kTenant, "/hubs/", id));
-    project.set_project_id("p");
-    v1::Project made_project;
-    status = v1::ProjectService::NewStub(server_->InProcessChannel())
-                 ->CreateProject(As("owner").get(), project, &made_project);
-    if (!status.ok()) return status.error_message();
-    v1::UpdateDocumentRequest put;
-    put.mutable_document()->set_name(NameIn(id));
-    put.mutable_document()->set_content(absl::StrCat("{\"hub\": \"", id, "\"}"));
-    put.set_allow_missing(true);
-    v1::Document stored;
-    return documents_->UpdateDocument(As("contributor").get(), put, &stored).error_message();
-  }
-  // Whether the hub's document can be read, as it was.
-  bool Reads(const std::string& id) {
-    v1::GetDocumentRequest get;
-    get.set_name(NameIn(id));
-    v1::Document found;
-    return documents_->GetDocument(As("reader").get(), get, &found).ok() &&
-           found.content() == absl::StrCat("{\"hub\": \"", id, "\"}");
-  }
-  // How long until Reads(id) is `wanted`.
-  absl::Duration Until(const std::string& id, bool wanted) {
-    const absl::Time began = absl::Now();
-    while (Reads(id) != wanted && absl::Now() - began < kGiveUp) absl::SleepFor(kLook);
-    return absl::Now() - began;
-  }
+  size_t rotations() const { return rotations_; }
 
  private:
-  static std::string NameIn(const std::string& id) {
-    return absl::StrCat("tenants/", kTenant, "/hubs/", id, "/projects/p/collections/c/documents/d");
-  }
-  std::unique_ptr<grpc::ClientContext> As(const std::string& role) {
-    auto context = std::make_unique<grpc::ClientContext>();
-    context->AddMetadata("authorization",
-                         "Bearer " + *ReadFile(credentials_ + "/" + role + ".token"));
-    context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
-    return context;
-  }
-
-  testing::TempDir dir_;
-  SystemClock clock_;
-  std::unique_ptr<dev_vault::DevVault> vault_;
-  std::unique_ptr<VaultOwner> owner_;
-  std::unique_ptr<service::Server> server_;
-  std::string credentials_;
-  std::unique_ptr<v1::DocumentService::Stub> documents_;
-};
-
-void Withdraw(VaultOwner& owner, const std::string& key, size_t way) {
-  const std::string path = absl::StrCat("/keys/", key);
-  if (way == 0) owner.Key("PATCH", path, {{"attributes", {{"enabled", false}}}});
-  if (way == 1) owner.Key("DELETE", path, nlohmann::json::object());
-  if (way == 2) owner.Key("PATCH", path, {{"key_ops", {"wrapKey"}}});
-}
-
-void GiveBack(VaultOwner& owner, const std::string& key, size_t way) {
-  const std::string path = absl::StrCat("/keys/", key);
-  if (way == 0) owner.Key("PATCH", path, {{"attributes", {{"enabled", true}}}});
-  if (way == 1) {
-    owner.Key("POST", absl::StrCat("/deletedkeys/", key, "/recover"), nlohmann::json::object());
-  }
-  if (way == 2) owner.Key("PATCH", path, {{"key_ops", {"wrapKey", "unwrapKey"}}});
-}
-
-Round Play(Service& service, size_t number, absl::Duration phase, absl::Duration promise) {
-  const std::string id = absl::StrCat("round", number);
-  const size_t way = number % std::size(kWays);
-  Round round{kWays[way], phase, {}, {}, ""};
-  absl::SleepFor(phase);
-  if (!service.Reads(id)) round.wrong = "not readable before its key was withdrawn";
-  Withdraw(service.owner(), id, way);
-  round.dark = service.Until(id, false);
-  absl::SleepFor(phase / 4);
-  GiveBack(service.owner(), id, way);
-  round.back = service.Until(id, true);
-  if (round.dark > promise) round.wrong = "went dark too late";
-  if (round.back > promise) round.wrong = "came back too late, or not as it was";
-  return round;
-}
-
-int Run(size_t rounds, double pace, uint32_t seed) {
-  const absl::Duration promise = kPromise / pace;
-  Service service(pace);
-  for (size_t i = 0; i < rounds; ++i) {
-    if (const std::string wrong = service.SetUp(absl::StrCat("round", i)); !wrong.empty()) {
-      std::fprintf(stderr, "revocation_rounds: %s\n", wrong.c_str());
-      return 2;
+  void Run() {
+    while (!ending_) {
+      const std::string token = stage_.owner().Admin(
+          "POST", "federated-token", {{"lifetime_seconds", kFederatedSeconds}})["token"];
+      if (WriteFileDurably(stage_.endpoints().federated_token_file, token)) ++rotations_;
+      for (int i = 0; i < 50 && !ending_; ++i) absl::SleepFor(kRotation / 50);
     }
   }
+
+  Stage& stage_;
+  std::atomic<bool> ending_ = false;
+  std::atomic<size_t> rotations_ = 0;
+  std::thread thread_;
+};
+
+void SetVault(Stage& stage, const Round& round, const json& settings) {
+  const std::string host = round.vault_url.substr(std::string("https://").size());
+  stage.owner().Admin("PUT", absl::StrCat("vaults/", host.substr(0, host.find(':'))), settings);
+}
+
+json AccessOf(Stage& stage, const json& permissions) {
+  return {{"access", {{stage.endpoints().client_id, permissions}}}};
+}
+
+void Withdraw(Stage& stage, const Round& round) {
+  VaultOwner& owner = stage.owner();
+  if (round.way == kWays[0]) {
+    owner.KeyIn(round.vault_url, "PATCH", "/keys/k", {{"attributes", {{"enabled", false}}}});
+  } else if (round.way == kWays[1]) {
+    owner.KeyIn(round.vault_url, "DELETE", "/keys/k", json::object());
+  } else if (round.way == kWays[2]) {
+    SetVault(stage, round, AccessOf(stage, {"get", "wrapKey"}));
+  } else {
+    SetVault(stage, round,
+             {{"firewall", {{"default_action", "deny"}, {"ip_rules", {"10.0.0.0/8"}}}}});
+  }
+}
+
+void GiveBack(Stage& stage, const Round& round) {
+  VaultOwner& owner = stage.owner();
+  if (round.way == kWays[0]) {
+    owner.KeyIn(round.vault_url, "PATCH", "/keys/k", {{"attributes", {{"enabled", true}}}});
+  } else if (round.way == kWays[1]) {
+    owner.KeyIn(round.vault_url, "POST", "/deletedkeys/k/recover", json::object());
+  } else if (round.way == kWays[2]) {
+    SetVault(stage, round, AccessOf(stage, {"get", "wrapKey", "unwrapKey"}));
+  } else {
+    SetVault(stage, round, {{"firewall", {{"default_action", "allow"}}}});
+  }
+}
+
+// How long until the hub's document can be read, or no more.
+absl::Duration Until(Stage& stage, const std::string& hub, bool wanted) {
+  const absl::Time began = absl::Now();
+  while (stage.Read(hub).ok() != wanted && absl::Now() - began < kGiveUp) absl::SleepFor(kLook);
+  return absl::Now() - began;
+}
+
+void Play(Stage& stage, absl::Duration promise, Round& round) {
+  absl::SleepFor(round.phase);
+  if (!stage.Read(round.hub).ok()) round.wrong = "not readable before its key was withdrawn";
+  Withdraw(stage, round);
+  round.dark = Until(stage, round.hub, false);
+  const std::string reason = ReasonOf(stage.Read(round.hub));
+  if (reason != "CUSTOMER_KEY_REVOKED") round.wrong = absl::StrCat("dark by ", reason);
+  absl::SleepFor(round.phase / 4);
+  GiveBack(stage, round);
+  round.back = Until(stage, round.hub, true);
+  if (round.dark > promise) round.wrong = "went dark too late";
+  if (round.back > promise) round.wrong = "came back too late, or not as it was";
+}
+
+std::vector<Round> SetUp(Stage& stage, size_t count, double pace, uint32_t seed) {
+  stage.SetPace(pace);
+  for (const auto& login : kLogins) stage.AddIdentity(login.name, login.kind);
   std::mt19937 random(seed);
-  std::vector<absl::Duration> phases;
-  for (size_t i = 0; i < rounds; ++i) {
-    phases.push_back(absl::Milliseconds(random() % 36'000) / pace);
+  std::vector<Round> rounds(count);
+  for (size_t i = 0; i < count; ++i) {
+    Round& round = rounds[i];
+    round.hub = absl::StrCat("round", i);
+    round.vault_url = stage.AddVault(round.hub);
+    // Each way meets each login in turn.
+    round.way = kWays[(i + i / std::size(kLogins)) % std::size(kWays)];
+    round.login = kLogins[i % std::size(kLogins)].name;
+    round.phase = absl::Milliseconds(random() % 36'000) / pace;
   }
-  std::vector<Round> played(rounds);
-  std::vector<std::thread> threads;
-  for (size_t i = 0; i < rounds; ++i) {
-    threads.emplace_back([&, i] { played[i] = Play(service, i, phases[i], promise); });
-  }
-  for (std::thread& thread : threads) thread.join();
+  stage.StartServer();
+  stage.owner().Admin("PUT", "tokens", {{"lifetime_seconds", kAccessTokenSeconds}});
+  InParallel(4, count, [&](size_t i) {
+    stage.MakeKey(rounds[i].vault_url, "k");
+    stage.MakeHub(rounds[i].hub, rounds[i].vault_url, "k", rounds[i].login);
+  });
+  return rounds;
+}
+
+int Run(size_t count, double pace, uint32_t seed, const std::string& json_file) {
+  const absl::Duration promise = kPromise / pace;
+  Stage stage("revocation_rounds");
+  TokenRotation rotation(stage);
+  std::vector<Round> rounds = SetUp(stage, count, pace, seed);
+  InParallel(count, count, [&](size_t i) { Play(stage, promise, rounds[i]); });
   int failed = 0;
   absl::Duration dark, back;
-  std::printf("round   phase    dark    back  withdrawn by\n");
-  for (size_t i = 0; i < rounds; ++i) {
-    const Round& round = played[i];
-    std::printf("%5zu  %5.1f s %5.1f s %5.1f s  %s%s%s\n", i, absl::ToDoubleSeconds(round.phase),
-                absl::ToDoubleSeconds(round.dark), absl::ToDoubleSeconds(round.back),
-                round.way.c_str(), round.wrong.empty() ? "" : ": ", round.wrong.c_str());
+  std::printf("round   phase    dark    back  login        withdrawn by\n");
+  for (size_t i = 0; i < count; ++i) {
+    const Round& round = rounds[i];
+    std::printf("%5zu  %5.1f s %5.1f s %5.1f s  %-11s  %s%s%s\n", i,
+                absl::ToDoubleSeconds(round.phase), absl::ToDoubleSeconds(round.dark),
+                absl::ToDoubleSeconds(round.back), round.login.c_str(), round.way.c_str(),
+                round.wrong.empty() ? "" : ": ", round.wrong.c_str());
     dark = std::max(dark, round.dark);
     back = std::max(back, round.back);
     failed += round.wrong.empty() ? 0 : 1;
   }
-  std::printf(
-      "longest: dark after %.1f s, back after %.1f s; promised %.1f s; seed %u; %d failed\n",
-      absl::ToDoubleSeconds(dark), absl::ToDoubleSeconds(back), absl::ToDoubleSeconds(promise),
-      seed, failed);
-  return failed == 0 ? 0 : 1;
+  Result result("T10", "revocation_rounds");
+  const json stats = stage.owner().Admin("GET", "stats");
+  result.Note("rounds", static_cast<double>(count));
+  result.Note("seed of the phases", seed);
+  result.Note("logins of the server and of callers", stats.value("token", 0.0));
+  result.Note("logins by managed identity", stats.value("imds", 0.0));
+  result.Note("times that the federated token was replaced",
+              static_cast<double>(rotation.rotations()));
+  result.AtMost("longest seconds until dark", absl::ToDoubleSeconds(dark),
+                absl::ToDoubleSeconds(promise));
+  result.AtMost("longest seconds until back", absl::ToDoubleSeconds(back),
+                absl::ToDoubleSeconds(promise));
+  result.Exactly("rounds that went otherwise than promised", failed, 0);
+  return result.Finish(json_file);
 }
 
 }  // namespace
-}  // namespace cmkstore
+}  // namespace cmkstore::reliability
 
 int main(int argc, char** argv) {
   CLI::App app(
@@ -227,6 +203,7 @@ int main(int argc, char** argv) {
   size_t rounds = 20;
   double pace = 1;
   uint32_t seed = std::random_device()();
+  std::string json_file;
   app.add_option("--rounds", rounds, "Hubs, each withdrawn and given back once")
       ->check(CLI::Range(1, 200))
       ->capture_default_str();
@@ -235,6 +212,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1.0, 10.0))
       ->capture_default_str();
   app.add_option("--seed", seed, "Of the phases; random if not given");
+  app.add_option("--json", json_file, "Where to write the result as JSON");
   CLI11_PARSE(app, argc, argv);
-  return cmkstore::Run(rounds, pace, seed);
+  return cmkstore::reliability::Run(rounds, pace, seed, json_file);
 }
