@@ -100,6 +100,21 @@ inline constexpr MetricInfo kVaultTime = {"cmkstore_vault_latency_seconds",
                                           {"operation"},
                                           {"describe, wrap, unwrap"}};
 
+inline constexpr MetricInfo kVaultOutages = {
+    "cmkstore_vault_outages_total",
+    Kind::kCounter,
+    "Calls to vaults that got no word on the key, by what stood in the way.",
+    {"cause"},
+    {"dns, connect, tls, timeout, http_5xx, throttled, login, too_large, transport, unknown, "
+     "other"}};
+inline constexpr MetricInfo kVaultsInTrouble = {
+    "cmkstore_vaults_in_trouble",
+    Kind::kGauge,
+    "Vaults, of those called in the last two minutes, whose last call got no word on the key, by "
+    "whose trouble it looks like.",
+    {"side"},
+    {"this_vault, our_network, our_login, unknown"}};
+
 inline constexpr MetricInfo kKeyExpiries = {
     "cmkstore_vault_key_expiries",
     Kind::kGauge,
@@ -204,16 +219,16 @@ inline constexpr MetricInfo kMaxDescriptors = {"process_max_fds", Kind::kGauge,
 inline constexpr MetricInfo kThreads = {"process_threads", Kind::kGauge, "Threads of the process."};
 
 inline constexpr const MetricInfo* kAll[] = {
-    &kReady,           &kUptime,        &kCalls,          &kCallTime,     &kCallsInFlight,
-    &kErrors,          &kAdmitted,      &kRefused,        &kKeyLookups,   &kUnwraps,
-    &kProbes,          &kKeyWaits,      &kEvictions,      &kKeyHubs,      &kVaultKeys,
-    &kSuccessAges,     &kOldestSuccess, &kKeyCalls,       &kVaultCalls,   &kVaultTime,
-    &kKeyExpiries,     &kCommits,       &kCommitSize,     &kCommitTime,   &kCommitQueue,
-    &kAccepting,       &kRocks,         &kBlockCache,     &kFreeDisk,     &kDiskSize,
-    &kDiskNeeded,      &kIndexesOpen,   &kIndexEvents,    &kIndexApplied, &kIndexHubs,
-    &kIndexLag,        &kOperations,    &kCertificateEnd, &kLogHeldBack,  &kCpu,
-    &kResident,        &kDescriptors,   &kMaxDescriptors, &kThreads,      &kLastBackup,
-    &kIntegrityErrors,
+    &kReady,        &kUptime,        &kCalls,           &kCallTime,    &kCallsInFlight,
+    &kErrors,       &kAdmitted,      &kRefused,         &kKeyLookups,  &kUnwraps,
+    &kProbes,       &kKeyWaits,      &kEvictions,       &kKeyHubs,     &kVaultKeys,
+    &kSuccessAges,  &kOldestSuccess, &kKeyCalls,        &kVaultCalls,  &kVaultTime,
+    &kKeyExpiries,  &kVaultOutages,  &kVaultsInTrouble, &kCommits,     &kCommitSize,
+    &kCommitTime,   &kCommitQueue,   &kAccepting,       &kRocks,       &kBlockCache,
+    &kFreeDisk,     &kDiskSize,      &kDiskNeeded,      &kIndexesOpen, &kIndexEvents,
+    &kIndexApplied, &kIndexHubs,     &kIndexLag,        &kOperations,  &kCertificateEnd,
+    &kLogHeldBack,  &kCpu,           &kResident,        &kDescriptors, &kMaxDescriptors,
+    &kThreads,      &kLastBackup,    &kIntegrityErrors,
 };
 
 }  // namespace cmkstore::service::metric

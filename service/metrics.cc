@@ -72,6 +72,18 @@ void AddVault(const vault::TimedKeyVault& vault, MetricsText& text) {
     }
     text.Add(metric::kVaultTime, stats.latency, {stats.operation});
   }
+  for (const auto& [cause, count] : vault.outages().Read()) {
+    text.Add(metric::kVaultOutages, static_cast<double>(count), {cause});
+  }
+}
+
+void AddTroubles(vault::VaultMeter& meter, MetricsText& text) {
+  std::map<vault::TroubleSide, uint32_t> troubles = meter.Troubles();
+  for (const vault::TroubleSide side :
+       {vault::TroubleSide::kThisVault, vault::TroubleSide::kOurNetwork,
+        vault::TroubleSide::kOurLogin, vault::TroubleSide::kUnknown}) {
+    text.Add(metric::kVaultsInTrouble, troubles[side], {vault::ToString(side)});
+  }
 }
 
 void AddKeyExpiries(const KeyExpiries& expiries, MetricsText& text) {
@@ -160,6 +172,7 @@ std::string RenderMetrics(const StatusSources& sources) {
   AddCalls(sources.rpc, text);
   AddKeys(sources.keys.Stats(), text);
   AddVault(sources.vault, text);
+  AddTroubles(sources.vault_meter, text);
   AddKeyExpiries(sources.expiries.Last(), text);
   AddShards(sources.shards, text);
   text.Add(metric::kFreeDisk, static_cast<double>(FreeDiskBytes(sources.data_dir)));
@@ -205,6 +218,7 @@ running server shows exactly these.
 | Part of look-ups that needed a vault | `rate(cmkstore_keycache_lookups_total{result="miss"}[5m]) / ignoring(result) sum without (result) (rate(cmkstore_keycache_lookups_total[5m]))` |
 | Keys that customers have withdrawn | `cmkstore_keycache_vault_keys{state="denied"}` |
 | Our own login to vaults fails | `rate(cmkstore_vault_calls_total{outcome="login_failed"}[5m]) > 0` |
+| Our network to vaults is down, not a customer's vault | `cmkstore_vaults_in_trouble{side="our_network"} > 0` |
 | Search is behind | `cmkstore_index_lag_changes` |
 | No backup for a day | `time() - cmkstore_backup_last_success_timestamp_seconds > 86400` |
 | Stored data is damaged | `increase(cmkstore_integrity_errors_total[1d]) > 0` |

@@ -17,6 +17,7 @@
 #include "service/rpc_server.h"
 #include "store/rocksdb/shard_set.h"
 #include "vault/timed_key_vault.h"
+#include "vault/vault_meter.h"
 
 namespace cmkstore::service {
 
@@ -31,6 +32,7 @@ struct StatusSources {
   const Health& health;
   const RpcServer& rpc;
   const vault::TimedKeyVault& vault;
+  vault::VaultMeter& vault_meter;
   const store::ShardSet& shards;
   keycache::KeyCache& keys;
   const search::IndexSet& indexes;

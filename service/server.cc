@@ -258,7 +258,7 @@ void Server::Parts::UpdateHealth() {
 }
 
 void Server::Parts::PublishStatus() {
-  status.reset(new StatusSources{health, *rpc, timed, *engine, *keys, *indexes, *follower,
+  status.reset(new StatusSources{health, *rpc, timed, meter, *engine, *keys, *indexes, *follower,
                                  *operations, backup_stats, *expiries, clock, options.data_dir,
                                  clock.MonotonicNow(), options.min_free_disk_bytes,
                                  options.certificates});

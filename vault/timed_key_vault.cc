@@ -2,12 +2,19 @@
 
 #include <algorithm>
 
+#include "base/errors.h"
+
 namespace cmkstore::vault {
 
 void TimedKeyVault::Count(VaultCallStats& stats, absl::Time began, const absl::Status& status) {
   stats.latency.Observe(clock_.MonotonicNow() - began);
-  const auto found = std::find(kVaultOutcomes.begin(), kVaultOutcomes.end(), OutcomeOf(status));
+  const VaultOutcome outcome = OutcomeOf(status);
+  const auto found = std::find(kVaultOutcomes.begin(), kVaultOutcomes.end(), outcome);
   stats.by_outcome[static_cast<size_t>(found - kVaultOutcomes.begin())].Add();
+  if (outcome == VaultOutcome::kUnreachable || outcome == VaultOutcome::kThrottled ||
+      outcome == VaultOutcome::kLoginFailed) {
+    outages_.Add(CauseOf(status));
+  }
 }
 
 absl::StatusOr<KeyDescription> TimedKeyVault::Describe(const KeyRef& key, absl::Time deadline) {

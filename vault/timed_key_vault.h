@@ -22,8 +22,8 @@ struct VaultCallStats {
   Histogram latency = Histogram::OfLatencies();
 };
 
-// Counts and times every call to a vault, retries too, by operation and outcome; never by vault or
-// tenant.
+// Counts and times every call to a vault, retries too, by operation and outcome, and those without
+// the vault's word by cause; never by vault or tenant.
 //
 // Thread-safe. `vault` and `clock` must outlive this. Errors: those of `vault`.
 class TimedKeyVault final : public KeyVault {
@@ -37,6 +37,7 @@ class TimedKeyVault final : public KeyVault {
                                              absl::Time deadline) override;
 
   const std::array<VaultCallStats, 3>& stats() const { return stats_; }
+  const WordCounters& outages() const { return outages_; }  // by kOutageCauses
 
  private:
   void Count(VaultCallStats& stats, absl::Time began, const absl::Status& status);
@@ -45,6 +46,7 @@ class TimedKeyVault final : public KeyVault {
   Clock& clock_;
   std::array<VaultCallStats, 3> stats_{VaultCallStats{"describe"}, VaultCallStats{"wrap"},
                                        VaultCallStats{"unwrap"}};
+  WordCounters outages_{kOutageCauses};
 };
 
 }  // namespace cmkstore::vault

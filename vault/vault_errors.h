@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
@@ -16,6 +18,12 @@ enum class VaultOutcome {
   kUnfit,        // the key cannot wrap now, though it may unwrap: cannot mint or rewrap
   kCorrupt,      // the stored ciphertext is bad: page, never lock
 };
+
+// What can stand between us and a vault's word: CauseOf an answer that is kUnreachable, kThrottled
+// or kLoginFailed.
+inline constexpr std::array<absl::string_view, 10> kOutageCauses = {
+    "dns",       "connect", "tls",       "timeout",   "http_5xx",
+    "throttled", "login",   "too_large", "transport", "unknown"};
 
 // By the status's reason; anything unknown is kUnreachable.
 VaultOutcome OutcomeOf(const absl::Status& status);

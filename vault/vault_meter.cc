@@ -10,6 +10,9 @@ namespace {
 
 constexpr absl::Duration kLately = absl::Minutes(2);
 
+// By what the last call to it met: a vault that throttles is one that is reached.
+bool IsReached(absl::string_view cause) { return cause.empty() || cause == "throttled"; }
+
 }  // namespace
 
 absl::string_view ToString(TroubleSide side) {
@@ -39,7 +42,8 @@ void VaultMeter::Count(const std::string& vault, Operation operation, const absl
   const int64_t second = absl::ToUnixSeconds(now);
   if (entry.second != second) entry.in_second = 0;
   entry.second = second;
-  usage.busiest_second = std::max(usage.busiest_second, ++entry.in_second);
+  entry.in_second += operation == Operation::kWrap ? 2 : 1;  // it reads the description too
+  usage.busiest_second = std::max(usage.busiest_second, entry.in_second);
   entry.last_call = now;
   if (outcome == VaultOutcome::kDenied) ++usage.denials;
   if (outcome == VaultOutcome::kThrottled) ++usage.throttled;
@@ -69,28 +73,51 @@ VaultUsage VaultMeter::Usage(const std::string& vault) {
   return found == vaults_.end() ? VaultUsage() : found->second.usage;
 }
 
+VaultMeter::Census VaultMeter::CountLately(absl::Time now) const {
+  Census census;
+  for (const auto& [name, entry] : vaults_) {
+    if (now - entry.last_call > kLately) continue;
+    ++(IsReached(entry.cause) ? census.answering : census.failing);
+  }
+  return census;
+}
+
+TroubleSide VaultMeter::SideOf(const Entry& entry, const Census& others) {
+  if (entry.cause == "login") return TroubleSide::kOurLogin;
+  if (others.answering > 0 || entry.cause == "throttled") return TroubleSide::kThisVault;
+  return others.failing > 0 ? TroubleSide::kOurNetwork : TroubleSide::kUnknown;
+}
+
 VaultTrouble VaultMeter::Trouble(const std::string& vault) {
   const absl::Time now = clock_.WallNow();
   VaultTrouble trouble;
   absl::MutexLock lock(&mutex_);
   const auto found = vaults_.find(vault);
   if (found == vaults_.end() || found->second.cause.empty()) return trouble;
-  trouble.cause = found->second.cause;
-  trouble.since = found->second.failing_since;
-  for (const auto& [name, entry] : vaults_) {
-    if (name == vault || now - entry.last_call > kLately) continue;
-    // A vault that throttles is one that is reached.
-    const bool answers = entry.cause.empty() || entry.cause == "throttled";
-    ++(answers ? trouble.others_answering : trouble.others_failing);
-  }
-  if (trouble.cause == "login") {
-    trouble.side = TroubleSide::kOurLogin;
-  } else if (trouble.others_answering > 0 || trouble.cause == "throttled") {
-    trouble.side = TroubleSide::kThisVault;
-  } else {
-    trouble.side = trouble.others_failing > 0 ? TroubleSide::kOurNetwork : TroubleSide::kUnknown;
-  }
+  const Entry& entry = found->second;
+  Census others = CountLately(now);
+  if (now - entry.last_call <= kLately)
+    --(IsReached(entry.cause) ? others.answering : others.failing);
+  trouble.cause = entry.cause;
+  trouble.since = entry.failing_since;
+  trouble.others_answering = others.answering;
+  trouble.others_failing = others.failing;
+  trouble.side = SideOf(entry, others);
   return trouble;
+}
+
+std::map<TroubleSide, uint32_t> VaultMeter::Troubles() {
+  const absl::Time now = clock_.WallNow();
+  std::map<TroubleSide, uint32_t> troubles;
+  absl::MutexLock lock(&mutex_);
+  const Census all = CountLately(now);
+  for (const auto& [name, entry] : vaults_) {
+    if (entry.cause.empty() || now - entry.last_call > kLately) continue;
+    Census others = all;
+    --(IsReached(entry.cause) ? others.answering : others.failing);
+    ++troubles[SideOf(entry, others)];
+  }
+  return troubles;
 }
 
 absl::StatusOr<KeyDescription> MeteredKeyVault::Describe(const KeyRef& key, absl::Time deadline) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -22,7 +23,7 @@ struct VaultUsage {
   uint64_t denials = 0;
   uint64_t failures = 0;   // outages and our own login
   uint64_t throttled = 0;  // part of none of the above
-  uint64_t busiest_second = 0;
+  uint64_t busiest_second = 0;  // calls; a wrap is two
 };
 
 // Whose trouble it looks like when a vault does not answer, from how the other vaults of this
@@ -56,6 +57,8 @@ class VaultMeter {
 
   VaultUsage Usage(const std::string& vault);
   VaultTrouble Trouble(const std::string& vault);
+  // How many vaults that were called in the last two minutes are in trouble, by side.
+  std::map<TroubleSide, uint32_t> Troubles();
 
  private:
   struct Entry {
@@ -66,6 +69,14 @@ class VaultMeter {
     absl::Time failing_since = absl::InfiniteFuture();
     std::string cause;  // empty: it answered last time
   };
+  // Vaults that were called lately.
+  struct Census {
+    uint32_t answering = 0;
+    uint32_t failing = 0;
+  };
+  Census CountLately(absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of an entry that fails; `others` without it.
+  static TroubleSide SideOf(const Entry& entry, const Census& others);
   void MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Clock& clock_;

@@ -39,7 +39,7 @@ TEST_F(VaultMeterTest, CallsAreCountedByWhatTheyAskedAndHowTheyEnded) {
   EXPECT_EQ(usage.denials, 1u);
   EXPECT_EQ(usage.failures, 1u);
   EXPECT_EQ(usage.throttled, 1u);
-  EXPECT_EQ(usage.busiest_second, 3u);
+  EXPECT_EQ(usage.busiest_second, 4u) << "a wrap reads the description too";
   EXPECT_EQ(meter_.Usage(kOther).since, absl::InfiniteFuture());
 }
 
@@ -85,6 +85,21 @@ TEST_F(VaultMeterTest, ALoginThatFailsIsOursWhateverOtherVaultsDo) {
 TEST_F(VaultMeterTest, ThrottlingIsTheVaults) {
   Count(kOurs, WithCause(VaultThrottled(absl::Seconds(1)), "throttled"));
   EXPECT_EQ(meter_.Trouble(kOurs).side, TroubleSide::kThisVault);
+}
+
+TEST_F(VaultMeterTest, VaultsInTroubleAreCountedBySideWhileTheyAreCalled) {
+  const absl::Status login = WithCause(VaultLoginFailed("no token"), "login");
+  Count(kOurs, kDns);
+  EXPECT_EQ(meter_.Troubles()[TroubleSide::kUnknown], 1u) << "there is no other to compare with";
+  Count(kOther, kDns);
+  EXPECT_EQ(meter_.Troubles()[TroubleSide::kOurNetwork], 2u);
+  Count(kOther, login);
+  Count("https://third.vault.azure.net", absl::OkStatus());
+  EXPECT_EQ(meter_.Troubles()[TroubleSide::kThisVault], 1u);
+  EXPECT_EQ(meter_.Troubles()[TroubleSide::kOurLogin], 1u);
+  EXPECT_EQ(meter_.Troubles()[TroubleSide::kOurNetwork], 0u);
+  clock_.Advance(absl::Minutes(3));
+  EXPECT_TRUE(meter_.Troubles().empty()) << "nobody calls them any more";
 }
 
 TEST_F(VaultMeterTest, TheLongestSilentVaultGoesFirst) {
