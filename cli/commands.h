@@ -19,6 +19,8 @@ void AddUsageCommands(CLI::App& app, Invocation& invocation);
 void AddWatchCommand(CLI::App& app, Invocation& invocation);
 void AddKeyCommands(CLI::App& app, Invocation& invocation);
 void AddCoverageCommand(CLI::App& app, Invocation& invocation);
+// To `key`.
+void AddForecastCommand(CLI::App& key, Invocation& invocation);
 void AddOperationCommands(CLI::App& app, Invocation& invocation);
 void AddBackupCommands(CLI::App& app, Invocation& invocation);
 void AddStatusCommand(CLI::App& app, Invocation& invocation);

@@ -19,6 +19,22 @@ struct KeyFlags {
   bool no_wait = false;
 };
 
+const char* SideText(v1::VaultOutage::Side side) {
+  switch (side) {
+    case v1::VaultOutage::THIS_VAULT: return "this vault, or its own network rules";
+    case v1::VaultOutage::OUR_NETWORK: return "the server's network";
+    case v1::VaultOutage::OUR_LOGIN: return "the server's own login";
+    default: return "not to be told: no other vault was called lately";
+  }
+}
+
+void ShowOutage(const v1::VaultOutage& outage, Table& table) {
+  table.Add({"outage", absl::StrCat(outage.cause(), ", since ", TimeText(outage.since_time()))});
+  table.Add({"looks like", SideText(outage.side())});
+  table.Add({"other vaults", absl::StrCat(outage.other_vaults_answering(), " answer, ",
+                                          outage.other_vaults_failing(), " do not")});
+}
+
 void ShowStatus(const v1::KeyStatus& status) {
   {
     Table table;
@@ -30,6 +46,7 @@ void ShowStatus(const v1::KeyStatus& status) {
     add("cause", status.cause());
     add("key", KeyText(status.encryption()));
     add("since", TimeText(status.state_since_time()));
+    if (status.has_outage()) ShowOutage(status.outage(), table);
     add("last unwrap", TimeText(status.last_success_time()));
     add("refuses after", TimeText(status.refuse_after_time()));
     if (status.has_last_receipt()) {
@@ -149,7 +166,8 @@ int Rotate(const Invocation& invocation, const Connection& connection, const Key
 
 void AddKeyCommands(CLI::App& app, Invocation& invocation) {
   const auto flags = std::make_shared<KeyFlags>();
-  CLI::App* key = app.add_subcommand("key", "Show, check, lock, unlock and rotate a hub's key");
+  CLI::App* key =
+      app.add_subcommand("key", "Show, check, forecast, lock, unlock and rotate a hub's key");
   key->require_subcommand(1);
   const auto add = [&](const char* verb, const char* what, const char* examples, Body body) {
     CLI::App* command = key->add_subcommand(verb, what);
@@ -197,6 +215,7 @@ void AddKeyCommands(CLI::App& app, Invocation& invocation) {
           });
   hub(rotate);
   rotate->add_flag("--no-wait", flags->no_wait, "Only start it");
+  AddForecastCommand(*key, invocation);
 }
 
 }  // namespace cmkstore::cli

@@ -1,0 +1,119 @@
+// cmkctl key forecast: its arithmetic, its price files, and the command on a real server.
+
+#include "cli/vault_forecast.h"
+#include "tests/cli/served_cli.h"
+#include "tests/testing/matchers.h"
+
+namespace cmkstore {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::Output;
+
+constexpr char kVault[] = "https://contoso.vault.azure.net";
+
+// Measured for half an hour: 3 describes, 1 wrap, 55 unwraps.
+v1::VaultUsage Usage() {
+  v1::VaultUsage usage;
+  usage.set_vault_uri(kVault);
+  usage.set_hubs(2);
+  usage.set_keys(4);
+  usage.mutable_since_time()->set_seconds(1'000'000);
+  usage.mutable_read_time()->set_seconds(1'001'800);
+  usage.set_describes(3);
+  usage.set_wraps(1);
+  usage.set_unwraps(55);
+  usage.set_busiest_second(5);
+  usage.set_calls_per_second_limit(25);
+  return usage;
+}
+
+TEST(VaultForecastTest, AMonthIsWhatWasMeasuredAndWrapsAreTwoOperations) {
+  const auto forecast = cli::ForecastOf(Usage(), std::nullopt);
+  ASSERT_TRUE(forecast.has_value());
+  EXPECT_DOUBLE_EQ(forecast->operations_per_month, 60 * 2 * 730.5);
+  EXPECT_FALSE(forecast->cost_per_month.has_value());
+  EXPECT_DOUBLE_EQ(forecast->published_per_second, 50);
+  EXPECT_DOUBLE_EQ(forecast->head_room, 0.9);
+}
+
+TEST(VaultForecastTest, MoneyIsByTheVaultsOwnPriceWhereItHasOne) {
+  const auto prices = cli::ParsePrices(
+      R"({"currency": "EUR", "per_10000_operations": 0.03, "per_key_month": 2,
+          "vaults": {"https://contoso.vault.azure.net": {"per_10000_operations": 0.15}}})");
+  ASSERT_THAT(prices, testing::IsOk());
+  EXPECT_EQ(prices->currency, "EUR");
+  EXPECT_DOUBLE_EQ(*cli::ForecastOf(Usage(), *prices)->cost_per_month,
+                   60 * 2 * 730.5 / 10'000 * 0.15 + 4 * 2);
+  v1::VaultUsage other = Usage();
+  other.set_vault_uri("https://fabrikam.vault.azure.net");
+  EXPECT_DOUBLE_EQ(*cli::ForecastOf(other, *prices)->cost_per_month,
+                   60 * 2 * 730.5 / 10'000 * 0.03 + 4 * 2);
+}
+
+TEST(VaultForecastTest, NothingIsForecastFromNothing) {
+  v1::VaultUsage usage = Usage();
+  usage.clear_since_time();
+  EXPECT_FALSE(cli::ForecastOf(usage, std::nullopt).has_value());
+  usage = Usage();
+  *usage.mutable_since_time() = usage.read_time();
+  EXPECT_FALSE(cli::ForecastOf(usage, std::nullopt).has_value());
+}
+
+TEST(VaultForecastTest, AWrongPriceFileIsRefused) {
+  for (const char* text :
+       {"", "[]", R"({"per_10000_operations": "0.03"})", R"({"per_10000_operations": -1})",
+        R"({"price": 1})", R"({"vaults": {"https://v": 3}})", R"({"currency": 1})"}) {
+    EXPECT_FALSE(cli::ParsePrices(text).ok()) << text;
+  }
+}
+
+class CliForecastTest : public ServedCli {};
+
+TEST_F(CliForecastTest, TheCallsThatWereCountedAreForecastForATenantOrAHub) {
+  MakeHub();
+  ASSERT_EQ(Ctl({"hub", "create", "h2", "--platform-managed"}).exit_code, 0);
+  clock_.Advance(absl::Minutes(30));
+  const Output table = Ctl({"key", "forecast", "--price", "0.03"});
+  EXPECT_EQ(table.exit_code, 0) << table.err;
+  EXPECT_THAT(table.out, AllOf(HasSubstr(vault_->endpoints().url), HasSubstr(" USD"),
+                               HasSubstr("operations a month = "), HasSubstr("take it for a guess"),
+                               HasSubstr(" of 200/s")));
+  const auto all = Ctl({"key", "forecast", "--json"}).Json();
+  EXPECT_EQ(all["vaultUri"], vault_->endpoints().url);
+  EXPECT_EQ(all["hubs"], 1);
+  const double measured = all["describes"].get<double>() + 2 * all["wraps"].get<double>() +
+                          all["unwraps"].get<double>();
+  EXPECT_GE(measured, 5);
+  EXPECT_NEAR(all["operationsPerMonth"].get<double>(),
+              measured / (all["measuredSeconds"].get<double>() / 3600) * 730.5, 1);
+  EXPECT_FALSE(all.contains("costPerMonth"));
+  const std::string prices =
+      WriteInput("prices.json", R"({"currency": "EUR", "per_10000_operations": 1})");
+  const auto hub = Ctl({"key", "forecast", "h1", "--price-file", prices, "--json"}).Json();
+  EXPECT_EQ(hub["currency"], "EUR");
+  EXPECT_NEAR(hub["costPerMonth"].get<double>(), hub["operationsPerMonth"].get<double>() / 10'000,
+              0.01);
+  EXPECT_THAT(Ctl({"key", "forecast", "h2"}).out, HasSubstr("costs no vault call"));
+  EXPECT_EQ(Ctl({"key", "forecast", "none"}).exit_code, 3);
+  EXPECT_EQ(Ctl({"key", "forecast", "--price-file", "/nowhere"}).exit_code, 2);
+}
+
+TEST_F(CliForecastTest, TheStatusOfAKeySaysWhyItsVaultDoesNotAnswerAndWhoseTroubleItIs) {
+  MakeHub();
+  owner_->Script({{{"operation", "unwrapkey"}, {"status", 503}, {"count", -1}}});
+  Output status;
+  for (const absl::Time give_up = absl::Now() + absl::Seconds(20);
+       status.out.find("UNREACHABLE") == std::string::npos && absl::Now() < give_up;) {
+    status = Ctl({"key", "status", "h1"});
+  }
+  EXPECT_THAT(status.out, AllOf(HasSubstr("http_5xx, since "), HasSubstr("looks like"),
+                                HasSubstr("no other vault was called lately"),
+                                HasSubstr("0 answer, 0 do not")));
+  owner_->Script(nlohmann::json::array());
+}
+
+}  // namespace
+}  // namespace cmkstore
