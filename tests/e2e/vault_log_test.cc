@@ -1,0 +1,129 @@
+// What the log says of vault calls: everything that joins them with ours and with the vault's own
+// log, and nothing that is secret.
+
+#include <nlohmann/json.hpp>
+#include <regex>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_split.h"
+#include "tests/e2e/served_hub.h"
+
+namespace cmkstore {
+namespace {
+
+using nlohmann::json;
+using Kind = vault::IdentityOptions::Kind;
+
+class VaultLogTest : public ServedHub {
+ protected:
+  VaultLogTest() { SetLogLevel(LogLevel::kTrace); }
+  ~VaultLogTest() override { SetLogLevel(LogLevel::kInfo); }
+
+  void Adjust(service::ServerOptions& options) override {
+    vault::IdentityOptions& identity = options.identities[0].second;
+    identity.kind = kind_;
+    identity.token_file = vault_->endpoints().federated_token_file;
+    identity.imds_url = vault_->endpoints().imds_url;
+    if (kind_ == Kind::kManagedIdentity) identity.client_id.clear();
+  }
+  std::string Log() { return *ReadFile(dir_.path() + "/log.jsonl"); }
+  std::vector<json> VaultCalls() {
+    std::vector<json> calls;
+    for (absl::string_view line : absl::StrSplit(Log(), '\n')) {
+      json entry = json::parse(line, nullptr, false);
+      if (entry.is_object() && entry.value("event", "") == "vault_call") {
+        calls.push_back(std::move(entry));
+      }
+    }
+    return calls;
+  }
+  // Every way in which a key, a token or a document passes through the server.
+  void UseEverything() {
+    ASSERT_EQ(ReasonOf(Put("d1", R"({"word": "canary-content"})")), "OK");
+    ASSERT_EQ(ReasonOf(Get("d1")), "OK");
+    v1::SearchRequest search;
+    search.set_parent(kHub);
+    search.set_query("canary-content");
+    v1::SearchResponse hits;
+    ASSERT_EQ(ReasonOf(search_->Search(As("reader").get(), search, &hits)), "OK");
+    v1::CheckKeyRequest check;
+    check.set_parent(kHub);
+    v1::CheckKeyResponse checks;
+    ASSERT_EQ(ReasonOf(keys_->CheckKey(As("key_admin").get(), check, &checks)), "OK");
+    v1::RotateDekRequest rotate;
+    rotate.set_name(kHub);
+    google::longrunning::Operation operation;
+    ASSERT_EQ(ReasonOf(keys_->RotateDek(As("key_admin").get(), rotate, &operation)), "OK");
+    SetKeyEnabled(false);
+    AwaitReason("CUSTOMER_KEY_REVOKED");
+    SetKeyEnabled(true);
+    AwaitReason("OK");
+    owner_->Script({{{"operation", "unwrapkey"}, {"status", 401}, {"count", 2}}});
+    StartServer();
+    EXPECT_NE(ReasonOf(Get("d1")), "OK");
+    AwaitReason("OK");
+  }
+  void ExpectNothingSecret() {
+    const std::string log = Log();
+    const dev_vault::DevVaultEndpoints& vault = vault_->endpoints();
+    EXPECT_GE(VaultCalls().size(), 10u) << "the log must be at its most talkative";
+    EXPECT_EQ(log.find("Bearer"), std::string::npos);
+    EXPECT_EQ(log.find("eyJ"), std::string::npos) << "a token begins so";
+    EXPECT_EQ(log.find("canary"), std::string::npos);
+    EXPECT_EQ(log.find(*ReadFile(vault.secret_file)), std::string::npos);
+    // 32 bytes of a key have at least 43 characters in base64 and 64 in hex.
+    std::smatch found;
+    EXPECT_FALSE(std::regex_search(log, found, std::regex("[A-Za-z0-9+_-]{43}"))) << found.str();
+    for (const char c : log) {
+      ASSERT_TRUE(c == '\n' || absl::ascii_isprint(static_cast<unsigned char>(c)))
+          << "bytes in the log";
+    }
+    EXPECT_EQ(log.find("\\u00"), std::string::npos) << "bytes in the log";
+  }
+
+  Kind kind_ = Kind::kClientSecret;
+};
+
+TEST_F(VaultLogTest, AtTraceLevelNoTokenKeyOrDocumentIsInItWhateverTheLogin) {
+  SetUpHub();
+  for (const Kind kind : {Kind::kClientSecret, Kind::kWorkloadIdentity, Kind::kManagedIdentity}) {
+    kind_ = kind;
+    StartServer();
+    UseEverything();
+  }
+  ExpectNothingSecret();
+}
+
+TEST_F(VaultLogTest, ACallIsJoinedWithTheRequestThatMadeItAndWithTheVaultsOwnLog) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  owner_->Script({{{"operation", "unwrapkey"}, {"status", 503}, {"count", -1}}});
+  StartServer();
+  const int64_t since = owner_->Admin("GET", "calls?since=999999999")["next"];
+  const grpc::Status refused = Get("d1");
+  ASSERT_EQ(ReasonOf(refused), "VAULT_UNREACHABLE");
+  owner_->Script(json::array());
+  std::string request_id;
+  google::rpc::Status wire;
+  ASSERT_TRUE(wire.ParseFromString(refused.error_details()));
+  for (const auto& detail : wire.details()) {
+    google::rpc::RequestInfo info;
+    if (detail.UnpackTo(&info)) request_id = info.request_id();
+  }
+  ASSERT_FALSE(request_id.empty());
+  const json seen = owner_->Admin("GET", absl::StrCat("calls?since=", since))["calls"];
+  ASSERT_FALSE(seen.empty());
+  int joined = 0;
+  for (const json& call : VaultCalls()) {
+    if (call["vault_request_id"] != seen[0]["client_request_id"]) continue;
+    EXPECT_EQ(call["request_id"], request_id);
+    EXPECT_EQ(call["operation"], "unwrap");
+    EXPECT_EQ(call["status"], "503");
+    EXPECT_EQ(call["answered_request_id"].get<std::string>().size(), 32u) << "the vault's own id";
+    ++joined;
+  }
+  EXPECT_EQ(joined, 1);
+}
+
+}  // namespace
+}  // namespace cmkstore
