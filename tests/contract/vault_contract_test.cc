@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -83,6 +84,23 @@ TEST(VaultContractTest, TheFakeOfTheTestsKeepsTheLinesThatApply) {
     ++applied;
   }
   EXPECT_GE(applied, 10);
+}
+
+TEST(VaultContractTest, TheProfilesOfOtherServersNameCasesOfTheContract) {
+  FakeUnderTest under_test;
+  std::set<std::string> cases;
+  for (const CaseResult& result : RunContract(under_test, "t-")) cases.insert(result.name);
+  int profiles = 0;
+  for (const auto& file : std::filesystem::directory_iterator("tests/contract/profiles")) {
+    const auto profile = ReadProfile(file.path());
+    ASSERT_THAT(profile, testing::IsOk()) << file.path();
+    EXPECT_FALSE(profile->differences.empty());
+    for (const auto& [name, meaning] : profile->differences) {
+      EXPECT_TRUE(cases.contains(name)) << file.path() << ": " << name;
+    }
+    ++profiles;
+  }
+  EXPECT_GE(profiles, 1);
 }
 
 CaseResult Result(const std::string& name, const std::string& observed) {
