@@ -88,10 +88,25 @@ void TcpRelay::Accept() {
       taken_.push_back(absl::Now());
     }
     const int target = ConnectTo(target_);
-    carriers_.emplace_back(
-        [this, caller, target, generation] { Carry(caller, target, generation); });
+    JoinEnded();
+    Carrier& carrier = carriers_.emplace_back();
+    carrier.thread = std::thread([this, &carrier, caller, target, generation] {
+      Carry(caller, target, generation);
+      carrier.ended = true;
+    });
   }
-  for (std::thread& carrier : carriers_) carrier.join();
+  for (Carrier& carrier : carriers_) carrier.thread.join();
+}
+
+void TcpRelay::JoinEnded() {
+  for (auto carrier = carriers_.begin(); carrier != carriers_.end();) {
+    if (carrier->ended) {
+      carrier->thread.join();
+      carrier = carriers_.erase(carrier);
+    } else {
+      ++carrier;
+    }
+  }
 }
 
 void TcpRelay::Carry(int caller, int target, int generation) {

@@ -24,7 +24,13 @@ class TcpRelay {
   std::vector<absl::Time> Taken();
 
  private:
+  struct Carrier {
+    std::atomic<bool> ended = false;
+    std::thread thread;
+  };
+
   void Accept();
+  void JoinEnded();
   // Carries bytes both ways until one side ends, or the target changes.
   void Carry(int caller, int target, int generation);
 
@@ -35,7 +41,7 @@ class TcpRelay {
   std::atomic<bool> stopping_ = false;
   absl::Mutex mutex_;
   std::vector<absl::Time> taken_ ABSL_GUARDED_BY(mutex_);
-  std::list<std::thread> carriers_;  // of the accepting thread
+  std::list<Carrier> carriers_;  // of the accepting thread
   std::thread acceptor_;
 };
 
