@@ -11,7 +11,6 @@ namespace {
 using nlohmann::json;
 
 constexpr double kHoursPerMonth = 730.5;  // of a mean month
-constexpr absl::Duration kLeastMeasured = absl::Seconds(1);
 // The server allows itself half of what the vault takes.
 constexpr double kPublishedOverBudget = 2;
 
@@ -61,7 +60,9 @@ std::optional<VaultForecast> ForecastOf(const v1::VaultUsage& usage,
                                         const std::optional<VaultPrices>& prices) {
   VaultForecast forecast;
   forecast.measured = ToTime(usage.read_time()) - ToTime(usage.since_time());
-  if (!usage.has_since_time() || forecast.measured < kLeastMeasured) return std::nullopt;
+  if (!usage.has_since_time() || forecast.measured <= absl::ZeroDuration()) {
+    return std::nullopt;
+  }
   const double operations =
       static_cast<double>(usage.describes() + 2 * usage.wraps() + usage.unwraps());
   forecast.operations_per_month =

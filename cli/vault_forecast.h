@@ -36,7 +36,7 @@ struct VaultForecast {
   double head_room = 0;  // the part of that which the busiest second left; below 0: beyond it
 };
 
-// Absent when nothing was measured: the vault was not called yet, or a moment ago for the first
+// Absent when nothing was measured: the vault was not called yet, or in this moment for the first
 // time.
 //
 //   operations a month = (describes + 2 × wraps + unwraps) ÷ measured hours × 730.5

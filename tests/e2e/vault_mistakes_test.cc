@@ -31,6 +31,7 @@ class VaultMistakesTest : public ServedHub {
     return status.cause();
   }
   void Adjust(service::ServerOptions& options) override {
+    options.key_checks.role_propagation = absl::ZeroDuration();
     if (!client_id_.empty()) {
       options.identities[0].second.client_id = client_id_;
       options.identities[0].second.secret_file = secret_file_;
