@@ -27,7 +27,7 @@ void AppendField(absl::string_view field, std::string& out) {
 std::string Binding::AssociatedData(absl::string_view envelope_header) const {
   const absl::string_view label = Label(kind);
   std::string data;
-  data.reserve(label.size() + 1 + envelope_header.size() + 5 * 4 + tenant.size() +
+  data.reserve(label.size() + 1 + envelope_header.size() + 5 * sizeof(uint32_t) + tenant.size() +
                HubUid::kBytes + project.size() + collection.size() + document.size());
   data.append(label.data(), label.size());
   data.push_back('\0');

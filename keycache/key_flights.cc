@@ -44,7 +44,7 @@ void KeyCache::Core::FetchOpenKey(HubUid hub, DekId dek, absl::Time deadline, Op
 void KeyCache::Core::FetchOpenKeyAttempt(HubUid hub, DekId dek, absl::Time deadline, int attempts,
                                          OpenKeyDone done) {
   // The newest keys first: they say whether the hub is served at all.
-  Fetch(hub, deadline, [=, this, done = std::move(done)](absl::StatusOr<HubKeysPtr> keys) {
+  Fetch(hub, deadline, [=, this, done = std::move(done)](const absl::StatusOr<HubKeysPtr>& keys) {
     if (!keys.ok()) return done(keys.status());
     absl::StatusOr<OpenKeyPtr> cached = LookupOpenKey(hub, dek);
     if (!cached.ok() || *cached != nullptr) return done(std::move(cached));

@@ -1,5 +1,7 @@
 #include "store/key_layout.h"
 
+#include <utility>
+
 namespace cmkstore::store {
 
 void AppendU64(uint64_t value, std::string& out) {
@@ -34,7 +36,10 @@ std::optional<Sequence> ParseFeedKey(absl::string_view key) {
   return ReadU64(key.substr(1));
 }
 
-KeyRange PrefixRange(std::string prefix) { return {prefix, EndOfPrefix(prefix)}; }
+KeyRange PrefixRange(std::string prefix) {
+  std::string end = EndOfPrefix(prefix);
+  return {std::move(prefix), std::move(end)};
+}
 
 KeyRange TableRange(Table table) { return PrefixRange(MakeKey(table)); }
 
