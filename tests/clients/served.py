@@ -62,18 +62,28 @@ class Served:
     def logs(self) -> str:
         return "".join(p.read_text(errors="replace") for p in sorted(self.path.glob("*.log")))
 
-    def start(self) -> None:
-        """Starts the server anew on the same data."""
+    def start(self, **config) -> None:
+        """Starts the server anew on the same data; sections of the configuration beside what it needs."""
         address = self.path / "address"
         address.unlink(missing_ok=True)
         r = self.ready
-        self.server = self._spawn(
-            "cmkstored", "server.log", "--data-dir", str(self.path / "data"), "--development", "--listen",
-            "127.0.0.1:0", "--ready-file", str(address), "--vault-host", r["url"].removeprefix("https://"),
-            "--vault-ca", r["ca_file"], "--identity", "client-secret", "--authority", r["authority"],
-            "--identity-tenant", r["tenant_id"], "--identity-client", r["client_id"], "--identity-secret-file",
-            r["secret_file"])
+        identity = {"kind": "client-secret", "authority": r["authority"], "tenant_id": r["tenant_id"],
+                    "client_id": r["client_id"], "secret_file": r["secret_file"]}
+        (self.path / "server.yaml").write_text(json.dumps({
+            "data_dir": str(self.path / "data"), "listeners": [{"address": "127.0.0.1:0"}],
+            "admin": {"address": "127.0.0.1:0"}, "vaults": {"ca_file": r["ca_file"]}, "identities": [identity],
+            "development": {"enabled": True, "vault_hosts": [r["url"].removeprefix("https://")]},
+            "shutdown": {"notice": "0s"}, **config}), encoding="utf-8")
+        self.server = self._spawn("cmkstored", "server.log", "--config", str(self.path / "server.yaml"),
+                                  "--ready-file", str(address))
         self.port = int(self._await(address, self.server).rsplit(":", 1)[1])
+
+    def admin_page(self, path: str) -> str:
+        """What the server says about itself over HTTP."""
+        lines = (self.path / "server.log").read_text(encoding="utf-8").splitlines()
+        port = [json.loads(line)["admin_port"] for line in lines if '"event":"serving"' in line][-1]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+            return answer.read().decode()
 
     def kill(self) -> None:
         self.server.kill()
