@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/reasons.h"
 
 // Details travel as status payloads: reason and retry as text, violations as
 // subject US description RS …  (ASCII unit and record separators).
@@ -21,6 +22,20 @@ constexpr absl::string_view kCauseUrl = "cmkstore/cause";
 constexpr absl::string_view kViolationsUrl = "cmkstore/violations";
 constexpr char kUnitSeparator = '\x1f';
 constexpr char kRecordSeparator = '\x1e';
+
+// A reason of the table: another word does not compile.
+class KnownReason {
+ public:
+  consteval KnownReason(const char* word) : reason_(*FindReason(word)) {}
+  const Reason& operator*() const { return reason_; }
+
+ private:
+  const Reason& reason_;
+};
+
+absl::Status Make(KnownReason reason, absl::string_view message) {
+  return MakeError((*reason).code, (*reason).word, message);
+}
 
 absl::Status WithRetry(absl::Status status, absl::Duration retry_after) {
   status.SetPayload(kRetryUrl, absl::Cord(absl::StrCat(absl::ToInt64Milliseconds(retry_after))));
@@ -61,23 +76,20 @@ absl::Status MakeError(absl::StatusCode code, absl::string_view reason, absl::st
 }
 
 absl::Status TokenInvalid(absl::string_view why) {
-  return MakeError(absl::StatusCode::kUnauthenticated, "TOKEN_INVALID",
-                   absl::StrCat("the bearer token was not accepted: ", why));
+  return Make("TOKEN_INVALID", absl::StrCat("the bearer token was not accepted: ", why));
 }
 
 absl::Status TokenExpired() {
-  return MakeError(absl::StatusCode::kUnauthenticated, "TOKEN_EXPIRED",
-                   "the bearer token has expired; get a new one and repeat the call");
+  return Make("TOKEN_EXPIRED", "the bearer token has expired; get a new one and repeat the call");
 }
 
 absl::Status AccessDenied() {
-  return MakeError(absl::StatusCode::kPermissionDenied, "ACCESS_DENIED",
-                   "the caller may not do this on this resource (or it might not exist)");
+  return Make("ACCESS_DENIED",
+              "the caller may not do this on this resource (or it might not exist)");
 }
 
 absl::Status NetworkDenied() {
-  return MakeError(absl::StatusCode::kPermissionDenied, "NETWORK_DENIED",
-                   "this hub does not accept calls from the caller's network");
+  return Make("NETWORK_DENIED", "this hub does not accept calls from the caller's network");
 }
 
 absl::Status FieldInvalid(absl::string_view field, absl::string_view rule) {
@@ -85,9 +97,7 @@ absl::Status FieldInvalid(absl::string_view field, absl::string_view rule) {
 }
 
 absl::Status FieldsInvalid(std::vector<Violation> violations) {
-  return WithViolations(
-      MakeError(absl::StatusCode::kInvalidArgument, "FIELD_INVALID", Summary(violations)),
-      violations);
+  return WithViolations(Make("FIELD_INVALID", Summary(violations)), violations);
 }
 
 absl::Status NotFound(absl::string_view kind) {
@@ -103,124 +113,104 @@ absl::Status AlreadyExists(absl::string_view kind) {
 }
 
 absl::Status EtagMismatch() {
-  return MakeError(absl::StatusCode::kAborted, "ETAG_MISMATCH",
-                   "the resource has changed since the given etag; read it again and repeat");
+  return Make("ETAG_MISMATCH",
+              "the resource has changed since the given etag; read it again and repeat");
 }
 
-absl::Status StateInvalid(absl::string_view what) {
-  return MakeError(absl::StatusCode::kFailedPrecondition, "STATE_INVALID", what);
-}
+absl::Status StateInvalid(absl::string_view what) { return Make("STATE_INVALID", what); }
 
 absl::Status QuotaExceeded(absl::string_view what, absl::Duration retry_after) {
-  return WithRetry(MakeError(absl::StatusCode::kResourceExhausted, "QUOTA_EXCEEDED",
-                             absl::StrCat("quota exceeded: ", what)),
-                   retry_after);
+  return WithRetry(Make("QUOTA_EXCEEDED", absl::StrCat("quota exceeded: ", what)), retry_after);
 }
 
 absl::Status DeadlineExceeded(absl::string_view what) {
-  return MakeError(absl::StatusCode::kDeadlineExceeded, "DEADLINE_EXCEEDED",
-                   absl::StrCat("the deadline passed while waiting for ", what));
+  return Make("DEADLINE_EXCEEDED", absl::StrCat("the deadline passed while waiting for ", what));
 }
 
-absl::Status Cancelled(absl::string_view what) {
-  return MakeError(absl::StatusCode::kCancelled, "CANCELLED", what);
-}
+absl::Status Cancelled(absl::string_view what) { return Make("CANCELLED", what); }
 
 absl::Status CustomerKeyRevoked(absl::string_view why) {
-  return MakeError(absl::StatusCode::kFailedPrecondition, "CUSTOMER_KEY_REVOKED",
-                   absl::StrCat("the customer's vault refuses the hub's key: ", why));
+  return Make("CUSTOMER_KEY_REVOKED",
+              absl::StrCat("the customer's vault refuses the hub's key: ", why));
 }
 
 absl::Status HubLocked() {
-  return MakeError(absl::StatusCode::kFailedPrecondition, "HUB_LOCKED",
-                   "the hub was locked by its key administrator; unlock it to use its content");
+  return Make("HUB_LOCKED",
+              "the hub was locked by its key administrator; unlock it to use its content");
 }
 
 absl::Status CustomerKeyUnfit(std::vector<Violation> checks) {
-  return WithViolations(MakeError(absl::StatusCode::kFailedPrecondition, "CUSTOMER_KEY_UNFIT",
-                                  absl::StrCat("the vault key cannot be used: ", Summary(checks))),
-                        checks);
+  return WithViolations(
+      Make("CUSTOMER_KEY_UNFIT", absl::StrCat("the vault key cannot be used: ", Summary(checks))),
+      checks);
 }
 
-absl::Status VaultChangeRefused(absl::string_view why) {
-  return MakeError(absl::StatusCode::kFailedPrecondition, "VAULT_CHANGE_REFUSED", why);
-}
+absl::Status VaultChangeRefused(absl::string_view why) { return Make("VAULT_CHANGE_REFUSED", why); }
 
 absl::Status KeyKindImmutable() {
-  return MakeError(absl::StatusCode::kFailedPrecondition, "KEY_KIND_IMMUTABLE",
-                   "a hub cannot change between customer-managed and platform-managed keys");
+  return Make("KEY_KIND_IMMUTABLE",
+              "a hub cannot change between customer-managed and platform-managed keys");
 }
 
 absl::Status VaultLoginFailed(absl::string_view why) {
-  return WithRetry(MakeError(absl::StatusCode::kUnavailable, "VAULT_LOGIN_FAILED",
-                             absl::StrCat("the service could not log in to the vault: ", why)),
-                   absl::Seconds(10));
+  return WithRetry(
+      Make("VAULT_LOGIN_FAILED", absl::StrCat("the service could not log in to the vault: ", why)),
+      absl::Seconds(10));
 }
 
 absl::Status VaultUnreachable(absl::string_view why, absl::Duration retry_after) {
-  return WithRetry(MakeError(absl::StatusCode::kUnavailable, "VAULT_UNREACHABLE",
-                             absl::StrCat("the customer's vault did not answer: ", why)),
-                   retry_after);
+  return WithRetry(
+      Make("VAULT_UNREACHABLE", absl::StrCat("the customer's vault did not answer: ", why)),
+      retry_after);
 }
 
 absl::Status VaultThrottled(absl::Duration retry_after) {
-  return WithRetry(MakeError(absl::StatusCode::kUnavailable, "VAULT_THROTTLED",
-                             "the customer's vault is throttling; try again later"),
+  return WithRetry(Make("VAULT_THROTTLED", "the customer's vault is throttling; try again later"),
                    retry_after);
 }
 
 absl::Status DocumentCorrupt() {
-  return MakeError(absl::StatusCode::kDataLoss, "DOCUMENT_CORRUPT",
-                   "the stored document does not open");
+  return Make("DOCUMENT_CORRUPT", "the stored document does not open");
 }
 
 absl::Status DekNotFound() {
-  return MakeError(absl::StatusCode::kDataLoss, "DEK_NOT_FOUND",
-                   "the data encryption key of the stored document is not known");
+  return Make("DEK_NOT_FOUND", "the data encryption key of the stored document is not known");
 }
 
 absl::Status DekRecordCorrupt(absl::string_view why) {
-  return MakeError(absl::StatusCode::kDataLoss, "DEK_RECORD_CORRUPT",
-                   absl::StrCat("the wrapped data encryption key cannot be used: ", why));
+  return Make("DEK_RECORD_CORRUPT",
+              absl::StrCat("the wrapped data encryption key cannot be used: ", why));
 }
 
 absl::Status FormatTooNew(absl::string_view what) {
-  return MakeError(
-      absl::StatusCode::kFailedPrecondition, "FORMAT_TOO_NEW",
-      absl::StrCat(what, " was written by a newer version; upgrade before reading it"));
+  return Make("FORMAT_TOO_NEW",
+              absl::StrCat(what, " was written by a newer version; upgrade before reading it"));
 }
 
 absl::Status StoreBusy() {
-  return WithRetry(MakeError(absl::StatusCode::kUnavailable, "STORE_BUSY",
-                             "the store has more work than it can queue; try again"),
+  return WithRetry(Make("STORE_BUSY", "the store has more work than it can queue; try again"),
                    absl::Milliseconds(100));
 }
 
 absl::Status StoreStalled() {
-  return WithRetry(MakeError(absl::StatusCode::kUnavailable, "STORE_BUSY",
-                             "the store's disk does not take writes now; try again"),
+  return WithRetry(Make("STORE_BUSY", "the store's disk does not take writes now; try again"),
                    absl::Seconds(1));
 }
 
 absl::Status StoreFull() {
-  return WithRetry(MakeError(absl::StatusCode::kUnavailable, "STORE_FULL",
-                             "the store has no room left; nothing was written"),
+  return WithRetry(Make("STORE_FULL", "the store has no room left; nothing was written"),
                    absl::Seconds(30));
 }
 
 absl::Status StoreCorrupt(absl::string_view why) {
-  return MakeError(absl::StatusCode::kDataLoss, "STORE_CORRUPT",
-                   absl::StrCat("the store found damage: ", why));
+  return Make("STORE_CORRUPT", absl::StrCat("the store found damage: ", why));
 }
 
 absl::Status IndexCorrupt(absl::string_view why) {
-  return MakeError(absl::StatusCode::kDataLoss, "INDEX_CORRUPT",
-                   absl::StrCat("the search index cannot be used: ", why));
+  return Make("INDEX_CORRUPT", absl::StrCat("the search index cannot be used: ", why));
 }
 
-absl::Status InvariantBroken(absl::string_view what) {
-  return MakeError(absl::StatusCode::kInternal, "INVARIANT", what);
-}
+absl::Status InvariantBroken(absl::string_view what) { return Make("INVARIANT", what); }
 
 std::string ReasonOf(const absl::Status& status) {
   return PayloadText(status, kReasonUrl).value_or("");

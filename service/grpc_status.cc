@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/log.h"
+#include "base/reasons.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "service/timestamps.h"
@@ -49,9 +50,12 @@ grpc::Status ToGrpcStatus(const absl::Status& status, absl::string_view request_
   google::rpc::Status wire;
   wire.set_code(static_cast<int>(status.code()));
   wire.set_message(std::string(status.message()));
-  if (reason.empty() || status.code() == absl::StatusCode::kInternal) {
+  const Reason* known = FindReason(reason);
+  if (known == nullptr || known->code != status.code() || reason == "INVARIANT") {
     Log(LogLevel::kError, "invariant_broken",
-        {{"request_id", std::string(request_id)}, {"detail", std::string(status.message())}});
+        {{"request_id", std::string(request_id)},
+         {"reason", reason},
+         {"detail", std::string(status.message())}});
     reason = "INVARIANT";
     wire.set_code(static_cast<int>(absl::StatusCode::kInternal));
     wire.set_message(absl::StrCat("internal error; report request ", request_id));
