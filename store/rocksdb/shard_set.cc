@@ -41,11 +41,6 @@ ShardSet::ShardSet(std::shared_ptr<rocksdb::Cache> block_cache,
 ShardSet::~ShardSet() = default;
 
 absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& options) {
-  return Open(options, *rocksdb::Env::Default());
-}
-
-absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& options,
-                                                         rocksdb::Env& env) {
   std::error_code ignored;
   std::filesystem::create_directories(options.directory, ignored);
   const bool made_before = std::filesystem::exists(ShardPath(options.directory, 0));
@@ -56,7 +51,7 @@ absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& 
     return StateInvalid("the data directory was made with another number of shards");
   }
   ShardResources resources;
-  resources.env = &env;
+  resources.env = options.env == nullptr ? rocksdb::Env::Default() : options.env;
   resources.resume_interval = options.resume_interval;
   resources.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   resources.write_buffers =

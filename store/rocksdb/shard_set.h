@@ -28,6 +28,7 @@ struct ShardSetOptions {
   absl::Duration resume_interval = absl::Seconds(1);  // between attempts after a failed write
   absl::Duration cut_wait = absl::Seconds(5);  // how long shards wait for each other in a cut
   CommitLimits limits;
+  rocksdb::Env* env = nullptr;  // what the files are on; null: the operating system's
 };
 
 // The Engine over RocksDB, one database per shard (docs/adr/0004-commit-thread.md).
@@ -36,9 +37,6 @@ class ShardSet final : public Engine {
   // Errors: as Shard::Open; STATE_INVALID when the directory was made with another number of
   // shards.
   static absl::StatusOr<std::unique_ptr<ShardSet>> Open(const ShardSetOptions& options);
-  // On another environment than the operating system's; it must outlive this.
-  static absl::StatusOr<std::unique_ptr<ShardSet>> Open(const ShardSetOptions& options,
-                                                        rocksdb::Env& env);
   ~ShardSet() override;
 
   uint32_t shard_count() const override { return static_cast<uint32_t>(shards_.size()); }

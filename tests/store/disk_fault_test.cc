@@ -33,10 +33,11 @@ class DiskFaultTest : public ::testing::Test {
     options_.directory = dir_.path() + "/shards";
     options_.shards = 1;
     options_.resume_interval = absl::ZeroDuration();
+    options_.env = env_.get();
   }
   void Open() {
     engine_.reset();
-    auto opened = ShardSet::Open(options_, *env_);
+    auto opened = ShardSet::Open(options_);
     ASSERT_THAT(opened, IsOk());
     engine_ = std::move(*opened);
   }
@@ -218,7 +219,7 @@ TEST_F(DiskFaultTest, ResumingIsTriedOncePerInterval) {
 
 TEST_F(DiskFaultTest, AStoreThatCannotBeOpenedSaysSo) {
   disk_->Set(Fault::kFullAfterHalf);
-  EXPECT_THAT(ShardSet::Open(options_, *env_), FailsWith("STORE_FULL", ""));
+  EXPECT_THAT(ShardSet::Open(options_), FailsWith("STORE_FULL", ""));
   disk_->Set(Fault::kNone);
   Open();
   EXPECT_THAT(Write(), IsOk());

@@ -32,7 +32,8 @@ class PowerLossTest : public ::testing::Test {
     random_.seed(seed_);
   }
   absl::Status Open() {
-    auto opened = ShardSet::Open(options_, *env_);
+    options_.env = env_.get();
+    auto opened = ShardSet::Open(options_);
     if (opened.ok()) engine_ = *std::move(opened);
     return opened.status();
   }
