@@ -68,6 +68,8 @@ const Row kRows[] = {
     {"cmkstore.v1.KeyService.LockHub", "name: 'HUB'", "last_receipt {"},
     {"cmkstore.v1.KeyService.UnlockHub", "name: 'HUB'", "generations {"},
     {"cmkstore.v1.KeyService.GetVaultUsage", "parent: 'TENANT'", "vaults {"},
+    {"cmkstore.v1.KeyService.GetEncryptionCoverage", "name: 'HUB/encryptionCoverage'",
+     "hub_state: ACTIVE"},
     {"cmkstore.v1.KeyService.RotateDek", "name: 'HUB'", "/operations/"},
     {"google.longrunning.Operations.GetOperation", "name: 'OPERATION'", "rotate-dek"},
     {"google.longrunning.Operations.WaitOperation", "name: 'OPERATION'", "done: true"},
