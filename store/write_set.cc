@@ -42,9 +42,9 @@ void WriteSet::Add(std::string key, std::string delta) {
 }
 
 bool WriteSet::only_adds() const {
-  return feed_record_.empty() && std::all_of(writes_.begin(), writes_.end(), [](const Write& one) {
-           return one.kind == Write::Kind::kAdd;
-         });
+  return !writes_.empty() && feed_record_.empty() &&
+         std::all_of(writes_.begin(), writes_.end(),
+                     [](const Write& one) { return one.kind == Write::Kind::kAdd; });
 }
 
 void WriteSet::SetFeedRecord(std::string record) {

@@ -11,6 +11,7 @@ Usage: canary_test.py BIN_DIR
 import importlib
 import pathlib
 import sys
+import time
 import uuid
 
 import grpc
@@ -215,6 +216,10 @@ def main() -> int:
             if name == "KeyService.RotateDek":
                 served.operation = answer.name
             if name == "SearchService.Search":
+                give_up = time.monotonic() + 20  # the index gathers changes for a moment
+                while not answer.hits and time.monotonic() < give_up:
+                    time.sleep(0.05)
+                    answer = call(channel, service, method, request, served)
                 assert len(answer.hits) >= 1, "the canary must be in the index, or its absence proves nothing"
             wanted.update(text_fields(method.input_type))
             filled.update(filler.filled)

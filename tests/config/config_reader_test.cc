@@ -40,13 +40,14 @@ listeners: [{address: "127.0.0.1:1"}, {}]
 }
 
 TEST(ConfigReaderTest, EveryProblemIsToldWithFileLineAndWhatToWrite) {
-  EXPECT_EQ(ProblemOf("keys:\n  probe_intervall: 3s\n  entry_lifetime: 30\nsomething: 1\n"),
-            "c.yaml:2:3: keys.probe_intervall: no such option; did you mean probe_interval?\n"
-            "c.yaml:3:19: keys.entry_lifetime: \"30\" is not one; write a duration with its unit, "
-            "such as 30s, 5m or 1h30m\n"
-            "c.yaml:4:1: something: no such option; here there are: data_dir, listeners, tls, "
-            "issuers, identities, vaults, admin, requests, shutdown, store, keys, search, log, "
-            "development");
+  EXPECT_EQ(
+      ProblemOf("keys:\n  probe_intervall: 3s\n  entry_lifetime: 30\nsomething: 1\n"),
+      "c.yaml:2:3: keys.probe_intervall: no such option; did you mean probe_interval?\n"
+      "c.yaml:3:19: keys.entry_lifetime: \"30\" is not one; write a duration with its unit, "
+      "such as 30s, 5m or 1h30m\n"
+      "c.yaml:4:1: something: no such option; here there are: data_dir, listeners, tls, "
+      "issuers, identities, vaults, admin, requests, shutdown, store, keys, search, usage, log, "
+      "development");
   EXPECT_EQ(ProblemOf("store: {block_cache: 100MB}"),
             "c.yaml:1:22: store.block_cache: \"100MB\" is not one; write a size with its unit KiB, "
             "MiB or GiB, such as 64MiB");
