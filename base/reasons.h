@@ -59,6 +59,10 @@ inline constexpr Reason kReasons[] = {
     {"FORMAT_TOO_NEW", absl::StatusCode::kFailedPrecondition},
     {"STORE_BUSY", absl::StatusCode::kUnavailable},
     {"STORE_FULL", absl::StatusCode::kUnavailable},
+    // Backups, of the server's operators.
+    {"BACKUP_NOT_FOUND", absl::StatusCode::kNotFound},
+    {"BACKUP_STORAGE_FAILED", absl::StatusCode::kUnavailable},
+    {"BACKUP_CORRUPT", absl::StatusCode::kDataLoss},
     {"INVARIANT", absl::StatusCode::kInternal},
 };
 

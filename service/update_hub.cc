@@ -109,10 +109,12 @@ absl::StatusOr<v1::Hub> ManageHubs::Update(const AdmittedCall& call,
                          record = changed;
                          return absl::OkStatus();
                        }));
-  hubs_.key_cache().Forget(after->uid);  // its grace or its key may be another now
+  // While the keys that show its name are at hand: its grace or its key may be another now.
+  v1::Hub answer = ToHubNow(*after);
+  hubs_.key_cache().Forget(after->uid);
   Log(LogLevel::kInfo, "hub_updated",
       {{"hub_uid", after->uid.ToHex()}, {"key_changed", key_changed ? "true" : "false"}});
-  return ToHubNow(*after);
+  return answer;
 }
 
 }  // namespace cmkstore::service

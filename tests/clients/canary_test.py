@@ -30,6 +30,8 @@ FIXED = {
     "CreateHubRequest.parent": f"tenants/{TENANT}", "CreateHubRequest.hub_id": "h1",
     "ListHubsRequest.parent": f"tenants/{TENANT}", "CheckKeyRequest.parent": HUB,
     "QueryUsageRequest.parent": HUB,
+    "GetBackupRequest.name": lambda served: served.backup, "RestoreRequest.name": lambda served: served.backup,
+    "VerifyIntegrityRequest.backup": lambda served: served.backup,
     "GetVaultUsageRequest.parent": f"tenants/{TENANT}",
     "CreateProjectRequest.parent": HUB, "CreateProjectRequest.project_id": "p1", "ListProjectsRequest.parent": HUB,
     "CreateDocumentRequest.parent": COLLECTION, "CreateDocumentRequest.document_id": f"{CANARY}-document",
@@ -57,7 +59,8 @@ FIXED = {
 MASKS = {"UpdateHub": ["display_name", "allowed_ip_ranges"], "UpdateProject": ["display_name"], "UpdateDocument": []}
 BY_NAME = {"Project": PROJECT, "Document": DOCUMENT, "Hub": HUB}
 # Every method, in an order in which all of them are accepted.
-ORDER = """HubService.CreateHub HubService.GetHub HubService.ListHubs HubService.UpdateHub
+ORDER = """AdminService.Backup AdminService.ListBackups AdminService.GetBackup AdminService.VerifyIntegrity AdminService.Restore
+    HubService.CreateHub HubService.GetHub HubService.ListHubs HubService.UpdateHub
     ProjectService.CreateProject ProjectService.GetProject ProjectService.ListProjects ProjectService.UpdateProject
     DocumentService.CreateDocument DocumentService.GetDocument DocumentService.UpdateDocument
     DocumentService.BatchWriteDocuments DocumentService.BatchGetDocuments DocumentService.ListDocuments
@@ -150,6 +153,20 @@ def call(channel, service, method, request, served, role="owner"):
     return stub(request, metadata=served.bearer(role), timeout=30)
 
 
+def await_servers(channel, methods, operation, served) -> None:
+    """Waits for an operation of the server's own; one that made a backup names it."""
+    from cmkstore.v1 import admin_service_pb2
+    service, method = methods["Operations.WaitOperation"]
+    from google.longrunning import operations_pb2
+    while not operation.done:
+        wait = operations_pb2.WaitOperationRequest(name=operation.name)
+        operation = call(channel, service, method, wait, served, "operator")
+    assert not operation.HasField("error"), operation.error.message
+    backup = admin_service_pb2.Backup()
+    if operation.response.Unpack(backup):
+        served.backup = backup.name
+
+
 def text_fields(message, seen=None):
     seen = seen if seen is not None else set()
     if message.full_name in seen or message.full_name.startswith("google.protobuf."):
@@ -180,7 +197,7 @@ def find_canaries(path: pathlib.Path) -> list:
 def main() -> int:
     served = Served(sys.argv[1])
     try:
-        served.start(log={"level": "trace"})
+        served.start(log={"level": "trace"}, operator_tenant=TENANT, backup={"directory": served._folder("backups")})
         from google.protobuf import message_factory
         channel = served.channel()
         methods = {f"{s.name}.{m.name}": (s, m) for s in services() for m in s.methods}
@@ -208,11 +225,14 @@ def main() -> int:
             if name == "SearchService.Search":
                 request.min_sequence = sequence
             try:
-                answer = call(channel, service, method, request, served)
+                answer = call(channel, service, method, request, served,
+                              "operator" if service.name == "AdminService" else "owner")
             except grpc.RpcError as error:
                 raise AssertionError(f"{name} was not accepted: {error.details()}") from error
             if name.endswith("BatchWriteDocuments"):
                 sequence = call(channel, service, method, removal, served).sequence
+            if method.output_type.name == "Operation" and service.name == "AdminService":
+                await_servers(channel, methods, answer, served)
             if name == "KeyService.RotateDek":
                 served.operation = answer.name
             if name == "SearchService.Search":

@@ -2,6 +2,7 @@
 
 #include <rocksdb/env.h>
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "base/errors.h"
+#include "cmkstore/v1/admin_service.grpc.pb.h"
 #include "crypto/sealed_document.h"
 #include "google/longrunning/operations.grpc.pb.h"
 #include "store/key_layout.h"
@@ -34,8 +36,29 @@ class FailingHub : public ServedHub {
     options.shards.env = env_.get();
     options.indexes.max_open = 1;
     options.keys.max_waiters_per_key = max_waiters_;
+    options.backup.directory = backups();
   }
 
+  std::string backups() const { return dir_.path() + "/backups"; }
+  grpc::Status GetBackup(const std::string& name) {
+    v1::GetBackupRequest request;
+    request.set_name(name);
+    v1::Backup backup;
+    return v1::AdminService::NewStub(channel_)->GetBackup(As("operator").get(), request, &backup);
+  }
+  grpc::Status GetADamagedBackup() {
+    std::filesystem::create_directories(backups() + "/backups");
+    EXPECT_TRUE(WriteFileDurably(backups() + "/backups/damaged.json", "{"));
+    return GetBackup("backups/damaged");
+  }
+  grpc::Status BackUpWithoutADirectory() {
+    std::filesystem::rename(backups(), backups() + ".unmounted");
+    google::longrunning::Operation operation;
+    const grpc::Status refused =
+        v1::AdminService::NewStub(channel_)->Backup(As("operator").get(), {}, &operation);
+    std::filesystem::rename(backups() + ".unmounted", backups());
+    return refused;
+  }
   std::unique_ptr<google::longrunning::Operations::Stub> operations() {
     return google::longrunning::Operations::NewStub(channel_);
   }

@@ -30,6 +30,7 @@ struct Case {
 class ReasonsTest : public FailingHub {
  protected:
   void SetUp() override {
+    std::filesystem::create_directories(backups());
     StartServer();
     SetUpHub();
     MakeOtherHub("h2");
@@ -321,6 +322,9 @@ std::vector<Case> ReasonsTest::Cases() {
        [this] { return GetNamed(absl::StrCat(kHub, "/projects/none/collections/c/documents/d")); }},
       {"DOCUMENT_NOT_FOUND", Detail::kNone, [this] { return Get("none"); }},
       {"OPERATION_NOT_FOUND", Detail::kNone, [this] { return GetOperation(); }},
+      {"BACKUP_NOT_FOUND", Detail::kNone, [this] { return GetBackup("backups/none"); }},
+      {"BACKUP_CORRUPT", Detail::kNone, [this] { return GetADamagedBackup(); }},
+      {"BACKUP_STORAGE_FAILED", Detail::kNone, [this] { return BackUpWithoutADirectory(); }},
       {"HUB_ALREADY_EXISTS", Detail::kNone, [this] { return CreateHub(); }},
       {"PROJECT_ALREADY_EXISTS", Detail::kNone, [this] { return CreateProject(); }},
       {"DOCUMENT_ALREADY_EXISTS", Detail::kNone,
