@@ -75,8 +75,9 @@ constexpr CoverageClass kClasses[] = {
 
     {"audit", "Audit records: room is set aside, none is written by this version",
      "rows of the hub's shard", kNothingOfTheCustomer, Key::kNone, "", "16", ""},
-    {"store-facts", "Version of the format, number of shards, the key of page tokens",
-     "one catalog row", kNothingOfTheCustomer, Key::kNone, "", "41", ""},
+    {"store-facts",
+     "Version of the format, number of shards, the key of page tokens; a restore that is under way",
+     "two catalog rows", kNothingOfTheCustomer, Key::kNone, "", "41 43", ""},
     {"high-water", "How far each shard's log was acknowledged", "the shards' directories",
      kNothingOfTheCustomer, Key::kNone, "", "", "shards/shard-*/HIGH_WATER"},
     {"platform-key", "The key of platform-managed hubs; opens nothing of a customer-managed one",

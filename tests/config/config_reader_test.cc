@@ -47,7 +47,7 @@ TEST(ConfigReaderTest, EveryProblemIsToldWithFileLineAndWhatToWrite) {
       "such as 30s, 5m or 1h30m\n"
       "c.yaml:4:1: something: no such option; here there are: data_dir, listeners, tls, "
       "issuers, identities, vaults, admin, requests, shutdown, store, keys, search, usage, log, "
-      "development");
+      "development, operator_tenant, backup, integrity");
   EXPECT_EQ(ProblemOf("store: {block_cache: 100MB}"),
             "c.yaml:1:22: store.block_cache: \"100MB\" is not one; write a size with its unit KiB, "
             "MiB or GiB, such as 64MiB");
