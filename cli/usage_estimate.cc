@@ -14,9 +14,8 @@ namespace {
 
 constexpr double kHours = 730;
 constexpr double kGib = 1024.0 * 1024 * 1024;
-// What a document takes beside its content: envelope, names and labels; and its rows of keys, feed
-// and log until they are compacted (measured, docs/usage.md).
-constexpr double kRowBytes = 300;
+// What a document takes beside its content: envelope, names and labels (measured, docs/usage.md).
+constexpr double kRowBytes = 230;
 // The index of JSON documents of some hundred bytes, by content (measured, docs/usage.md).
 constexpr double kIndexFactor = 3;
 constexpr double kIndexRowBytes = 500;

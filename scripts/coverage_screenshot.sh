@@ -56,7 +56,7 @@ mkdir -p "$out"
 ctl coverage retail-eu --html "$out/coverage.html"
 
 browser=(chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$work/browser")
-"${browser[@]}" --window-size=1100,4700 --screenshot="$out/coverage.png" "file://$out/coverage.html" 2>"$work/browser.log" ||
+"${browser[@]}" --window-size=1100,4000 --screenshot="$out/coverage.png" "file://$out/coverage.html" 2>"$work/browser.log" ||
   fail "$(tail -n 3 "$work/browser.log")"
 "${browser[@]}" --no-pdf-header-footer --print-to-pdf="$out/coverage.pdf" "file://$out/coverage.html" 2>"$work/browser.log" ||
   fail "$(tail -n 3 "$work/browser.log")"
