@@ -24,7 +24,8 @@ using google::protobuf::MethodDescriptor;
 
 struct Row {
   std::string method;
-  std::string request;  // text format; HUB, PROJECT, COLLECTION, VAULT, OPERATION, BACKUP filled in
+  std::string request;  // text format; HUB, PROJECT, COLLECTION, VAULT, OPERATION, BACKUP, SEQUENCE
+                        // filled in
   std::string answer;   // what the answer's text format must have in it
 };
 
@@ -67,7 +68,7 @@ const Row kRows[] = {
     {"cmkstore.v1.DocumentService.ListDocuments", "parent: 'COLLECTION'",
      "name: \"COLLECTION/documents/d2\""},
     {"cmkstore.v1.DocumentService.WatchDocuments", "parent: 'HUB'", "changes {"},
-    {"cmkstore.v1.SearchService.Search", "parent: 'HUB' query: 'weekly' min_sequence: 3",
+    {"cmkstore.v1.SearchService.Search", "parent: 'HUB' query: 'weekly' min_sequence: SEQUENCE",
      "COLLECTION/documents/d1"},
     {"cmkstore.v1.SearchService.GetSearchIndex", "name: 'HUB/searchIndex'", "state: SERVING"},
     {"cmkstore.v1.SearchService.RebuildSearchIndex", "name: 'HUB/searchIndex'", "/operations/"},
@@ -182,7 +183,8 @@ class MethodsTest : public ServedHub {
                                       {"COLLECTION", absl::StrCat(kProject, "/collections/c")},
                                       {"VAULT", vault_->endpoints().url},
                                       {"OPERATION", operation_},
-                                      {"BACKUP", backup_}});
+                                      {"BACKUP", backup_},
+                                      {"SEQUENCE", absl::StrCat(sequence_)}});
   }
 
   // The server does one such operation at a time.
@@ -199,6 +201,7 @@ class MethodsTest : public ServedHub {
   }
 
   std::string operation_, backup_;
+  uint64_t sequence_ = 0;
 };
 
 TEST_F(MethodsTest, EveryMethodAnswers) {
@@ -217,6 +220,9 @@ TEST_F(MethodsTest, EveryMethodAnswers) {
         << answer->DebugString();
     if (row.answer == "server/operations/") {
       AwaitServers(static_cast<google::longrunning::Operation&>(*answer));
+    }
+    if (row.method == "cmkstore.v1.DocumentService.BatchWriteDocuments") {
+      sequence_ = static_cast<v1::BatchWriteDocumentsResponse&>(*answer).sequence();
     }
     if (row.method == "cmkstore.v1.KeyService.RotateDek") {
       operation_ = static_cast<google::longrunning::Operation&>(*answer).name();
