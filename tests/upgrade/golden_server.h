@@ -16,7 +16,7 @@ inline constexpr uint32_t kShards = 2;
 // A server on a golden data directory (tests/golden/data/README.md) or on a new one.
 class GoldenServer {
  public:
-  // Credentials go into `work`, beside the data. `vault` (may be null) says where a vault is.
+  // Credentials go into `work`, beside the data. `base`: where a vault and backups are.
   GoldenServer(const std::string& data_dir, const std::string& work, Clock& clock,
                const service::ServerOptions& base = {}) {
     const auto minted = service::MintDevCredentials(work, kTenant, clock);
