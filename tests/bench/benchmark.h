@@ -80,6 +80,7 @@ class Benchmark {
   absl::Status SetUpEcho();
   absl::StatusOr<Target> Prepare(const std::string& transport,
                                  std::unique_ptr<BenchService> service);
+  void MakeCases(Target& target);
   absl::Status MeasureDisk();
   absl::Status SetUpInProcess();
   absl::Status MeasureReads(const Target& target, Echoes& echo, int in_flight);
