@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # Builds the container image twice, compares the digests, and runs the server from the image's own root file system:
 # read-only, without a shell, as the image's user; a document is put, got and found with the image's own cmkctl.
-#   scripts/test_image.sh      needs a built release preset
+#   scripts/test_image.sh      builds the release preset's programs first
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "${1:-}" != --help ] || { sed -n '2,4s/^# //p' "$0"; exit 0; }
 fail() { echo "test_image: $*" >&2; exit 1; }
 
+scripts/install_deps.sh
+cmake --preset release >/dev/null
+cmake --build build/release --target cmkstored cmkctl cmkdevvault >/dev/null
 first=$(python3 image/build_image.py); echo "$first"
 [ "$first" = "$(python3 image/build_image.py)" ] || fail "two builds of the same programs differ"
 root=$PWD/build/image/rootfs
