@@ -19,9 +19,6 @@ const unsigned char* Raw(absl::string_view bytes) {
   return reinterpret_cast<const unsigned char*>(bytes.data());
 }
 
-struct DigestContextFree {
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-};
 struct MacContextFree {
   void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
 };
@@ -52,13 +49,9 @@ EVP_MAC_CTX* ThreadsHmac() {
 }  // namespace
 
 std::string Sha256(absl::string_view bytes) {
-  thread_local const std::unique_ptr<EVP_MD_CTX, DigestContextFree> context(EVP_MD_CTX_new());
-  std::string digest(32, '\0');
-  Require(EVP_DigestInit_ex2(context.get(), Sha256Digest(), nullptr) == 1);
-  Require(EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) == 1);
-  Require(EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.data()),
-                             nullptr) == 1);
-  return digest;
+  thread_local Sha256Stream stream;
+  stream.Add(bytes);
+  return stream.Finish();
 }
 
 HmacSha256Session::HmacSha256Session(std::span<const uint8_t> key) {
@@ -106,6 +99,7 @@ std::string Sha256Stream::Finish() {
   std::string digest(32, '\0');
   Require(EVP_DigestFinal_ex(context_->digest, reinterpret_cast<unsigned char*>(digest.data()),
                              nullptr) == 1);
+  Require(EVP_DigestInit_ex2(context_->digest, Sha256Digest(), nullptr) == 1);
   return digest;
 }
 

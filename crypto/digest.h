@@ -32,7 +32,7 @@ class Sha256Stream {
   Sha256Stream();
   ~Sha256Stream();
   void Add(absl::string_view bytes);
-  // Once, after the last Add.
+  // Of what was added; the next Add begins anew.
   std::string Finish();
 
  private:

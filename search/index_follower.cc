@@ -44,30 +44,31 @@ void IndexFollower::Start(HubUid uid, Hub& hub) {
 
 void IndexFollower::StartWhenDue(HubUid uid, Hub& hub) {
   if (hub.busy || !NeedsWork(hub)) return;
-  if (hub.not_before == absl::InfinitePast() || clock_.MonotonicNow() >= hub.not_before) {
+  if (clock_.MonotonicNow() >= hub.not_before) {
     Start(uid, hub);
   } else {
     due_[uid] = hub.not_before;
   }
 }
 
-void IndexFollower::Notify(HubUid uid, uint64_t sequence) {
-  absl::MutexLock lock(&mutex_);
-  Hub& hub = hubs_[uid];
+void IndexFollower::Committed(HubUid uid, Hub& hub, uint64_t sequence) {
   hub.target = std::max(hub.target, sequence);
   if (std::exchange(hub.stopped, false)) hub.failure = absl::OkStatus();
   StartWhenDue(uid, hub);
 }
 
+void IndexFollower::Notify(HubUid uid, uint64_t sequence) {
+  absl::MutexLock lock(&mutex_);
+  Committed(uid, hubs_[uid], sequence);
+}
+
 void IndexFollower::Hurry(HubUid uid, uint64_t sequence) {
-  {
-    absl::MutexLock lock(&mutex_);
-    Hub& hub = hubs_[uid];
-    hub.wanted = std::max(hub.wanted, sequence);
-    // Only the pause of one that fails stays.
-    if (hub.pause == absl::ZeroDuration()) hub.not_before = absl::InfinitePast();
-  }
-  Notify(uid, sequence);
+  absl::MutexLock lock(&mutex_);
+  Hub& hub = hubs_[uid];
+  hub.wanted = std::max(hub.wanted, sequence);
+  // Only the pause of one that fails stays.
+  if (hub.pause == absl::ZeroDuration()) hub.not_before = absl::InfinitePast();
+  Committed(uid, hub, sequence);
 }
 
 uint64_t IndexFollower::IndexedSequence(HubUid uid) const {

@@ -94,6 +94,7 @@ class IndexFollower {
   void Start(HubUid uid, Hub& hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Starts it, or has Tick start it when its pause is over.
   void StartWhenDue(HubUid uid, Hub& hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Committed(HubUid uid, Hub& hub, uint64_t sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Turn(HubUid uid);
   absl::StatusOr<uint64_t> ApplyBatch(HubUid uid);
   absl::StatusOr<uint64_t> RebuildLost(HubUid uid);
