@@ -22,6 +22,7 @@
 #include "tests/e2e/vault_owner.h"
 #include "tests/testing/offset_clock.h"
 #include "tests/testing/temp_dir.h"
+#include "tests/testing/use_dev_vault.h"
 #include "vault/dev_vault/dev_vault.h"
 
 namespace cmkstore {
@@ -77,16 +78,7 @@ class ServedHub : public ::testing::Test {
     EXPECT_TRUE(minted.ok()) << minted.status();
     credentials_ = minted->directory;
     options.issuers = {minted->issuer};
-    const dev_vault::DevVaultEndpoints& vault = vault_->endpoints();
-    options.vault_ca_file = vault.ca_file;
-    options.vault_addresses.allowed_hosts = {vault.url.substr(8)};
-    vault::IdentityOptions identity;
-    identity.kind = vault::IdentityOptions::Kind::kClientSecret;
-    identity.authority = vault.authority;
-    identity.tenant_id = vault.tenant_id;
-    identity.client_id = vault.client_id;
-    identity.secret_file = vault.secret_file;
-    options.identities.emplace_back("", identity);
+    testing::UseDevVault(vault_->endpoints(), options);
     options.listeners.push_back({"127.0.0.1:0", grpc::InsecureServerCredentials()});
     Adjust(options);
     auto started = service::Server::Start(std::move(options), clock_);

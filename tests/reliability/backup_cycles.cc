@@ -34,6 +34,7 @@
 #include "service/server.h"
 #include "tests/e2e/vault_owner.h"
 #include "tests/testing/temp_dir.h"
+#include "tests/testing/use_dev_vault.h"
 #include "vault/dev_vault/dev_vault.h"
 
 namespace cmkstore {
@@ -109,16 +110,7 @@ class Site {
     options.operator_tenant = kTenant;
     options.backup = backup_;
     options.issuers = {credentials_.issuer};
-    const dev_vault::DevVaultEndpoints& endpoints = vault_->endpoints();
-    options.vault_ca_file = endpoints.ca_file;
-    options.vault_addresses.allowed_hosts = {endpoints.url.substr(8)};
-    vault::IdentityOptions identity;
-    identity.kind = vault::IdentityOptions::Kind::kClientSecret;
-    identity.authority = endpoints.authority;
-    identity.tenant_id = endpoints.tenant_id;
-    identity.client_id = endpoints.client_id;
-    identity.secret_file = endpoints.secret_file;
-    options.identities.emplace_back("", identity);
+    testing::UseDevVault(vault_->endpoints(), options);
     auto started = service::Server::Start(std::move(options), clock_);
     if (!started.ok()) Fail(started.status().ToString());
     return *std::move(started);

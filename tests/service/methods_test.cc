@@ -7,14 +7,12 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/byte_buffer.h>
 
-#include <filesystem>
 #include <set>
 
 #include "absl/strings/str_replace.h"
-#include "cmkstore/v1/admin_service.grpc.pb.h"
 #include "google/longrunning/operations.grpc.pb.h"
 #include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
-#include "tests/e2e/served_hub.h"
+#include "tests/e2e/backup_fixture.h"
 
 namespace cmkstore {
 namespace {
@@ -95,15 +93,8 @@ const Row kRows[] = {
      "file_containing_symbol: 'cmkstore.v1.Hub'", "file_descriptor_proto"},
 };
 
-class MethodsTest : public ServedHub {
+class MethodsTest : public BackupFixture {
  protected:
-  void SetUp() override {
-    std::filesystem::create_directory(backups());
-    StartServer();
-  }
-  void Adjust(service::ServerOptions& options) override { options.backup.directory = backups(); }
-  std::string backups() const { return dir_.path() + "/backups"; }
-
   static const google::protobuf::DescriptorPool& Pool() {
     return *google::protobuf::DescriptorPool::generated_pool();
   }
@@ -187,19 +178,6 @@ class MethodsTest : public ServedHub {
                                       {"SEQUENCE", absl::StrCat(sequence_)}});
   }
 
-  // The server does one such operation at a time.
-  void AwaitServers(google::longrunning::Operation operation) {
-    google::longrunning::WaitOperationRequest wait;
-    wait.set_name(operation.name());
-    const auto stub = google::longrunning::Operations::NewStub(channel_);
-    while (!operation.done()) {
-      ASSERT_EQ(ReasonOf(stub->WaitOperation(As("operator").get(), wait, &operation)), "OK");
-    }
-    ASSERT_FALSE(operation.has_error()) << operation.error().message();
-    v1::Backup backup;
-    if (operation.response().UnpackTo(&backup)) backup_ = backup.name();
-  }
-
   std::string operation_, backup_;
   uint64_t sequence_ = 0;
 };
@@ -218,8 +196,11 @@ TEST_F(MethodsTest, EveryMethodAnswers) {
     ASSERT_EQ(ReasonOf(status), "OK") << status.error_message();
     EXPECT_NE(answer->DebugString().find(FilledIn(row.answer)), std::string::npos)
         << answer->DebugString();
-    if (row.answer == "server/operations/") {
-      AwaitServers(static_cast<google::longrunning::Operation&>(*answer));
+    if (row.answer == "server/operations/") {  // the server does one at a time
+      const auto ended = Await(static_cast<google::longrunning::Operation&>(*answer));
+      ASSERT_FALSE(ended.has_error()) << ended.error().message();
+      v1::Backup backup;
+      if (ended.response().UnpackTo(&backup)) backup_ = backup.name();
     }
     if (row.method == "cmkstore.v1.DocumentService.BatchWriteDocuments") {
       sequence_ = static_cast<v1::BatchWriteDocumentsResponse&>(*answer).sequence();

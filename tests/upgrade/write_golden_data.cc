@@ -13,6 +13,7 @@
 #include "google/longrunning/operations.grpc.pb.h"
 #include "tests/e2e/vault_owner.h"
 #include "tests/testing/temp_dir.h"
+#include "tests/testing/use_dev_vault.h"
 #include "tests/upgrade/golden_server.h"
 #include "vault/dev_vault/dev_vault.h"
 
@@ -132,15 +133,7 @@ int Write(const std::string& out) {
       .Key("POST", "/keys/k1/create", {{"kty", "RSA"}, {"key_size", 2048}});
   service::ServerOptions options;
   options.backup.directory = out + "/backups";
-  options.vault_ca_file = vault->endpoints().ca_file;
-  options.vault_addresses.allowed_hosts = {vault->endpoints().url.substr(8)};
-  vault::IdentityOptions identity;
-  identity.kind = vault::IdentityOptions::Kind::kClientSecret;
-  identity.authority = vault->endpoints().authority;
-  identity.tenant_id = vault->endpoints().tenant_id;
-  identity.client_id = vault->endpoints().client_id;
-  identity.secret_file = vault->endpoints().secret_file;
-  options.identities.emplace_back("", identity);
+  testing::UseDevVault(vault->endpoints(), options);
   nlohmann::json expected;
   {
     GoldenServer server(out + "/data", work.path(), clock, options);
