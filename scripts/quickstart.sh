@@ -2,7 +2,8 @@
 # Builds cmkstore, starts it beside a local key vault and shows what it is for, on real input.
 #
 #   scripts/quickstart.sh            the first time builds for minutes, later only what changed; cleans up after itself
-#     --keep                         leaves both servers running; then `source build/quickstart/env` and cmkctl just works
+#     --keep                         leaves both servers running; then `source build/quickstart/env` and cmkctl just works,
+#                                    and $CMKSTORE_STOP and $CMKSTORE_START stop and start them with their data
 #     --port N, --vault-port N       ports of server and vault; default: any free one
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,7 +17,7 @@ while [ $# -gt 0 ]; do
     --keep) keep=yes ;;
     --port) [ $# -gt 1 ] || fail "--port needs a number"; port=$2; shift ;;
     --vault-port) [ $# -gt 1 ] || fail "--vault-port needs a number"; vault_port=$2; shift ;;
-    --help|-h) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --help|-h) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) fail "unknown option $1; --help shows those there are" ;;
   esac
   shift
@@ -28,40 +29,29 @@ check_room disk 3000 "$(df -Pm . | awk 'NR==2{print $4}')"
 check_room memory 1500 "$(awk '/MemAvailable/{print int($2/1024)}' /proc/meminfo)"
 check_port --port "$port"
 check_port --vault-port "$vault_port"
-check_none_running "$work/pids"
+check_none_running "$work"
 
 say "1. Install what is missing and build (the first time takes minutes, later seconds)"
 scripts/install_deps.sh || fail "the packages above could not be installed"
 cmake --preset release >/dev/null
 cmake --build build/release --target cmkstored cmkctl cmkdevvault || fail "the build failed; see above"
 bin=$PWD/build/release/bin
+put_kept_data_aside "$work"
 rm -rf "$work"; mkdir -p "$work"
+echo "$vault_port" >"$work/cmkdevvault.port"; echo "$port" >"$work/cmkstored.port"
 
-pids=() complete=no
+complete=no
 finish() {
   if [ $keep = yes ] && [ $complete = yes ]; then return; fi
-  [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
-  wait 2>/dev/null || true
+  scripts/quickstart_servers.sh stop "$work"
   if [ $complete = yes ]; then rm -rf "$work"; fi
 }
 trap finish EXIT
 
-# start NAME READY_FILE PROGRAM ARGUMENTS…: runs it and waits until it says that it serves.
-start() {
-  local name=$1 ready=$2; shift 2
-  "$bin/$name" "$@" >"$work/$name.log" 2>&1 &
-  local pid=$!
-  pids+=("$pid"); printf '%s\n' "${pids[@]}" >"$work/pids"
-  for _ in $(seq 300); do
-    [ ! -s "$ready" ] || return 0
-    kill -0 "$pid" 2>/dev/null || fail "$name did not start: $(tail -n 1 "$work/$name.log")"
-    sleep 0.1
-  done
-  fail "$name did not begin to serve within 30 s; see $work/$name.log"
-}
-
-say "2. Start a local key vault: HTTPS, real RSA keys, and the answers that Azure Key Vault gives"
-start cmkdevvault "$work/vault/ready.json" --state-dir "$work/vault" --port "$vault_port"
+say "2. Start a local key vault with HTTPS, real RSA keys and the answers that Azure Key Vault gives, and cmkstored with
+   mutual TLS, which logs in to the vault with a client secret"
+scripts/quickstart_servers.sh start "$work" "$bin" || exit 1
+scripts/quickstart_servers.sh status "$work"
 ready() { jq -r ".$1" "$work/vault/ready.json"; }
 vault=$(ready url)
 token=$(curl -sf --cacert "$(ready ca_file)" "$vault/$(ready tenant_id)/oauth2/v2.0/token" \
@@ -71,15 +61,11 @@ vault_call() {
   curl -sf --cacert "$(ready ca_file)" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
     -X "$1" "$vault$2?api-version=7.4" -d "${3:-{\}}"
 }
-echo "The customer makes a key there. It can be recovered and not be purged, else no hub would take it:"
+
+say "3. The customer makes a key in the vault. It can be recovered and not be purged, else no hub would take it"
 vault_call POST /keys/hub-key/create '{"kty":"RSA","key_size":3072}' |
   jq -c '{kid: .key.kid, kty: .key.kty, recoveryLevel: .attributes.recoveryLevel}'
 
-say "3. Start cmkstored with mutual TLS; it logs in to the vault with a client secret"
-start cmkstored "$work/address" --data-dir "$work/data" --development --listen "127.0.0.1:$port" \
-  --ready-file "$work/address" --vault-host "${vault#https://}" --vault-ca "$(ready ca_file)" \
-  --identity client-secret --authority "$(ready authority)" --identity-tenant "$(ready tenant_id)" \
-  --identity-client "$(ready client_id)" --identity-secret-file "$(ready secret_file)"
 cat >"$work/env" <<END
 # source this, and cmkctl just works.
 export PATH="$bin:\$PATH"
@@ -89,11 +75,12 @@ export CMKSTORE_CERT="$work/data/dev/client.pem"
 export CMKSTORE_KEY="$work/data/dev/client.key"
 export CMKSTORE_TOKEN_FILE="$work/data/dev/owner.token"
 export CMKSTORE_TENANT="$(ready tenant_id)"
-# For scripts: where the data is, the vault, and how to stop both servers.
+# For scripts: where the data is, the vault, and how to stop both servers and start them again with their data and ports.
 export CMKSTORE_DATA_DIR="$work/data"
 export CMKSTORE_VAULT_URL="$vault"
 export CMKSTORE_VAULT_CA="$(ready ca_file)"
-export CMKSTORE_STOP="kill ${pids[*]}"
+export CMKSTORE_STOP="$PWD/scripts/quickstart_servers.sh stop $work"
+export CMKSTORE_START="$PWD/scripts/quickstart_servers.sh start $work $bin"
 END
 # shellcheck disable=SC1091
 . "$work/env"
@@ -172,7 +159,8 @@ cmkctl get demo/retail/evaluations/nightly
 
 complete=yes
 if [ $keep = yes ]; then
-  say "Both servers stay up. Next: source build/quickstart/env; cmkctl --help; to stop them: kill ${pids[*]}"
+  touch "$work/kept"
+  say "Both servers stay up. Next: source build/quickstart/env; cmkctl --help; to stop them: \$CMKSTORE_STOP"
 else
   say "Done. Both servers stop and their data is removed; --keep would leave them running."
 fi

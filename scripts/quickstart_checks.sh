@@ -26,12 +26,19 @@ check_port() {
   fi
 }
 
-# check_none_running PID_FILE
+# check_none_running FOLDER
 check_none_running() {
-  [ -s "$1" ] || return 0
-  local pid running=
-  while read -r pid; do
-    case "$(cat "/proc/$pid/comm" 2>/dev/null)" in cmkstored|cmkdevvault) running="$running $pid" ;; esac
-  done <"$1"
-  [ -z "$running" ] || fail "the servers of an earlier --keep run are still up; stop them first: kill$running"
+  [ -d "$1" ] || return 0
+  case "$(scripts/quickstart_servers.sh status "$1")" in *process*)
+    fail "a server of an earlier --keep run is still up; stop it first: scripts/quickstart_servers.sh stop $1" ;;
+  esac
+}
+
+# put_kept_data_aside FOLDER: what --keep has kept is the user's to delete.
+put_kept_data_aside() {
+  [ -e "$1/kept" ] || return 0
+  local aside
+  aside=$1-$(date +%Y%m%d-%H%M%S)
+  mv "$1" "$aside"
+  echo "What an earlier --keep run has kept is now in $aside; remove it when you need it no more."
 }

@@ -1,112 +1,135 @@
 #!/usr/bin/env bash
-# Both programs are killed with SIGKILL between and during the steps of the quickstart and started again; everything that
-# was acknowledged must be there.   kill_and_restart.sh BIN_FOLDER
+# The main job, while both servers are killed with SIGKILL at random moments and started again. Each step is tried until it
+# is acknowledged; in the end every document must be there as it was acknowledged last, and nothing else.
+#   kill_and_restart.sh BIN_FOLDER [SEED]     a failure prints the seed of its moments
 set -euo pipefail
-bin=$1
+bin=$1 seed=${2:-$RANDOM}
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
-vault_pid= server_pid=
-cleanup() { kill -9 $vault_pid $server_pid 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"; }
+killer_pid=
+cleanup() {
+  touch "$work/enough"; wait $killer_pid 2>/dev/null || true
+  scripts/quickstart_servers.sh stop "$work" || true
+  rm -rf "$work"
+}
 trap cleanup EXIT
-fail() { echo "kill_and_restart: $*" >&2; tail -n 3 "$work"/*.log >&2; exit 1; }
+fail() { echo "kill_and_restart, seed $seed: $*" >&2; tail -n 3 "$work"/*.log >&2; exit 1; }
 
-await() { for _ in $(seq 600); do [ ! -s "$1" ] || return 0; sleep 0.05; done; fail "$2 did not start"; }
+servers() { scripts/quickstart_servers.sh "$1" "$work" "$bin"; }
 ready() { jq -r ".$1" "$work/vault/ready.json"; }
-vault_port=0 port=0
-start_vault() {
-  rm -f "$work/vault/ready.json"
-  "$bin/cmkdevvault" --state-dir "$work/vault" --port $vault_port >>"$work/vault.log" 2>&1 & vault_pid=$!
-  await "$work/vault/ready.json" cmkdevvault
-  vault_port=$(ready url | sed 's/.*://')
-}
-start_server() {
-  rm -f "$work/address"
-  "$bin/cmkstored" --data-dir "$work/data" --development --listen "127.0.0.1:$port" --ready-file "$work/address" \
-    --vault-host "localhost:$vault_port" --vault-ca "$(ready ca_file)" --identity client-secret \
-    --authority "$(ready authority)" --identity-tenant "$(ready tenant_id)" --identity-client "$(ready client_id)" \
-    --identity-secret-file "$(ready secret_file)" >>"$work/server.log" 2>&1 & server_pid=$!
-  await "$work/address" cmkstored
-  port=$(sed 's/.*://' "$work/address")
-}
-kill_server() { kill -9 $server_pid; wait $server_pid 2>/dev/null || true; start_server; }
-kill_vault() { kill -9 $vault_pid; wait $vault_pid 2>/dev/null || true; start_vault; }
 
-start_vault
-start_server
-export HOME=$work CMKSTORE_ENDPOINT=localhost:$port CMKSTORE_CA=$work/data/dev/ca.pem CMKSTORE_CERT=$work/data/dev/client.pem \
+# The killer ends with both servers up.
+killer() {
+  RANDOM=$seed
+  while [ ! -e "$work/enough" ]; do
+    sleep "$((RANDOM % 2)).$((RANDOM % 10))"
+    kill -9 "$(cat "$work/$([ $((RANDOM % 3)) = 0 ] && echo cmkdevvault || echo cmkstored).pid")"
+    servers start
+    echo kill >>"$work/kills"
+  done
+}
+
+servers start
+export HOME=$work CMKSTORE_ENDPOINT CMKSTORE_CA=$work/data/dev/ca.pem CMKSTORE_CERT=$work/data/dev/client.pem \
   CMKSTORE_KEY=$work/data/dev/client.key CMKSTORE_TOKEN_FILE=$work/data/dev/owner.token
-ctl() { "$bin/cmkctl" "$@"; }
+CMKSTORE_ENDPOINT=localhost:$(cat "$work/cmkstored.port")
+vault=$(ready url) ca=$(ready ca_file)
+ctl() { "$bin/cmkctl" --timeout 10s "$@"; }
 vault_call() {
   local token
-  token=$(curl -sf --cacert "$(ready ca_file)" "$(ready url)/$(ready tenant_id)/oauth2/v2.0/token" \
+  token=$(curl -sf --cacert "$ca" "$vault/$(ready tenant_id)/oauth2/v2.0/token" \
     -d grant_type=client_credentials -d "client_id=$(ready client_id)" -d scope=https://vault.azure.net/.default \
     --data-urlencode "client_secret=$(cat "$(ready secret_file)")" | jq -r .access_token)
-  curl -sf --cacert "$(ready ca_file)" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
-    -X "$1" "$(ready url)$2?api-version=7.4" -d "${3:-{\}}"
+  curl -sf --cacert "$ca" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
+    -X "$1" "$vault$2?api-version=7.4" -d "${3:-{\}}"
+}
+# again COMMAND…: until it is acknowledged.
+again() {
+  for _ in $(seq 200); do
+    if "$@" >"$work/out" 2>>"$work/steps.log"; then return 0; fi
+    sleep 0.1
+  done
+  fail "never acknowledged: $*"
 }
 is() { [ "$1" = "$2" ] || fail "$3: expected $1, found $2"; }
+# exits CODE COMMAND…: it ends with that exit code, sooner or later.
+exits() {
+  local code=0
+  "${@:2}" || code=$?
+  [ "$code" = "$1" ]
+}
+# An answer that was lost leaves what was asked for.
+create_hub() { ctl hub create demo --vault-key "$vault/keys/hub-key" || ctl hub get demo; }
+create_project() { ctl project create demo/retail || ctl project get demo/retail; }
+lock() { ctl key lock demo || exits 6 ctl get demo/retail/notes/n1; }
+unlock() { ctl key unlock demo || ctl get demo/retail/notes/n1; }
 
-vault_call POST /keys/hub-key/create '{"kty":"RSA","key_size":2048}' >/dev/null
-kill_vault
-uid=$(ctl hub create demo --vault-key "$(ready url)/keys/hub-key" --json | jq -r .uid)
-kill_server
-is "$uid" "$(ctl hub get demo --json | jq -r .uid)" "the hub"
-ctl project create demo/retail >/dev/null
-kill_server
-is 1 "$(ctl project list demo --json | wc -l)" "the project"
+# What is acknowledged, by id; the ledger of which the store is held to in the end.
+declare -A acknowledged
+put() {
+  printf %s "$2" >"$work/content"
+  again ctl put "demo/retail/notes/$1" "$work/content"
+  acknowledged[$1]=$2
+  again ctl get "demo/retail/notes/$1"
+  is "$2" "$(cat "$work/out")" "$1 after it was put"
+}
+remove() {
+  again ctl rm "demo/retail/notes/$1" --missing-ok
+  unset "acknowledged[$1]"
+  again exits 3 ctl get "demo/retail/notes/$1"
+}
+# some_changes FROM TO: new documents, a new version of every third, and every fifth removed.
+some_changes() {
+  local i
+  for i in $(seq "$1" "$2"); do
+    put "n$i" "{\"version\": 1, \"of\": $i}"
+    [ $((i % 3)) -ne 0 ] || put "n$i" "{\"version\": 2, \"of\": $i}"
+    [ $((i % 5)) -ne 0 ] || remove "n$i"
+  done
+}
 
-# The server dies in the middle of an import, more than once; the import is run again until it is through.
-cp samples/ai_studio.jsonl "$work/documents.jsonl"
-for copy in $(seq 2 12); do sed "s/\"id\": \"/&$copy-/" samples/ai_studio.jsonl; done >>"$work/documents.jsonl"
-lines=$(wc -l <"$work/documents.jsonl")
-complete=no
-for pause in 0.05 0.15 0.3; do
-  [ $complete = no ] || break
-  ctl import demo "$work/documents.jsonl" --project retail --timeout 2s >/dev/null 2>>"$work/import.log" & importing=$!
-  sleep "$pause"
-  kill -9 $importing 2>/dev/null || true
-  kill -9 $server_pid
-  wait $importing 2>/dev/null && complete=yes
-  wait $server_pid 2>/dev/null || true
-  acknowledged=$(jq -r .stored "$work/documents.jsonl.cmkctl-import" 2>/dev/null || echo 0)
-  start_server
-  found=$(ctl ls demo --json | wc -l)
-  [ "$found" -ge "$acknowledged" ] || fail "$acknowledged documents were acknowledged, $found are there"
+again vault_call POST /keys/hub-key/create '{"kty":"RSA","key_size":2048}'
+killer & killer_pid=$!
+again create_hub
+again create_project
+for copy in $(seq 12); do sed "s/\"id\": \"/&$copy-/" samples/ai_studio.jsonl; done >"$work/documents.jsonl"
+again ctl import demo "$work/documents.jsonl" --project retail
+some_changes 1 12
+again vault_call POST /keys/hub-key/rotate
+again ctl key rotate demo
+some_changes 13 20
+again vault_call PATCH /keys/hub-key '{"attributes":{"enabled":false}}'
+for _ in 1 2 3; do again exits 6 ctl get demo/retail/notes/n1; done
+again vault_call PATCH /keys/hub-key '{"attributes":{"enabled":true}}'
+some_changes 21 28
+again lock
+for _ in 1 2 3; do again exits 6 ctl get demo/retail/notes/n1; done
+again unlock
+some_changes 29 40
+
+touch "$work/enough"
+wait $killer_pid || fail "a server did not start again"
+kill -9 "$(cat "$work/cmkstored.pid")" "$(cat "$work/cmkdevvault.pid")"
+servers start
+
+{
+  jq -Sc '[.collection, .id, .labels, .content]' "$work/documents.jsonl"
+  for id in "${!acknowledged[@]}"; do jq -Sc --arg id "$id" '["notes", $id, {}, .]' <<<"${acknowledged[$id]}"; done
+} | sort >"$work/expected"
+ctl export demo 2>/dev/null | jq -Sc '[.collection, .id, .labels // {}, .content]' | sort >"$work/found"
+diff "$work/expected" "$work/found" >"$work/difference" ||
+  fail "what was acknowledged (<) and what is there (>) differ: $(head -n 5 "$work/difference")"
+last=$(ctl put demo/retail/notes/last --json <<<'{}' | jq -r .sequence)
+is "${#acknowledged[@]}" "$(ctl search demo 'version' --filter 'collection = "notes"' --min-sequence "$last" --json | jq -r .totalSize)" \
+  "notes that the search finds"
+"$bin/cmkctl" watch demo --after 0 --timeout 60s --json >"$work/feed" & watching=$!
+for _ in $(seq 600); do
+  if grep -q '/notes/documents/last"' "$work/feed"; then break; fi
+  sleep 0.1
 done
-[ $complete = yes ] || ctl import demo "$work/documents.jsonl" --project retail >/dev/null 2>>"$work/import.log"
-is "$lines" "$(ctl ls demo --json | wc -l)" "documents after the import"
-is 1 "$(ctl ls demo --json | jq -r .revision | sort -u)" "no document was stored twice; revisions"
-
-echo '{"metrics": {"f1": 0.971}}' | ctl put demo/retail/evaluations/nightly >/dev/null
-kill_server
-is '{"metrics": {"f1": 0.971}}' "$(ctl get demo/retail/evaluations/nightly)" "the put document"
-sequence=$(echo '{"metrics": {"f1": 0.98}}' | ctl put demo/retail/evaluations/nightly --json | jq -r .sequence)
-kill_server
-is 1 "$(ctl search demo 'nightly' --filter 'document = "nightly"' --min-sequence "$sequence" --json | jq -r .totalSize)" "the search"
-is PUT "$(ctl watch demo --after "$((sequence - 1))" --count 1 --timeout 10s --json | jq -r .kind)" "the change feed"
-
-vault_call POST /keys/hub-key/rotate >/dev/null
-kill_vault
-ctl key rotate demo >/dev/null
-kill_server
-is 2 "$(ctl key status demo --json | jq '.generations | length')" "generations after the rotation"
-is '{"metrics": {"f1": 0.98}}' "$(ctl get demo/retail/evaluations/nightly)" "a document of the first generation"
-
-vault_call PATCH /keys/hub-key '{"attributes":{"enabled":false}}' >/dev/null
-kill_vault
-kill_server
-code=0; ctl get demo/retail/evaluations/nightly >/dev/null 2>&1 || code=$?
-is 6 "$code" "a read while the key is disabled"
-vault_call PATCH /keys/hub-key '{"attributes":{"enabled":true}}' >/dev/null
-kill_vault
-kill_server
-is '{"metrics": {"f1": 0.98}}' "$(ctl get demo/retail/evaluations/nightly)" "a read after the key was enabled"
-
-ctl key lock demo >/dev/null
-kill_server
-code=0; ctl get demo/retail/evaluations/nightly >/dev/null 2>&1 || code=$?
-is 6 "$code" "a read of a locked hub after a restart"
-ctl key unlock demo >/dev/null
-kill_server
-is "$((lines + 1))" "$(ctl ls demo --json | wc -l)" "documents at the end"
-echo "nothing acknowledged was lost"
+kill $watching
+jq -s 'map({(.document.name | split("/") | last): .kind}) | add | del(.last) | to_entries[] | select(.value == "PUT") | .key' -r "$work/feed" |
+  grep '^n' | sort >"$work/fed"
+diff <(printf '%s\n' "${!acknowledged[@]}" | sort) "$work/fed" >"$work/difference" ||
+  fail "the change feed ends otherwise than what was acknowledged: $(head -n 5 "$work/difference")"
+echo "$(wc -l <"$work/expected") documents are there as acknowledged, after $(wc -l <"$work/kills") kills (seed $seed)"

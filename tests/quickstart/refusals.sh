@@ -10,7 +10,7 @@ failed=0
 refused() {
   local pattern=$1 said; shift
   if said=$("$@" 2>&1 >/dev/null); then echo "not refused: $*"; failed=1; return; fi
-  if [ "$(wc -l <<<"$said")" -ne 1 ] || ! grep -qE "^quickstart: .*$pattern" <<<"$said"; then
+  if [ "$(wc -l <<<"$said")" -ne 1 ] || ! grep -qE "^quickstart(_servers)?: .*$pattern" <<<"$said"; then
     echo "refused with other words: $* -> $said"; failed=1
   fi
 }
@@ -44,14 +44,21 @@ holder=$!
 until [ -s "$dir/port" ]; do sleep 0.05; done
 refused "port $(cat "$dir/port") is taken" check check_port --port "$(cat "$dir/port")"
 
-# Servers of an earlier --keep run.
+# A server of an earlier --keep run, and what it left when it is gone.
+mkdir "$dir/kept-run"
 cp "$(command -v sleep)" "$dir/cmkstored"
 "$dir/cmkstored" 60 & kept=$!
-echo "$kept" >"$dir/pids"
-refused "stop them first: kill $kept" check check_none_running "$dir/pids"
+echo "$kept" >"$dir/kept-run/cmkstored.pid"
+refused "stop it first: scripts/quickstart_servers.sh stop $dir/kept-run" check check_none_running "$dir/kept-run"
 kill "$kept"; wait "$kept" 2>/dev/null
-passes check_none_running "$dir/pids"
+passes check_none_running "$dir/kept-run"
 passes check_none_running "$dir/none"
+passes put_kept_data_aside "$dir/kept-run"
+[ -d "$dir/kept-run" ] || { echo "what a run left that was not kept was put aside"; failed=1; }
+touch "$dir/kept-run/kept"
+passes put_kept_data_aside "$dir/kept-run"
+[ -e "$(echo "$dir"/kept-run-2*/kept)" ] || { echo "kept data was not put aside"; failed=1; }
+refused 'there is no folder' check scripts/quickstart_servers.sh start "$dir/none"
 
 # apt without root: no package is there, nobody is root, and there is no sudo on the path.
 mkdir "$dir/bin"
