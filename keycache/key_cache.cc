@@ -205,8 +205,10 @@ void KeyCache::Core::Lock(HubUid uid) {
     report.cause = "locked by its key administrator";
     report.detected_at = clock_.WallNow();
     if (hub.under != nullptr) report.last_success = hub.under->last_success_wall;
-    hub.locked_by_push = true;
+    const bool again = std::exchange(hub.locked_by_push, true);
     report.keys_wiped = Wipe(uid, hub);
+    if (again && report.keys_wiped == 0) return;  // the report of the lock itself stays the last
+    hub.push_changed_wall = report.detected_at;
     report.locked_at = clock_.WallNow();
     events.locked.push_back(std::move(report));
   }
@@ -221,6 +223,7 @@ void KeyCache::Core::Unlock(HubUid uid) {
     if (found == hubs_.end() || !found->second->locked_by_push) return;
     Hub& hub = *found->second;
     hub.locked_by_push = false;
+    hub.push_changed_wall = clock_.WallNow();
     ++hub.epoch;  // a flight that read the record before the unlock must not lock again
     if (!hub.locked_by_denial) events.unlocked.push_back(uid);
   }
@@ -252,6 +255,7 @@ HubKeyStatus KeyCache::Core::Status(HubUid uid) {
     }
   }
   if (hub.locked_by_push) status.availability = KeyAvailability::kLockedByPush;
+  status.state_since = std::max(status.state_since, hub.push_changed_wall);
   return status;
 }
 

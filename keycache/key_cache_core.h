@@ -63,6 +63,7 @@ class KeyCache::Core {
     VaultKey* under = nullptr;  // what the newest generation is wrapped by; null until first loaded
     absl::Duration outage_grace = absl::ZeroDuration();
     bool locked_by_push = false;
+    absl::Time push_changed_wall = absl::InfinitePast();  // last push lock or unlock
     bool locked_by_denial = false;  // and reported so
     bool used = false;              // since its keys were unwrapped: worth a refresh
     uint64_t epoch = 0;    // grows with every wipe: a fetch begun before one inserts nothing

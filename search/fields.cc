@@ -43,8 +43,9 @@ absl::StatusOr<Field> ToField(const std::vector<std::string>& steps, absl::strin
     return Field{FieldKind::kContent, "", {std::next(steps.begin()), steps.end()}};
   }
   return FieldInvalid(source,
-                      "knows the fields project, collection, document, content_type, create_time, "
-                      "update_time, labels.KEY and content.PATH");
+                      absl::StrCat("knows the fields project, collection, document, content_type, ",
+                                   source == "facets" ? "" : "create_time, update_time, ",
+                                   "labels.KEY and content.PATH"));
 }
 
 absl::StatusOr<Field> ParseField(absl::string_view text, absl::string_view source) {

@@ -60,6 +60,20 @@ absl::StatusOr<T> BlockOnCompletion(Start start) {
   return std::move(*result);
 }
 
+// co_await Requeued(executor) goes on after what else is ready on the queue: for a loop that never
+// has to wait.
+class Requeued {
+ public:
+  explicit Requeued(QueueExecutor& executor) : executor_(executor) {}
+
+  bool await_ready() { return false; }
+  void await_suspend(std::coroutine_handle<> handle) { executor_.Resume(handle); }
+  void await_resume() {}
+
+ private:
+  QueueExecutor& executor_;
+};
+
 // co_await OnWorker(worker) continues on a thread of `worker`, where blocking is allowed. Gives
 // STORE_BUSY, on the calling thread, when the worker's queue is full.
 class OnWorker {

@@ -1,6 +1,7 @@
 #include "service/call_environment.h"
 
 #include "absl/time/clock.h"
+#include "service/awaiters.h"
 
 namespace cmkstore::service {
 
@@ -17,6 +18,26 @@ absl::StatusOr<AdmittedCall> CallEnvironment::Admit(const grpc::ServerContext& c
   info.peer = context.peer();
   info.deadline = absl::FromChrono(context.deadline());
   return gate_.Admit(info, permission, scope);
+}
+
+absl::Duration CallEnvironment::Pulse(absl::Time now) {
+  if (asked_.load(std::memory_order_acquire)) return now - asked_at_;
+  asked_at_ = now;
+  // Counted as a call, so that the queue outlives the answer.
+  CallBegan();
+  if (draining()) {
+    CallEnded();
+  } else {
+    asked_.store(true, std::memory_order_release);
+    Answer();
+  }
+  return absl::ZeroDuration();
+}
+
+Detached CallEnvironment::Answer() {
+  co_await Requeued(executor_);
+  asked_.store(false, std::memory_order_release);
+  CallEnded();
 }
 
 }  // namespace cmkstore::service

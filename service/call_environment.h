@@ -10,9 +10,11 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "service/call_stats.h"
 #include "service/queue_executor.h"
 #include "service/request_gate.h"
+#include "service/task.h"
 
 namespace cmkstore::service {
 
@@ -37,17 +39,25 @@ class CallEnvironment {
   // Armed, waiting or running.
   int64_t calls() const { return calls_.load(std::memory_order_acquire); }
 
+  // How long the queue's thread has owed an answer at `now`, and asks for one if it owes none. Zero
+  // while it turns. To be called by one thread.
+  absl::Duration Pulse(absl::Time now);
+
   // After this, streams end at their next look.
   void Drain() { draining_.store(true, std::memory_order_release); }
   bool draining() const { return draining_.load(std::memory_order_acquire); }
 
  private:
+  Detached Answer();
+
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   QueueExecutor executor_;
   RequestGate& gate_;
   CallStats& stats_;
   std::atomic<int64_t> calls_{0};
   std::atomic<bool> draining_{false};
+  std::atomic<bool> asked_{false};
+  absl::Time asked_at_;
 };
 
 }  // namespace cmkstore::service

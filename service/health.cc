@@ -40,7 +40,10 @@ HealthAnswer Health::Live() const {
   // Opening a large store may take long, and ending too: neither is a reason to be killed.
   const bool ticking =
       phase_ != Phase::kServing || clock_.MonotonicNow() - last_report_ < kMaxSilence;
-  return {ticking, {Line(ticking, "the background thread reports")}};
+  const bool answering = phase_ != Phase::kServing || facts_.queue_silence < kMaxSilence;
+  return {ticking && answering,
+          {Line(ticking, "the background thread reports"),
+           Line(answering, "every request queue answers")}};
 }
 
 HealthAnswer Health::Startup() const {

@@ -18,6 +18,7 @@ struct HealthFacts {
   size_t shards = 0;
   size_t shards_stopped = 0;  // refusing writes: the disk is full or failing
   uint64_t free_disk_bytes = 0;
+  absl::Duration queue_silence = absl::ZeroDuration();  // of the slowest request queue
 };
 
 struct HealthAnswer {
@@ -39,7 +40,8 @@ class Health {
   // For good: the server is about to end.
   void Drain();
 
-  // Fails when the ticker has not reported for a minute: only a restart helps.
+  // Fails when the ticker has not reported for a minute, or a request queue has not answered it for
+  // as long: only a restart helps.
   HealthAnswer Live() const;
   HealthAnswer Startup() const;
   HealthAnswer Ready() const;

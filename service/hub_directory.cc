@@ -136,10 +136,12 @@ absl::StatusOr<std::optional<std::string>> HubDirectory::ProjectNameOf(const Hub
   return name;
 }
 
-void HubDirectory::ForgetHub(const TenantId& tenant, const HubId& hub) {
+void HubDirectory::ForgetHub(const TenantId& tenant, const HubId& hub, HubUid uid) {
+  const HubKeyPair name(tenant.value(), hub.value());
   absl::MutexLock lock(&mutex_);
   ++changes_;
-  hubs_.erase(HubKeyPair(tenant.value(), hub.value()));
+  hubs_.erase(name);
+  names_[uid] = name;
 }
 
 void HubDirectory::ForgetProject(HubUid hub, const ProjectId& project) {

@@ -51,8 +51,8 @@ class HubDirectory {
   absl::StatusOr<ProjectUid> FindProject(const HubEntry& hub, const ProjectId& project);
   // The readable id of a project; absent if there is none of that uid.
   absl::StatusOr<std::optional<std::string>> ProjectNameOf(const HubEntry& hub, ProjectUid project);
-  // Forgets what is remembered, after a change was committed.
-  void ForgetHub(const TenantId& tenant, const HubId& hub);
+  // Forgets what is remembered, after a change was committed. FindByUid knows the hub from then on.
+  void ForgetHub(const TenantId& tenant, const HubId& hub, HubUid uid);
   void ForgetProject(HubUid hub, const ProjectId& project);
 
   static HubEntryPtr MakeEntry(storage::v1::HubRecord record) {

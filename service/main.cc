@@ -25,6 +25,7 @@
 #include "service/config/config_reader.h"
 #include "service/config/config_rules.h"
 #include "service/config_reloader.h"
+#include "service/grpc_log.h"
 #include "service/server.h"
 #include "service/server_setup.h"
 #include "service/timestamps.h"
@@ -212,6 +213,7 @@ void PrepareProcess(sigset_t& signals) {
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  TakeOverGrpcLog();
 #ifdef NDEBUG
   // Debian's abseil is built with its assertions and would look for cycles at each lock, gRPC's
   // too. Our debug builds keep that.

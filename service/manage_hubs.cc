@@ -201,8 +201,9 @@ absl::StatusOr<HubEntryPtr> ManageHubs::ChangeAny(
         ApplyBlocking(engine_, store::CatalogPartition(), std::move(writes)).status();
     if (HasReason(applied, kConflict)) continue;  // somebody else's change came first
     CMK_RETURN_IF_ERROR(applied);
-    hubs_.directory().ForgetHub(name.tenant, name.hub);
-    return HubDirectory::MakeEntry(std::move(record));
+    HubEntryPtr entry = HubDirectory::MakeEntry(std::move(record));
+    hubs_.directory().ForgetHub(name.tenant, name.hub, entry->uid);
+    return entry;
   }
 }
 

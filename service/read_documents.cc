@@ -112,9 +112,10 @@ Task<absl::StatusOr<v1::ListDocumentsResponse>> ReadDocuments::List(
       absl::StrCat("ListDocuments ", request.view(), " ", request.parent());
   CMK_CO_ASSIGN_OR_RETURN(const std::string cursor,
                           tokens_.Decode(caller, question, request.page_token()));
-  CMK_CO_ASSIGN_OR_RETURN(const std::vector<store::DocumentRow> rows,
-                          store::DocumentsTable(engine_).Walk(
-                              hub.partition(), {project, collection}, cursor, page_size + 1));
+  CMK_CO_ASSIGN_OR_RETURN(
+      const std::vector<store::DocumentRow> rows,
+      store::DocumentsTable(engine_).Walk(hub.partition(), {project, collection}, cursor,
+                                          page_size + 1, kMaxPageBytes + 1));
   hub.entry->usage->Count(store::UsageCounter::kListCalls);
   v1::ListDocumentsResponse response;
   const std::string project_name = parent.project.ToString();

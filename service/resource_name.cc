@@ -27,8 +27,8 @@ absl::StatusOr<std::array<absl::string_view, kValues>> Split(absl::string_view f
                                                              absl::string_view name,
                                                              absl::string_view pattern,
                                                              bool allow_dash = false) {
-  const auto refuse = [&] {
-    return FieldInvalid(field, absl::StrCat("must be of the form ", pattern,
+  const auto refuse = [field, form = pattern] {
+    return FieldInvalid(field, absl::StrCat("must be of the form ", form,
                                             " with ids of 1 to 128 characters of A-Z a-z 0-9 . _ ~ "
                                             "- that begin with a letter or digit"));
   };

@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include <algorithm>
+
 #include "absl/time/clock.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
@@ -103,6 +105,14 @@ std::vector<MethodStats*> RpcServer::MethodsStats() const {
 
 void RpcServer::SetServing(bool serving) {
   if (health_ != nullptr) health_->SetServing(serving);
+}
+
+absl::Duration RpcServer::QueueSilence(absl::Time now) {
+  absl::Duration longest;
+  for (const auto& environment : environments_) {
+    longest = std::max(longest, environment->Pulse(now));
+  }
+  return longest;
 }
 
 void RpcServer::Shutdown(absl::Duration grace) {

@@ -36,7 +36,9 @@ struct RpcServerOptions {
   size_t armed_calls = 16;     // calls of one method that may arrive at once per queue
   size_t control_threads = 8;  // for handlers that block (vault, index)
   size_t max_queued_control_calls = 1024;
-  size_t max_request_bytes = (8u << 20) + (64u << 10);
+  // Twice the largest batch: what is somewhat too large is still refused by its field and limit,
+  // what is far too large by gRPC.
+  size_t max_request_bytes = 16u << 20;
   AcceptorOptions connections;  // of each listener
 };
 
@@ -120,6 +122,9 @@ class RpcServer {
   std::shared_ptr<grpc::Channel> InProcessChannel();
   // What grpc.health.v1 says of the server and of each service.
   void SetServing(bool serving);
+  // How long the slowest queue has not answered. To be called by one thread, about once a second,
+  // between Start and Shutdown.
+  absl::Duration QueueSilence(absl::Time now);
   // Refuses new calls, lets those in flight finish until `grace` has passed, then cuts them.
   void Shutdown(absl::Duration grace);
   const CallStats& stats() const { return stats_; }

@@ -250,6 +250,7 @@ void Server::Parts::UpdateHealth() {
   facts.shards = engine->shard_count();
   facts.shards_stopped = engine->NudgeStopped();
   facts.free_disk_bytes = FreeDiskBytes(options.data_dir);
+  facts.queue_silence = rpc->QueueSilence(clock.MonotonicNow());
   if (!health.Report(facts)) return;
   const bool ready = health.Ready().ok;
   rpc->SetServing(ready);

@@ -1,9 +1,11 @@
 #include "service/watch_documents.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
+#include "service/awaiters.h"
 #include "service/document_codec.h"
 #include "service/timestamps.h"
 #include "store/change_feed.h"
@@ -65,11 +67,15 @@ Task<absl::StatusOr<std::optional<v1::DocumentChange>>> WatchDocuments::ToChange
 Task<absl::StatusOr<v1::WatchDocumentsResponse>> WatchDocuments::NextPart(
     const CallContext& context, const OpenHub& hub, const HubName& name,
     const std::optional<ProjectUid>& only, store::Sequence sequence, v1::DocumentView view) {
+  // Not every commit of a hub is in its feed (a rotation is not): what was committed before this
+  // look and is not in it has been passed as well, or the caller would look again at once, for
+  // ever.
+  CMK_CO_ASSIGN_OR_RETURN(const store::Sequence committed, engine_.LastSequence(hub.partition()));
   CMK_CO_ASSIGN_OR_RETURN(
       const std::vector<store::FeedEntry> entries,
       store::ChangeFeed(engine_).ReadAfter(hub.partition(), sequence, kMaxFeedEntries));
+  bool whole = entries.size() < kMaxFeedEntries;
   v1::WatchDocumentsResponse part;
-  part.set_sequence(sequence);
   for (const auto& [at, record] : entries) {
     for (const storage::v1::FeedChange& change : record.changes()) {
       auto converting = ToChange(context, hub, name, only, change, view);
@@ -80,9 +86,13 @@ Task<absl::StatusOr<v1::WatchDocumentsResponse>> WatchDocuments::NextPart(
       *shown->mutable_commit_time() = ToTimestamp(record.commit_time_micros());
       *part.add_changes() = *std::move(shown);
     }
-    part.set_sequence(at);
-    if (part.ByteSizeLong() > (1u << 20)) break;
+    sequence = at;
+    if (part.ByteSizeLong() > (1u << 20)) {
+      whole = false;
+      break;
+    }
   }
+  part.set_sequence(whole ? std::max(sequence, committed) : sequence);
   co_return part;
 }
 
@@ -118,7 +128,11 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
     CMK_CO_ASSIGN_OR_RETURN(v1::WatchDocumentsResponse part, co_await std::move(reading));
     const bool moved = part.sequence() != sequence;
     sequence = part.sequence();
-    if (moved && part.changes().empty()) continue;
+    if (moved && part.changes().empty()) {
+      co_await Requeued(
+          context.executor);  // a long feed of others' changes is not to hold the queue
+      continue;
+    }
     if (!moved) {
       const absl::Time until = clock_.WallNow() + kHeartbeat;
       const store::Partition partition = hub.partition();

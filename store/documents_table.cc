@@ -1,9 +1,12 @@
 #include "store/documents_table.h"
 
+#include <algorithm>
+
 namespace cmkstore::store {
 namespace {
 
 constexpr size_t kPart = ProjectUid::kBytes;
+constexpr size_t kRowsAtOnce = 32;  // each up to a MiB
 
 absl::StatusOr<DocumentKey> ParseKey(absl::string_view key) {
   if (key.size() != 1 + 3 * kPart) return StoreCorrupt("a document's key does not parse");
@@ -55,14 +58,21 @@ absl::StatusOr<std::vector<Row>> DocumentsTable::ScanRows(const Partition& parti
 absl::StatusOr<std::vector<DocumentRow>> DocumentsTable::Walk(const Partition& partition,
                                                               const DocumentScope& scope,
                                                               absl::string_view cursor,
-                                                              size_t limit) const {
-  CMK_ASSIGN_OR_RETURN(std::vector<Row> rows, ScanRows(partition, scope, cursor, limit));
+                                                              size_t limit,
+                                                              size_t enough_bytes) const {
   std::vector<DocumentRow> found;
-  found.reserve(rows.size());
-  for (Row& row : rows) {
-    CMK_ASSIGN_OR_RETURN(DocumentKey key, ParseKey(row.key));
-    CMK_ASSIGN_OR_RETURN(crypto::SealedDocument sealed, Parse(std::move(row.value)));
-    found.push_back({key, std::move(sealed)});
+  std::string behind(cursor);
+  for (size_t bytes = 0; found.size() < limit && bytes < enough_bytes;) {
+    const size_t wanted = std::min(limit - found.size(), kRowsAtOnce);
+    CMK_ASSIGN_OR_RETURN(std::vector<Row> rows, ScanRows(partition, scope, behind, wanted));
+    for (Row& row : rows) {
+      bytes += row.value.size();
+      CMK_ASSIGN_OR_RETURN(DocumentKey key, ParseKey(row.key));
+      CMK_ASSIGN_OR_RETURN(crypto::SealedDocument sealed, Parse(std::move(row.value)));
+      found.push_back({key, std::move(sealed)});
+    }
+    if (rows.size() < wanted) break;
+    behind = CursorAt(found.back().key);
   }
   return found;
 }

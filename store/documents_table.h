@@ -37,9 +37,11 @@ class DocumentsTable : public TypedTable<crypto::SealedDocument, Table::kDocumen
   absl::StatusOr<std::vector<std::optional<crypto::SealedDocument>>> MultiGet(
       const Partition& partition, const std::vector<DocumentKey>& keys) const;
   // At most `limit` in the order of their keys, from just behind `cursor` (empty: from the first).
+  // Ends soon, within 32 rows, after their sealed bytes have come to `enough_bytes`.
   absl::StatusOr<std::vector<DocumentRow>> Walk(const Partition& partition,
                                                 const DocumentScope& scope,
-                                                absl::string_view cursor, size_t limit) const;
+                                                absl::string_view cursor, size_t limit,
+                                                size_t enough_bytes) const;
   // The same without looking at the values: also finds what is damaged.
   absl::StatusOr<std::vector<DocumentKey>> WalkKeys(const Partition& partition,
                                                     const DocumentScope& scope,

@@ -4,7 +4,7 @@
 After each restart: every acknowledged write is there, with its content; no refused write is; a write whose answer
 never came is there whole or not at all; and the search index holds exactly the documents that a list holds.
 
-Usage: server_kill_test.py BIN_DIR [ROUNDS]      default 4 rounds
+Usage: server_kill_test.py BIN_DIR [ROUNDS]      default 50 rounds
 """
 import random
 import sys
@@ -65,7 +65,7 @@ def listed(stub, metadata) -> dict:
 
 def main() -> int:
     served = Served(sys.argv[1])
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 4
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 50
     chance = random.Random(20261125)
     acknowledged, refused, unknown = set(), set(), set()
     try:
@@ -78,7 +78,7 @@ def main() -> int:
             writers = [Writer(served, stub, f"r{round_number}w{i}") for i in range(WRITERS)]
             for writer in writers:
                 writer.start()
-            time.sleep(chance.uniform(0.3, 1.5))
+            time.sleep(chance.uniform(0.1, 0.5))
             served.kill()
             for writer in writers:
                 writer.join()

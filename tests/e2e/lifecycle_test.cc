@@ -52,6 +52,20 @@ class LifecycleTest : public ServedHub {
     EXPECT_TRUE(keys_->GetKeyStatus(As("reader").get(), request, &status).ok());
     return status;
   }
+  v1::KeyStatus Lock() {
+    v1::LockHubRequest request;
+    request.set_name(kHub);
+    v1::KeyStatus status;
+    EXPECT_EQ(ReasonOf(keys_->LockHub(As("key_admin").get(), request, &status)), "OK");
+    return status;
+  }
+  v1::KeyStatus Unlock() {
+    v1::UnlockHubRequest request;
+    request.set_name(kHub);
+    v1::KeyStatus status;
+    EXPECT_EQ(ReasonOf(keys_->UnlockHub(As("key_admin").get(), request, &status)), "OK");
+    return status;
+  }
   std::string DekOf(const std::string& id) {
     v1::Document document;
     EXPECT_EQ(ReasonOf(Get(id, &document)), "OK");
@@ -225,6 +239,72 @@ TEST_F(LifecycleTest, ADeletedHubRefusesContentAndComesBackUndeleted) {
   ASSERT_TRUE(hubs_->UndeleteHub(As("owner").get(), undelete, &hub).ok());
   EXPECT_EQ(ReasonOf(Get("d1")), "OK");
   EXPECT_EQ(ReasonOf(hubs_->UndeleteHub(As("owner").get(), undelete, &hub)), "STATE_INVALID");
+}
+
+TEST_F(LifecycleTest, AWatchWithNothingToShowHoldsNobodyUp) {
+  SetUpHub();
+  // Neither the hub's creation nor a rotation is in the feed.
+  for (const bool rotated : {false, true}) {
+    if (rotated) Await(Rotate());
+    v1::WatchDocumentsRequest request;
+    request.set_parent(kHub);
+    auto context = As("reader");
+    auto stream = documents_->WatchDocuments(context.get(), request);
+    EXPECT_EQ(KeyStatus().availability(), v1::KeyStatus::AVAILABLE);
+    const std::string id = rotated ? "d2" : "d1";
+    ASSERT_EQ(ReasonOf(Put(id, "{}")), "OK");
+    std::vector<std::string> seen;
+    while (seen.empty() || seen.back() != NameOf(id)) {
+      v1::WatchDocumentsResponse part;
+      ASSERT_TRUE(stream->Read(&part));
+      for (const auto& change : part.changes()) seen.push_back(change.document().name());
+    }
+    EXPECT_EQ(seen.front(), NameOf("d1"));
+    context->TryCancel();
+    stream->Finish();
+  }
+}
+
+TEST_F(LifecycleTest, AHubIsLockedAndUnlockedByTheFirstCallOfAProcess) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  StartServer();
+  EXPECT_EQ(Lock().availability(), v1::KeyStatus::LOCKED_BY_PUSH);
+  EXPECT_EQ(ReasonOf(Get("d1")), "HUB_LOCKED");
+  StartServer();
+  EXPECT_NE(Unlock().availability(), v1::KeyStatus::LOCKED_BY_PUSH);
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK");
+}
+
+TEST_F(LifecycleTest, ALockedHubIsStillManaged) {  // KL-10
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  const v1::KeyStatus locked = Lock();
+  EXPECT_GE(locked.last_receipt().keys_wiped(), 1u);
+  EXPECT_EQ(Lock().last_receipt().SerializeAsString(), locked.last_receipt().SerializeAsString())
+      << "the receipt of the lock that wiped the keys stays";
+  EXPECT_EQ(KeyStatus().availability(), v1::KeyStatus::LOCKED_BY_PUSH);
+  v1::GetHubRequest get;
+  get.set_name(kHub);
+  v1::Hub hub;
+  EXPECT_EQ(ReasonOf(hubs_->GetHub(As("reader").get(), get, &hub)), "OK");
+  v1::ListHubsRequest hubs;
+  hubs.set_parent(absl::StrCat("tenants/", kTenant));
+  v1::ListHubsResponse listed;
+  EXPECT_EQ(ReasonOf(hubs_->ListHubs(As("reader").get(), hubs, &listed)), "OK");
+  EXPECT_EQ(listed.hubs_size(), 1);
+  v1::GetProjectRequest project;
+  project.set_name(kProject);
+  v1::Project found;
+  EXPECT_EQ(ReasonOf(projects_->GetProject(As("reader").get(), project, &found)), "OK");
+  v1::ListProjectsRequest projects;
+  projects.set_parent(kHub);
+  v1::ListProjectsResponse of_hub;
+  EXPECT_EQ(ReasonOf(projects_->ListProjects(As("reader").get(), projects, &of_hub)), "OK");
+  EXPECT_EQ(of_hub.projects_size(), 1);
+  v1::DeleteHubRequest remove;
+  remove.set_name(kHub);
+  EXPECT_EQ(ReasonOf(hubs_->DeleteHub(As("owner").get(), remove, &hub)), "OK");
 }
 
 }  // namespace

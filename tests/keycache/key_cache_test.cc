@@ -164,7 +164,14 @@ TEST_F(KeyCacheTest, APushLockIsInForceWhenItReturns) {  // KL-6
   EXPECT_THAT(cache().Lookup(hub), FailsWith("HUB_LOCKED", ""));
   ASSERT_EQ(listener_.locks().size(), 1u);
   EXPECT_TRUE(listener_.locks()[0].by_push);
+  const absl::Time locked_at = cache().Status(hub).state_since;
+  EXPECT_EQ(locked_at, clock_.WallNow());
+  clock_.Advance(absl::Seconds(3));
+  cache().Lock(hub);
+  EXPECT_EQ(listener_.locks().size(), 1u) << "the second finds nothing to wipe";
+  EXPECT_EQ(cache().Status(hub).state_since, locked_at);
   cache().Unlock(hub);
+  EXPECT_EQ(cache().Status(hub).state_since, clock_.WallNow());
   EXPECT_THAT(Fetch(hub), IsOk());
 }
 

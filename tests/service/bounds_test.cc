@@ -243,5 +243,18 @@ TEST_F(BoundsTest, WhatIsAtABoundIsTakenAndOneMoreIsRefusedWithFieldAndLimit) {
   }
 }
 
+// Not by gRPC, whose refusal names neither field nor limit.
+TEST_F(BoundsTest, WhatIsFarBeyondABoundIsRefusedAlike) {
+  v1::BatchWriteDocumentsRequest batch;
+  batch.set_parent(kHub);
+  for (int i = 0; i < 15; ++i) {
+    v1::Document& document = *batch.add_writes()->mutable_upsert();
+    document.set_name(NameOf(absl::StrCat("big", i)));
+    document.set_content_type("text/plain");
+    document.set_content(Letters(kMebibyte));
+  }
+  EXPECT_EQ(ReasonOf(WriteBatch(batch)), "FIELD_INVALID");
+}
+
 }  // namespace
 }  // namespace cmkstore

@@ -58,6 +58,19 @@ TEST_F(HealthTest, ASilentTickerIsDead) {
   EXPECT_TRUE(health_.Live().ok);
 }
 
+TEST_F(HealthTest, ARequestQueueThatDoesNotAnswerIsDead) {
+  health_.Started();
+  HealthFacts facts = kGood;
+  facts.queue_silence = absl::Seconds(59);
+  health_.Report(facts);
+  EXPECT_TRUE(health_.Live().ok);
+  facts.queue_silence = absl::Seconds(60);
+  health_.Report(facts);
+  EXPECT_FALSE(health_.Live().ok);
+  health_.Report(kGood);
+  EXPECT_TRUE(health_.Live().ok);
+}
+
 TEST_F(HealthTest, DrainingIsForGood) {
   health_.Started();
   health_.Report(kGood);

@@ -62,7 +62,7 @@ class HubDirectoryTest : public ::testing::Test {
     store::WriteSet writes;
     store::HubsTable::Put(writes, kTenant, "h1", record);
     ASSERT_TRUE(ApplyBlocking(engine_, store::CatalogPartition(), std::move(writes)).ok());
-    directory_.ForgetHub(tenant_, hub_);
+    directory_.ForgetHub(tenant_, hub_, *HubUid::FromBytes(record.uid()));
   }
   HubEntryPtr Find() {
     const absl::StatusOr<HubEntryPtr> found = directory_.Find(tenant_, hub_);
