@@ -1,6 +1,8 @@
 #include "base/worker.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <utility>
 
@@ -36,6 +38,8 @@ void Worker::Stop() {
 bool Worker::HasWorkOrStopped() const { return stopped_ || !queue_.empty(); }
 
 void Worker::Loop() {
+  // Linux knows nice values by thread.
+  if (options_.nice > 0) setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), options_.nice);
   for (;;) {
     std::function<void()> task;
     {

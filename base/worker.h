@@ -16,6 +16,8 @@ struct WorkerOptions {
   std::string name;  // thread name, at most 15 bytes are kept
   size_t threads = 1;
   size_t max_queued = 1024;  // tasks waiting; one more is refused
+  // How far the threads give way to others when processors are scarce, as nice(2): 0 to 19.
+  int nice = 0;
 };
 
 // A bounded queue of tasks run by a fixed number of threads: where work that blocks (a vault call,

@@ -75,15 +75,26 @@ struct XaesKey::Schedule {
 
 namespace {
 
-// Encrypts whole blocks with AES-256 under `key`.
-void EncryptBlocks(const SecretBytes& key, std::span<const uint8_t> in, std::span<uint8_t> out) {
-  thread_local Context context(EVP_CIPHER_CTX_new());
-  int written = 0;
-  Require(EVP_EncryptInit_ex2(context.get(), AesEcb(), key.Reveal().data(), nullptr, nullptr) == 1);
-  EVP_CIPHER_CTX_set_padding(context.get(), 0);
-  Require(EVP_EncryptUpdate(context.get(), out.data(), &written, in.data(), Size(in)) == 1);
-  EVP_CIPHER_CTX_reset(context.get());
-}
+// Encrypts whole blocks with AES-256 under one key, which is wiped at its end. The set-up costs more
+// than the few blocks. One at a time in a thread.
+class BlockCipher {
+ public:
+  explicit BlockCipher(const SecretBytes& key) {
+    thread_local Context context(EVP_CIPHER_CTX_new());
+    context_ = context.get();
+    Require(EVP_EncryptInit_ex2(context_, AesEcb(), key.Reveal().data(), nullptr, nullptr) == 1);
+    EVP_CIPHER_CTX_set_padding(context_, 0);
+  }
+  ~BlockCipher() { EVP_CIPHER_CTX_reset(context_); }
+
+  void Encrypt(std::span<const uint8_t> in, std::span<uint8_t> out) {
+    int written = 0;
+    Require(EVP_EncryptUpdate(context_, out.data(), &written, in.data(), Size(in)) == 1);
+  }
+
+ private:
+  EVP_CIPHER_CTX* context_;
+};
 
 std::array<uint8_t, 32> DeriveGcmKey(const SecretBytes& key, const SecretBytes& k1,
                                      const XaesNonce& nonce) {
@@ -96,7 +107,7 @@ std::array<uint8_t, 32> DeriveGcmKey(const SecretBytes& key, const SecretBytes& 
     for (size_t i = 0; i < 16; ++i) block[i] ^= k1.Reveal()[i];
   }
   std::array<uint8_t, 32> derived;
-  EncryptBlocks(key, blocks, derived);
+  BlockCipher(key).Encrypt(blocks, derived);
   OPENSSL_cleanse(blocks.data(), blocks.size());
   return derived;
 }
@@ -112,7 +123,7 @@ absl::StatusOr<std::unique_ptr<XaesKey>> XaesKey::Create(const SecretBytes& key)
   schedule->key = key.Clone();
   Block zero{};
   Block l;
-  EncryptBlocks(schedule->key, zero, l);
+  BlockCipher(schedule->key).Encrypt(zero, l);
   std::span<uint8_t> k1 = schedule->k1.MutableReveal();
   for (size_t i = 0; i < 16; ++i) {
     const uint8_t carry = i + 1 < 16 ? static_cast<uint8_t>(l[i + 1] >> 7) : 0;
@@ -175,10 +186,11 @@ absl::Status XaesKey::Open(const XaesNonce& nonce, std::span<const uint8_t> seal
 }
 
 XaesCommitment XaesKey::Commit(const XaesNonce& nonce) const {
+  BlockCipher cipher(schedule_->key);
   Block x;
   std::memcpy(x.data(), "XCMT", 4);
   std::memcpy(x.data() + 4, nonce.data(), 12);
-  EncryptBlocks(schedule_->key, x, x);
+  cipher.Encrypt(x, x);
   std::array<uint8_t, 32> blocks;
   for (size_t half = 0; half < 2; ++half) {
     Block block{};
@@ -190,7 +202,7 @@ XaesCommitment XaesKey::Commit(const XaesNonce& nonce) const {
     std::memcpy(blocks.data() + 16 * half, block.data(), 16);
   }
   XaesCommitment commitment;
-  EncryptBlocks(schedule_->key, blocks, commitment);
+  cipher.Encrypt(blocks, commitment);
   return commitment;
 }
 

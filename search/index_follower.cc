@@ -12,6 +12,8 @@ namespace cmkstore::search {
 namespace {
 
 constexpr size_t kMaxQueuedHubs = 1'000'000;
+// Under load the indexes fall behind before calls do; a tenth of a busy processor is left to them.
+constexpr int kNice = 10;
 
 // The hub's keys are not ours to use, or the hub is gone: nothing to try again by ourselves.
 bool IsRefusal(const absl::Status& status) {
@@ -28,8 +30,10 @@ IndexFollower::IndexFollower(IndexFollowerOptions options, IndexSet& indexes, Ch
       source_(source),
       clock_(clock),
       advanced_(std::move(advanced)),
-      worker_(WorkerOptions{
-          .name = "indexer", .threads = options.threads, .max_queued = kMaxQueuedHubs}) {}
+      worker_(WorkerOptions{.name = "indexer",
+                            .threads = options.threads,
+                            .max_queued = kMaxQueuedHubs,
+                            .nice = kNice}) {}
 
 IndexFollower::~IndexFollower() { Stop(); }
 void IndexFollower::Stop() { worker_.Stop(); }

@@ -19,7 +19,7 @@ namespace cmkstore::search {
 
 struct IndexFollowerOptions {
   size_t threads = 2;
-  size_t batch = 128;  // changes per transaction, for whose time searches of the hub wait
+  size_t batch = 256;  // changes per transaction, for whose time searches of the hub wait
   // How long a hub that was just worked on gathers changes, fewer than a batch, unless a search
   // waits for them. One transaction of many documents costs far less than many of few.
   absl::Duration refresh = absl::Milliseconds(200);

@@ -27,6 +27,31 @@ void Flatten(const nlohmann::json& value, const std::string& path, int depth, st
   }
 }
 
+void Bound(std::string& body) {
+  if (body.size() <= kMaxBodyBytes) return;
+  size_t end = kMaxBodyBytes;  // not within a character
+  while (end > 0 && (static_cast<uint8_t>(body[end]) & 0xc0) == 0x80) --end;
+  body.resize(end);
+}
+
+// Whether `json` is JSON.
+bool BodyOfJson(absl::string_view json, std::string& body) {
+  const auto parsed = nlohmann::json::parse(json.begin(), json.end(), nullptr,
+                                            /*allow_exceptions=*/false);
+  if (parsed.is_discarded()) return false;
+  Flatten(parsed, "", 0, body);
+  Bound(body);
+  return true;
+}
+
+void SearchableBody(sqlite3_context* context, int /*arguments*/, sqlite3_value** values) {
+  const auto* json = reinterpret_cast<const char*>(sqlite3_value_text(values[0]));
+  if (json == nullptr) return;  // NULL
+  std::string body;
+  BodyOfJson({json, static_cast<size_t>(sqlite3_value_bytes(values[0]))}, body);
+  sqlite3_result_text64(context, body.data(), body.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
 bool IsText(const std::string& content_type) {
   return absl::StartsWith(content_type, "text/") || absl::StrContains(content_type, "yaml") ||
          absl::StrContains(content_type, "xml");
@@ -41,10 +66,7 @@ SearchableText ToSearchableText(const IndexedDocument& document) {
     absl::StrAppend(&text.labels, text.labels.empty() ? "" : "; ", key, ": ", value);
   }
   if (absl::StrContains(document.content_type, "json")) {
-    const auto parsed =
-        nlohmann::json::parse(document.content, nullptr, /*allow_exceptions=*/false);
-    text.is_json = !parsed.is_discarded();
-    if (text.is_json) Flatten(parsed, "", 0, text.body);
+    text.is_json = BodyOfJson(document.content, text.body);
   } else if (IsText(document.content_type)) {
     // By way of JSON, which replaces what is no UTF-8.
     const nlohmann::json whole = document.content.substr(0, kMaxBodyBytes);
@@ -52,12 +74,14 @@ SearchableText ToSearchableText(const IndexedDocument& document) {
         nlohmann::json::parse(whole.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace))
             .get<std::string>();
   }
-  if (text.body.size() > kMaxBodyBytes) {
-    size_t end = kMaxBodyBytes;  // not within a character
-    while (end > 0 && (static_cast<uint8_t>(text.body[end]) & 0xc0) == 0x80) --end;
-    text.body.resize(end);
-  }
+  Bound(text.body);
   return text;
+}
+
+absl::Status AddSearchableBody(Sqlite& db) {
+  return ToStatus(sqlite3_create_function_v2(
+      db.handle(), "searchable_body", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
+      nullptr, SearchableBody, nullptr, nullptr, nullptr));
 }
 
 }  // namespace cmkstore::search

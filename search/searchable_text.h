@@ -2,7 +2,10 @@
 
 #include <string>
 
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "search/hub_index.h"
+#include "search/sqlite.h"
 
 namespace cmkstore::search {
 
@@ -15,5 +18,10 @@ struct SearchableText {
 };
 
 SearchableText ToSearchableText(const IndexedDocument& document);
+
+// Adds the SQL function searchable_body(json), the body of a document that is JSON: what the index
+// need not store twice. An index whose rows were made by another version of this function is
+// another schema.
+absl::Status AddSearchableBody(Sqlite& db);
 
 }  // namespace cmkstore::search

@@ -18,8 +18,8 @@ namespace cmkstore::search {
 namespace {
 
 // On disk. docs is narrow, so that counting and ordering read few pages; texts is what full text
-// search shows.
-constexpr int64_t kSchemaVersion = 1;
+// search shows, of which the body of JSON content is made when it is wanted.
+constexpr int64_t kSchemaVersion = 2;
 constexpr size_t kProjectKeyBytes = 16;
 constexpr char kSchema[] = R"sql(
 CREATE TABLE docs (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, project TEXT NOT NULL,
@@ -30,9 +30,12 @@ CREATE TABLE labels (doc INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NU
                      PRIMARY KEY (doc, name)) WITHOUT ROWID;
 CREATE INDEX labels_by_value ON labels (name, value, doc);
 CREATE TABLE texts (id INTEGER PRIMARY KEY, names TEXT NOT NULL, labels TEXT NOT NULL,
-                    body TEXT NOT NULL, content TEXT);
-CREATE VIRTUAL TABLE fts USING fts5 (names, labels, body, content = 'texts', content_rowid = 'id',
+                    content TEXT, other TEXT);
+CREATE VIEW shown AS SELECT id, names, labels, coalesce(other, searchable_body(content)) AS body
+                     FROM texts;
+CREATE VIRTUAL TABLE fts USING fts5 (names, labels, body, content = 'shown', content_rowid = 'id',
                                      tokenize = 'unicode61 remove_diacritics 2');
+INSERT INTO fts (fts, rank) VALUES ('automerge', 8);
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('sequence', 0);
 )sql";
@@ -61,9 +64,11 @@ absl::Status SqliteHubIndex::Prepare() {
       db_->Execute(absl::StrCat("PRAGMA page_size = 4096; PRAGMA locking_mode = EXCLUSIVE;"
                                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
                                 "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
-                                "PRAGMA journal_size_limit = 0; PRAGMA cache_size = -",
+                                "PRAGMA journal_size_limit = 0; PRAGMA wal_autocheckpoint = 2000;"
+                                "PRAGMA cache_size = -",
                                 options_.cache_bytes / 1024)
                        .c_str()));
+  CMK_RETURN_IF_ERROR(AddSearchableBody(*db_));
   CMK_ASSIGN_OR_RETURN(const int64_t version, db_->QueryInt({"PRAGMA user_version", {}}));
   if (version > kSchemaVersion) return FormatTooNew("the search index");
   if (version != 0 && version < kSchemaVersion) return IndexCorrupt("it is of an earlier schema");
@@ -155,7 +160,7 @@ absl::Status SqliteHubIndex::RemoveOne(int64_t id) {
   {
     CMK_ASSIGN_OR_RETURN(
         Statement texts,
-        db_->Prepare({"SELECT names, labels, body FROM texts WHERE id = ?", {id}}));
+        db_->Prepare({"SELECT names, labels, body FROM shown WHERE id = ?", {id}}));
     CMK_ASSIGN_OR_RETURN(const bool row, texts.Step());
     if (!row) return IndexCorrupt("a document has no text");
     names = texts.Text(0);
@@ -186,8 +191,9 @@ absl::Status SqliteHubIndex::Insert(const std::string& key, const IndexedDocumen
   // SQLite's own judgement: a filter on content must not stumble over what it cannot read.
   const std::string json = text.is_json ? document.content : "";
   return db_->Run(
-      {"INSERT INTO texts VALUES (?1, ?2, ?3, ?4, CASE WHEN json_valid(?5) THEN ?5 END)",
-       {id, std::move(text.names), std::move(text.labels), std::move(text.body), json}});
+      {"INSERT INTO texts SELECT ?1, ?2, ?3, CASE WHEN json THEN ?4 END, CASE WHEN NOT json THEN ?5 "
+       "END FROM (SELECT json_valid(?4) AS json)",
+       {id, std::move(text.names), std::move(text.labels), json, std::move(text.body)}});
 }
 
 absl::StatusOr<SearchResult> SqliteHubIndex::Search(const SearchQuery& query) {

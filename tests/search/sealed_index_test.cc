@@ -202,4 +202,24 @@ TEST_F(SealedIndexTest, AfterCloseEveryCallIsRefused) {
 }
 
 }  // namespace
+// The text that is searched is made of the content again when it is shown.
+TEST_F(SealedIndexTest, TheTextOfJsonIsNotStoredBesideIt) {
+  constexpr int kDocuments = 500;
+  std::vector<IndexChange> changes;
+  for (int i = 0; i < kDocuments; ++i) {
+    std::string text = "{\"text\": \"";
+    while (text.size() < 1000) absl::StrAppend(&text, "w", (i * 37 + text.size()) % 5000, " ");
+    changes.push_back(Put(absl::StrCat("d", i), text + "\"}"));
+  }
+  ASSERT_THAT(index().Apply(changes, kDocuments), IsOk());
+  const SearchResult found = Find("w1000");
+  ASSERT_FALSE(found.hits.empty());
+  EXPECT_THAT(found.hits[0].snippet, ::testing::HasSubstr("w1000"));
+  index_.reset();  // its log goes into the file
+  const auto stats = index().Stats();
+  ASSERT_THAT(stats, IsOk());
+  EXPECT_EQ(stats->documents, static_cast<uint64_t>(kDocuments));
+  EXPECT_LT(stats->file_bytes / kDocuments, 3000u);
+}
+
 }  // namespace cmkstore::search
