@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes a coverage report of a hub on a local server and looks at it in headless Chromium: what a compliance officer sees.
-#   scripts/coverage_screenshot.sh [--preset NAME]     default dev; programs must be built
+#   scripts/coverage_screenshot.sh [--preset NAME]     default dev; programs must be built, the browser is installed
 # Writes build/artifacts/coverage.html, coverage.png (the whole page on a screen) and coverage.pdf (as it is printed).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,7 +11,7 @@ if [ "${1:-}" = --preset ]; then preset=$2; fi
 bin=$PWD/build/$preset/bin
 out=$PWD/build/artifacts
 fail() { echo "coverage_screenshot: $*" >&2; exit 1; }
-command -v chromium >/dev/null || fail "this needs Chromium: apt-get install chromium"
+scripts/install_deps.sh --browser
 [ -x "$bin/cmkstored" ] || fail "build cmkstored, cmkctl and cmkdevvault first"
 
 work=$(mktemp -d)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing need on Debian 12. Does nothing, in a moment, when all of it is there.
-# --check only prints what is missing. --fuzz installs what scripts/fuzz.sh needs as well.
+# --check only prints what is missing. --fuzz installs what scripts/fuzz.sh needs as well, --browser what
+# scripts/coverage_screenshot.sh needs, --lint what scripts/lint.sh needs.
 set -euo pipefail
 
 packages=(
@@ -10,7 +11,11 @@ packages=(
   pkg-config prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc python3 python3-grpcio python3-protobuf
   python3-venv
 )
-if [ "${1:-}" = --fuzz ]; then packages+=(clang-16 libclang-rt-16-dev); fi
+case "${1:-}" in
+  --fuzz) packages+=(clang-16 libclang-rt-16-dev) ;;
+  --browser) packages+=(chromium fonts-dejavu-core) ;;
+  --lint) packages+=(shellcheck) ;;
+esac
 
 missing=()
 for package in "${packages[@]}"; do

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What must hold before the quickstart begins; each refusal is one sentence. Sourced by quickstart.sh and its test.
 
 fail() { echo "quickstart: $*" >&2; exit 1; }

@@ -13,7 +13,7 @@ T10   revocation_rounds      --rounds|12|--pace|5                             --
 T11   cold_reads             --hubs|200|--hubs-per-vault|20|--reads|10000     --hubs|10000|--reads|10000
 '
 
-size=quick preset= reports=
+size=quick preset='' reports=''
 wanted=()
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -25,27 +25,29 @@ while [ $# -gt 0 ]; do
     *) echo "reliability: unknown option $1; see --help" >&2; exit 2 ;;
   esac
 done
-[ -n "$preset" ] || { [ $size = quick ] && preset=dev || preset=release; }
+[ -n "$preset" ] || { [ "$size" = quick ] && preset=dev || preset=release; }
 
 rows=()
 while read -r id program quick full; do
   [ -n "$id" ] || continue
   if [ ${#wanted[@]} -gt 0 ] && [[ " ${wanted[*]} " != *" $id "* ]]; then continue; fi
   arguments=$quick
-  [ $size = quick ] || arguments=$full
+  [ "$size" = quick ] || arguments=$full
   rows+=("$id $program ${arguments//|/ }")
 done <<<"$table"
 [ ${#rows[@]} -gt 0 ] || { echo "reliability: none of ${wanted[*]} is in the table" >&2; exit 2; }
 
 scripts/install_deps.sh
 cmake --preset "$preset" >/dev/null
-cmake --build "build/$preset" --target $(printf '%s\n' "${rows[@]}" | awk '{print $2}')
+mapfile -t programs < <(printf '%s\n' "${rows[@]}" | awk '{print $2}')
+cmake --build "build/$preset" --target "${programs[@]}"
 
 missed=()
 for row in "${rows[@]}"; do
   read -r id program arguments <<<"$row"
   echo "--- $id $program $arguments"
   began=$SECONDS
+  # shellcheck disable=SC2086  # several arguments
   "build/$preset/bin/$program" $arguments ${reports:+--json "$reports/$id.json"} || missed+=("$id")
   echo "--- took $((SECONDS - began)) s"
 done

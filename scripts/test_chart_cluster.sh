@@ -48,7 +48,7 @@ scripts/chart_cluster.sh stop; scripts/chart_cluster.sh start >/dev/null
 
 step "every scenario passes strict validation by the server; a misspelt field does not"
 restricted cmk; backup_claims cmk
-for values in $chart/ci/*-values.yaml; do
+for values in "$chart"/ci/*-values.yaml; do
   helm template cmk $chart -n cmk --values "$values" --api-versions monitoring.coreos.com/v1 --api-versions cert-manager.io/v1 |
     tee build/chart-cluster/render.yaml | kubectl apply --dry-run=server --validate=strict -f - >/dev/null
   sed -i 's/terminationGracePeriodSeconds:/terminationGraceSeconds:/' build/chart-cluster/render.yaml

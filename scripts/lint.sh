@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Checks what no compiler and no test looks at: shell scripts, YAML files, and the protos against the rules of their trade.
+#   scripts/lint.sh      the exceptions, with their reasons, are in proto/buf.yaml, proto/api-linter.yaml, .yamllint and beside the line
+# Needs go, npm and python3 with their registries; versions are pinned here and in proto/tools/go.sum.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[ "${1:-}" != --help ] || { sed -n '2,4s/^# //p' "$0"; exit 0; }
+scripts/install_deps.sh --lint
+tools=$PWD/build/lint
+mkdir -p "$tools"
+buf=$tools/node_modules/@bufbuild/buf-linux-x64/bin/buf
+[ -x "$buf" ] || npm install --no-fund --no-audit --silent --prefix "$tools" @bufbuild/buf@1.75.0
+[ -x "$tools/api-linter" ] || (cd proto/tools && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$tools/api-linter" \
+  github.com/googleapis/api-linter/v2/cmd/api-linter)
+[ -x "$tools/venv/bin/yamllint" ] || { python3 -m venv "$tools/venv"; "$tools/venv/bin/pip" -q install yamllint==1.37.1; }
+
+shellcheck --severity=style .ci/run scripts/*.sh helm/tools/*.sh
+"$tools/venv/bin/yamllint" --strict .
+cd proto
+"$buf" lint
+# config.proto is laid out for who reads its settings, one part of each a line; buf would fold them.
+"$buf" format --diff --exit-code --exclude-path cmkstore/config/v1/config.proto
+"$tools/api-linter" -I . --config api-linter.yaml --set-exit-status --output-format summary cmkstore/v1/*.proto >"$tools/api-linter.log" ||
+  { cat "$tools/api-linter.log" >&2; exit 1; }
+echo "lint: all checks passed"
