@@ -104,7 +104,13 @@ def faults(drill, stage, mounts):
         vault.script([{"operation": "token", "status": 401, "count": -1}])
         vault.revoke_tokens()
     drill.run("our login to vaults is refused", refuse_login, lambda: vault.script([]),
-              ["CmkstoreVaultLoginFailed", "CmkstoreVaultsUnreachable"], also=["CmkstoreVaultUnreachable"])
+              ["CmkstoreVaultLoginFailed"])
+
+    def lose_the_network():
+        stage.use_all()
+        vault.script([{"operation": "unwrapkey", "vault": vault.host(one), "kind": "reset", "count": -1}
+                      for one in ("kv1", "kv2")])
+    drill.run("no vault is reached", lose_the_network, lambda: vault.script([]), ["CmkstoreVaultsUnreachable"])
     if mounts:
         disk_faults(drill, stage)
     else:
@@ -133,6 +139,7 @@ def main():
     drill = Drill(stage, factor)
     try:
         stage.start()
+        drill.faults += stage.prometheus.faults_of(stage.server.metrics())
         faults(drill, stage, mounts)
     finally:
         stage.stop()

@@ -205,6 +205,12 @@ class Prometheus:
                 return False
         self.program.launch(ready)
 
+    def faults_of(self, page):
+        """What `promtool check metrics` says of a page of metrics: nothing, when it is as it should be."""
+        promtool = pathlib.Path(self.program.arguments[0]).with_name("promtool")
+        done = subprocess.run([promtool, "check", "metrics"], input=page, text=True, capture_output=True, check=False)
+        return [f"promtool check metrics: {line}" for line in (done.stdout + done.stderr).splitlines()]
+
     def firing(self):
         alerts = json.loads(self.get("/api/v1/alerts"))["data"]["alerts"]
         return {one["labels"]["alertname"] for one in alerts if one["state"] == "firing"}
