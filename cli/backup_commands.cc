@@ -149,9 +149,9 @@ int ShowFindings(const Invocation& invocation, const v1::VerifyIntegrityResult& 
     return exit_code;
   }
   std::printf("%llu findings:\n", static_cast<unsigned long long>(result.finding_count()));
-  Table table({"SHARD", "HUB UID", "WHAT"});
+  Table table({"SHARD", "HUB", "HUB UID", "WHAT"});
   for (const v1::IntegrityFinding& one : result.findings()) {
-    table.Add({absl::StrCat(one.shard()), one.hub_uid(), one.what()});
+    table.Add({absl::StrCat(one.shard()), one.hub(), one.hub_uid(), one.what()});
   }
   return exit_code;
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -108,6 +109,7 @@ class KeyCache::Core {
   struct Answer {
     absl::Status status;
     bool probe = false;
+    HubUid hub;            // whose wrapped key it was asked for
     uint64_t denials = 0;  // of the key, when the call began
     absl::Time began;      // monotonic
   };
@@ -124,6 +126,8 @@ class KeyCache::Core {
     std::vector<HubUid> unlocked;
     std::vector<std::pair<std::string, std::string>> unreachable;  // vault, reason
     std::vector<std::string> reachable;
+    std::vector<std::tuple<HubUid, std::string, std::string>> unusable;  // hub, vault, reason
+    std::vector<std::pair<HubUid, std::string>> corrupt;                 // hub, reason
   };
 
   // key_cache.cc
@@ -149,7 +153,7 @@ class KeyCache::Core {
   void BeginFlight(HubUid hub, DekId dek);
   bool Fly(Flight flight);
   absl::Status LandNewest(const Flight& flight, absl::Time began,
-                          const absl::StatusOr<HubKeysPtr>& keys)
+                          const absl::StatusOr<HubKeysPtr>& keys, Events& events)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status LandOlder(const Flight& flight, absl::Time began,
                          const absl::StatusOr<OpenKeyPtr>& key)

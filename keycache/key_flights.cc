@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
-#include "base/log.h"
 #include "base/request_scope.h"
 #include "keycache/key_cache_core.h"
 #include "vault/platform_key_vault.h"
@@ -150,6 +149,7 @@ bool KeyCache::Core::Fly(Flight flight) {
     absl::MutexLock lock(&mutex_);
     answer.denials = flight.denials = flight.key->denials;
   }
+  answer.hub = flight.hub;
   answer.began = clock_.MonotonicNow();
   const absl::Time deadline = clock_.WallNow() + options_.vault_call_timeout;
   absl::StatusOr<HubKeysPtr> keys = HubKeysPtr();
@@ -168,7 +168,7 @@ bool KeyCache::Core::Fly(Flight flight) {
     ++stats_.unwraps;
     if (!answer.status.ok()) ++stats_.unwrap_failures;
     Record(*flight.key, answer, events);
-    status = flight.dek.IsZero() ? LandNewest(flight, answer.began, keys)
+    status = flight.dek.IsZero() ? LandNewest(flight, answer.began, keys, events)
                                  : LandOlder(flight, answer.began, older);
     Hub& hub = HubFor(flight.hub);
     if (flight.key->availability == KeyAvailability::kDenied && hub.under == flight.key) {
@@ -213,7 +213,7 @@ bool KeyCache::Core::NoteAnswer(const std::string& vault_uri, const absl::Status
 // Returns what the waiters are told; OK means that they look again, and ask again when there is
 // nothing.
 absl::Status KeyCache::Core::LandNewest(const Flight& flight, absl::Time began,
-                                        const absl::StatusOr<HubKeysPtr>& keys) {
+                                        const absl::StatusOr<HubKeysPtr>& keys, Events& events) {
   Hub& hub = HubFor(flight.hub);
   if (keys.ok()) {
     const bool overtaken = hub.epoch != flight.epoch || hub.locked_by_push ||
@@ -239,8 +239,7 @@ absl::Status KeyCache::Core::LandNewest(const Flight& flight, absl::Time began,
   } else if (cached && CheckServed(hub, hub.under).ok()) {
     return absl::OkStatus();  // an outage within the grace period (KL-5)
   } else if (vault::OutcomeOf(keys.status()) == vault::VaultOutcome::kCorrupt) {
-    Log(LogLevel::kError, "hub_keys_corrupt",
-        {{"hub", flight.hub.ToHex()}, {"reason", ReasonOf(keys.status())}});
+    events.corrupt.emplace_back(flight.hub, ReasonOf(keys.status()));
   }
   return keys.status();
 }

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/errors.h"
-#include "base/log.h"
 #include "keycache/key_cache_core.h"
 #include "vault/vault_errors.h"
 
@@ -105,6 +104,7 @@ bool KeyCache::Core::Probe(const std::string& name) {
     const VaultKey& key = *vault_keys_.find(name)->second;
     ref = key.ref;
     sample = *key.sample;
+    answer.hub = sample.facts.hub;
     answer.denials = key.denials;
   }
   answer.began = clock_.MonotonicNow();
@@ -141,8 +141,7 @@ void KeyCache::Core::Record(VaultKey& key, const Answer& answer, Events& events)
     case vault::VaultOutcome::kCorrupt:
     case vault::VaultOutcome::kUnfit:
       // The record is bad, or the key cannot wrap: nobody withdrew anything. Page, never lock.
-      Log(LogLevel::kError, "wrapped_dek_unusable",
-          {{"vault", key.ref.vault_uri}, {"reason", ReasonOf(answer.status)}});
+      events.unusable.emplace_back(answer.hub, key.ref.vault_uri, ReasonOf(answer.status));
       if (!key.sample_proven) key.sample.reset();  // the next fetch brings another
       key.next_probe =
           std::min(key.next_probe, answer.began + Jittered(options_.unhealthy_probe_interval));
@@ -247,6 +246,10 @@ void KeyCache::Core::Tell(const Events& events) {
     listener_.OnVaultUnreachable(vault, reason);
   }
   for (const std::string& vault : events.reachable) listener_.OnVaultReachable(vault);
+  for (const auto& [hub, vault, reason] : events.unusable) {
+    listener_.OnWrappedDekUnusable(hub, vault, reason);
+  }
+  for (const auto& [hub, reason] : events.corrupt) listener_.OnHubKeysCorrupt(hub, reason);
 }
 
 }  // namespace cmkstore::keycache

@@ -74,6 +74,12 @@ class KeyStateListener {
   // `reason`: VAULT_UNREACHABLE, VAULT_THROTTLED or VAULT_LOGIN_FAILED.
   virtual void OnVaultUnreachable(const std::string& vault_uri, absl::string_view reason) = 0;
   virtual void OnVaultReachable(const std::string& vault_uri) = 0;
+  // The vault answers and a wrapped key of the hub does not unwrap or check: it is damaged, or its
+  // version is gone. Nobody withdrew anything, and nothing is locked.
+  virtual void OnWrappedDekUnusable(HubUid hub, const std::string& vault_uri,
+                                    absl::string_view reason) = 0;
+  // The same, and the hub is refused for it: nothing serves it any more.
+  virtual void OnHubKeysCorrupt(HubUid hub, absl::string_view reason) = 0;
   // A data key of the hub was given to its vault to unwrap, whatever came of it; a retry of the
   // same call is not told again.
   virtual void OnUnwrapAsked(HubUid hub) = 0;

@@ -44,6 +44,8 @@ class ChangeSource {
   // reader asks LastSequence first and applies the changes after it.
   virtual absl::StatusOr<SnapshotPage> Snapshot(HubUid hub, const std::string& cursor,
                                                 size_t limit) = 0;
+  // The hub's public name, for the log; empty when it is not known.
+  virtual std::string NameOf(HubUid hub) = 0;
 };
 
 }  // namespace cmkstore::search

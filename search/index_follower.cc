@@ -116,11 +116,17 @@ void IndexFollower::Turn(HubUid uid) {
       lost ? absl::StatusOr<uint64_t>(IndexCorrupt("it was found damaged")) : ApplyBatch(uid);
   if (HasReason(indexed.status(), "INDEX_CORRUPT")) indexed = RebuildLost(uid);
   Finish(uid, indexed);
+  if (!indexed.ok()) {
+    Log(LogLevel::kWarning, "index_not_advancing",
+        {{"hub_uid", uid.ToHex()},
+         {"hub", source_.NameOf(uid)},
+         {"reason", ReasonOf(indexed.status())}});
+  }
   advanced_(uid);
 }
 
 absl::StatusOr<uint64_t> IndexFollower::RebuildLost(HubUid uid) {
-  Log(LogLevel::kError, "index_lost", {{"hub_uid", uid.ToHex()}});
+  Log(LogLevel::kError, "index_lost", {{"hub_uid", uid.ToHex()}, {"hub", source_.NameOf(uid)}});
   {
     absl::MutexLock lock(&mutex_);
     ++stats_.damaged;
@@ -162,8 +168,6 @@ void IndexFollower::Finish(HubUid uid, const absl::StatusOr<uint64_t>& indexed) 
   hub.pause = std::clamp(hub.pause * 2, options_.retry_after, options_.retry_at_most);
   hub.not_before = hub.stopped ? absl::InfinitePast() : clock_.MonotonicNow() + hub.pause;
   if (!hub.stopped) due_[uid] = hub.not_before;
-  Log(LogLevel::kWarning, "index_not_advancing",
-      {{"hub_uid", uid.ToHex()}, {"reason", ReasonOf(indexed.status())}});
 }
 
 absl::Status IndexFollower::Rebuild(HubUid uid,
@@ -190,7 +194,7 @@ absl::Status IndexFollower::Rebuild(HubUid uid,
     return absl::OkStatus();
   });
   CMK_RETURN_IF_ERROR(status);
-  Log(LogLevel::kInfo, "index_rebuilt", {{"hub_uid", uid.ToHex()}});
+  Log(LogLevel::kInfo, "index_rebuilt", {{"hub_uid", uid.ToHex()}, {"hub", source_.NameOf(uid)}});
   absl::MutexLock lock(&mutex_);
   Hub& hub = hubs_[uid];
   hub.indexed = sequence;

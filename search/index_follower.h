@@ -46,7 +46,7 @@ struct IndexFollowerStats {
 // Thread-safe. Notify never blocks. `indexes`, `source` and `clock` must outlive this; Stop before
 // they go.
 //
-// Log: hub uid, reason and counts; never a document.
+// Log: the hub's uid and name, reason and counts; never a document.
 class IndexFollower {
  public:
   // `advanced(hub)` runs on a thread of the follower each time a hub's index has moved or has

@@ -1,5 +1,6 @@
 #include "service/hub_directory.h"
 
+#include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "store/tables.h"
@@ -11,6 +12,15 @@ namespace {
 constexpr size_t kMaxRemembered = 200'000;
 
 }  // namespace
+
+std::string HubEntry::Name() const {
+  return absl::StrCat("tenants/", record.tenant(), "/hubs/", record.hub());
+}
+
+std::string HubDirectory::NameOf(HubUid uid) {
+  const absl::StatusOr<HubEntryPtr> hub = FindByUid(uid);
+  return hub.ok() ? (*hub)->Name() : "";
+}
 
 std::shared_ptr<HubEntry> HubDirectory::NewEntry(storage::v1::HubRecord record) {
   auto entry = std::make_shared<HubEntry>();

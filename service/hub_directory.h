@@ -26,6 +26,9 @@ struct HubEntry {
   storage::v1::HubRecord record;
   std::vector<IpRange> allowed_ip_ranges;  // empty: all
   std::shared_ptr<HubUsage> usage;         // what Find gives has one
+
+  // "tenants/T/hubs/H".
+  std::string Name() const;
 };
 using HubEntryPtr = std::shared_ptr<const HubEntry>;
 
@@ -43,6 +46,8 @@ class HubDirectory {
   absl::StatusOr<HubEntryPtr> FindPurged(const TenantId& tenant, const HubId& hub);
   // By uid; only hubs that this process has seen by name.
   absl::StatusOr<HubEntryPtr> FindByUid(HubUid uid);
+  // The hub's name, for the log; empty when FindByUid does not know it.
+  std::string NameOf(HubUid uid);
   // By id, purged ones too.
   absl::StatusOr<std::vector<HubEntryPtr>> List(const TenantId& tenant, const std::string& after,
                                                 size_t limit);

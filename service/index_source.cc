@@ -43,7 +43,8 @@ absl::StatusOr<std::optional<search::IndexChange>> IndexSource::FindDocument(
     const OpenHub& hub, const store::DocumentKey& key) {
   absl::StatusOr<std::optional<search::IndexChange>> found = ReadDocument(hub, key);
   if (!HasReason(found.status(), "DOCUMENT_CORRUPT")) return found;
-  Log(LogLevel::kError, "document_corrupt", {{"hub_uid", hub.uid().ToHex()}});
+  Log(LogLevel::kError, "document_corrupt",
+      {{"hub_uid", hub.uid().ToHex()}, {"hub", hub.entry->Name()}});
   return std::nullopt;
 }
 

@@ -20,6 +20,7 @@ class IndexSource final : public search::ChangeSource {
   absl::StatusOr<uint64_t> LastSequence(HubUid hub) override;
   absl::StatusOr<search::SnapshotPage> Snapshot(HubUid hub, const std::string& cursor,
                                                 size_t limit) override;
+  std::string NameOf(HubUid hub) override { return hubs_.directory().NameOf(hub); }
 
  private:
   absl::StatusOr<OpenHub> Open(HubUid hub);

@@ -64,6 +64,20 @@ class LockReceipts final : public keycache::KeyStateListener {
   void OnVaultReachable(const std::string& vault_uri) override {
     Log(LogLevel::kInfo, "vault_reachable", {{"vault", vault_uri}});
   }
+  void OnWrappedDekUnusable(HubUid hub, const std::string& vault_uri,
+                            absl::string_view reason) override {
+    Log(LogLevel::kError, "wrapped_dek_unusable",
+        {{"hub_uid", hub.ToHex()},
+         {"hub", actions_.name_of(hub)},
+         {"vault", vault_uri},
+         {"reason", std::string(reason)}});
+  }
+  void OnHubKeysCorrupt(HubUid hub, absl::string_view reason) override {
+    Log(LogLevel::kError, "hub_keys_corrupt",
+        {{"hub_uid", hub.ToHex()},
+         {"hub", actions_.name_of(hub)},
+         {"reason", std::string(reason)}});
+  }
   void OnUnwrapAsked(HubUid hub) override { actions_.count_unwrap(hub); }
 
  private:

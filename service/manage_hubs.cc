@@ -129,7 +129,7 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
   }
   CMK_RETURN_IF_ERROR(taken);
   Log(LogLevel::kInfo, "hub_created",
-      {{"tenant", record.tenant()}, {"hub", record.hub()}, {"uid", uid.ToHex()}});
+      {{"hub_uid", uid.ToHex()}, {"hub", HubName{parent.tenant, id}.ToString()}});
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr entry, hubs_.directory().Find(parent.tenant, id));
   hubs_.CountWraps(uid, 1);
   index_life_.provision(uid);
@@ -229,7 +229,7 @@ absl::StatusOr<v1::Hub> ManageHubs::Delete(const AdmittedCall& call,
                        }));
   hubs_.key_cache().Forget(entry->uid);
   index_life_.close(entry->uid);
-  Log(LogLevel::kInfo, "hub_deleted", {{"hub_uid", entry->uid.ToHex()}});
+  Log(LogLevel::kInfo, "hub_deleted", {{"hub_uid", entry->uid.ToHex()}, {"hub", entry->Name()}});
   return ToHubNow(*entry);
 }
 
@@ -248,7 +248,7 @@ absl::StatusOr<v1::Hub> ManageHubs::Undelete(const AdmittedCall& /*call*/,
                          record.clear_purge_time_micros();
                          return absl::OkStatus();
                        }));
-  Log(LogLevel::kInfo, "hub_undeleted", {{"hub_uid", entry->uid.ToHex()}});
+  Log(LogLevel::kInfo, "hub_undeleted", {{"hub_uid", entry->uid.ToHex()}, {"hub", entry->Name()}});
   return ToHubNow(*entry);
 }
 

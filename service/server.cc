@@ -4,7 +4,6 @@
 #include <thread>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/curl_transport.h"
 #include "base/errors.h"
@@ -75,7 +74,7 @@ class Server::Parts {
         bounded({}, metered, budget, clock),
         retrying(bounded, clock),
         health(options.min_free_disk_bytes, clock),
-        receipts({.name_of = [this](HubUid hub) { return NameOf(hub); },
+        receipts({.name_of = [this](HubUid hub) { return directory->NameOf(hub); },
                   .close_index = [this](HubUid hub) { return indexes->Close(hub); },
                   .follow_again = [this](HubUid hub) { follower->Notify(hub, 0); },
                   .wake_streams = [this](HubUid hub) { signal.Notify(hub); },
@@ -85,11 +84,6 @@ class Server::Parts {
   void Tick();
   void UpdateHealth();
   void PublishStatus();
-  std::string NameOf(HubUid uid) {
-    const auto hub = directory->FindByUid(uid);
-    if (!hub.ok()) return "";
-    return absl::StrCat("tenants/", (*hub)->record.tenant(), "/hubs/", (*hub)->record.hub());
-  }
   std::vector<IssuerOptions> AllIssuers(std::vector<IssuerOptions> issuers) const {
     issuers.insert(issuers.end(), options.standing_issuers.begin(), options.standing_issuers.end());
     return issuers;

@@ -113,7 +113,9 @@ absl::StatusOr<v1::Hub> ManageHubs::Update(const AdmittedCall& call,
   v1::Hub answer = ToHubNow(*after);
   hubs_.key_cache().Forget(after->uid);
   Log(LogLevel::kInfo, "hub_updated",
-      {{"hub_uid", after->uid.ToHex()}, {"key_changed", key_changed ? "true" : "false"}});
+      {{"hub_uid", after->uid.ToHex()},
+       {"hub", after->Name()},
+       {"key_changed", key_changed ? "true" : "false"}});
   return answer;
 }
 

@@ -33,7 +33,16 @@ bool IsPurged(const HubRecord& record) { return record.state() == storage::v1::H
 
 void IntegrityWalk::Find(std::string what) {
   const bool catalog = now_.prefix == CatalogPartition().prefix;
-  report_({shard_, catalog ? "" : absl::BytesToHexString(now_.prefix), std::move(what)});
+  FindAt(shard_, catalog ? "" : now_.prefix, std::move(what));
+}
+
+void IntegrityWalk::FindAt(uint32_t shard, absl::string_view uid, std::string what) {
+  IntegrityFinding finding{shard, absl::BytesToHexString(uid), std::move(what), "", ""};
+  if (const auto named = hubs_.find(uid); named != hubs_.end()) {
+    finding.tenant = named->second.tenant();
+    finding.hub = named->second.hub();
+  }
+  report_(std::move(finding));
 }
 
 void IntegrityWalk::Add(absl::string_view key, absl::string_view value) {
@@ -179,7 +188,7 @@ void IntegrityWalk::EndShard() {
 void IntegrityWalk::Finish() {
   for (const auto& [uid, record] : hubs_) {
     if (IsPurged(record) || seen_.contains(uid)) continue;
-    report_({record.shard(), absl::BytesToHexString(uid), "no row of the hub is there"});
+    FindAt(record.shard(), uid, "no row of the hub is there");
   }
 }
 

@@ -19,7 +19,9 @@ namespace cmkstore::store {
 struct IntegrityFinding {
   uint32_t shard = 0;
   std::string hub_uid;  // hexadecimal; empty: the catalog's, or a file's
-  std::string what;     // no name that a caller gave
+  std::string what;     // no name of a project or document
+  std::string tenant;   // of the hub, where the catalog names it
+  std::string hub;
 };
 
 struct IntegrityCounts {
@@ -72,6 +74,7 @@ class IntegrityWalk {
   };
 
   void Find(std::string what);
+  void FindAt(uint32_t shard, absl::string_view uid, std::string what);
   void AddCatalogRow(absl::string_view key, absl::string_view value);
   void AddHubRow(absl::string_view key, absl::string_view value);
   void AddFeed(absl::string_view key, absl::string_view value);

@@ -70,7 +70,8 @@ absl::Status LeaveOut(store::ShardSet& shards, HubRecord record,
   purge.set_finish_time_micros(absl::ToUnixMicros(now));
   purge.clear_dek_ids();
   for (const std::string& dek : receipt.dek_ids()) purge.add_dek_ids(absl::HexStringToBytes(dek));
-  Log(LogLevel::kInfo, "purged_hub_left_out", {{"hub_uid", hub->uid.ToHex()}});
+  Log(LogLevel::kInfo, "purged_hub_left_out",
+      {{"hub_uid", hub->uid.ToHex()}, {"hub", hub->Name()}});
   store::WriteSet writes;
   store::HubsTable::Put(writes, record.tenant(), record.hub(), record);
   return Write(shards, store::CatalogPartition(), std::move(writes));

@@ -22,9 +22,15 @@ constexpr uint64_t kMaxFindings = 100;
 void AddFinding(v1::VerifyIntegrityResult& result, store::IntegrityFinding found) {
   result.set_finding_count(result.finding_count() + 1);
   if (result.finding_count() > kMaxFindings) return;
+  const std::string hub =
+      found.hub.empty() ? "" : absl::StrCat("tenants/", found.tenant, "/hubs/", found.hub);
   Log(LogLevel::kError, "integrity_finding",
-      {{"shard", absl::StrCat(found.shard)}, {"hub_uid", found.hub_uid}, {"detail", found.what}});
+      {{"shard", absl::StrCat(found.shard)},
+       {"hub_uid", found.hub_uid},
+       {"hub", hub},
+       {"detail", found.what}});
   v1::IntegrityFinding& finding = *result.add_findings();
+  finding.set_hub(hub);
   finding.set_shard(found.shard);
   finding.set_hub_uid(std::move(found.hub_uid));
   finding.set_what(std::move(found.what));
@@ -67,7 +73,7 @@ absl::StatusOr<v1::VerifyIntegrityResult> VerifyShards(store::ShardSet& shards,
   result.set_files(files.files);
   result.set_bytes(files.bytes);
   for (const std::string& file : files.damaged) {
-    AddFinding(result, {0, "", absl::StrCat("the checksum of ", file, " does not match")});
+    AddFinding(result, {0, "", absl::StrCat("the checksum of ", file, " does not match"), "", ""});
   }
   const ScratchDirectory scratch(data_dir + "/cut-verify");
   CMK_RETURN_IF_ERROR(CutShards(shards, scratch.path(), clock, watch.go_on));
@@ -79,7 +85,7 @@ absl::StatusOr<v1::VerifyIntegrityResult> VerifyShards(store::ShardSet& shards,
     const absl::Status walked = WalkShard(*cut, shard, walk, looked);
     if (walked.ok()) continue;
     if (!HasReason(walked, "STORE_CORRUPT")) return walked;
-    AddFinding(result, {shard, "", "rows cannot be read: a checksum does not match"});
+    AddFinding(result, {shard, "", "rows cannot be read: a checksum does not match", "", ""});
     all_read = false;
   }
   // Of a hub whose rows could not be read it is not known that there are none.
@@ -112,7 +118,7 @@ absl::StatusOr<v1::VerifyIntegrityResult> VerifyBackup(const BackupOptions& opti
                          return pace.Spent(bytes);
                        }));
   for (const std::string& path : damaged) {
-    AddFinding(result, {0, "", absl::StrCat("the checksum of ", path, " does not match")});
+    AddFinding(result, {0, "", absl::StrCat("the checksum of ", path, " does not match"), "", ""});
   }
   return result;
 }

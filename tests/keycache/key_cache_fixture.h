@@ -5,6 +5,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -54,16 +55,33 @@ class RecordingListener final : public KeyStateListener {
   void OnUnlocked(HubUid) override { ++unlocks; }
   void OnVaultUnreachable(const std::string&, absl::string_view) override { ++outages; }
   void OnVaultReachable(const std::string&) override { ++recoveries; }
+  void OnWrappedDekUnusable(HubUid hub, const std::string&, absl::string_view) override {
+    absl::MutexLock lock(&mutex_);
+    unusable_.insert(hub);
+  }
+  void OnHubKeysCorrupt(HubUid hub, absl::string_view) override {
+    absl::MutexLock lock(&mutex_);
+    corrupt_.insert(hub);
+  }
   void OnUnwrapAsked(HubUid) override { ++unwraps_asked; }
   std::vector<LockReport> locks() {
     absl::MutexLock lock(&mutex_);
     return locks_;
+  }
+  std::set<HubUid> unusable() {
+    absl::MutexLock lock(&mutex_);
+    return unusable_;
+  }
+  std::set<HubUid> corrupt() {
+    absl::MutexLock lock(&mutex_);
+    return corrupt_;
   }
   std::atomic<int> unlocks = 0, outages = 0, recoveries = 0, unwraps_asked = 0;
 
  private:
   absl::Mutex mutex_;
   std::vector<LockReport> locks_;
+  std::set<HubUid> unusable_, corrupt_;
 };
 
 class KeyCacheTest : public ::testing::Test {

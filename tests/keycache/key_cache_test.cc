@@ -157,6 +157,21 @@ TEST_F(KeyCacheTest, OurOwnLoginAndACorruptRecordLockNobody) {  // KL-3
   EXPECT_TRUE(listener_.locks().empty());
 }
 
+TEST_F(KeyCacheTest, WhoseKeyIsDamagedIsTold) {
+  const HubUid served = NewHub("good"), damaged = NewHub("bad");
+  ASSERT_THAT(Fetch(served), IsOk());
+  vault_.Break("bad", DekRecordCorrupt("bad"));
+  EXPECT_THAT(Fetch(damaged), FailsWith("DEK_RECORD_CORRUPT", ""));
+  EXPECT_THAT(listener_.unusable(), ::testing::ElementsAre(damaged));
+  EXPECT_THAT(listener_.corrupt(), ::testing::ElementsAre(damaged));
+
+  vault_.Break("good", DekRecordCorrupt("bad"));
+  Pass(absl::Seconds(45));
+  EXPECT_THAT(listener_.unusable(), ::testing::UnorderedElementsAre(served, damaged))
+      << "a probe tells too";
+  EXPECT_THAT(listener_.corrupt(), ::testing::ElementsAre(damaged)) << "the other is still served";
+}
+
 TEST_F(KeyCacheTest, APushLockIsInForceWhenItReturns) {  // KL-6
   const HubUid hub = NewHub();
   ASSERT_THAT(Fetch(hub), IsOk());

@@ -87,6 +87,7 @@ class FakeChangeSource final : public ChangeSource {
     }
     return page;
   }
+  std::string NameOf(HubUid) override { return "tenants/t1/hubs/h1"; }
 
  private:
   IndexChange StateOf(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {

@@ -33,6 +33,8 @@ class IntegrityWalkTest : public ::testing::Test {
   IntegrityWalkTest() {
     storage::v1::HubRecord hub;
     hub.set_uid(hub_);
+    hub.set_tenant("t1");
+    hub.set_hub("h1");
     hub.set_state(storage::v1::HUB_STATE_ACTIVE);
     hub.set_sealed_body(Envelope('D', 1));
     rows_[Catalog(Table::kHubsByName, "tenant")] = hub.SerializeAsString();
@@ -89,7 +91,10 @@ class IntegrityWalkTest : public ::testing::Test {
 
   std::vector<std::string> Walk(uint32_t shard = 0) {
     std::vector<std::string> found;
-    IntegrityWalk walk([&](IntegrityFinding one) { found.push_back(one.what); });
+    IntegrityWalk walk([&](IntegrityFinding one) {
+      found.push_back(one.what);
+      last_ = std::move(one);
+    });
     walk.BeginShard(0);
     for (const auto& [key, value] : rows_) {
       if (shard != 0 && key >= hub_) continue;
@@ -112,6 +117,7 @@ class IntegrityWalkTest : public ::testing::Test {
   std::map<std::string, std::string> rows_;
   Sequence sequence_ = 0;
   IntegrityCounts counts_;
+  IntegrityFinding last_;
 };
 
 TEST_F(IntegrityWalkTest, ASoundStoreHasNoFindings) {
@@ -155,6 +161,17 @@ TEST_F(IntegrityWalkTest, AnEnvelopeWithoutItsDekIsFound) {
 TEST_F(IntegrityWalkTest, MissingKeysAreFound) {
   rows_.erase(Hub(Table::kHubSecrets, ""));
   EXPECT_THAT(Walk(), ElementsAre("the keys of a hub are missing"));
+}
+
+TEST_F(IntegrityWalkTest, AFindingNamesTheHubAsItsOwnerKnowsIt) {
+  rows_.erase(Hub(Table::kHubSecrets, ""));
+  ASSERT_EQ(Walk().size(), 1u);
+  EXPECT_EQ(last_.tenant, "t1");
+  EXPECT_EQ(last_.hub, "h1");
+  EXPECT_EQ(last_.hub_uid, "48484848484848484848484848484848");
+  rows_.erase(rows_.lower_bound(hub_), rows_.end());
+  ASSERT_EQ(Walk().size(), 1u);
+  EXPECT_EQ(last_.hub, "h1") << "one without rows too";
 }
 
 TEST_F(IntegrityWalkTest, EveryBitOfAHeaderThatNoEnvelopeHasIsFound) {
