@@ -61,6 +61,7 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& invocation) {
   AddDocumentCommands(app, invocation);
   AddTransferCommands(app, invocation);
   AddSearchCommand(app, invocation);
+  AddIndexCommands(app, invocation);
   AddKeyCommands(app, invocation);
   AddCoverageCommand(app, invocation);
   AddUsageCommands(app, invocation);

@@ -15,6 +15,7 @@ void AddProjectCommands(CLI::App& app, Invocation& invocation);
 void AddDocumentCommands(CLI::App& app, Invocation& invocation);
 void AddTransferCommands(CLI::App& app, Invocation& invocation);
 void AddSearchCommand(CLI::App& app, Invocation& invocation);
+void AddIndexCommands(CLI::App& app, Invocation& invocation);
 void AddUsageCommands(CLI::App& app, Invocation& invocation);
 void AddWatchCommand(CLI::App& app, Invocation& invocation);
 void AddKeyCommands(CLI::App& app, Invocation& invocation);
