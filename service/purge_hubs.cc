@@ -27,9 +27,11 @@ bool IsDue(const storage::v1::HubRecord& record, absl::Time now) {
 
 }  // namespace
 
-PurgeHubs::PurgeHubs(HubAccess& hubs, ManageHubs& manage_hubs, store::Engine& engine, Clock& clock,
-                     std::function<void(HubUid)> destroy_index, KeepReceipt keep_receipt)
-    : hubs_(hubs),
+PurgeHubs::PurgeHubs(const PurgeOptions& options, HubAccess& hubs, ManageHubs& manage_hubs,
+                     store::Engine& engine, Clock& clock, std::function<void(HubUid)> destroy_index,
+                     KeepReceipt keep_receipt)
+    : options_(options),
+      hubs_(hubs),
       manage_hubs_(manage_hubs),
       engine_(engine),
       clock_(clock),
@@ -57,6 +59,7 @@ absl::Status PurgeHubs::Sweep() {
   while (!records.empty()) {
     for (const storage::v1::HubRecord& record : records) {
       if (IsDue(record, now)) first_failure.Update(Purge(record));
+      if (IsUsageDue(record, now)) first_failure.Update(ForgetUsage(record));
     }
     const std::string tenant = records.back().tenant(), hub = records.back().hub();
     CMK_ASSIGN_OR_RETURN(records, hubs.ListAfter(catalog, tenant, hub, kHubsAtOnce));
@@ -99,7 +102,35 @@ absl::Status PurgeHubs::Purge(const storage::v1::HubRecord& record) {
                                        return absl::OkStatus();
                                      })
                           .status());
-  Log(LogLevel::kInfo, "hub_purged", {{"hub_uid", hub->uid.ToHex()}});
+  Log(LogLevel::kInfo, "hub_purged", {{"hub_uid", hub->uid.ToHex()}, {"hub", hub->Name()}});
+  return absl::OkStatus();
+}
+
+bool PurgeHubs::IsUsageDue(const storage::v1::HubRecord& record, absl::Time now) const {
+  const storage::v1::PurgeReceipt& purge = record.purge();
+  return purge.finish_time_micros() != 0 && !purge.usage_forgotten() &&
+         absl::FromUnixMicros(purge.finish_time_micros()) + options_.usage_retention <= now;
+}
+
+absl::Status PurgeHubs::ForgetUsage(const storage::v1::HubRecord& record) {
+  CMK_ASSIGN_OR_RETURN(TenantId tenant, TenantId::Parse(record.tenant()));
+  CMK_ASSIGN_OR_RETURN(HubId id, HubId::Parse(record.hub()));
+  const HubEntryPtr hub = HubDirectory::MakeEntry(record);
+  store::WriteSet usage;
+  CMK_RETURN_IF_ERROR(store::UsageTable(engine_).DeleteOfPurged(hub->uid, usage));
+  if (!usage.empty()) {
+    CMK_RETURN_IF_ERROR(
+        ApplyBlocking(engine_, store::CatalogPartition(), std::move(usage)).status());
+  }
+  CMK_RETURN_IF_ERROR(manage_hubs_
+                          .ChangeAny({std::move(tenant), std::move(id)},
+                                     [](storage::v1::HubRecord& changed) {
+                                       changed.mutable_purge()->set_usage_forgotten(true);
+                                       return absl::OkStatus();
+                                     })
+                          .status());
+  Log(LogLevel::kInfo, "purged_usage_forgotten",
+      {{"hub_uid", hub->uid.ToHex()}, {"hub", hub->Name()}});
   return absl::OkStatus();
 }
 

@@ -11,6 +11,11 @@
 
 namespace cmkstore::service {
 
+struct PurgeOptions {
+  // How long after its purge a hub's usage is kept.
+  absl::Duration usage_retention = absl::Hours(400 * 24);
+};
+
 // Destroys hubs whose retention has ended, for good.
 //
 //   1  the hub is marked PURGED with a receipt that names every DEK: no undelete from here on
@@ -19,6 +24,7 @@ namespace cmkstore::service {
 //   3  its cached keys are wiped and its index files deleted
 //   4  its usage is copied to the catalog, and all of its rows are dropped
 //   5  the receipt says when it was finished; it stays, and the hub's id with it
+//   6  `usage_retention` later its usage is deleted too
 //
 // Every step may be repeated: a crash between two is made good by the next sweep, or the next
 // start's.
@@ -30,8 +36,9 @@ class PurgeHubs {
 
   // `destroy_index` deletes a hub's index files. A purge is not finished, and is due again, until
   // `keep_receipt` has worked; what it destroys is destroyed at once.
-  PurgeHubs(HubAccess& hubs, ManageHubs& manage_hubs, store::Engine& engine, Clock& clock,
-            std::function<void(HubUid)> destroy_index, KeepReceipt keep_receipt);
+  PurgeHubs(const PurgeOptions& options, HubAccess& hubs, ManageHubs& manage_hubs,
+            store::Engine& engine, Clock& clock, std::function<void(HubUid)> destroy_index,
+            KeepReceipt keep_receipt);
 
   // Purges all that is due. Errors: those of the store and of `keep_receipt`, the first; what was not
   // purged is due again.
@@ -43,7 +50,10 @@ class PurgeHubs {
  private:
   absl::Status Purge(const storage::v1::HubRecord& record);
   absl::Status Destroy(const HubEntry& hub);
+  bool IsUsageDue(const storage::v1::HubRecord& record, absl::Time now) const;
+  absl::Status ForgetUsage(const storage::v1::HubRecord& record);
 
+  const PurgeOptions options_;
   HubAccess& hubs_;
   ManageHubs& manage_hubs_;
   store::Engine& engine_;

@@ -191,7 +191,7 @@ absl::Status Server::Parts::Start() {
       *hubs, *engine, *vault, *checks, *key_changes, random, clock, *tokens,
       IndexLife{provision_index, [this](HubUid hub) { indexes->Close(hub); }});
   purges = std::make_unique<PurgeHubs>(
-      *hubs, *manage_hubs, *engine, clock, destroy_index,
+      options.purge, *hubs, *manage_hubs, *engine, clock, destroy_index,
       [this](const storage::v1::HubRecord& purged) { return backups->KeepReceipt(purged); });
   expiries = std::make_unique<KeyExpiryWatch>(*engine, bounded, clock);
   const auto committed = [this](HubUid hub, store::Sequence sequence) {

@@ -13,6 +13,7 @@
 #include "service/backup/backup_options.h"
 #include "service/key_checks.h"
 #include "service/metrics.h"
+#include "service/purge_hubs.h"
 #include "service/rpc_server.h"
 #include "service/usage_meter.h"
 #include "store/rocksdb/shard_set.h"
@@ -37,6 +38,7 @@ struct ServerOptions {
   KeyChecksOptions key_checks;
   std::string vault_ca_file;
   UsageMeterOptions usage;
+  PurgeOptions purge;
   std::string admin_address;                  // HOST:PORT of the admin port; empty: none
   uint64_t min_free_disk_bytes = 0;           // below, the server is not ready
   std::vector<CertificateFile> certificates;  // whose ends are shown

@@ -168,6 +168,7 @@ absl::StatusOr<ServerOptions> MakeServerOptions(const LoadedConfig& loaded, Cloc
   options.keys = ToKeyCacheOptions(config.keys());
   options.usage.flush_interval = ToAbsl(config.usage().flush_interval());
   options.usage.retention = ToAbsl(config.usage().retention());
+  options.purge.usage_retention = ToAbsl(config.usage().purged_retention());
   options.indexes.max_open = config.search().max_open_indexes();
   options.indexes.index.cache_bytes = static_cast<int64_t>(config.search().index_cache());
   options.follower.refresh = ToAbsl(config.search().refresh());

@@ -122,6 +122,7 @@ absl::StatusOr<std::optional<uint64_t>> UsageReport::AddHub(const HubEntry& hub,
       std::max({first, hours.first, HourOf(absl::FromUnixMicros(hub.record.create_time_micros()))});
   const uint64_t end = std::min(hours.end, HourOf(std::min(EndOf(hub.record, now), now)) + 1);
   if (first >= end) return std::nullopt;
+  if (hub.record.purge().usage_forgotten()) return std::nullopt;
   const store::UsageTable table(engine_);
   CMK_ASSIGN_OR_RETURN(store::UsageSince since, table.Since(hub.partition, first));
   // The purge copies the rows before it drops them.

@@ -74,6 +74,14 @@ absl::StatusOr<UsageSince> UsageTable::SinceOfPurged(HubUid hub, uint64_t hour) 
   return Parse(rows);
 }
 
+absl::Status UsageTable::DeleteOfPurged(HubUid hub, WriteSet& catalog) const {
+  CMK_ASSIGN_OR_RETURN(
+      const std::vector<Row> rows,
+      engine_->Scan(CatalogPartition(), PrefixRange(MakeKey(Table::kPurgedUsage, hub)), kMaxRows));
+  for (const Row& row : rows) catalog.Delete(row.key);
+  return absl::OkStatus();
+}
+
 absl::Status UsageTable::CopyForPurge(const Partition& hub, HubUid uid, WriteSet& catalog) const {
   CMK_ASSIGN_OR_RETURN(const std::vector<Row> rows,
                        engine_->Scan(hub, TableRange(Table::kUsage), kMaxRows));

@@ -230,6 +230,27 @@ TEST_F(UsageTest, APurgedHubsUsageIsToldUntilThePurgeAndNoFurther) {
   EXPECT_EQ(records.front().requests().reads(), 1u);
   EXPECT_EQ(records[100].search_index_time().seconds(), 3600) << "kept, and so metered";
   EXPECT_EQ(records.back().documents(), 1u);
+
+  // Its record goes 400 days after its purge.
+  v1::QueryUsageRequest life;
+  life.set_parent(absl::StrCat("tenants/", kTenant));
+  *life.mutable_start_time() = records.front().hour();
+  life.mutable_end_time()->set_seconds(records.back().hour().seconds() + 3600);
+  clock_.Advance(absl::Hours(399 * 24));
+  StartServer();
+  v1::QueryUsageResponse response;
+  ASSERT_EQ(Query(life, &response), "OK");
+  EXPECT_GT(response.records_size(), 0);
+  clock_.Advance(absl::Hours(2 * 24));
+  StartServer();
+  const absl::Time forgotten_by = absl::Now() + absl::Seconds(20);
+  while (response.records_size() > 0 && absl::Now() < forgotten_by) {
+    ASSERT_EQ(Query(life, &response), "OK");
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  EXPECT_EQ(response.records_size(), 0);
+  EXPECT_NE(ReadFile(dir_.path() + "/log.jsonl")->find("purged_usage_forgotten"),
+            std::string::npos);
 }
 
 TEST_F(UsageTest, CountsSurviveAnOrderlyRestart) {

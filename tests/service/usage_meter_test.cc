@@ -6,6 +6,7 @@
 #include "absl/time/clock.h"
 #include "base/errors.h"
 #include "service/apply_blocking.h"
+#include "service/purge_hubs.h"
 #include "store/memory/memory_engine.h"
 #include "store/tables.h"
 #include "tests/testing/matchers.h"
@@ -191,6 +192,7 @@ TEST_F(UsageMeterTest, AHubThatNobodyHoldsIsForgottenOnceItIsOnDisk) {
 TEST(UsageMeterOptionsTest, TheDefaultsAreThoseOfTheConfiguration) {
   EXPECT_EQ(UsageMeterOptions().flush_interval, absl::Seconds(10));
   EXPECT_EQ(UsageMeterOptions().retention, absl::Hours(9600));
+  EXPECT_EQ(PurgeOptions().usage_retention, absl::Hours(9600));
 }
 
 }  // namespace

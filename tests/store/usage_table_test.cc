@@ -91,6 +91,12 @@ TEST_F(UsageTableTest, APurgedHubsRowsOutliveItsPartition) {
   const auto left = table_.SinceOfPurged(uid_, 101);
   EXPECT_THAT(HoursOf(*left), ElementsAre(101));
   EXPECT_EQ(left->totals, Of(3, 10));
+
+  WriteSet end;
+  ASSERT_THAT(table_.DeleteOfPurged(uid_, end), IsOk());
+  ASSERT_THAT(ApplyAndWait(engine_, CatalogPartition(), std::move(end)), IsOk());
+  EXPECT_THAT(HoursOf(*table_.SinceOfPurged(uid_, 0)), ElementsAre());
+  EXPECT_EQ(table_.SinceOfPurged(uid_, 0)->totals, UsageNumbers());
 }
 
 }  // namespace
