@@ -4,6 +4,7 @@
 #include <grpcpp/impl/rpc_method.h>
 #include <grpcpp/support/byte_buffer.h>
 
+#include <filesystem>
 #include <set>
 
 #include "absl/strings/str_split.h"
@@ -43,6 +44,7 @@ class AdminTest : public ServedHub {
   void Adjust(service::ServerOptions& options) override {
     options.admin_address = "127.0.0.1:0";
     options.min_free_disk_bytes = min_free_disk_;
+    options.scrub.interval = scrub_interval_;
     options.certificates = {{"server", credentials_ + "/server.pem"},
                             {"client_ca", credentials_ + "/ca.pem"},
                             {"client_ca", credentials_ + "/gone.pem"}};
@@ -63,6 +65,7 @@ class AdminTest : public ServedHub {
   }
 
   uint64_t min_free_disk_ = 0;
+  absl::Duration scrub_interval_ = absl::Hours(24);
   CurlTransport transport_{{.ca_file = "", .connect_to = {}, .max_response_bytes = 8u << 20}};
 };
 
@@ -120,6 +123,35 @@ TEST_F(AdminTest, AFullDiskMakesItUnreadyForGrpcToo) {
   EXPECT_EQ(Fetch("/livez").status, 200);
   EXPECT_EQ(HealthOf(*server_->InProcessChannel(), ""), 2);
   EXPECT_EQ(HealthOf(*server_->InProcessChannel(), "cmkstore.v1.DocumentService"), 2);
+}
+
+TEST_F(AdminTest, ARottenTableFileIsCountedThoughNobodyReadsIt) {
+  SetUpHub();
+  for (int i = 0; i < 60; ++i) {
+    ASSERT_EQ(ReasonOf(Put(absl::StrCat("d", i), std::string(1000, 'x'))), "OK");
+  }
+  StartServer();  // which makes a table of the log
+  EXPECT_EQ(Metric("cmkstore_integrity_errors_total"), 0);
+  server_.reset();
+  std::string table;
+  uintmax_t size = 0;
+  for (const auto& file :
+       std::filesystem::recursive_directory_iterator(dir_.path() + "/data/shards")) {
+    if (file.path().extension() != ".sst" || file.file_size() <= size) continue;
+    table = file.path();
+    size = file.file_size();
+  }
+  ASSERT_GT(size, 60u * 1000);  // so that its middle is a document, which no start reads
+  std::string content = *ReadFile(table);
+  content[size / 2] = static_cast<char>(content[size / 2] ^ 1);
+  ASSERT_TRUE(WriteFileDurably(table, content));
+  scrub_interval_ = absl::Milliseconds(50);
+  StartServer();
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  while (Metric("cmkstore_integrity_errors_total") == 0 && absl::Now() < give_up) {
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  EXPECT_GE(Metric("cmkstore_integrity_errors_total"), 1);
 }
 
 TEST_F(AdminTest, GrpcHealthKnowsEachServiceAndTheEnd) {

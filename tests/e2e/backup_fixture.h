@@ -24,7 +24,6 @@ class BackupFixture : public ServedHub {
     options.shards.shards = shards_;
     options.backup = BackupSettings();
     options.operator_tenant = operator_tenant_;
-    options.scrub.interval = scrub_interval_;
   }
   service::BackupOptions BackupSettings() const {
     service::BackupOptions options;
@@ -120,7 +119,6 @@ class BackupFixture : public ServedHub {
   std::string operator_tenant_ = kTenant;
   uint32_t shards_ = 2;
   uint32_t keep_ = 14;
-  absl::Duration scrub_interval_ = absl::Hours(24);
   std::string last_message_;
 };
 
