@@ -119,8 +119,9 @@ absl::Status EtagMismatch() {
 
 absl::Status StateInvalid(absl::string_view what) { return Make("STATE_INVALID", what); }
 
-absl::Status QuotaExceeded(absl::string_view what, absl::Duration retry_after) {
-  return WithRetry(Make("QUOTA_EXCEEDED", absl::StrCat("quota exceeded: ", what)), retry_after);
+absl::Status QuotaExceeded(absl::string_view what, std::optional<absl::Duration> retry_after) {
+  absl::Status status = Make("QUOTA_EXCEEDED", absl::StrCat("quota exceeded: ", what));
+  return retry_after.has_value() ? WithRetry(std::move(status), *retry_after) : status;
 }
 
 absl::Status DeadlineExceeded(absl::string_view what) {

@@ -43,7 +43,8 @@ absl::Status AlreadyExists(absl::string_view kind);
 absl::Status EtagMismatch();
 // The resource is in a state in which the call makes no sense (a deleted hub, a running operation).
 absl::Status StateInvalid(absl::string_view what);
-absl::Status QuotaExceeded(absl::string_view what, absl::Duration retry_after);
+// `retry_after` absent: the same call would meet the same bound at any time.
+absl::Status QuotaExceeded(absl::string_view what, std::optional<absl::Duration> retry_after);
 absl::Status DeadlineExceeded(absl::string_view what);
 absl::Status Cancelled(absl::string_view what);
 

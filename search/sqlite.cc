@@ -26,7 +26,7 @@ absl::Status ToStatus(int code) {
     case SQLITE_INTERRUPT:
       return QuotaExceeded(
           "the search looks at too many documents; narrow it by a word, a collection or a label",
-          absl::ZeroDuration());
+          std::nullopt);
     case SQLITE_IOERR:
       if (code == SQLITE_IOERR_CORRUPTFS) return IndexCorrupt("a part of it does not open");
       return code == SQLITE_IOERR_WRITE ? StoreFull() : StoreBusy();

@@ -44,32 +44,35 @@ void AttachViolations(const absl::Status& status, google::rpc::Status& wire) {
 
 }  // namespace
 
+absl::Status Presentable(const absl::Status& status, absl::string_view what_to_report,
+                         LogFields fields) {
+  const std::string reason = ReasonOf(status);
+  const Reason* known = FindReason(reason);
+  if (known != nullptr && known->code == status.code() && reason != "INVARIANT") return status;
+  fields.emplace_back("reason", reason);
+  fields.emplace_back("detail", std::string(status.message()));
+  Log(LogLevel::kError, "invariant_broken", fields);
+  return MakeError(absl::StatusCode::kInternal, "INVARIANT",
+                   absl::StrCat("internal error; report ", what_to_report));
+}
+
 grpc::Status ToGrpcStatus(const absl::Status& status, absl::string_view request_id) {
   if (status.ok()) return grpc::Status::OK;
-  std::string reason = ReasonOf(status);
+  const absl::Status shown = Presentable(status, absl::StrCat("request ", request_id),
+                                         {{"request_id", std::string(request_id)}});
   google::rpc::Status wire;
-  wire.set_code(static_cast<int>(status.code()));
-  wire.set_message(std::string(status.message()));
-  const Reason* known = FindReason(reason);
-  if (known == nullptr || known->code != status.code() || reason == "INVARIANT") {
-    Log(LogLevel::kError, "invariant_broken",
-        {{"request_id", std::string(request_id)},
-         {"reason", reason},
-         {"detail", std::string(status.message())}});
-    reason = "INVARIANT";
-    wire.set_code(static_cast<int>(absl::StatusCode::kInternal));
-    wire.set_message(absl::StrCat("internal error; report request ", request_id));
-  }
+  wire.set_code(static_cast<int>(shown.code()));
+  wire.set_message(std::string(shown.message()));
   google::rpc::ErrorInfo info;
-  info.set_reason(reason);
+  info.set_reason(ReasonOf(shown));
   info.set_domain("cmkstore");
   Attach(info, wire);
-  if (const auto retry = RetryAfterOf(status)) {
+  if (const auto retry = RetryAfterOf(shown)) {
     google::rpc::RetryInfo detail;
     *detail.mutable_retry_delay() = ToDuration(*retry);
     Attach(detail, wire);
   }
-  AttachViolations(status, wire);
+  AttachViolations(shown, wire);
   google::rpc::RequestInfo request;
   request.set_request_id(std::string(request_id));
   Attach(request, wire);

@@ -12,10 +12,10 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "cmkstore/v1/key_service.pb.h"
-#include "google/rpc/error_details.pb.h"
 #include "service/apply_blocking.h"
+#include "service/grpc_status.h"
 #include "service/limits.h"
+#include "service/operation_codec.h"
 #include "service/timestamps.h"
 #include "store/tables.h"
 
@@ -30,54 +30,6 @@ constexpr size_t kMaxQueued = 10'000;
 constexpr absl::Duration kMaxWait = absl::Seconds(30);
 constexpr absl::Duration kSaveEvery = absl::Seconds(1);
 constexpr absl::string_view kConflict = "OPERATION_CHANGED";  // never leaves this file
-constexpr char kTypePrefix[] = "type.googleapis.com";
-
-constexpr absl::string_view kServer = "server";
-constexpr absl::string_view kServerOperations = "server/operations/";
-
-// What stands for a hub where an operation is the server's own: its records are in the catalog.
-HubEntryPtr ServerEntry() {
-  static const HubEntryPtr* const server = [] {
-    auto entry = std::make_shared<HubEntry>();
-    entry->partition = store::CatalogPartition();
-    return new HubEntryPtr(std::move(entry));
-  }();
-  return *server;
-}
-
-bool IsServer(const HubEntry& hub) { return hub.uid == HubUid(); }
-
-std::string NameOf(const HubEntry& hub, absl::string_view id) {
-  if (IsServer(hub)) return absl::StrCat(kServerOperations, id);
-  return absl::StrCat("tenants/", hub.record.tenant(), "/hubs/", hub.record.hub(), "/operations/",
-                      id);
-}
-
-Operation ToOperation(const HubEntry& hub, const OperationRecord& record) {
-  Operation operation;
-  operation.set_name(NameOf(hub, record.operation()));
-  v1::OperationMetadata metadata;
-  metadata.set_kind(record.kind());
-  *metadata.mutable_create_time() = ToTimestamp(record.create_time_micros());
-  *metadata.mutable_update_time() = ToTimestamp(record.update_time_micros());
-  metadata.set_done(record.progress_done());
-  metadata.set_total(record.progress_total());
-  metadata.set_cancel_requested(record.cancel_requested());
-  operation.mutable_metadata()->PackFrom(metadata, kTypePrefix);
-  operation.set_done(record.done());
-  if (!record.done()) return operation;
-  if (record.error_code() == 0) {
-    operation.mutable_response()->ParseFromString(record.result());
-  } else {
-    operation.mutable_error()->set_code(record.error_code());
-    operation.mutable_error()->set_message(record.error_message());
-    google::rpc::ErrorInfo info;
-    info.set_reason(record.error_reason());
-    info.set_domain("cmkstore");
-    operation.mutable_error()->add_details()->PackFrom(info, kTypePrefix);
-  }
-  return operation;
-}
 
 }  // namespace
 
@@ -106,7 +58,9 @@ class Operations::Run final : public OperationRun {
       record.set_progress_done(done);
       record.set_progress_total(total);
     });
-    if (!saved.ok()) Log(LogLevel::kWarning, "operation_progress_lost", {{"operation", id_}});
+    if (saved.ok()) return;
+    Log(LogLevel::kWarning, "operation_progress_lost",
+        {{"operation", OperationNameOf(*hub_, id_)}});
   }
   void Cancel() { cancelled_ = true; }
 
@@ -179,7 +133,7 @@ absl::StatusOr<Operations::Started> Operations::StartWith(const HubEntry& hub,
   CMK_ASSIGN_OR_RETURN(const store::Sequence sequence,
                        ApplyBlocking(engine_, hub.partition, std::move(writes)));
   Log(LogLevel::kInfo, "operation_started",
-      {{"hub_uid", hub.uid.ToHex()}, {"kind", kind}, {"operation", record.operation()}});
+      {{"operation", OperationNameOf(hub, record.operation())}, {"kind", kind}});
   Enqueue(std::make_shared<HubEntry>(hub), record);
   return Started{ToOperation(hub, record), sequence};
 }
@@ -241,7 +195,7 @@ void Operations::Execute(const std::shared_ptr<Run>& run, const Body& body) {
     const absl::Status finished = Finish(*run->hub(), run->id(), result);
     if (!finished.ok()) {
       Log(LogLevel::kError, "operation_result_lost",
-          {{"operation", run->id()}, {"reason", ReasonOf(finished)}});
+          {{"operation", OperationNameOf(*run->hub(), run->id())}, {"reason", ReasonOf(finished)}});
     }
   }
   {
@@ -254,12 +208,17 @@ void Operations::Execute(const std::shared_ptr<Run>& run, const Body& body) {
 absl::Status Operations::Finish(
     const HubEntry& hub, const std::string& id,
     const absl::StatusOr<std::unique_ptr<google::protobuf::Message>>& result) {
+  const std::string name = OperationNameOf(hub, id);
+  absl::Status shown = result.status();
+  if (!shown.ok()) {
+    shown = Presentable(shown, absl::StrCat("operation ", name), {{"operation", name}});
+  }
   CMK_RETURN_IF_ERROR(Change(hub, id, [&](OperationRecord& record) {
     record.set_done(true);
-    if (!result.ok()) {
-      record.set_error_code(static_cast<int>(result.status().code()));
-      record.set_error_reason(ReasonOf(result.status()));
-      record.set_error_message(std::string(result.status().message()));
+    if (!shown.ok()) {
+      record.set_error_code(static_cast<int>(shown.code()));
+      record.set_error_reason(ReasonOf(shown));
+      record.set_error_message(std::string(shown.message()));
       return;
     }
     if (record.progress_total() != 0) record.set_progress_done(record.progress_total());
@@ -268,7 +227,7 @@ absl::Status Operations::Finish(
     record.set_result(packed.SerializeAsString());
   }));
   Log(LogLevel::kInfo, "operation_ended",
-      {{"operation", id}, {"reason", result.ok() ? "OK" : ReasonOf(result.status())}});
+      {{"operation", name}, {"reason", shown.ok() ? "OK" : ReasonOf(shown)}});
   store::WriteSet pointer;
   store::PendingOperationsTable::Delete(pointer, hub.uid, id);
   return ApplyBlocking(engine_, store::CatalogPartition(), std::move(pointer)).status();

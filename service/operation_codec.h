@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "cmkstore/storage/v1/records.pb.h"
+#include "google/longrunning/operations.pb.h"
+#include "service/hub_directory.h"
+
+namespace cmkstore::service {
+
+// Between the API's Operation and its record: pure functions, no I/O.
+
+// "server", whose operations are the server's own, and what their names begin with.
+inline constexpr absl::string_view kServer = "server";
+inline constexpr absl::string_view kServerOperations = "server/operations/";
+// Of an Any that holds a message.
+inline constexpr char kTypePrefix[] = "type.googleapis.com";
+
+// What stands for a hub where an operation is the server's own: its records are in the catalog.
+HubEntryPtr ServerEntry();
+bool IsServer(const HubEntry& hub);
+// "tenants/T/hubs/H/operations/ID" or "server/operations/ID".
+std::string OperationNameOf(const HubEntry& hub, absl::string_view id);
+google::longrunning::Operation ToOperation(const HubEntry& hub,
+                                           const storage::v1::OperationRecord& record);
+
+}  // namespace cmkstore::service
