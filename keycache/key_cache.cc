@@ -89,8 +89,7 @@ absl::Status KeyCache::Core::CheckServed(const Hub& hub, const VaultKey* key) co
   if (key->availability == KeyAvailability::kDenied) return key->refusal;
   if (key->availability == KeyAvailability::kUnreachable &&
       now >= key->last_success + hub.outage_grace) {
-    return VaultUnreachable(absl::StrCat(key->cause, "; the hub's outage grace has passed"),
-                            options_.unhealthy_probe_interval);
+    return Annotate(key->outage, "the hub's outage grace has passed");
   }
   return absl::OkStatus();
 }
@@ -234,8 +233,11 @@ void KeyCache::Core::Forget(HubUid uid) {
   absl::MutexLock lock(&mutex_);
   const auto found = hubs_.find(uid);
   if (found == hubs_.end()) return;
-  Wipe(uid, *found->second);
-  found->second->refusal_until = absl::InfinitePast();
+  Hub& hub = *found->second;
+  Wipe(uid, hub);
+  hub.refusal_until = absl::InfinitePast();
+  // What its key was refused is no word on the one that its records may name now.
+  Leave(uid, hub, std::exchange(hub.under, nullptr));
 }
 
 HubKeyStatus KeyCache::Core::Status(HubUid uid) {

@@ -83,6 +83,7 @@ class KeyCache::Core {
     KeyAvailability availability = KeyAvailability::kUnknown;
     std::string cause;
     absl::Status refusal;  // the vault's last denial, as a hub's caller is told it
+    absl::Status outage;   // why it is unreachable: the vault's silence, its limit, or our own login
     uint64_t denials = 0;  // a success of a call begun before the last of them is stale
     absl::Time last_success = absl::InfinitePast();  // monotonic; begin of the call
     absl::Time last_success_wall = absl::InfinitePast();
@@ -114,10 +115,11 @@ class KeyCache::Core {
     absl::Time began;      // monotonic
   };
 
-  // The probes of one vault that are under way or in line, and what its failing keys were told.
+  // The probes of one vault that are under way or in line, and what its failing keys were told (OK:
+  // nothing yet).
   struct VaultProbes {
     size_t in_line = 0;
-    std::string cause = "the vault does not answer for its other keys";
+    absl::Status outage;
   };
 
   // What to tell the listener once the mutex is free.

@@ -173,6 +173,9 @@ bool KeyCache::Core::Fly(Flight flight) {
     Hub& hub = HubFor(flight.hub);
     if (flight.key->availability == KeyAvailability::kDenied && hub.under == flight.key) {
       LockByDenial(flight.hub, hub, *flight.key, events);
+    } else if (hub.under == flight.key && hub.keys != nullptr &&
+               std::exchange(hub.locked_by_denial, false) && !hub.locked_by_push) {
+      events.unlocked.push_back(flight.hub);  // locked under a key that is its own no more
     }
     --flight.key->calls;
     Leave(flight.hub, hub, flight.key);

@@ -42,8 +42,11 @@ bool KeyCache::Core::BelievesNeighbours(VaultKey& key, const VaultProbes& neighb
     return false;
   }
   if (key.availability != KeyAvailability::kUnreachable) {
-    key.cause = neighbours.cause;
-    events.unreachable.emplace_back(key.ref.vault_uri, "VAULT_UNREACHABLE");
+    key.outage = neighbours.outage.ok() ? VaultUnreachable("not for its other keys either",
+                                                           options_.unhealthy_probe_interval)
+                                        : neighbours.outage;
+    key.cause = std::string(key.outage.message());
+    events.unreachable.emplace_back(key.ref.vault_uri, ReasonOf(key.outage));
   }
   Become(key, KeyAvailability::kUnreachable);
   key.next_probe = clock_.MonotonicNow() + Jittered(options_.unhealthy_probe_interval);
@@ -66,7 +69,11 @@ void KeyCache::Core::StartDueProbes() {
     for (auto& [name, key] : vault_keys_) {
       if (!key->probing && now < key->next_probe) continue;
       VaultProbes& probes = vaults[key->ref.vault_uri];
-      if (key->availability == KeyAvailability::kUnreachable) probes.cause = key->cause;
+      // That one identity cannot log in says nothing to the keys of another.
+      if (key->availability == KeyAvailability::kUnreachable &&
+          vault::OutcomeOf(key->outage) != vault::VaultOutcome::kLoginFailed) {
+        probes.outage = key->outage;
+      }
       if (key->probing) {
         ++probes.in_line;
       } else if (!key->sample.has_value() || !NeedsProbes(*key)) {
@@ -200,6 +207,7 @@ void KeyCache::Core::RecordOutage(VaultKey& key, const Answer& answer, Events& e
     if (answer.probe) Confirm(key, events);
     return;
   }
+  key.outage = answer.status;
   key.cause = std::string(answer.status.message());
   if (key.availability != KeyAvailability::kUnreachable) {
     events.unreachable.emplace_back(key.ref.vault_uri, ReasonOf(answer.status));

@@ -136,6 +136,32 @@ TEST_F(KeyCacheTest, WithoutGraceAnOutageRefusesAtOnce) {  // KL-5
   EXPECT_THAT(cache().Lookup(hub), FailsWith("VAULT_UNREACHABLE", ""));
 }
 
+TEST_F(KeyCacheTest, PastTheGraceARefusalSaysWhatStandsInTheWayNow) {  // KL-5
+  const HubUid hub = NewHub("key", absl::Minutes(20));
+  ASSERT_THAT(Fetch(hub), IsOk());
+  vault_.Break("key", VaultLoginFailed("no token"));
+  Pass(absl::Minutes(19), absl::Seconds(20));
+  EXPECT_NE(*cache().Lookup(hub), nullptr) << "within the grace";
+  Pass(absl::Minutes(2), absl::Seconds(20));
+  EXPECT_THAT(cache().Lookup(hub), FailsWith("VAULT_LOGIN_FAILED", "grace has passed"));
+  EXPECT_THAT(Fetch(hub), FailsWith("VAULT_LOGIN_FAILED", "no token"));
+  EXPECT_EQ(cache().Status(hub).availability, KeyAvailability::kUnreachable);
+  EXPECT_EQ(listener_.outages, 1);
+  // The login works again, the vault does not.
+  vault_.Break("key", kOutage);
+  Pass(absl::Seconds(20));
+  EXPECT_THAT(cache().Lookup(hub), FailsWith("VAULT_UNREACHABLE", "answered 503"));
+  vault_.Break("key", VaultThrottled(absl::Seconds(7)));
+  Pass(absl::Seconds(20));
+  const absl::Status throttled = cache().Lookup(hub).status();
+  EXPECT_THAT(throttled, FailsWith("VAULT_THROTTLED", "grace has passed"));
+  EXPECT_EQ(RetryAfterOf(throttled), absl::Seconds(7));
+  EXPECT_TRUE(listener_.locks().empty());
+  vault_.Heal("key");
+  Pass(absl::Seconds(30));
+  EXPECT_THAT(Fetch(hub), IsOk());
+}
+
 TEST_F(KeyCacheTest, AnOutageDoesNotTakeADenialBack) {  // KL-3
   const HubUid hub = NewHub();
   ASSERT_THAT(Fetch(hub), IsOk());
@@ -170,6 +196,25 @@ TEST_F(KeyCacheTest, WhoseKeyIsDamagedIsTold) {
   EXPECT_THAT(listener_.unusable(), ::testing::UnorderedElementsAre(served, damaged))
       << "a probe tells too";
   EXPECT_THAT(listener_.corrupt(), ::testing::ElementsAre(damaged)) << "the other is still served";
+}
+
+TEST_F(KeyCacheTest, ALockedHubThatIsGivenAnotherKeyIsUnlockedByItsFirstUse) {  // KL-4
+  const HubUid hub = NewHub("key"), neighbour = NewHub("key");
+  for (HubUid one : {hub, neighbour}) ASSERT_THAT(Fetch(one), IsOk());
+  HubKeyRecords moved = *source_.Load(hub);
+  moved.key.key_name = "replacement";
+  const auto rewrapped = RewrapDek(vault_, moved.key, moved.deks[0], absl::InfiniteFuture());
+  ASSERT_THAT(rewrapped, IsOk());
+  moved.deks[0] = *rewrapped;
+  vault_.Break("key", kDenied);
+  Pass(absl::Seconds(42));
+  ASSERT_EQ(listener_.locks().size(), 2u);
+  source_.Set(hub, moved);
+  cache().Forget(hub);
+  EXPECT_THAT(Fetch(hub), IsOk()) << "what the old key was refused is not said of the new one";
+  EXPECT_EQ(listener_.unlocks, 1);
+  EXPECT_THAT(Fetch(neighbour), FailsWith("CUSTOMER_KEY_REVOKED", ""));
+  EXPECT_EQ(cache().Stats().locked_hubs, 1u);
 }
 
 TEST_F(KeyCacheTest, APushLockIsInForceWhenItReturns) {  // KL-6
