@@ -16,12 +16,26 @@ using Kind = vault::IdentityOptions::Kind;
 
 class VaultLogTest : public ServedHub {
  protected:
-  VaultLogTest() { SetLogLevel(LogLevel::kTrace); }
+  // The fixture's vault anew, with a certificate for its first client.
+  VaultLogTest() {
+    SetLogLevel(LogLevel::kTrace);
+    server_.reset();
+    vault_.reset();
+    dev_vault::DevVaultOptions options;
+    options.state_dir = dir_.path() + "/vault";
+    options.client_certificate = true;
+    auto started = dev_vault::DevVault::Start(options, clock_);
+    EXPECT_TRUE(started.ok()) << started.status();
+    vault_ = std::move(*started);
+    owner_ = std::make_unique<VaultOwner>(vault_->endpoints());
+    StartServer();
+  }
   ~VaultLogTest() override { SetLogLevel(LogLevel::kInfo); }
 
   void Adjust(service::ServerOptions& options) override {
     vault::IdentityOptions& identity = options.identities[0].second;
     identity.kind = kind_;
+    identity.certificate_file = vault_->endpoints().certificate_file;
     identity.token_file = vault_->endpoints().federated_token_file;
     identity.imds_url = vault_->endpoints().imds_url;
     if (kind_ == Kind::kManagedIdentity) identity.client_id.clear();
@@ -72,6 +86,7 @@ class VaultLogTest : public ServedHub {
     EXPECT_EQ(log.find("eyJ"), std::string::npos) << "a token begins so";
     EXPECT_EQ(log.find("canary"), std::string::npos);
     EXPECT_EQ(log.find(*ReadFile(vault.secret_file)), std::string::npos);
+    EXPECT_EQ(log.find("PRIVATE KEY"), std::string::npos);
     // 32 bytes of a key have at least 43 characters in base64 and 64 in hex.
     std::smatch found;
     EXPECT_FALSE(std::regex_search(log, found, std::regex("[A-Za-z0-9+_-]{43}"))) << found.str();
@@ -87,11 +102,16 @@ class VaultLogTest : public ServedHub {
 
 TEST_F(VaultLogTest, AtTraceLevelNoTokenKeyOrDocumentIsInItWhateverTheLogin) {
   SetUpHub();
-  for (const Kind kind : {Kind::kClientSecret, Kind::kWorkloadIdentity, Kind::kManagedIdentity}) {
+  const json before = owner_->Admin("GET", "stats");
+  for (const Kind kind : {Kind::kClientSecret, Kind::kClientCertificate, Kind::kWorkloadIdentity,
+                          Kind::kManagedIdentity}) {
     kind_ = kind;
     StartServer();
     UseEverything();
   }
+  const json after = owner_->Admin("GET", "stats");
+  EXPECT_GE(after.value("token", 0) - before.value("token", 0), 3) << "a login of each kind";
+  EXPECT_GE(after.value("imds", 0) - before.value("imds", 0), 1);
   ExpectNothingSecret();
 }
 

@@ -218,6 +218,25 @@ TEST_F(VaultMistakesTest, ABrokenIdentityOfOursLocksNobodyAndHealsByItself) {
   ExpectNothingIsLost();
 }
 
+TEST_F(VaultMistakesTest, ABrokenIdentityOfOursIsNamedPastTheGraceOfAWarmHubToo) {
+  SetUpDocument();
+  v1::UpdateHubRequest request;
+  request.mutable_hub()->set_name(kHub);
+  request.mutable_hub()->mutable_outage_grace()->set_seconds(0);
+  request.mutable_update_mask()->add_paths("outage_grace");
+  v1::Hub hub;
+  ASSERT_EQ(ReasonOf(hubs_->UpdateHub(As("owner").get(), request, &hub)), "OK");
+  AwaitReason("OK");
+  const std::string file = vault_->endpoints().secret_file;
+  const std::string good = *ReadFile(file);
+  ASSERT_TRUE(WriteFileDurably(file, "wrong"));
+  owner_->Admin("PUT", "tokens", {{"revoke_all", true}});
+  AwaitReason("VAULT_LOGIN_FAILED");
+  ASSERT_TRUE(WriteFileDurably(file, good));
+  AwaitReason("OK");
+  ExpectNothingIsLost();
+}
+
 TEST_F(VaultMistakesTest, AnOutageIsServedThroughAndAttributedAndARestartInItFailsClosed) {
   SetUpDocument();
   Script({{{"operation", "unwrapkey"}, {"status", 503}, {"count", kEndless}}});
