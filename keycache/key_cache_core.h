@@ -83,7 +83,7 @@ class KeyCache::Core {
     KeyAvailability availability = KeyAvailability::kUnknown;
     std::string cause;
     absl::Status refusal;  // the vault's last denial, as a hub's caller is told it
-    absl::Status outage;   // why it is unreachable: the vault's silence, its limit, or our own login
+    absl::Status outage;  // why it is unreachable: the vault's silence, its limit, or our own login
     uint64_t denials = 0;  // a success of a call begun before the last of them is stale
     absl::Time last_success = absl::InfinitePast();  // monotonic; begin of the call
     absl::Time last_success_wall = absl::InfinitePast();

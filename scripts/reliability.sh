@@ -10,6 +10,7 @@ table='
 T8    vault_outage           --hubs|10|--seconds|20|--pace|10                 --hubs|1000|--seconds|600
 T9    vault_outage_restart   --hubs|10                                        --hubs|1000
 T10   revocation_rounds      --rounds|12|--pace|5                             --rounds|20
+T10b  vault_mistakes         --pace|5                                         --seed|7
 T11   cold_reads             --hubs|200|--hubs-per-vault|20|--reads|10000     --hubs|10000|--reads|10000
 '
 

@@ -32,11 +32,8 @@ constexpr absl::Duration kPatience = absl::Seconds(30);
 // Callers log in anew this often: the rounds shorten the lifetime of the directory's tokens.
 constexpr absl::Duration kTokenUse = absl::Seconds(60);
 
-std::string HubName(const std::string& tenant, const std::string& id) {
-  return absl::StrCat("tenants/", tenant, "/hubs/", id);
-}
-std::string DocumentName(const std::string& tenant, const std::string& id, const char* document) {
-  return absl::StrCat(HubName(tenant, id), "/projects/p/collections/c/documents/", document);
+std::string DocumentName(const std::string& hub_name, const char* document) {
+  return absl::StrCat(hub_name, "/projects/p/collections/c/documents/", document);
 }
 std::string ContentOf(const std::string& id) { return absl::StrCat(R"({"hub": ")", id, "\"}"); }
 
@@ -117,6 +114,20 @@ void Stage::AddIdentity(const std::string& name, Kind kind) {
   identity.token_file = at.federated_token_file;
   identity.imds_url = at.imds_url;
   identities_.emplace_back(name, identity);
+}
+
+void Stage::AddClient(const std::string& name, const std::string& client_id) {
+  AddIdentity(name, Kind::kClientSecret);
+  vault::IdentityOptions& identity = identities_.back().second;
+  identity.client_id = client_id;
+  identity.secret_file = absl::StrCat(directory(), "/", name, ".secret");
+  const std::string secret = absl::StrCat("of-", client_id);
+  owner_->Admin("PUT", absl::StrCat("identities/", client_id), {{"secret", secret}});
+  if (!WriteFileDurably(identity.secret_file, secret)) Fail("a secret cannot be written");
+}
+
+std::string Stage::HubName(const std::string& id) const {
+  return absl::StrCat("tenants/", endpoints().tenant_id, "/hubs/", id);
 }
 
 service::ServerOptions Stage::Options() const {
@@ -210,14 +221,14 @@ void Stage::MakeHub(const std::string& id, const std::string& vault_url, const s
   }
   Require(status, "a hub cannot be made");
   v1::CreateProjectRequest project;
-  project.set_parent(HubName(endpoints().tenant_id, id));
+  project.set_parent(HubName(id));
   project.set_project_id("p");
   v1::Project made_project;
   Require(v1::ProjectService::NewStub(channel_)->CreateProject(NewCall(kPatience).get(), project,
                                                                &made_project),
           "a project cannot be made");
   v1::UpdateDocumentRequest put;
-  put.mutable_document()->set_name(DocumentName(endpoints().tenant_id, id, "d"));
+  put.mutable_document()->set_name(DocumentName(HubName(id), "d"));
   put.mutable_document()->set_content(ContentOf(id));
   put.set_allow_missing(true);
   v1::Document stored;
@@ -227,7 +238,7 @@ void Stage::MakeHub(const std::string& id, const std::string& vault_url, const s
 
 grpc::Status Stage::Read(const std::string& id, absl::Duration patience) {
   v1::GetDocumentRequest get;
-  get.set_name(DocumentName(endpoints().tenant_id, id, "d"));
+  get.set_name(DocumentName(HubName(id), "d"));
   v1::Document found;
   const grpc::Status status = documents_->GetDocument(NewCall(patience).get(), get, &found);
   return Checked(id, status, found);
@@ -245,7 +256,7 @@ std::vector<grpc::Status> Stage::ReadAll(const std::vector<std::string>& ids,
   std::deque<Call> calls(ids.size());
   for (size_t i = 0; i < ids.size(); ++i) {
     v1::GetDocumentRequest get;
-    get.set_name(DocumentName(endpoints().tenant_id, ids[i], "d"));
+    get.set_name(DocumentName(HubName(ids[i]), "d"));
     calls[i].context = NewCall(patience);
     calls[i].reader = documents_->AsyncGetDocument(calls[i].context.get(), get, &queue);
     calls[i].reader->Finish(&calls[i].found, &calls[i].status, &calls[i]);
@@ -262,7 +273,7 @@ std::vector<grpc::Status> Stage::ReadAll(const std::vector<std::string>& ids,
 
 grpc::Status Stage::Write(const std::string& id) {
   v1::UpdateDocumentRequest put;
-  put.mutable_document()->set_name(DocumentName(endpoints().tenant_id, id, "w"));
+  put.mutable_document()->set_name(DocumentName(HubName(id), "w"));
   put.mutable_document()->set_content("{}");
   put.set_allow_missing(true);
   v1::Document stored;
@@ -271,7 +282,7 @@ grpc::Status Stage::Write(const std::string& id) {
 
 grpc::Status Stage::Look(const std::string& id) {
   v1::GetHubRequest get;
-  get.set_name(HubName(endpoints().tenant_id, id));
+  get.set_name(HubName(id));
   v1::Hub found;
   return v1::HubService::NewStub(channel_)->GetHub(NewCall(kPatience).get(), get, &found);
 }

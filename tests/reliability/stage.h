@@ -35,6 +35,8 @@ class Stage {
   std::string AddVault(const std::string& label, int port = 0);
   // `kind`'s credential of the local vault's first client. The default identity logs in by secret.
   void AddIdentity(const std::string& name, vault::IdentityOptions::Kind kind);
+  // An identity that logs in by the secret of a client of its own, which no vault has let in yet.
+  void AddClient(const std::string& name, const std::string& client_id);
   // How many times faster than its defaults the key cache asks.
   void SetPace(double pace) { pace_ = pace; }
 
@@ -46,6 +48,11 @@ class Stage {
   // A hub with one project and one document.
   void MakeHub(const std::string& id, const std::string& vault_url, const std::string& key,
                const std::string& identity = "");
+
+  std::string HubName(const std::string& id) const;
+  // For other calls than those below.
+  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+  std::unique_ptr<grpc::ClientContext> NewCall(absl::Duration patience = absl::Seconds(25));
 
   // Reads the hub's document; DATA_LOSS if it is not what MakeHub wrote.
   grpc::Status Read(const std::string& id, absl::Duration patience = absl::Seconds(25));
@@ -63,7 +70,6 @@ class Stage {
   [[noreturn]] void Fail(const std::string& why) const;
   void Require(const grpc::Status& status, const std::string& what) const;
   std::string CallersToken();
-  std::unique_ptr<grpc::ClientContext> NewCall(absl::Duration patience);
   service::ServerOptions Options() const;
 
   const std::string program_;
