@@ -106,7 +106,13 @@ absl::StatusOr<HubKeysPtr> KeyCache::Core::LookupLocked(HubUid uid) {
   Hub& hub = *found->second;
   CMK_RETURN_IF_ERROR(CheckServed(hub, hub.under));
   if (hub.keys == nullptr || Expired(hub.keys->unwrapped_at, hub.under)) return nullptr;
-  hub.used = true;
+  const absl::Time now = clock_.MonotonicNow();
+  if (!std::exchange(hub.used, true) &&
+      now >= hub.keys->unwrapped_at + options_.entry_lifetime * kRefreshAt) {
+    // Nobody had used it when its refresh was due. Without one now, it would be gone at its end,
+    // and a vault that has stopped answering meanwhile might not be known not to (KL-5).
+    agenda_.emplace(now, uid);
+  }
   recency_.splice(recency_.begin(), recency_, hub.recency);
   return hub.keys;
 }

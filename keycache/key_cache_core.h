@@ -42,6 +42,10 @@ class KeyCache::Core {
   void Stop();
 
  private:
+  // Refresh when this part of the lifetime has passed, so that a hub in use never waits for its
+  // vault.
+  static constexpr double kRefreshAt = 0.7;
+
   struct VaultKey;
 
   struct Waiter {

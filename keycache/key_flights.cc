@@ -13,9 +13,6 @@
 namespace cmkstore::keycache {
 namespace {
 
-// Refresh when this part of the lifetime has passed, so that a hub in use never waits for its
-// vault.
-constexpr double kRefreshAt = 0.7;
 // A lock and unlock, or a change of the hub's records, while its keys were on their way: ask again.
 constexpr int kAttempts = 3;
 

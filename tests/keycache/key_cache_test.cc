@@ -128,6 +128,23 @@ TEST_F(KeyCacheTest, AnOutageIsServedFromTheCacheUntilTheGraceHasPassed) {  // K
   EXPECT_EQ(cache().Stats().oldest_success, absl::ZeroDuration()) << "idle is not unreachable";
 }
 
+TEST_F(KeyCacheTest, AKeyUsedNearItsEndIsServedThroughAnOutageThatNoProbeHasSeenYet) {  // KL-5
+  std::vector<HubUid> hubs;
+  for (int i = 0; i < 10; ++i) {
+    hubs.push_back(NewHub(absl::StrCat("key", i)));
+    ASSERT_THAT(Fetch(hubs.back()), IsOk());
+  }
+  Pass(options_.entry_lifetime - absl::Seconds(5));
+  for (HubUid hub : hubs) ASSERT_NE(*cache().Lookup(hub), nullptr) << "used after a long pause";
+  for (int i = 0; i < 10; ++i) vault_.Break(absl::StrCat("key", i), kOutage);
+  Pass(absl::Seconds(10));
+  for (HubUid hub : hubs) {
+    const auto keys = cache().Lookup(hub);
+    ASSERT_THAT(keys, IsOk());
+    EXPECT_NE(*keys, nullptr) << "past its lifetime";
+  }
+}
+
 TEST_F(KeyCacheTest, WithoutGraceAnOutageRefusesAtOnce) {  // KL-5
   const HubUid hub = NewHub("key", absl::ZeroDuration());
   ASSERT_THAT(Fetch(hub), IsOk());
