@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "tests/testing/matchers.h"
 #include "tests/testing/scripted_transport.h"
@@ -79,27 +80,41 @@ const Row kTable[] = {
      "BadParameter"},
     {"throttled", kUnwrap, 429, "Throttled", "", VaultOutcome::kThrottled, "throttled"},
     {"token refused", kUnwrap, 401, "Unauthorized", "", VaultOutcome::kLoginFailed, "login"},
-    {"408", kUnwrap, 408, "RequestTimeout", "", VaultOutcome::kUnreachable, "timeout"},
-    {"500", kUnwrap, 500, "InternalError", "KeyDisabled", VaultOutcome::kUnreachable, "http_5xx"},
-    {"503", kWrap, 503, "ServiceUnavailable", "", VaultOutcome::kUnreachable, "http_5xx"},
-    {"409", kUnwrap, 409, "Conflict", "", VaultOutcome::kUnreachable, "unknown"},
-    {"405", kUnwrap, 405, "MethodNotAllowed", "", VaultOutcome::kUnreachable, "unknown"},
-    {"307", kUnwrap, 307, "Redirect", "", VaultOutcome::kUnreachable, "unknown"},
-    {"204", kUnwrap, 204, "None", "", VaultOutcome::kUnreachable, "unknown"},
+    {"time-out of the vault", kUnwrap, 408, "RequestTimeout", "", VaultOutcome::kUnreachable, "timeout"},
+    {"500 for a disabled key", kUnwrap, 500, "InternalError", "KeyDisabled", VaultOutcome::kUnreachable, "http_5xx"},
+    {"not available", kWrap, 503, "ServiceUnavailable", "", VaultOutcome::kUnreachable, "http_5xx"},
+    {"conflict", kUnwrap, 409, "Conflict", "", VaultOutcome::kUnreachable, "unknown"},
+    {"method not allowed", kUnwrap, 405, "MethodNotAllowed", "", VaultOutcome::kUnreachable, "unknown"},
+    {"redirect", kUnwrap, 307, "Redirect", "", VaultOutcome::kUnreachable, "unknown"},
+    {"no content", kUnwrap, 204, "None", "", VaultOutcome::kUnreachable, "unknown"},
 };
 
-TEST(AnswerTableTest, EveryRowMeansWhatTheTableSays) {  // KL-3
-  for (const Row& row : kTable) {
-    SCOPED_TRACE(absl::StrCat(row.situation, " / ", ToString(row.operation)));
-    const absl::Status status =
-        MeaningOf(row.operation, JsonAnswer(row.status, ErrorBody(row.code, row.inner)),
-                  row.key_exists);
-    EXPECT_EQ(OutcomeOf(status), row.outcome) << status;
-    EXPECT_EQ(CauseOf(status), row.cause);
-    EXPECT_EQ(status.message().find("canary"), absl::string_view::npos)
-        << "the vault's own words are for nobody else";
-  }
+class AnswerTableRow : public ::testing::TestWithParam<Row> {};
+
+TEST_P(AnswerTableRow, MeansWhatTheTableSays) {  // KL-3
+  const Row& row = GetParam();
+  const absl::Status status = MeaningOf(
+      row.operation, JsonAnswer(row.status, ErrorBody(row.code, row.inner)), row.key_exists);
+  EXPECT_EQ(OutcomeOf(status), row.outcome) << status;
+  EXPECT_EQ(CauseOf(status), row.cause);
+  EXPECT_EQ(status.message().find("canary"), absl::string_view::npos)
+      << "the vault's own words are for nobody else";
 }
+
+// "wrap_403_disabled_key_KeyDisabled"
+std::string NameOfRow(const ::testing::TestParamInfo<Row>& info) {
+  const Row& row = info.param;
+  std::string name = absl::StrCat(ToString(row.operation), "_", row.status, "_", row.situation);
+  if (row.status == 403) absl::StrAppend(&name, "_", row.cause);
+  std::string word;
+  for (const char c : name) {
+    const bool plain = absl::ascii_isalnum(static_cast<unsigned char>(c));
+    if (plain || (!word.empty() && word.back() != '_')) word += plain ? c : '_';
+  }
+  return word;
+}
+
+INSTANTIATE_TEST_SUITE_P(Answers, AnswerTableRow, ::testing::ValuesIn(kTable), NameOfRow);
 
 TEST(AnswerTableTest, EveryOtherStatusIsUnreachableAndCalledUnknown) {  // KL-3
   const std::set<int> known = {400, 401, 403, 404, 408, 410, 429};
@@ -115,9 +130,12 @@ TEST(AnswerTableTest, EveryOtherStatusIsUnreachableAndCalledUnknown) {  // KL-3
   }
 }
 
-TEST(AnswerTableTest, TheFirewallIsNamedAsSuch) {
-  EXPECT_THAT(MeaningOf(kUnwrap, JsonAnswer(403, ErrorBody("Forbidden", "ForbiddenByFirewall"))),
-              testing::FailsWith("CUSTOMER_KEY_REVOKED", "network rules"));
+TEST(AnswerTableTest, FirewallAndPrivateLinkAreNamedAsSuch) {
+  for (const char* code : {"ForbiddenByFirewall", "ForbiddenByConnection"}) {
+    const absl::Status refused = MeaningOf(kUnwrap, JsonAnswer(403, ErrorBody("Forbidden", code)));
+    EXPECT_THAT(refused, testing::FailsWith("CUSTOMER_KEY_REVOKED", "network rules"));
+    EXPECT_THAT(refused, testing::FailsWith("CUSTOMER_KEY_REVOKED", code));
+  }
 }
 
 TEST(AnswerTableTest, RetryAfterIsHonouredWithinBounds) {

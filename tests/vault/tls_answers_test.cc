@@ -9,6 +9,7 @@
 #include "base/curl_transport.h"
 #include "tests/testing/matchers.h"
 #include "tests/vault/tls_server.h"
+#include "vault/vault_errors.h"
 
 namespace cmkstore {
 namespace {
@@ -137,7 +138,8 @@ TEST_F(TlsAnswersTest, ADrippingAnswerEndsAtTheDeadline) {
   EXPECT_EQ(CauseOf(answer.status()), "timeout");
 }
 
-TEST_F(TlsAnswersTest, AClosedPortAndAnUnknownNameAreToldApart) {
+// A vault that was deleted may lose its name, or keep it: neither says that the key was withdrawn.
+TEST_F(TlsAnswersTest, AClosedPortAndAnUnknownNameAreToldApartAndNeitherIsADenial) {
   std::string nobody;
   {
     TlsServer server({});
@@ -146,9 +148,13 @@ TEST_F(TlsAnswersTest, AClosedPortAndAnUnknownNameAreToldApart) {
   CurlTransport closed({.ca_file = "", .connect_to = {nobody}});
   HttpRequest request;
   request.url = absl::StrCat("https://", kHost, "/x");
-  EXPECT_EQ(CauseOf(closed.Send(request, absl::Now() + absl::Seconds(5)).status()), "connect");
+  const absl::Status refused = closed.Send(request, absl::Now() + absl::Seconds(5)).status();
+  EXPECT_EQ(CauseOf(refused), "connect");
+  EXPECT_EQ(vault::OutcomeOf(refused), vault::VaultOutcome::kUnreachable);
   CurlTransport lost({.ca_file = "", .connect_to = {absl::StrCat(kHost, ":443:no-such-host.invalid:443")}});
-  EXPECT_EQ(CauseOf(lost.Send(request, absl::Now() + absl::Seconds(5)).status()), "dns");
+  const absl::Status unknown = lost.Send(request, absl::Now() + absl::Seconds(5)).status();
+  EXPECT_EQ(CauseOf(unknown), "dns");
+  EXPECT_EQ(vault::OutcomeOf(unknown), vault::VaultOutcome::kUnreachable);
 }
 
 TEST_F(TlsAnswersTest, ProxiesOfTheEnvironmentAreNotUsed) {

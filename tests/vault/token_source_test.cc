@@ -181,6 +181,18 @@ TEST_F(TokenSourceTest, AManagedIdentityAsksTheMetadataService) {
   EXPECT_TRUE(absl::EndsWith(transport_.requests()[1].url, "&client_id=user-assigned"));
 }
 
+TEST_F(TokenSourceTest, TheMetadataServicesNumbersAreReadAsTextAndAsNumbersAndHtmlIsNoToken) {
+  for (const char* seconds : {"3599", "\"3599\""}) {
+    transport_.Answer(TokenAnswer("t", seconds));
+    const auto token = Fetch(*Make(IdentityOptions()));
+    ASSERT_THAT(token, IsOk()) << seconds;
+    EXPECT_EQ(token->expires, clock_.WallNow() + absl::Seconds(3599));
+  }
+  transport_.Answer(HttpResponse{200, {{"Content-Type", "text/html"}}, "<html>sign in</html>"});
+  EXPECT_THAT(Fetch(*Make(IdentityOptions())), FailsWith("VAULT_LOGIN_FAILED", "JSON"));
+  EXPECT_EQ(transport_.requests().size(), 3u) << "a page is not asked for again";
+}
+
 // How many seconds after the first attempt each other one came.
 std::vector<int64_t> AttemptTimes(int status, int times) {
   testing::VirtualClock clock;
