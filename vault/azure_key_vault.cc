@@ -6,7 +6,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/base64url.h"
-#include "base/base64url.h"
 #include "base/errors.h"
 #include "base/ids.h"
 #include "base/log.h"

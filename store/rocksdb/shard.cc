@@ -129,7 +129,7 @@ absl::Status Shard::Flush() {
 }
 
 absl::Status Shard::Cut(const std::string& path, ShardMeeting& meeting) {
-  const absl::Status cut = queue_.RunAlone([&]() -> absl::Status {
+  absl::Status cut = queue_.RunAlone([&]() -> absl::Status {
     // Every shard stands still here until each has its copy: nobody is told of a commit behind the
     // cut of one shard that another shard's cut could depend on.
     if (!meeting.Meet()) return StoreBusy();

@@ -205,6 +205,7 @@ size_t ShardSet::NudgeStopped() {
 
 std::vector<ShardState> ShardSet::States() const {
   std::vector<ShardState> states;
+  states.reserve(shards_.size());
   for (const auto& shard : shards_) states.push_back(shard->State());
   return states;
 }

@@ -12,7 +12,7 @@ namespace {
 using nlohmann::json;
 using AdminHandler = std::function<Answer(const HttpCall&, const json&)>;
 
-constexpr int64_t kLongestTokenSeconds = 24 * 60 * 60;
+constexpr int64_t kLongestTokenSeconds = int64_t{24} * 60 * 60;
 
 Answer Shown(const json& body) {
   Answer answer;

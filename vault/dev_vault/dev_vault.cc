@@ -21,7 +21,7 @@ using nlohmann::json;
 
 constexpr char kSubject[] = "system:serviceaccount:default:cmkstore";
 constexpr char kAudience[] = "api://AzureADTokenExchange";
-constexpr int64_t kFederatedSeconds = 24 * 60 * 60;
+constexpr int64_t kFederatedSeconds = int64_t{24} * 60 * 60;
 // Enough for the clients of a load test, and for the admin API while scripted hangs hold many.
 constexpr size_t kThreads = 256;
 

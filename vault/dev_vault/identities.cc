@@ -128,6 +128,7 @@ std::optional<Identity> Identities::FindManaged(const std::string& client_id,
 std::vector<Identity> Identities::List() const {
   absl::MutexLock lock(&mutex_);
   std::vector<Identity> all;
+  all.reserve(identities_.size());
   for (const auto& [id, identity] : identities_) all.push_back(identity);
   return all;
 }

@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kDay = 24 * 60 * 60;
+constexpr int64_t kDay = int64_t{24} * 60 * 60;
 constexpr std::array<absl::string_view, 7> kLevels = {
     "Purgeable",
     "Recoverable+Purgeable",
