@@ -5,9 +5,9 @@
 #include <string>
 
 #include "cmkstore/v1/admin_service.grpc.pb.h"
-#include "google/longrunning/operations.grpc.pb.h"
 #include "service/backup/restore.h"
 #include "tests/e2e/served_hub.h"
+#include "tests/testing/await_operation.h"
 
 namespace cmkstore {
 
@@ -48,15 +48,10 @@ class BackupFixture : public ServedHub {
 
   std::unique_ptr<v1::AdminService::Stub> admin() { return v1::AdminService::NewStub(channel_); }
   google::longrunning::Operation Await(const google::longrunning::Operation& started) {
-    const auto stub = google::longrunning::Operations::NewStub(channel_);
     google::longrunning::Operation operation = started;
-    while (!operation.done()) {
-      google::longrunning::WaitOperationRequest wait;
-      wait.set_name(started.name());
-      const grpc::Status status = stub->WaitOperation(As("operator").get(), wait, &operation);
-      EXPECT_EQ(ReasonOf(status), "OK");
-      if (!status.ok()) break;
-    }
+    const grpc::Status status = testing::AwaitOperation(
+        channel_, [this] { return As("operator"); }, operation);
+    EXPECT_EQ(ReasonOf(status), "OK");
     return operation;
   }
   template <typename Result>

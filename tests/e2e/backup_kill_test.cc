@@ -10,8 +10,8 @@
 #include <filesystem>
 
 #include "cmkstore/v1/admin_service.grpc.pb.h"
-#include "google/longrunning/operations.grpc.pb.h"
 #include "tests/e2e/served_hub.h"
+#include "tests/testing/await_operation.h"
 
 namespace cmkstore {
 namespace {
@@ -149,15 +149,9 @@ class BackupKillTest : public ::testing::Test {
     return names;
   }
   google::longrunning::Operation Await(google::longrunning::Operation operation) {
-    const auto operations = google::longrunning::Operations::NewStub(channel_);
-    while (!operation.done()) {
-      google::longrunning::WaitOperationRequest wait;
-      wait.set_name(operation.name());
-      const grpc::Status status =
-          operations->WaitOperation(As("operator").get(), wait, &operation);
-      EXPECT_EQ(ReasonOf(status), "OK");
-      if (!status.ok()) break;
-    }
+    const grpc::Status status = testing::AwaitOperation(
+        channel_, [this] { return As("operator"); }, operation);
+    EXPECT_EQ(ReasonOf(status), "OK");
     return operation;
   }
 

@@ -33,6 +33,7 @@
 #include "service/dev_credentials.h"
 #include "service/server.h"
 #include "tests/e2e/vault_owner.h"
+#include "tests/testing/await_operation.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/testing/use_dev_vault.h"
 #include "vault/dev_vault/dev_vault.h"
@@ -149,12 +150,9 @@ class Site {
   }
   template <typename Result>
   Result Await(service::Server& server, lro::Operation operation) const {
-    const auto stub = lro::Operations::NewStub(server.InProcessChannel());
-    while (!operation.done()) {
-      lro::WaitOperationRequest wait;
-      wait.set_name(operation.name());
-      Require(stub->WaitOperation(As("operator").get(), wait, &operation), "WaitOperation");
-    }
+    Require(testing::AwaitOperation(
+                server.InProcessChannel(), [this] { return As("operator"); }, operation),
+            "WaitOperation");
     if (operation.has_error()) Fail(operation.error().message());
     Result result;
     operation.response().UnpackTo(&result);

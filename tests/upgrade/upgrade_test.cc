@@ -13,13 +13,13 @@
 #include "cmkstore/v1/document_service.grpc.pb.h"
 #include "cmkstore/v1/hub_service.grpc.pb.h"
 #include "cmkstore/v1/search_service.grpc.pb.h"
-#include "google/longrunning/operations.grpc.pb.h"
 #include "service/apply_blocking.h"
 #include "service/backup/backup_store.h"
 #include "service/backup/checked_file.h"
 #include "service/backup/restore.h"
 #include "service/store_record.h"
 #include "store/tables.h"
+#include "tests/testing/await_operation.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/upgrade/golden_server.h"
 
@@ -89,12 +89,9 @@ class UpgradeTest : public ::testing::TestWithParam<std::string> {
     ASSERT_TRUE(v1::AdminService::NewStub(server.channel())
                     ->VerifyIntegrity(server.As("operator").get(), {}, &operation)
                     .ok());
-    const auto stub = google::longrunning::Operations::NewStub(server.channel());
-    while (!operation.done()) {
-      google::longrunning::WaitOperationRequest wait;
-      wait.set_name(operation.name());
-      ASSERT_TRUE(stub->WaitOperation(server.As("operator").get(), wait, &operation).ok());
-    }
+    ASSERT_TRUE(testing::AwaitOperation(
+                    server.channel(), [&] { return server.As("operator"); }, operation)
+                    .ok());
     v1::VerifyIntegrityResult result;
     ASSERT_TRUE(operation.response().UnpackTo(&result)) << operation.error().message();
     EXPECT_EQ(result.finding_count(), 0u) << result.findings(0).what();

@@ -10,8 +10,8 @@
 #include "cmkstore/v1/hub_service.grpc.pb.h"
 #include "cmkstore/v1/key_service.grpc.pb.h"
 #include "cmkstore/v1/project_service.grpc.pb.h"
-#include "google/longrunning/operations.grpc.pb.h"
 #include "tests/e2e/vault_owner.h"
+#include "tests/testing/await_operation.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/testing/use_dev_vault.h"
 #include "tests/upgrade/golden_server.h"
@@ -29,13 +29,11 @@ void Require(const grpc::Status& status, const char* what) {
   std::_Exit(1);
 }
 
-void Await(GoldenServer& server, google::longrunning::Operation operation) {
-  const auto stub = google::longrunning::Operations::NewStub(server.channel());
-  while (!operation.done()) {
-    google::longrunning::WaitOperationRequest wait;
-    wait.set_name(operation.name());
-    Require(stub->WaitOperation(server.As("operator").get(), wait, &operation), "WaitOperation");
-  }
+void Await(GoldenServer& server, const std::string& role,
+           google::longrunning::Operation operation) {
+  Require(testing::AwaitOperation(
+              server.channel(), [&] { return server.As(role); }, operation),
+          "WaitOperation");
 }
 
 void MakeHub(GoldenServer& server, const std::string& id, const v1::Encryption& encryption) {
@@ -100,12 +98,7 @@ void Rotate(GoldenServer& server, const std::string& hub) {
   Require(v1::KeyService::NewStub(server.channel())
               ->RotateDek(server.As("key_admin").get(), request, &operation),
           "RotateDek");
-  const auto stub = google::longrunning::Operations::NewStub(server.channel());
-  while (!operation.done()) {
-    google::longrunning::WaitOperationRequest wait;
-    wait.set_name(operation.name());
-    Require(stub->WaitOperation(server.As("key_admin").get(), wait, &operation), "WaitOperation");
-  }
+  Await(server, "key_admin", operation);
 }
 
 void RemoveWhatIsForPeople(const std::string& out) {
@@ -154,7 +147,7 @@ int Write(const std::string& out) {
     Require(v1::AdminService::NewStub(server.channel())
                 ->Backup(server.As("operator").get(), {}, &operation),
             "Backup");
-    Await(server, operation);
+    Await(server, "operator", operation);
   }
   RemoveWhatIsForPeople(out);
   return WriteFileDurably(out + "/expected.json", expected.dump(1) + "\n") ? 0 : 1;
