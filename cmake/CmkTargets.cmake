@@ -45,6 +45,11 @@ function(cmk_test name)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
   cmk_warnings(${name})
+  if(CMKSTORE_SANITIZE MATCHES "thread")
+    target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/sanitizers/absl_locks.cc)
+    target_link_libraries(${name} PRIVATE absl::synchronization)
+    set_target_properties(${name} PROPERTIES ENABLE_EXPORTS ON)  # so that libraries find them too
+  endif()
   # Tests run in the root of the source tree, where they find golden files.
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
