@@ -65,7 +65,7 @@ YAML
   launch kwok kwok --kubeconfig=kubeconfig --manage-all-nodes=true --node-ip=127.0.0.1
   kubectl apply -f ../../helm/tools/cluster.yaml >/dev/null
   if [ "${1:-}" != --without-operators ]; then
-    modules=$(go env GOMODCACHE)
+    modules=$("$(../../helm/tools/install_go.sh "$tools")/go" env GOMODCACHE)
     operator=$modules/github.com/prometheus-operator/prometheus-operator@v0.85.0/example/prometheus-operator-crd
     # cert-manager's file is a template of its chart, in labels alone.
     sed '/{{/d' "$modules/github.com/cert-manager/cert-manager@v1.18.2/deploy/crds/crd-certificates.yaml" >certificates.yaml

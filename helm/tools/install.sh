@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs the chart's checkers into OUT (bin/, schemas/): install.sh OUT. What is there is left alone.
-# Needs go, python3 and their registries; versions are pinned here and in the go.sum of helm-unittest and ct.
+# Needs python3, the Go and Python registries; versions are pinned here and in the go.sum of helm-unittest and ct.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=$(mkdir -p "$1" && cd "$1" && pwd)
 export GOBIN=$out/bin CGO_ENABLED=0
-command -v go >/dev/null || { echo "install.sh: go 1.26 or later is needed to build the chart's checkers" >&2; exit 1; }
+go_folder=$("$here/install_go.sh" "$out")
+export PATH=$go_folder:$PATH
 
 kubernetes_minor=36
 linker="-s -w -X helm.sh/helm/v3/internal/version.version=v3.21.4"

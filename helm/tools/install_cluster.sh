@@ -4,7 +4,11 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=$(mkdir -p "$1/bin" && cd "$1" && pwd)
-export GOBIN=$out/bin CGO_ENABLED=0
+# No debug information is made, since none is linked, and the compiler collects its garbage seldom: a fifth less of a
+# processor's time, for some gigabyte of memory more.
+export GOBIN=$out/bin CGO_ENABLED=0 GOGC=400 GOFLAGS=-gcflags=all=-dwarf=false
+go_folder=$("$here/install_go.sh" "$out")
+export PATH=$go_folder:$PATH
 version=v1.36.3
 package=k8s.io/component-base/version
 have() { [ -x "$out/bin/$1" ]; }
