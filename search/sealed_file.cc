@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "absl/strings/string_view.h"
 
@@ -38,9 +39,11 @@ SealedFile::Unit SealedFile::UnitAt(int64_t offset) const {
 }
 
 std::vector<uint8_t> SealedFile::AssociatedData(int64_t number) const {
-  std::vector<uint8_t> data(kLabel.begin(), kLabel.end());
   const absl::string_view hub = context_.hub.bytes();
-  data.insert(data.end(), hub.begin(), hub.end());
+  std::vector<uint8_t> data;
+  data.reserve(kLabel.size() + hub.size() + sizeof(uint8_t) + sizeof(number));
+  data.assign(kLabel.begin(), kLabel.end());
+  std::copy(hub.begin(), hub.end(), std::back_inserter(data));
   data.push_back(static_cast<uint8_t>(role_));
   for (int shift = 56; shift >= 0; shift -= 8) {
     data.push_back(static_cast<uint8_t>(number >> shift));
