@@ -81,6 +81,20 @@ TEST_F(StateTest, TheReadyFileGoesWithTheProcess) {
   EXPECT_FALSE(ReadFile(ready).has_value());
 }
 
+TEST_F(StateTest, ASecondVaultOnTheSameStateIsRefusedAndTouchesNothing) {
+  const std::string ready = options_.state_dir + "/ready.json";
+  const std::string before = *ReadFile(ready);
+  const auto refused = DevVault::Start(options_, clock_);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(
+      std::string(refused.status().message()),
+      ::testing::AllOf(HasSubstr("another cmkdevvault serves from"), HasSubstr("--state-dir")));
+  EXPECT_EQ(ReadFile(ready), before);
+  EXPECT_EQ(Key("GET", "/keys/none").status, 404) << "the first one serves on";
+  vault_.reset();
+  EXPECT_TRUE(DevVault::Start(options_, clock_).ok()) << "the lock goes with its holder";
+}
+
 TEST_F(StateTest, AnAddressThatOthersReachNeedsAWordForIt) {
   DevVaultOptions open = options_;
   open.state_dir = dir_.path() + "/open";

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/file.h"
+#include "base/file_lock.h"
 #include "base/status_macros.h"
 #include "vault/dev_vault/admin_api.h"
 #include "vault/dev_vault/key_api.h"
@@ -63,8 +64,9 @@ json ToJson(const DevVaultEndpoints& at) {
 // Owns everything, in the order of need; the servers come last, so that they stop first.
 class DevVault::Process {
  public:
-  Process(const DevVaultOptions& options, Clock& clock)
-      : options_(options),
+  Process(const DevVaultOptions& options, std::unique_ptr<FileLock> lock, Clock& clock)
+      : lock_(std::move(lock)),
+        options_(options),
         wall_(clock),
         clock_(clock),
         vaults_(options.state_dir + "/vaults", DefaultsOf(options), clock_),
@@ -156,6 +158,7 @@ class DevVault::Process {
     return absl::OkStatus();
   }
 
+  const std::unique_ptr<FileLock> lock_;  // of the state folder, to the very end
   const DevVaultOptions options_;
   Clock& wall_;
   SettableClock clock_;
@@ -185,7 +188,13 @@ absl::StatusOr<std::unique_ptr<DevVault>> DevVault::Start(const DevVaultOptions&
   fs::create_directories(options.state_dir, failed);
   if (!failed) fs::permissions(options.state_dir, fs::perms::owner_all, failed);
   if (failed) return StateInvalid("the state folder cannot be made");
-  auto process = std::make_unique<Process>(options, clock);
+  auto lock = FileLock::TryTake(options.state_dir + "/lock");
+  if (lock == nullptr) {
+    return StateInvalid(absl::StrCat("another cmkdevvault serves from ", options.state_dir,
+                                     " (or its file `lock` cannot be opened); end that one, or "
+                                     "give this one a --state-dir of its own"));
+  }
+  auto process = std::make_unique<Process>(options, std::move(lock), clock);
   CMK_RETURN_IF_ERROR(process->Start());
   return std::unique_ptr<DevVault>(new DevVault(std::move(process)));
 }

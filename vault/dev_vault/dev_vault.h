@@ -54,7 +54,7 @@ struct DevVaultEndpoints {
 class DevVault {
  public:
   // Serves when it returns. `clock` must outlive it. Errors: STATE_INVALID (port taken, address not
-  // loopback, state unreadable).
+  // loopback, state unreadable, state folder in use by another).
   static absl::StatusOr<std::unique_ptr<DevVault>> Start(const DevVaultOptions& options,
                                                          Clock& clock);
   ~DevVault();

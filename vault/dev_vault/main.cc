@@ -67,7 +67,11 @@ int main(int argc, char** argv) {
                          "Recoverable+ProtectedSubscription", "CustomizedRecoverable+Purgeable",
                          "CustomizedRecoverable", "CustomizedRecoverable+ProtectedSubscription"}))
       ->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
 
   sigset_t signals;
   sigemptyset(&signals);
