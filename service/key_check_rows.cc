@@ -31,6 +31,14 @@ const std::map<absl::string_view, absl::string_view> kNeeded = {
     {"recoverable_days", "7 days or more"},
     {"wrap", "permission keys/wrapKey"},
     {"unwrap", "permission keys/unwrapKey, and the same key back"},
+    {"platform_key", "this server's own key wraps a key, and gives the same key back"},
+};
+
+// Refusals of a call that no role would mend, by their cause: the check whose remedy fits.
+const std::map<absl::string_view, absl::string_view> kMendedBy = {
+    {"KeyOperationForbidden", "key_ops"},    {"KeyDisabled", "enabled"},
+    {"KeyNotYetValidOrExpired", "validity"}, {"BadParameter", "key_type"},
+    {"ForbiddenByFirewall", "reachable"},    {"ForbiddenByConnection", "reachable"},
 };
 
 constexpr absl::string_view kTls = "tls";
@@ -60,7 +68,20 @@ std::string KeyCheckRows::VaultName() const {
   return std::string(host.substr(0, host.find_first_of(".:")));
 }
 
-std::string KeyCheckRows::Remedy(absl::string_view check) const {
+std::string KeyCheckRows::GrantRole() const {
+  if (absl::StrContains(key_.vault_uri, ".managedhsm.")) {
+    return absl::StrCat("az keyvault role assignment create --hsm-name ", VaultName(),
+                        " --role 'Managed HSM Crypto Service Encryption User' --scope /keys/",
+                        key_.key_name, " --assignee CLIENT_ID_OF_THIS_SERVER");
+  }
+  return absl::StrCat(
+      "az role assignment create --role 'Key Vault Crypto Service Encryption User' --scope $(az "
+      "keyvault show --name ",
+      VaultName(), " --query id -o tsv)/keys/", key_.key_name,
+      " --assignee CLIENT_ID_OF_THIS_SERVER");
+}
+
+std::string KeyCheckRows::Remedy(absl::string_view check, absl::string_view cause) const {
   const bool hsm = absl::StrContains(key_.vault_uri, ".managedhsm.");
   const std::string vault = absl::StrCat(hsm ? " --hsm-name " : " --vault-name ", VaultName());
   const std::string key = absl::StrCat(vault, " --name ", key_.key_name);
@@ -72,15 +93,17 @@ std::string KeyCheckRows::Remedy(absl::string_view check) const {
   if (check == "tls") return "check that nothing between this server and the vault ends TLS";
   if (check == "token")
     return "the operator of this server must mend its identity (its log says why)";
+  if (check == "platform_key")
+    return "the operator of this server must look after its platform.key";
   if (check == "get" || check == "wrap" || check == "unwrap") {
-    return hsm ? absl::StrCat("az keyvault role assignment create", vault,
-                              " --role 'Managed HSM Crypto Service Encryption User' --scope /keys/",
-                              key_.key_name, " --assignee CLIENT_ID_OF_THIS_SERVER")
-               : absl::StrCat(
-                     "az role assignment create --role 'Key Vault Crypto Service "
-                     "Encryption User' --scope $(az keyvault show --name ",
-                     VaultName(), " --query id -o tsv)/keys/", key_.key_name,
-                     " --assignee CLIENT_ID_OF_THIS_SERVER");
+    if (const auto mends = kMendedBy.find(cause); mends != kMendedBy.end()) {
+      return Remedy(mends->second);
+    }
+    if (cause != "KeyNotFound") return GrantRole();
+    return absl::StrCat("correct the key's name, make the key (az keyvault key create", key,
+                        hsm ? " --kty RSA-HSM" : " --kty RSA",
+                        " --size 3072), or bring a deleted one back (az keyvault key recover", key,
+                        ")");
   }
   if (check == "key_type")
     return absl::StrCat("az keyvault key create", key, " --kty RSA --size 3072");
@@ -120,8 +143,8 @@ void KeyCheckRows::Pass(absl::string_view check, std::string found) {
 void KeyCheckRows::Warn(absl::string_view check, std::string found) {
   Add(check, v1::KeyCheck::WARNING, std::move(found)).set_remedy(Remedy(check));
 }
-void KeyCheckRows::Fail(absl::string_view check, std::string found) {
-  Add(check, v1::KeyCheck::FAILED, std::move(found)).set_remedy(Remedy(check));
+void KeyCheckRows::Fail(absl::string_view check, std::string found, absl::string_view cause) {
+  Add(check, v1::KeyCheck::FAILED, std::move(found)).set_remedy(Remedy(check, cause));
 }
 void KeyCheckRows::Skip(absl::string_view check) {
   Add(check, v1::KeyCheck::SKIPPED, "could not be tried: a check before it failed");
@@ -153,7 +176,7 @@ bool KeyCheckRows::AddFirstCall(const absl::Status& answer, const std::string& v
   Pass("tls", "verified");
   Pass("token", "accepted");
   if (!answer.ok()) {
-    Fail("get", message);
+    Fail("get", message, cause);
     return false;
   }
   Pass("get", version_id);

@@ -19,7 +19,8 @@ class KeyCheckRows {
 
   void Pass(absl::string_view check, std::string found);
   void Warn(absl::string_view check, std::string found);
-  void Fail(absl::string_view check, std::string found);
+  // What is advised depends on what the vault refused with: see CauseOf.
+  void Fail(absl::string_view check, std::string found, absl::string_view cause = "");
   void Skip(absl::string_view check);
 
   // Address, connection, token and read permission, as the answer to a first call shows them.
@@ -30,7 +31,8 @@ class KeyCheckRows {
 
  private:
   v1::KeyCheck& Add(absl::string_view check, v1::KeyCheck::Result result, std::string found);
-  std::string Remedy(absl::string_view check) const;
+  std::string Remedy(absl::string_view check, absl::string_view cause = "") const;
+  std::string GrantRole() const;
   std::string VaultName() const;
 
   const vault::KeyRef& key_;

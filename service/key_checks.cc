@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "service/key_check_rows.h"
+#include "vault/platform_key_vault.h"
 #include "vault/vault_errors.h"
 
 namespace cmkstore::service {
@@ -35,13 +36,13 @@ void KeyChecks::TryOperations(const vault::KeyRef& key, const vault::KeyDescript
   const auto wrapped = vault_.Wrap(key, sample, deadline);
   if (!wrapped.ok()) {
     report.refusals.push_back(wrapped.status());
-    rows.Fail("wrap", std::string(wrapped.status().message()));
+    rows.Fail("wrap", std::string(wrapped.status().message()), CauseOf(wrapped.status()));
     const vault::WrappedKey nothing{description.version_id, "RSA-OAEP-256",
                                     std::string(description.size_bits / 8, '\x01')};
     const absl::Status refusal = vault_.Unwrap(key, nothing, deadline).status();
     if (vault::OutcomeOf(refusal) == vault::VaultOutcome::kDenied) {
       report.refusals.push_back(refusal);
-      return rows.Fail("unwrap", std::string(refusal.message()));
+      return rows.Fail("unwrap", std::string(refusal.message()), CauseOf(refusal));
     }
     return rows.Skip("unwrap");
   }
@@ -49,7 +50,8 @@ void KeyChecks::TryOperations(const vault::KeyRef& key, const vault::KeyDescript
   const auto unwrapped = vault_.Unwrap(key, *wrapped, deadline);
   if (!unwrapped.ok()) {
     report.refusals.push_back(unwrapped.status());
-    return rows.Fail("unwrap", std::string(unwrapped.status().message()));
+    return rows.Fail("unwrap", std::string(unwrapped.status().message()),
+                     CauseOf(unwrapped.status()));
   }
   if (unwrapped->EqualsInConstantTime(sample.Reveal())) {
     rows.Pass("unwrap", "gives back what was wrapped");
@@ -99,6 +101,24 @@ v1::CheckKeyResponse KeyChecks::Run(const vault::KeyRef& key, absl::Time deadlin
       response.checks().begin(), response.checks().end(), [](const v1::KeyCheck& check) {
         return check.result() == v1::KeyCheck::FAILED || check.result() == v1::KeyCheck::SKIPPED;
       }));
+  return response;
+}
+
+v1::CheckKeyResponse KeyChecks::RunPlatform(absl::Time deadline) {
+  const vault::KeyRef key{vault::kPlatformVaultUri, "", "", ""};
+  v1::CheckKeyResponse response;
+  KeyCheckRows rows(key, response);
+  const crypto::SecretBytes sample = random_.Secret(32);
+  const auto wrapped = vault_.Wrap(key, sample, deadline);
+  const auto unwrapped = wrapped.ok() ? vault_.Unwrap(key, *wrapped, deadline)
+                                      : absl::StatusOr<crypto::SecretBytes>(wrapped.status());
+  response.set_passed(unwrapped.ok() && unwrapped->EqualsInConstantTime(sample.Reveal()));
+  if (response.passed()) {
+    rows.Pass("platform_key", "gives back what was wrapped");
+  } else {
+    rows.Fail("platform_key", unwrapped.ok() ? "gives back another key than was wrapped"
+                                             : std::string(unwrapped.status().message()));
+  }
   return response;
 }
 

@@ -27,6 +27,8 @@ class KeyChecks {
       : options_(options), vault_(vault), addresses_(addresses), random_(random), clock_(clock) {}
 
   v1::CheckKeyResponse Run(const vault::KeyRef& key, absl::Time deadline);
+  // The same for the key of this service itself, which has no vault, no role and no dates.
+  v1::CheckKeyResponse RunPlatform(absl::Time deadline);
   // OK, or the error with which CreateHub is refused: CUSTOMER_KEY_UNFIT listing every failed
   // check, or the vault's own outage or our login.
   absl::Status Require(const vault::KeyRef& key, absl::Time deadline);

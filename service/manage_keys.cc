@@ -110,6 +110,7 @@ absl::StatusOr<v1::CheckKeyResponse> ManageKeys::Check(const AdmittedCall& call,
                                                        const v1::CheckKeyRequest& request) {
   if (const auto name = HubName::Parse("parent", request.parent()); name.ok()) {
     CMK_ASSIGN_OR_RETURN(const HubEntryPtr hub, hubs_.Find(call, *name));
+    if (hub->record.platform_managed()) return checks_.RunPlatform(call.deadline());
     return checks_.Run(KeyRefOf(hub->record), call.deadline());
   }
   const v1::CustomerManagedKey& key = request.key();

@@ -125,6 +125,39 @@ TEST_F(KeyChecksTest, AMissingRoleIsNamedWithItsCommand) {
   EXPECT_TRUE(absl::StrContains(Run()["get"].remedy(), "--hsm-name contoso"));
 }
 
+TEST_F(KeyChecksTest, WhatIsAdvisedMendsWhatTheVaultRefusedWith) {
+  vault_.describe = Refusal("KeyNotFound");
+  EXPECT_TRUE(absl::StrContains(Run()["get"].remedy(),
+                                "az keyvault key create --vault-name contoso-kv --name hub-key"));
+  vault_.describe = absl::OkStatus();
+  const std::pair<const char*, const char*> kAdvice[] = {
+      {"KeyOperationForbidden", "--ops wrapKey unwrapKey"},
+      {"KeyDisabled", "--enabled true"},
+      {"KeyNotYetValidOrExpired", "--expires LATER"},
+      {"ForbiddenByFirewall", "network-rule list"}};
+  for (const auto& [cause, advice] : kAdvice) {
+    vault_.wrap = vault_.unwrap = Refusal(cause);
+    auto rows = Run();
+    for (const char* check : {"wrap", "unwrap"}) {
+      EXPECT_TRUE(absl::StrContains(rows[check].remedy(), advice)) << rows[check].remedy();
+      EXPECT_FALSE(absl::StrContains(rows[check].remedy(), "role assignment")) << cause;
+    }
+  }
+}
+
+TEST_F(KeyChecksTest, ThePlatformsKeyIsTriedAsWhatItIs) {
+  response_ = checks_.RunPlatform(clock_.WallNow() + absl::Seconds(30));
+  EXPECT_TRUE(response_.passed());
+  ASSERT_EQ(response_.checks_size(), 1);
+  EXPECT_EQ(response_.checks(0).check(), "platform_key");
+  EXPECT_EQ(response_.checks(0).result(), v1::KeyCheck::PASSED);
+  vault_.unwrap = DekRecordCorrupt("no key of this server opens it");
+  response_ = checks_.RunPlatform(clock_.WallNow() + absl::Seconds(30));
+  EXPECT_FALSE(response_.passed());
+  EXPECT_EQ(response_.checks(0).found(), vault_.unwrap.message());
+  EXPECT_TRUE(absl::StrContains(response_.checks(0).remedy(), "platform.key"));
+}
+
 TEST_F(KeyChecksTest, ARoleOnItsWayIsWaitedForWithinItsBudget) {
   vault_.unwrap = Refusal("ForbiddenByRbac");
   const absl::Time began = clock_.WallNow();
