@@ -3,19 +3,25 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 namespace cmkstore {
 
 std::optional<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return std::nullopt;
-  std::ostringstream content;
-  content << file.rdbuf();
-  return content.str();
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return std::nullopt;
+  std::string content;
+  char part[64 << 10];
+  ssize_t n = 0;
+  // A directory opens, but cannot be read.
+  while ((n = read(file, part, sizeof(part))) > 0 || (n < 0 && errno == EINTR)) {
+    if (n > 0) content.append(part, static_cast<size_t>(n));
+  }
+  close(file);
+  if (n < 0) return std::nullopt;
+  return content;
 }
 
 bool WriteFileDurably(const std::string& path, absl::string_view content) {
@@ -26,7 +32,10 @@ bool WriteFileDurably(const std::string& path, absl::string_view content) {
       write(file, content.data(), content.size()) == static_cast<ssize_t>(content.size()) &&
       fsync(file) == 0;
   close(file);
-  if (!written || std::rename(next.c_str(), path.c_str()) != 0) return false;
+  if (!written || std::rename(next.c_str(), path.c_str()) != 0) {
+    unlink(next.c_str());
+    return false;
+  }
   const std::string directory = std::filesystem::path(path).parent_path().string();
   const int parent = open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY);
   if (parent < 0) return false;

@@ -19,8 +19,8 @@ namespace cmkstore::cli {
 // (loopback or a socket file), so that a token never crosses a network in the clear.
 class Connection {
  public:
-  // Applies the profile to `options` first. Makes no call yet. Errors: STATE_INVALID naming the
-  // file or the setting that is missing.
+  // Applies the profile and reads the files, also those of options() of another. Makes no call yet.
+  // Errors: STATE_INVALID naming the file or the setting that is missing or of the wrong kind.
   static absl::StatusOr<Connection> Open(ConnectionOptions options);
 
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }

@@ -22,7 +22,8 @@ struct WatchFlags {
   bool from_now = false;
 };
 
-// A stream of changes that goes on where it was cut, as long as the server once answered.
+// A stream of changes that goes on where it was cut, as long as the server once answered. It comes
+// back with what then stands in the files of token and certificates.
 class Watch {
  public:
   Watch(const Invocation& invocation, const Connection& connection, const WatchFlags& flags,
@@ -39,18 +40,40 @@ class Watch {
   int Run() {
     for (;;) {
       const grpc::Status status = Follow();
-      if (IsComplete() || absl::Now() >= give_up_) return kOk;
-      const bool cut = status.ok() || (status.error_code() == grpc::StatusCode::UNAVAILABLE &&
-                                       ReasonOf(status).empty());
-      if (!answered_ || !cut) return Report(status, invocation_.style());
-      std::fprintf(stderr, "cmkctl: the stream was cut; going on after sequence %llu\n",
-                   static_cast<unsigned long long>(request_.after_sequence()));
+      if (IsComplete()) return kOk;
+      if (absl::Now() >= give_up_ && status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+        // As was asked for, unless there is still no server.
+        const bool connected = connection_.channel()->GetState(false) == GRPC_CHANNEL_READY;
+        return connected || cut_.ok() ? kOk : Report(cut_, invocation_.style());
+      }
+      if (!answered_ || !IsCut(status)) return Report(status, invocation_.style());
+      Tell(status);
       absl::SleepFor(std::min(kReconnectAfter, give_up_ - absl::Now()));
+      if (absl::Now() >= give_up_) return Report(status, invocation_.style());
+      absl::StatusOr<Connection> again = Connection::Open(connection_.options());
+      if (!again.ok()) return ReportUsage(again.status(), invocation_.style());
+      connection_ = *std::move(again);
     }
   }
 
  private:
   bool IsComplete() const { return wanted_ != 0 && shown_ >= wanted_; }
+
+  // By a server that goes or a network; what the service itself refuses has a reason.
+  static bool IsCut(const grpc::Status& status) {
+    return status.ok() ||
+           (status.error_code() == grpc::StatusCode::UNAVAILABLE && ReasonOf(status).empty());
+  }
+
+  // Once for each cause, not at each try.
+  void Tell(const grpc::Status& status) {
+    const std::string why = status.ok() ? "the server ended it" : status.error_message();
+    if (why == cut_.error_message()) return;
+    cut_ = grpc::Status(grpc::StatusCode::UNAVAILABLE, why);
+    std::fprintf(stderr, "cmkctl: the stream was cut (%s); going on after sequence %llu\n",
+                 Printable(why).c_str(),
+                 static_cast<unsigned long long>(request_.after_sequence()));
+  }
 
   grpc::Status Follow() {
     const auto stub = v1::DocumentService::NewStub(connection_.channel());
@@ -58,6 +81,7 @@ class Watch {
     const auto stream = stub->WatchDocuments(context.get(), request_);
     for (v1::WatchDocumentsResponse part; stream->Read(&part);) {
       answered_ = true;
+      cut_ = grpc::Status::OK;
       for (const v1::DocumentChange& change : part.changes()) {
         if (IsComplete()) break;
         Show(change);
@@ -80,12 +104,13 @@ class Watch {
   }
 
   const Invocation& invocation_;
-  const Connection& connection_;
+  Connection connection_;
   const uint64_t wanted_;  // 0: all
   const absl::Time give_up_;
   v1::WatchDocumentsRequest request_;
   uint64_t shown_ = 0;
   bool answered_ = false;
+  grpc::Status cut_;  // why it was cut, since the last answer
 };
 
 }  // namespace
@@ -99,13 +124,16 @@ void AddWatchCommand(CLI::App& app, Invocation& invocation) {
       "  cmkctl watch h1/retail --from-now\n"
       "  cmkctl watch h1 --after 1200 --json | jq -r .document.name\n"
       "  cmkctl watch h1 --timeout 1m       for a minute\n"
-      "Goes on by itself after the server was restarted, without a gap. Ends with exit code 6 when "
-      "the hub locks.");
+      "Goes on by itself after the server was restarted, without a gap, with the token and the "
+      "certificates\nthat its files hold then. Ends with exit code 6 when the hub locks, with 7 if "
+      "the time is over while\nthere is no server, with 4 when its token is refused.");
   watch->add_option("PARENT", flags->parent, "HUB or HUB/PROJECT")->required();
   CLI::Option* after =
-      watch->add_option("--after", flags->after, "Changes after this sequence number");
+      watch->add_option("--after", flags->after, "Changes after this sequence number")
+          ->check(CLI::NonNegativeNumber);
   watch->add_flag("--from-now", flags->from_now, "Only changes after the call")->excludes(after);
-  watch->add_option("--count", flags->count, "End after so many changes");
+  watch->add_option("--count", flags->count, "End after so many changes")
+      ->check(CLI::PositiveNumber);
   OnRun(watch, invocation, [&invocation, flags](const Connection& connection) -> int {
     const auto parent = FullName(connection.tenant(), flags->parent, Depth::kHub, Depth::kProject);
     if (!parent.ok()) return ReportUsage(parent.status(), invocation.style());

@@ -19,6 +19,15 @@ constexpr char kAudience[] = "api://cmkstore";
 constexpr char kKeyId[] = "dev";
 constexpr absl::Duration kLifetime = absl::Hours(12);
 
+// A damaged one is replaced: it protects nothing but development.
+absl::StatusOr<crypto::RsaPrivateKey> KeptKey(const std::string& path) {
+  if (const auto kept = ReadFile(path); kept.has_value()) {
+    auto key = crypto::RsaPrivateKey::FromPem(*kept);
+    if (key.ok()) return key;
+  }
+  return crypto::RsaPrivateKey::Generate(2048);
+}
+
 }  // namespace
 
 absl::StatusOr<DevCredentials> MintDevCredentials(const std::string& data_dir,
@@ -27,10 +36,13 @@ absl::StatusOr<DevCredentials> MintDevCredentials(const std::string& data_dir,
   credentials.directory = data_dir + "/dev";
   std::error_code ignored;
   std::filesystem::create_directories(credentials.directory, ignored);
-  CMK_ASSIGN_OR_RETURN(const auto ca_key, crypto::RsaPrivateKey::Generate(2048));
-  CMK_ASSIGN_OR_RETURN(const auto server_key, crypto::RsaPrivateKey::Generate(2048));
-  CMK_ASSIGN_OR_RETURN(const auto client_key, crypto::RsaPrivateKey::Generate(2048));
-  CMK_ASSIGN_OR_RETURN(const auto token_key, crypto::RsaPrivateKey::Generate(2048));
+  const auto kept = [&credentials](const char* name) {
+    return KeptKey(credentials.directory + "/" + name);
+  };
+  CMK_ASSIGN_OR_RETURN(const auto ca_key, kept("ca.key"));
+  CMK_ASSIGN_OR_RETURN(const auto server_key, kept("server.key"));
+  CMK_ASSIGN_OR_RETURN(const auto client_key, kept("client.key"));
+  CMK_ASSIGN_OR_RETURN(const auto token_key, kept("token.key"));
   const std::string ca = crypto::MintCa(ca_key, "cmkstore development CA");
   CMK_ASSIGN_OR_RETURN(const std::string server,
                        crypto::MintCertificate(ca_key, ca, server_key, "localhost",
@@ -38,11 +50,11 @@ absl::StatusOr<DevCredentials> MintDevCredentials(const std::string& data_dir,
   CMK_ASSIGN_OR_RETURN(
       const std::string client,
       crypto::MintCertificate(ca_key, ca, client_key, "client", {"DNS:client.localhost"}));
-  std::vector<std::pair<std::string, std::string>> files = {{"ca.pem", ca},
-                                                            {"server.pem", server},
-                                                            {"server.key", server_key.ToPem()},
-                                                            {"client.pem", client},
-                                                            {"client.key", client_key.ToPem()}};
+  std::vector<std::pair<std::string, std::string>> files = {
+      {"ca.key", ca_key.ToPem()},         {"ca.pem", ca},
+      {"server.key", server_key.ToPem()}, {"server.pem", server},
+      {"client.key", client_key.ToPem()}, {"client.pem", client},
+      {"token.key", token_key.ToPem()}};
   const int64_t now = absl::ToUnixSeconds(clock.WallNow());
   for (const char* role : {"owner", "contributor", "reader", "key_admin", "auditor", "operator"}) {
     const nlohmann::json claims = {{"iss", kIssuer},

@@ -8,10 +8,10 @@
 
 namespace cmkstore::service {
 
-// What development mode mints, new at each start, under <data_dir>/dev (mode 0600):
-//   ca.pem  server.pem server.key  client.pem client.key   for mutual TLS on localhost
-//   owner.token contributor.token reader.token key_admin.token auditor.token operator.token
-//                                                           for one tenant, valid 12 hours
+// <data_dir>/dev (mode 0600): ca.key ca.pem server.key server.pem client.key client.pem, for mutual
+// TLS on localhost; token.key and, for one tenant and 12 hours, owner.token contributor.token
+// reader.token key_admin.token auditor.token operator.token. The keys are made once and kept, what
+// they sign is made at each start: a server that is started again takes what its clients hold.
 struct DevCredentials {
   std::string directory;
   IssuerOptions issuer;

@@ -36,6 +36,7 @@ namespace {
 constexpr size_t kSecretMemoryBytes = 1u << 20;
 constexpr rlim_t kDescriptors = 65'536;
 constexpr time_t kReloadSeconds = 2;
+constexpr int kUsage = 2;  // exit code of a command line that says nothing sensible
 
 // What the command line says: a configuration file, or the few options that development needs.
 struct Flags {
@@ -128,7 +129,7 @@ void Declare(CLI::App& app, Flags& flags) {
   group
       .add_flag_callback(
           "--development", [&flags] { flags.shorthand.mutable_development()->set_enabled(true); },
-          "On loopback only: mint certificates and tokens into DATA_DIR/dev")
+          "On loopback only: certificates and tokens are in DATA_DIR/dev, kept from start to start")
       ->excludes(file);
   group
       .add_flag_callback(
@@ -155,9 +156,6 @@ absl::StatusOr<LoadedConfig> LoadConfig(const Flags& flags) {
   if (flags.config_file.empty()) {
     LoadedConfig loaded;
     loaded.config = flags.shorthand;
-    if (!loaded.config.has_data_dir()) {
-      return StateInvalid("--config FILE, or --data-dir and --development, are needed; see --help");
-    }
     FillDefaults(loaded.config);
     loaded.config.mutable_shutdown()->clear_notice();  // nobody balances load to a developer
     return loaded;
@@ -233,6 +231,11 @@ int Run(const Flags& flags) {
     std::fputs(PrintDefaultConfig().c_str(), stdout);
     return 0;
   }
+  if (flags.config_file.empty() && !flags.shorthand.has_data_dir()) {
+    (void)Fail(
+        StateInvalid("--config FILE, or --data-dir and --development, are needed; see --help"));
+    return kUsage;
+  }
   // Before the first key is derived: algorithms are remembered at their first use.
   const absl::Status chosen = crypto::SelectProvider(flags.openssl_properties);
   if (!chosen.ok()) return Fail(chosen);
@@ -247,6 +250,8 @@ int Run(const Flags& flags) {
   ApplyLogLevel(loaded->config.log());
   SystemClock clock;
   if (!flags.restore.empty()) return RestoreAndEnd(loaded->config, flags.restore, clock);
+  const auto development = LockDevelopment(loaded->config);
+  if (!development.ok()) return Fail(development.status());
   auto options = MakeServerOptions(*loaded, clock);
   if (!options.ok()) return Fail(options.status());
   auto server = Server::Start(*std::move(options), clock);
@@ -277,6 +282,10 @@ int main(int argc, char** argv) {
       "Development: cmkstored --data-dir /tmp/cmk --development --listen 127.0.0.1:7443");
   cmkstore::service::Flags flags;
   cmkstore::service::Declare(app, flags);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : cmkstore::service::kUsage;
+  }
   return cmkstore::service::Run(flags);
 }

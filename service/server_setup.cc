@@ -5,12 +5,14 @@
 #include <grpcpp/security/tls_credentials_options.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/errors.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -110,6 +112,19 @@ absl::StatusOr<std::vector<IssuerOptions>> ReadIssuers(const LoadedConfig& loade
     issuers.push_back(std::move(options));
   }
   return issuers;
+}
+
+absl::StatusOr<std::unique_ptr<FileLock>> LockDevelopment(const config::v1::Config& config) {
+  if (!config.development().enabled()) return nullptr;
+  const std::string directory = config.data_dir() + "/dev";
+  std::error_code ignored;
+  std::filesystem::create_directories(directory, ignored);
+  auto lock = FileLock::TryTake(directory + "/lock");
+  if (lock != nullptr) return lock;
+  return StateInvalid(absl::StrCat(
+      "another server in development serves from ", config.data_dir(),
+      " (or its file dev/lock cannot be opened); end that one, or give this one a --data-dir of "
+      "its own"));
 }
 
 absl::StatusOr<ServerOptions> MakeServerOptions(const LoadedConfig& loaded, Clock& clock) {

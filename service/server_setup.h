@@ -1,13 +1,20 @@
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "base/file_lock.h"
 #include "service/config/config_reader.h"
 #include "service/server.h"
 
 namespace cmkstore::service {
+
+// For a process that is to mint development credentials: to be held before that and while it serves
+// by them, so that a second one takes nothing from the clients of the first. Null for another
+// configuration. Errors: STATE_INVALID when another process holds it.
+absl::StatusOr<std::unique_ptr<FileLock>> LockDevelopment(const config::v1::Config& config);
 
 // From a configuration to what Server::Start takes. Reads the files that it names, and mints
 // development credentials if it asks for them.

@@ -19,9 +19,10 @@ std::vector<char*> PointersTo(const std::vector<std::string>& strings) {
   return pointers;
 }
 
-[[noreturn]] void Execute(const std::vector<char*>& arguments,
+[[noreturn]] void Execute(const RunOptions& options, const std::vector<char*>& arguments,
                           const std::vector<char*>& environment) {
-  execve(CMKCTL_PROGRAM, arguments.data(), environment.data());
+  const char* program = options.program.empty() ? CMKCTL_PROGRAM : options.program.c_str();
+  execve(program, arguments.data(), environment.data());
   _exit(127);
 }
 
@@ -42,10 +43,11 @@ int ExitCodeOf(pid_t child) {
   return WIFEXITED(state) ? WEXITSTATUS(state) : 128 + WTERMSIG(state);
 }
 
-Output RunOnTerminal(const std::vector<char*>& arguments, const std::vector<char*>& environment) {
+Output RunOnTerminal(const RunOptions& options, const std::vector<char*>& arguments,
+                     const std::vector<char*>& environment) {
   int terminal = -1;
   const pid_t child = forkpty(&terminal, nullptr, nullptr, nullptr);
-  if (child == 0) Execute(arguments, environment);
+  if (child == 0) Execute(options, arguments, environment);
   Output output;
   output.out = ReadToEnd(terminal);
   output.exit_code = ExitCodeOf(child);
@@ -72,17 +74,18 @@ Output RunCmkctl(const std::vector<std::string>& arguments, const RunOptions& op
   std::vector<std::string> words = {"cmkctl"};
   words.insert(words.end(), arguments.begin(), arguments.end());
   const std::vector<char*> argv = PointersTo(words), envp = PointersTo(options.environment);
-  if (options.on_terminal) return RunOnTerminal(argv, envp);
+  if (options.on_terminal) return RunOnTerminal(options, argv, envp);
   int in[2], out[2], err[2];
   if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) {
     return {};
   }
   const pid_t child = fork();
   if (child == 0) {
-    dup2(in[0], STDIN_FILENO);
+    dup2(options.input_file.empty() ? in[0] : open(options.input_file.c_str(), O_RDONLY),
+         STDIN_FILENO);
     dup2(out[1], STDOUT_FILENO);
     dup2(err[1], STDERR_FILENO);
-    Execute(argv, envp);
+    Execute(options, argv, envp);
   }
   for (int end : {in[0], out[1], err[1]}) close(end);
   Output output;
@@ -102,15 +105,17 @@ Output RunCmkctl(const std::vector<std::string>& arguments, const RunOptions& op
   return output;
 }
 
-pid_t StartCmkctl(const std::vector<std::string>& arguments, const RunOptions& options) {
+pid_t StartCmkctl(const std::vector<std::string>& arguments, const RunOptions& options,
+                  const std::string& output) {
   std::vector<std::string> words = {"cmkctl"};
   words.insert(words.end(), arguments.begin(), arguments.end());
   const std::vector<char*> argv = PointersTo(words), envp = PointersTo(options.environment);
   const pid_t child = fork();
   if (child == 0) {
-    const int nowhere = open("/dev/null", O_RDWR);
-    for (int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(nowhere, standard);
-    Execute(argv, envp);
+    const int file = open(output.c_str(), O_RDWR | O_CREAT | O_APPEND, 0600);
+    dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
+    for (int standard : {STDOUT_FILENO, STDERR_FILENO}) dup2(file, standard);
+    Execute(options, argv, envp);
   }
   return child;
 }

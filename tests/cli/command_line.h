@@ -20,14 +20,17 @@ struct Output {
 };
 
 struct RunOptions {
+  std::string program;                   // empty: the real cmkctl
   std::vector<std::string> environment;  // NAME=VALUE; nothing else is inherited
   std::string input;
+  std::string input_file;    // instead of `input`
   bool on_terminal = false;  // standard output and error are a terminal; both land in out
 };
 
 // Runs the real cmkctl to its end.
 Output RunCmkctl(const std::vector<std::string>& arguments, const RunOptions& options);
-// Starts it without waiting; its output is dropped.
-pid_t StartCmkctl(const std::vector<std::string>& arguments, const RunOptions& options);
+// Starts it without waiting; what it prints goes to `output`, a file.
+pid_t StartCmkctl(const std::vector<std::string>& arguments, const RunOptions& options,
+                  const std::string& output = "/dev/null");
 
 }  // namespace cmkstore::testing
