@@ -51,9 +51,6 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& invocation) {
                  "to go on (default: no end)")
       ->envname("CMKSTORE_TIMEOUT");
   app.add_flag("--json", invocation.json, "JSON for programs: one object a line, errors too");
-  app.failure_message([](const CLI::App*, const CLI::Error& error) {
-    return std::string("cmkctl: ") + error.what() + "\n  --help after any command shows how\n";
-  });
   app.require_subcommand(1);
   app.fallthrough();
   AddHubCommands(app, invocation);

@@ -3,6 +3,7 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "absl/strings/ascii.h"
@@ -12,6 +13,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "cli/pem.h"
 #include "cli/profile.h"
 
 namespace cmkstore::cli {
@@ -31,18 +33,33 @@ absl::StatusOr<std::string> Content(const std::string& path, absl::string_view f
   return StateInvalid(absl::StrCat("cannot read ", path, " (", flag, ")"));
 }
 
+absl::StatusOr<std::string> Pem(const std::string& path, absl::string_view flag,
+                                absl::string_view label) {
+  CMK_ASSIGN_OR_RETURN(std::string content, Content(path, flag));
+  if (HoldsPem(content, label)) return content;
+  return StateInvalid(absl::StrCat(path, " (", flag, ") holds no PEM block of a ", label));
+}
+
+// Visible characters alone: any other cannot stand in a header, and is of a file of another kind.
+absl::StatusOr<std::string> Token(const std::string& path) {
+  CMK_ASSIGN_OR_RETURN(const std::string content, Content(path, "--token-file"));
+  const std::string token(absl::StripAsciiWhitespace(content));
+  if (!token.empty() && std::all_of(token.begin(), token.end(), absl::ascii_isgraph)) return token;
+  return StateInvalid(absl::StrCat(path, " (--token-file) holds no token"));
+}
+
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> TlsCredentials(
     const ConnectionOptions& options) {
   grpc::SslCredentialsOptions tls;
   if (!options.ca.empty()) {
-    CMK_ASSIGN_OR_RETURN(tls.pem_root_certs, Content(options.ca, "--ca"));
+    CMK_ASSIGN_OR_RETURN(tls.pem_root_certs, Pem(options.ca, "--ca", "CERTIFICATE"));
   }
   if (options.cert.empty() != options.key.empty()) {
     return StateInvalid("--cert and --key go together");
   }
   if (!options.cert.empty()) {
-    CMK_ASSIGN_OR_RETURN(tls.pem_cert_chain, Content(options.cert, "--cert"));
-    CMK_ASSIGN_OR_RETURN(tls.pem_private_key, Content(options.key, "--key"));
+    CMK_ASSIGN_OR_RETURN(tls.pem_cert_chain, Pem(options.cert, "--cert", "CERTIFICATE"));
+    CMK_ASSIGN_OR_RETURN(tls.pem_private_key, Pem(options.key, "--key", "PRIVATE KEY"));
   }
   return grpc::SslCredentials(tls);
 }
@@ -69,8 +86,7 @@ absl::StatusOr<Connection> Connection::Open(ConnectionOptions options) {
     CMK_ASSIGN_OR_RETURN(credentials, TlsCredentials(options));
   }
   if (!options.token_file.empty()) {
-    CMK_ASSIGN_OR_RETURN(const std::string token, Content(options.token_file, "--token-file"));
-    connection.token_ = std::string(absl::StripAsciiWhitespace(token));
+    CMK_ASSIGN_OR_RETURN(connection.token_, Token(options.token_file));
     connection.claims_ = ReadClaims(connection.token_);
     if (options.tenant.empty()) options.tenant = connection.claims_.tenant;
   }

@@ -1,7 +1,6 @@
 #include <algorithm>
+#include <cstdio>
 #include <fstream>
-#include <iostream>
-#include <iterator>
 #include <memory>
 #include <vector>
 
@@ -28,12 +27,16 @@ struct DocumentFlags {
 };
 
 absl::StatusOr<std::string> ReadInput(const std::string& file) {
-  if (file == "-") {
-    return std::string(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
+  if (file != "-") {
+    auto content = ReadFile(file);
+    if (!content.has_value()) return StateInvalid(absl::StrCat("cannot read ", file));
+    return *std::move(content);
   }
-  auto content = ReadFile(file);
-  if (!content.has_value()) return StateInvalid(absl::StrCat("cannot read ", file));
-  return *std::move(content);
+  std::string content;
+  char part[64 << 10];
+  for (size_t n = 0; (n = std::fread(part, 1, sizeof(part), stdin)) > 0;) content.append(part, n);
+  if (std::ferror(stdin) != 0) return StateInvalid("cannot read standard input");
+  return content;
 }
 
 int Put(const Invocation& invocation, const Connection& connection, const DocumentFlags& flags) {

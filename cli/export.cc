@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
@@ -13,6 +14,11 @@ namespace cmkstore::cli {
 
 int Export(const Invocation& invocation, const Connection& connection, const std::string& parent,
            const std::string& output) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(output, ignored)) {
+    return ReportUsage(StateInvalid(absl::StrCat("cannot write ", output, ": it is a directory")),
+                       invocation.style());
+  }
   const std::string partial = output + ".part";
   FILE* out = output.empty() ? stdout : std::fopen(partial.c_str(), "wb");
   if (out == nullptr) {
@@ -34,6 +40,7 @@ int Export(const Invocation& invocation, const Connection& connection, const std
     return ReportUsage(StateInvalid(absl::StrCat("cannot write ", output)), invocation.style());
   }
   if (!output.empty() && std::rename(partial.c_str(), output.c_str()) != 0) {
+    unlink(partial.c_str());
     return ReportUsage(StateInvalid(absl::StrCat("cannot write ", output)), invocation.style());
   }
   std::fprintf(stderr, "%llu documents exported\n", static_cast<unsigned long long>(count));

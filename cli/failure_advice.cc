@@ -1,5 +1,7 @@
 #include "cli/failure_advice.h"
 
+#include "absl/strings/match.h"
+
 namespace cmkstore::cli {
 namespace {
 
@@ -12,7 +14,9 @@ constexpr Advice kByReason[] = {
     {"CUSTOMER_KEY_REVOKED",
      "see what the vault refuses with `cmkctl key check HUB`; the content is back by itself once "
      "the key works again"},
-    {"CUSTOMER_KEY_UNFIT", "mend what is listed, then look again with `cmkctl key check HUB`"},
+    {"CUSTOMER_KEY_UNFIT",
+     "mend what is listed, then try again; `cmkctl key check --vault-key URL` lists every check of "
+     "a key"},
     {"HUB_LOCKED", "a key administrator takes the lock back with `cmkctl key unlock HUB`"},
     {"VAULT_CHANGE_REFUSED", "name a key of the hub's own vault"},
     {"ETAG_MISMATCH", "read it again (`get --json` shows the new etag) and repeat"},
@@ -37,6 +41,9 @@ constexpr Advice kByReason[] = {
 }  // namespace
 
 std::string AdviceFor(const grpc::Status& status, absl::string_view reason) {
+  if (reason == "STATE_INVALID" && absl::StrContains(status.error_message(), "set force")) {
+    return "`cmkctl project delete HUB/PROJECT --force` deletes the project with all of them";
+  }
   for (const Advice& advice : kByReason) {
     if (advice.reason == reason) return std::string(advice.text);
   }

@@ -26,21 +26,27 @@ struct HubFlags {
   bool all_ips = false;
 };
 
-void ShowHub(const Invocation& invocation, const v1::Hub& hub) {
+enum class Shown { kAsItIs, kWouldBe };
+
+void ShowHub(const Invocation& invocation, const v1::Hub& hub, Shown shown = Shown::kAsItIs) {
   if (invocation.json) return PrintJson(hub);
   Table table;
   const auto add = [&table](const char* field, const std::string& value) {
     if (!value.empty()) table.Add({field, value});
   };
   add("hub", ShortName(hub.name()));
-  add("state", absl::StrCat(v1::Hub::State_Name(hub.state()), hub.state_reason().empty() ? "" : " ",
-                            hub.state_reason()));
+  const bool is = shown == Shown::kAsItIs;
+  if (is) {
+    add("state", absl::StrCat(v1::Hub::State_Name(hub.state()),
+                              hub.state_reason().empty() ? "" : " ", hub.state_reason()));
+  }
   add("display name", hub.display_name());
   add("key", KeyText(hub.encryption()));
   add("identity", hub.encryption().customer_managed().identity());
   add("outage grace", DurationText(hub.outage_grace()));
   add("allowed networks",
       hub.allowed_ip_ranges().empty() ? "all" : absl::StrJoin(hub.allowed_ip_ranges(), ", "));
+  if (!is) return;
   add("created", TimeText(hub.create_time()));
   add("changed", TimeText(hub.update_time()));
   add("deleted", TimeText(hub.delete_time()));
@@ -128,12 +134,25 @@ absl::StatusOr<v1::UpdateHubRequest> ToUpdate(const Connection& connection, cons
   return request;
 }
 
+// What a hub would be: it has no state, and names that stand for it only once there is one.
+int FinishDryRun(const Invocation& invocation, const grpc::Status& status, const v1::Hub& hub,
+                 const char* outcome) {
+  if (!status.ok() || invocation.json) return Finish(invocation, status, hub);
+  ShowHub(invocation, hub, Shown::kWouldBe);
+  PrintLine(outcome);
+  return kOk;
+}
+
 int CreateHub(const Invocation& invocation, const Connection& connection, const HubFlags& flags) {
   const auto request = ToCreate(connection, flags);
   if (!request.ok()) return ReportUsage(request.status(), invocation.style());
   v1::Hub hub;
   const auto stub = v1::HubService::NewStub(connection.channel());
   const grpc::Status status = stub->CreateHub(connection.NewCall().get(), *request, &hub);
+  if (flags.dry_run) {
+    return FinishDryRun(invocation, status, hub,
+                        "\nEvery check passed. Nothing was made: this was a dry run.");
+  }
   return Finish(invocation, status, hub);
 }
 
@@ -144,6 +163,10 @@ int UpdateHub(const Invocation& invocation, const Connection& connection, const 
   v1::Hub hub;
   const auto stub = v1::HubService::NewStub(connection.channel());
   const grpc::Status status = stub->UpdateHub(connection.NewCall().get(), *request, &hub);
+  if (flags.dry_run) {
+    return FinishDryRun(invocation, status, hub,
+                        "\nEvery check passed. Nothing was changed: this was a dry run.");
+  }
   return Finish(invocation, status, hub);
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -53,6 +54,7 @@ class Importer {
     std::string line;
     while (status.ok()) {
       const LineReader::Result result = reader_.Next(line);
+      if (result == LineReader::Result::kFailed || StandardInputFailed()) return Unreadable();
       if (result == LineReader::Result::kEnd) break;
       if (result == LineReader::Result::kTooLong) {
         Refuse(reader_.place().line,
@@ -77,6 +79,18 @@ class Importer {
   bool NothingCanBeInDoubt(const grpc::Status& status) const {
     return checkpoint_.place.line == 0 && status.error_code() != grpc::StatusCode::UNAVAILABLE &&
            status.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED;
+  }
+
+  bool StandardInputFailed() const { return options_.file == "-" && std::ferror(stdin) != 0; }
+
+  // The batch in hand is not sent: what follows its last line is not known.
+  int Unreadable() {
+    progress_->Clear();
+    if (checkpoint_.place.line == 0 && !checkpoint_path_.empty()) unlink(checkpoint_path_.c_str());
+    return ReportUsage(StateInvalid(absl::StrCat("cannot read ", options_.file, " after line ",
+                                                 reader_.place().line, "; ", checkpoint_.stored,
+                                                 " documents are stored")),
+                       invocation_.style());
   }
 
   // Goes to where an earlier run of the same import came.
@@ -225,7 +239,8 @@ int Import(const Invocation& invocation, const Connection& connection,
            const ImportOptions& options) {
   if (options.file == "-") return Importer(invocation, connection, options, std::cin, 0).Run();
   std::ifstream input(options.file, std::ios::binary | std::ios::ate);
-  if (!input) {
+  std::error_code ignored;
+  if (!input || std::filesystem::is_directory(options.file, ignored)) {
     return ReportUsage(StateInvalid(absl::StrCat("cannot read ", options.file)),
                        invocation.style());
   }

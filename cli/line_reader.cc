@@ -9,7 +9,7 @@ void LineReader::Count(char c) {
   ++place_.offset;
 }
 
-bool LineReader::GoTo(const FilePlace& place) {
+bool LineReader::GoTo(const FilePlace& place) try {
   std::streambuf& bytes = *input_.rdbuf();
   for (uint64_t i = 0; i < place.offset; ++i) {
     const int c = bytes.sbumpc();
@@ -20,9 +20,13 @@ bool LineReader::GoTo(const FilePlace& place) {
   if (!same) input_.seekg(0);
   place_ = same ? place : FilePlace();
   return same;
+} catch (const std::ios_base::failure&) {
+  input_.seekg(0);
+  place_ = FilePlace();
+  return false;
 }
 
-LineReader::Result LineReader::Next(std::string& line) {
+LineReader::Result LineReader::Next(std::string& line) try {
   line.clear();
   std::streambuf& bytes = *input_.rdbuf();
   bool any = false, too_long = false;
@@ -38,6 +42,9 @@ LineReader::Result LineReader::Next(std::string& line) {
   if (!too_long) return Result::kLine;
   line.clear();
   return Result::kTooLong;
+} catch (const std::ios_base::failure&) {
+  line.clear();
+  return Result::kFailed;
 }
 
 }  // namespace cmkstore::cli

@@ -18,14 +18,14 @@ struct FilePlace {
 class LineReader {
  public:
   static constexpr size_t kMaxLineBytes = 8u << 20;
-  enum class Result { kLine, kTooLong, kEnd };
+  enum class Result { kLine, kTooLong, kEnd, kFailed };
 
   // `input` must outlive this and be at its beginning.
   explicit LineReader(std::istream& input) : input_(input) {}
 
   // Goes to `place` if what stands before it is what stood there then; else stays at the beginning.
   bool GoTo(const FilePlace& place);
-  // The next line without its line feed; empty when it was too long.
+  // The next line without its line feed; empty when it was too long, or could not be read.
   Result Next(std::string& line);
   const FilePlace& place() const { return place_; }
 

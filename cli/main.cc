@@ -1,14 +1,18 @@
 // cmkctl: the command line for operators and tenants.
 
 #include <clocale>
+#include <cstdlib>
 #include <cstring>
 
+#include "cli/command_line_error.h"
 #include "cli/commands.h"
 #include "cli/completion.h"
 
 int main(int argc, char** argv) {
   // For the widths of characters in tables.
   std::setlocale(LC_CTYPE, "C.UTF-8");
+  // gRPC's own log lines would stand between our sentences; whoever wants them sets it otherwise.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   cmkstore::cli::Invocation invocation;
   const auto app = cmkstore::cli::MakeApp(invocation);
   // Before the grammar sees the words: they are a command line of another run.
@@ -19,7 +23,9 @@ int main(int argc, char** argv) {
   try {
     app->parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app->exit(error) == 0 ? cmkstore::cli::kOk : cmkstore::cli::kUsage;
+    if (error.get_exit_code() == 0) return app->exit(error);  // --help, --version
+    return cmkstore::cli::ReportCommandLine(*app, error,
+                                            cmkstore::cli::StyleOf({argv + 1, argv + argc}));
   }
   return invocation.exit_code;
 }

@@ -116,8 +116,10 @@ void AddSearchCommand(CLI::App& app, Invocation& invocation) {
       ->capture_default_str();
   search->add_option("--page-token", flags->page_token, "From the page before");
   search->add_flag("--all", flags->all, "All pages");
-  search->add_option("--min-sequence", flags->min_sequence,
-                     "Wait until the index holds this write (`put --json` shows its sequence)");
+  search
+      ->add_option("--min-sequence", flags->min_sequence,
+                   "Wait until the index holds this write (`put --json` shows its sequence)")
+      ->check(CLI::NonNegativeNumber);
   OnRun(search, invocation, [&invocation, flags](const Connection& connection) {
     return Search(invocation, connection, *flags);
   });

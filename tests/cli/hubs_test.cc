@@ -54,6 +54,34 @@ TEST_F(CliHubsTest, RefusalsHaveTheExitCodeOfTheirClassAndSayWhatToDo) {
   EXPECT_EQ(Ctl({"hub", "frobnicate"}).exit_code, 2);
 }
 
+TEST_F(CliHubsTest, ADryRunSaysThatNothingWasMade) {
+  const Output tried = Ctl({"hub", "create", "h1", "--vault-key", VaultKey(), "--dry-run"});
+  EXPECT_EQ(tried.exit_code, 0) << tried.err;
+  EXPECT_THAT(tried.out, AllOf(HasSubstr("Nothing was made: this was a dry run."),
+                               Not(HasSubstr("ACTIVE")), Not(HasSubstr("uid"))));
+  EXPECT_EQ(Ctl({"hub", "list", "--json"}).out, "");
+  MakeHub();
+  const Output changed = Ctl({"hub", "update", "h1", "--display-name", "x", "--dry-run"});
+  EXPECT_THAT(changed.out, HasSubstr("Nothing was changed: this was a dry run."));
+}
+
+TEST_F(CliHubsTest, AdviceFitsWhatFailed) {
+  const Output unfit = Ctl({"hub", "create", "h9", "--vault-key", VaultKey("none")});
+  EXPECT_THAT(unfit.err, AllOf(HasSubstr("az keyvault key create"), Not(HasSubstr("az role")),
+                               HasSubstr("key check --vault-key URL")));
+  MakeHub();
+  ASSERT_EQ(Ctl({"put", "h1/p1/notes/n1"}, "{}").exit_code, 0);
+  EXPECT_THAT(Ctl({"project", "delete", "h1/p1"}).err, HasSubstr("--force"));
+}
+
+TEST_F(CliHubsTest, AHubUnderThePlatformsKeyPassesItsCheck) {
+  ASSERT_EQ(Ctl({"hub", "create", "h1", "--platform-managed"}).exit_code, 0);
+  const Output check = Ctl({"key", "check", "h1"});
+  EXPECT_EQ(check.exit_code, 0) << check.err;
+  EXPECT_THAT(check.out, AllOf(HasSubstr("[ok]"), HasSubstr("platform_key"),
+                               HasSubstr("The key can be used."), Not(HasSubstr("vault URI"))));
+}
+
 TEST_F(CliHubsTest, ErrorsAreJsonForPrograms) {
   const Output missing = Ctl({"hub", "get", "none", "--json"});
   const auto error = nlohmann::json::parse(missing.err)["error"];

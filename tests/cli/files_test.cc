@@ -1,0 +1,168 @@
+// Files that cannot be read or written, and command lines that say nothing sensible: refused with
+// exit code 2 before anything is sent.
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "cli/import_checkpoint.h"
+#include "cli/line_reader.h"
+#include "tests/cli/served_cli.h"
+
+namespace cmkstore {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::Output;
+
+class CliFilesTest : public ServedCli {
+ protected:
+  CliFilesTest() { std::filesystem::create_directories(directory_); }
+
+  Output With(const std::string& flag, const std::string& file) {
+    return Ctl({flag, file, "hub", "list"});
+  }
+  const std::string directory_ = dir_.path() + "/directory";
+};
+
+TEST_F(CliFilesTest, ADirectoryIsNoDocument) {
+  MakeHub();
+  const Output put = Ctl({"put", "h1/p1/notes/n1", directory_});
+  EXPECT_EQ(put.exit_code, 2);
+  EXPECT_THAT(put.err, HasSubstr("cannot read " + directory_));
+  testing::RunOptions options;
+  options.environment = Environment("owner");
+  options.input_file = directory_;
+  EXPECT_EQ(testing::RunCmkctl({"put", "h1/p1/notes/n1"}, options).exit_code, 2);
+  EXPECT_EQ(Ctl({"get", "h1/p1/notes/n1"}).exit_code, 3) << "nothing was stored";
+  const std::string empty = WriteInput("empty", "");
+  EXPECT_EQ(Ctl({"put", "h1/p1/notes/n1", empty, "--content-type", "text/plain"}).exit_code, 0)
+      << "an empty file is one that can be read";
+}
+
+TEST_F(CliFilesTest, AnImportOfWhatCannotBeReadLeavesNothing) {
+  MakeHub();
+  for (const std::string& file : {directory_, std::string("/proc/self/mem")}) {
+    const Output import = Ctl({"import", "h1", file, "--project", "p1"});
+    EXPECT_EQ(import.exit_code, 2) << import.err;
+    EXPECT_THAT(import.err, HasSubstr("cannot read " + file));
+    EXPECT_FALSE(std::filesystem::exists(cli::CheckpointPath(file)));
+  }
+  testing::RunOptions options;
+  options.environment = Environment("owner");
+  options.input_file = directory_;
+  const Output piped = testing::RunCmkctl({"import", "h1", "-", "--project", "p1"}, options);
+  EXPECT_EQ(piped.exit_code, 2) << piped.out;
+  EXPECT_EQ(Ctl({"ls", "h1", "--json"}).out, "");
+}
+
+TEST_F(CliFilesTest, AReadThatFailsIsNotTheEndOfTheFile) {
+  std::ifstream input(directory_);  // opens, and fails at its first byte
+  cli::LineReader reader(input);
+  std::string line;
+  EXPECT_EQ(reader.Next(line), cli::LineReader::Result::kFailed);
+  EXPECT_FALSE(reader.GoTo({.offset = 1, .line = 1, .digest = 0}));
+}
+
+TEST_F(CliFilesTest, AFileIsNotWrittenOverADirectoryAndNothingIsLeftBesideIt) {
+  MakeHub();
+  ASSERT_EQ(Ctl({"put", "h1/p1/notes/n1"}, "{}").exit_code, 0);
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"get", "h1/p1/notes/n1", "--output"},
+        {"export", "h1", "--output"},
+        {"coverage", "h1", "--html"}}) {
+    std::vector<std::string> words = command;
+    words.push_back(directory_);
+    const Output refused = Ctl(words);
+    EXPECT_EQ(refused.exit_code, 2) << command[0];
+    EXPECT_THAT(refused.err, HasSubstr("cannot write " + directory_));
+    EXPECT_FALSE(std::filesystem::exists(directory_ + ".part"));
+    EXPECT_FALSE(std::filesystem::exists(directory_ + ".new"));
+  }
+}
+
+TEST_F(CliFilesTest, TokenCertificatesAndPricesMustBeWhatTheyAreCalled) {
+  const std::string noise = WriteInput("noise", "\x01\x02 no such thing\n");
+  const std::string empty = WriteInput("empty", "");
+  for (const std::string& file : {directory_, noise, empty}) {
+    const Output token = With("--token-file", file);
+    EXPECT_EQ(token.exit_code, 2) << file;
+    EXPECT_THAT(token.err, HasSubstr("(--token-file)"));
+    // One sentence, and none of gRPC's log lines.
+    const Output ca = With("--ca", file);
+    EXPECT_EQ(ca.exit_code, 2) << file;
+    EXPECT_THAT(ca.err, AllOf(HasSubstr("(--ca)"), HasSubstr(file)));
+    EXPECT_EQ(std::count(ca.err.begin(), ca.err.end(), '\n'), 1) << ca.err;
+  }
+  const std::string cut = WriteInput("cut.pem", "-----BEGIN CERTIFICATE-----\nMIIB\n");
+  EXPECT_THAT(With("--ca", cut).err, HasSubstr("holds no PEM block of a CERTIFICATE"));
+  const std::string ca = credentials_ + "/ca.pem";
+  const Output swapped = Ctl({"--ca", ca, "--cert", ca, "--key", ca, "hub", "list"});
+  EXPECT_EQ(swapped.exit_code, 2);
+  EXPECT_THAT(swapped.err, HasSubstr("(--key) holds no PEM block of a PRIVATE KEY"));
+  EXPECT_EQ(Ctl({"usage", "estimate", "--documents", "1", "--bytes", "1", "--prices", directory_})
+                .exit_code,
+            2);
+  EXPECT_EQ(Ctl({"key", "forecast", "--price-file", directory_}).exit_code, 2);
+  EXPECT_EQ(Ctl({"--config", directory_, "hub", "list"}).exit_code, 2);
+}
+
+TEST_F(CliFilesTest, AServerThatIsNoTlsServerIsOneSentenceWithoutGrpcsLog) {
+  const Output refused = With("--ca", credentials_ + "/ca.pem");
+  EXPECT_EQ(refused.exit_code, 7);
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("cmkctl: "), HasSubstr("is the server running"),
+                                 Not(HasSubstr(".cc:"))));
+}
+
+TEST_F(CliFilesTest, AWordThatIsNoCommandIsNamed) {
+  const Output top = Ctl({"bogus"});
+  EXPECT_EQ(top.exit_code, 2);
+  EXPECT_THAT(top.err, AllOf(HasSubstr("\"bogus\" is no command of cmkctl; there are: hub, "),
+                             HasSubstr("--help")));
+  const Output below = Ctl({"hub", "bogus", "h1"});
+  EXPECT_EQ(below.exit_code, 2);
+  EXPECT_THAT(below.err, HasSubstr("\"bogus\" is no command of cmkctl hub; there are: create, "));
+  EXPECT_THAT(Ctl({"key"}).err, HasSubstr("say which: cmkctl key status, "));
+  EXPECT_THAT(Ctl({"hub", "get"}).err, HasSubstr("HUB is required"));
+  EXPECT_THAT(Ctl({"hub", "--bogus"}).err, HasSubstr("--bogus"));
+}
+
+TEST_F(CliFilesTest, WhatIsWrongWithACommandLineIsJsonForPrograms) {
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"--json", "bogus"},
+                                                {"hub", "bogus", "--json"},
+                                                {"hub", "get", "--json"},
+                                                {"watch", "h1", "--count", "-1", "--json"}}) {
+    const Output refused = Ctl(words);
+    EXPECT_EQ(refused.exit_code, 2);
+    const auto error = nlohmann::json::parse(refused.err, nullptr, false);
+    ASSERT_TRUE(error.is_object()) << refused.err;
+    EXPECT_EQ(error["error"]["reason"], "USAGE");
+    EXPECT_EQ(error["error"]["exit_code"], 2);
+    EXPECT_NE(error["error"]["message"], "");
+  }
+}
+
+TEST_F(CliFilesTest, NumbersThatCountAreNotNegative) {
+  for (const char* count : {"-1", "0", "x"}) {
+    EXPECT_EQ(Ctl({"watch", "h1", "--count", count}).exit_code, 2) << count;
+  }
+  EXPECT_EQ(Ctl({"watch", "h1", "--after", "-1"}).exit_code, 2);
+  EXPECT_EQ(Ctl({"search", "h1", "x", "--min-sequence", "-1"}).exit_code, 2);
+}
+
+TEST_F(CliFilesTest, TheOtherProgramsEndWithTheSameExitCode) {
+  for (const char* program : {CMKSTORED, CMKDEVVAULT}) {
+    testing::RunOptions options;
+    options.program = program;
+    EXPECT_EQ(testing::RunCmkctl({}, options).exit_code, 2) << program;
+    const Output refused = testing::RunCmkctl({"--bogus"}, options);
+    EXPECT_EQ(refused.exit_code, 2) << program;
+    EXPECT_THAT(refused.err, HasSubstr("--bogus"));
+    EXPECT_EQ(testing::RunCmkctl({"--help"}, options).exit_code, 0);
+  }
+}
+
+}  // namespace
+}  // namespace cmkstore
