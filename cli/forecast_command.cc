@@ -5,8 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "base/errors.h"
-#include "base/file.h"
 #include "base/status_macros.h"
 #include "cli/commands.h"
 #include "cli/output.h"
@@ -24,15 +22,15 @@ struct ForecastFlags {
   double price = -1;  // negative: not given
 };
 
-absl::StatusOr<std::optional<VaultPrices>> PricesOf(const ForecastFlags& flags) {
+absl::StatusOr<std::optional<PriceList>> PricesOf(const ForecastFlags& flags) {
   if (!flags.price_file.empty()) {
-    const std::optional<std::string> text = ReadFile(flags.price_file);
-    if (!text.has_value()) return StateInvalid(flags.price_file + " cannot be read");
-    CMK_ASSIGN_OR_RETURN(VaultPrices prices, ParsePrices(*text));
+    CMK_ASSIGN_OR_RETURN(PriceList prices, PriceList::Read(flags.price_file));
+    CMK_RETURN_IF_ERROR(prices.Require({"key_operations_10k", "vault_key_month"}));
     return std::make_optional(std::move(prices));
   }
-  if (flags.price < 0) return std::optional<VaultPrices>();
-  return std::make_optional(VaultPrices{flags.currency, {flags.price, 0}, {}});
+  if (flags.price < 0) return std::optional<PriceList>();
+  return std::make_optional(
+      PriceList{flags.currency, {{"key_operations_10k", flags.price}, {"vault_key_month", 0}}, {}});
 }
 
 // The vault of the hub's key; empty for a platform-managed one.
@@ -48,7 +46,7 @@ grpc::Status VaultOf(const Connection& connection, const std::string& hub_name,
 }
 
 void ShowJson(const v1::VaultUsage& usage, const std::optional<VaultForecast>& forecast,
-              const std::optional<VaultPrices>& prices) {
+              const std::optional<PriceList>& prices) {
   nlohmann::ordered_json line = {
       {"vaultUri", usage.vault_uri()},  {"hubs", usage.hubs()},
       {"keys", usage.keys()},           {"describes", usage.describes()},
@@ -70,7 +68,7 @@ void ShowJson(const v1::VaultUsage& usage, const std::optional<VaultForecast>& f
 }
 
 void AddRow(const v1::VaultUsage& usage, const std::optional<VaultForecast>& forecast,
-            const std::optional<VaultPrices>& prices, Table& table) {
+            const std::optional<PriceList>& prices, Table& table) {
   std::vector<std::string> row = {usage.vault_uri(), absl::StrCat(usage.hubs()),
                                   absl::StrCat(usage.keys())};
   if (!forecast.has_value()) {
@@ -153,17 +151,16 @@ void AddForecastCommand(CLI::App& key, Invocation& invocation) {
   command->footer(
       "\nExamples:\n"
       "  cmkctl key forecast --price 0.03                      all vaults of the tenant\n"
-      "  cmkctl key forecast h1 --price-file prices.json       the vault of one hub\n"
+      "  cmkctl key forecast h1 --prices prices.txt            the vault of one hub\n"
       "From the calls that this server has counted since it started. Prices are yours to give:\n"
-      "--price is for 10,000 operations; the file is {\"currency\": \"EUR\", "
-      "\"per_10000_operations\": 0.03,\n"
-      "\"per_key_month\": 0, \"vaults\": {\"https://contoso.vault.azure.net\": "
-      "{\"per_10000_operations\": 0.15}}}.");
+      "--price is for 10,000 operations. Of a price file key_operations_10k and vault_key_month "
+      "are "
+      "used;\nsamples/prices.txt is one to begin with, the prices in it are invented.");
   command->add_option("HUB", flags->hub, "Whose vault; all of the tenant without it");
   CLI::Option* price = command->add_option("--price", flags->price, "Of 10,000 operations")
                            ->check(CLI::NonNegativeNumber);
   command->add_option("--currency", flags->currency, "Of --price")->capture_default_str();
-  command->add_option("--price-file", flags->price_file, "Prices by vault, as JSON")
+  command->add_option("--prices", flags->price_file, "A price file, which may name prices by vault")
       ->excludes(price);
   OnRun(command, invocation, [&invocation, flags](const Connection& connection) {
     return Forecast(invocation, connection, *flags);

@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/errors.h"
-#include "base/file.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/paging.h"
@@ -184,21 +183,17 @@ void ShowEstimate(const std::vector<EstimateLine>& lines, const std::string& cur
 }
 
 int Estimate(const Invocation& invocation, const EstimateFlags& flags) {
-  const auto text = ReadFile(flags.prices);
-  if (!text.has_value()) {
-    return ReportUsage(StateInvalid(absl::StrCat("cannot read ", flags.prices)),
-                       invocation.style());
-  }
-  const auto prices = PriceList::Parse(*text);
+  const auto prices = PriceList::Read(flags.prices);
   if (!prices.ok()) return ReportUsage(prices.status(), invocation.style());
-  const std::vector<EstimateLine> lines = EstimateMonth(flags.forecast, *prices);
+  const auto lines = EstimateMonth(flags.forecast, *prices);
+  if (!lines.ok()) return ReportUsage(lines.status(), invocation.style());
   if (!invocation.json) {
-    ShowEstimate(lines, prices->currency);
+    ShowEstimate(*lines, prices->currency);
     return kOk;
   }
   nlohmann::json answer = {{"currency", prices->currency}, {"lines", nlohmann::json::array()}};
   double customer = 0, platform = 0;
-  for (const EstimateLine& line : lines) {
+  for (const EstimateLine& line : *lines) {
     customer += line.customer_amount();
     platform += line.platform_amount();
     answer["lines"].push_back({{"what", line.what},

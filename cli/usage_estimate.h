@@ -1,12 +1,10 @@
 #pragma once
 
-#include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
+#include "cli/price_list.h"
 
 namespace cmkstore::cli {
 
@@ -17,17 +15,6 @@ struct UsageForecast {
   double documents = 0;
   double bytes = 0;  // of content
   double writes = 0, reads = 0, searches = 0;
-};
-
-// The operator's prices: a currency and a number by name.
-struct PriceList {
-  std::string currency;
-  std::map<std::string, double, std::less<>> prices;
-
-  // Text of lines `name = value`; `#` begins a comment. Errors: FIELD_INVALID naming the line, or
-  // the price that is missing, unknown or no number.
-  static absl::StatusOr<PriceList> Parse(absl::string_view text);
-  double Of(absl::string_view name) const { return prices.find(name)->second; }
 };
 
 // quantity × price = amount.
@@ -41,7 +28,8 @@ struct EstimateLine {
   double platform_amount() const { return quantity * platform_price; }
 };
 
-// A month of 730 hours by the formula of docs/usage.md.
-std::vector<EstimateLine> EstimateMonth(const UsageForecast& forecast, const PriceList& prices);
+// A month by the formula of docs/usage.md. Errors: FIELD_INVALID naming a price that is missing.
+absl::StatusOr<std::vector<EstimateLine>> EstimateMonth(const UsageForecast& forecast,
+                                                        const PriceList& prices);
 
 }  // namespace cmkstore::cli

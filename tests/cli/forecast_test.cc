@@ -1,4 +1,4 @@
-// cmkctl key forecast: its arithmetic, its price files, and the command on a real server.
+// cmkctl key forecast: its arithmetic, and the command on a real server.
 
 #include "cli/vault_forecast.h"
 #include "tests/cli/served_cli.h"
@@ -32,24 +32,24 @@ v1::VaultUsage Usage() {
 TEST(VaultForecastTest, AMonthIsWhatWasMeasuredAndWrapsAreTwoOperations) {
   const auto forecast = cli::ForecastOf(Usage(), std::nullopt);
   ASSERT_TRUE(forecast.has_value());
-  EXPECT_DOUBLE_EQ(forecast->operations_per_month, 60 * 2 * 730.5);
+  EXPECT_DOUBLE_EQ(forecast->operations_per_month, 60 * 2 * 730);
   EXPECT_FALSE(forecast->cost_per_month.has_value());
   EXPECT_DOUBLE_EQ(forecast->published_per_second, 50);
   EXPECT_DOUBLE_EQ(forecast->head_room, 0.9);
 }
 
 TEST(VaultForecastTest, MoneyIsByTheVaultsOwnPriceWhereItHasOne) {
-  const auto prices = cli::ParsePrices(
-      R"({"currency": "EUR", "per_10000_operations": 0.03, "per_key_month": 2,
-          "vaults": {"https://contoso.vault.azure.net": {"per_10000_operations": 0.15}}})");
+  const auto prices = cli::PriceList::Parse(
+      "currency = EUR\nkey_operations_10k = 0.03\nvault_key_month = 2\n"
+      "[https://contoso.vault.azure.net]  # of an HSM\nkey_operations_10k = 0.15\n");
   ASSERT_THAT(prices, testing::IsOk());
   EXPECT_EQ(prices->currency, "EUR");
   EXPECT_DOUBLE_EQ(*cli::ForecastOf(Usage(), *prices)->cost_per_month,
-                   60 * 2 * 730.5 / 10'000 * 0.15 + 4 * 2);
+                   60 * 2 * 730 / 10'000 * 0.15 + 4 * 2);
   v1::VaultUsage other = Usage();
   other.set_vault_uri("https://fabrikam.vault.azure.net");
   EXPECT_DOUBLE_EQ(*cli::ForecastOf(other, *prices)->cost_per_month,
-                   60 * 2 * 730.5 / 10'000 * 0.03 + 4 * 2);
+                   60 * 2 * 730 / 10'000 * 0.03 + 4 * 2);
 }
 
 TEST(VaultForecastTest, NothingIsForecastFromNothing) {
@@ -59,14 +59,6 @@ TEST(VaultForecastTest, NothingIsForecastFromNothing) {
   usage = Usage();
   *usage.mutable_since_time() = usage.read_time();
   EXPECT_FALSE(cli::ForecastOf(usage, std::nullopt).has_value());
-}
-
-TEST(VaultForecastTest, AWrongPriceFileIsRefused) {
-  for (const char* text :
-       {"", "[]", R"({"per_10000_operations": "0.03"})", R"({"per_10000_operations": -1})",
-        R"({"price": 1})", R"({"vaults": {"https://v": 3}})", R"({"currency": 1})"}) {
-    EXPECT_FALSE(cli::ParsePrices(text).ok()) << text;
-  }
 }
 
 class CliForecastTest : public ServedCli {};
@@ -86,17 +78,23 @@ TEST_F(CliForecastTest, TheCallsThatWereCountedAreForecastForATenantOrAHub) {
                           all["unwraps"].get<double>();
   EXPECT_GE(measured, 5);
   EXPECT_NEAR(all["operationsPerMonth"].get<double>(),
-              measured / (all["measuredSeconds"].get<double>() / 3600) * 730.5, 1);
+              measured / (all["measuredSeconds"].get<double>() / 3600) * 730, 1);
   EXPECT_FALSE(all.contains("costPerMonth"));
   const std::string prices =
-      WriteInput("prices.json", R"({"currency": "EUR", "per_10000_operations": 1})");
-  const auto hub = Ctl({"key", "forecast", "h1", "--price-file", prices, "--json"}).Json();
+      WriteInput("prices.txt",
+                 absl::StrCat("currency = EUR\nkey_operations_10k = 7\n", "vault_key_month = 0\n[",
+                              vault_->endpoints().url, "]\nkey_operations_10k = 1\n"));
+  const auto hub = Ctl({"key", "forecast", "h1", "--prices", prices, "--json"}).Json();
   EXPECT_EQ(hub["currency"], "EUR");
   EXPECT_NEAR(hub["costPerMonth"].get<double>(), hub["operationsPerMonth"].get<double>() / 10'000,
               0.01);
   EXPECT_THAT(Ctl({"key", "forecast", "h2"}).out, HasSubstr("costs no vault call"));
   EXPECT_EQ(Ctl({"key", "forecast", "none"}).exit_code, 3);
-  EXPECT_EQ(Ctl({"key", "forecast", "--price-file", "/nowhere"}).exit_code, 2);
+  EXPECT_EQ(Ctl({"key", "forecast", "--prices", "/nowhere"}).exit_code, 2);
+  const Output lacking =
+      Ctl({"key", "forecast", "--prices", WriteInput("few.txt", "currency = EUR\n")});
+  EXPECT_EQ(lacking.exit_code, 2);
+  EXPECT_THAT(lacking.err, HasSubstr("must give key_operations_10k"));
 }
 
 TEST_F(CliForecastTest, TheStatusOfAKeySaysWhyItsVaultDoesNotAnswerAndWhoseTroubleItIs) {

@@ -118,7 +118,9 @@ TEST(EstimateTest, EachAmountFollowsTheFormulaOfTheDocs) {
   forecast.reads = 500'000;
   forecast.searches = 4'000;
   std::map<std::string, cli::EstimateLine> lines;
-  for (const auto& line : cli::EstimateMonth(forecast, *prices)) lines[line.what] = line;
+  const auto month = cli::EstimateMonth(forecast, *prices);
+  ASSERT_THAT(month, IsOk());
+  for (const auto& line : *month) lines[line.what] = line;
   EXPECT_DOUBLE_EQ(lines["search indexes"].customer_amount(), 3 * 730 * 0.01);
   EXPECT_DOUBLE_EQ(lines["search indexes"].platform_amount(), 3 * 730 * 0.008);
   EXPECT_DOUBLE_EQ(lines["writes"].customer_amount(), 0.1);
@@ -136,7 +138,15 @@ TEST(EstimateTest, APriceFileIsReadStrictly) {
   EXPECT_THAT(cli::PriceList::Parse(good + "index_hour = 1\n"),
               FailsWith("FIELD_INVALID", "line 11"));
   EXPECT_THAT(cli::PriceList::Parse(good + "reads_10k = 1\n"), FailsWith("FIELD_INVALID", "twice"));
-  EXPECT_THAT(cli::PriceList::Parse("currency = EUR\n"), FailsWith("FIELD_INVALID", "must give"));
+  EXPECT_THAT(cli::PriceList::Parse("reads_10k = 1\n"), FailsWith("FIELD_INVALID", "currency"));
+  EXPECT_THAT(cli::EstimateMonth({}, *cli::PriceList::Parse("currency = EUR\n")),
+              FailsWith("FIELD_INVALID", "must give customer.index_hour"));
+  for (const char* bad :
+       {"[https://v]\nreads_10k = 1", "[https://v]\ncurrency = EUR", "[v]", "[https://v",
+        "[https://v]\n[https://v]", "[https://v]\nvault_key_month = 1\nvault_key_month = 1"}) {
+    EXPECT_THAT(cli::PriceList::Parse(good + bad), FailsWith("FIELD_INVALID", "of the price file"))
+        << bad;
+  }
   for (const char* bad : {"reads_10k = -1", "reads_10k = x", "reads_10k", "reads_10k = nan"}) {
     EXPECT_THAT(cli::PriceList::Parse(bad), FailsWith("FIELD_INVALID", "reads_10k")) << bad;
   }
