@@ -45,11 +45,11 @@ TEST(VaultForecastTest, MoneyIsByTheVaultsOwnPriceWhereItHasOne) {
   ASSERT_THAT(prices, testing::IsOk());
   EXPECT_EQ(prices->currency, "EUR");
   EXPECT_DOUBLE_EQ(*cli::ForecastOf(Usage(), *prices)->cost_per_month,
-                   60 * 2 * 730 / 10'000 * 0.15 + 4 * 2);
+                   60.0 * 2 * 730 / 10'000 * 0.15 + 4 * 2);
   v1::VaultUsage other = Usage();
   other.set_vault_uri("https://fabrikam.vault.azure.net");
   EXPECT_DOUBLE_EQ(*cli::ForecastOf(other, *prices)->cost_per_month,
-                   60 * 2 * 730 / 10'000 * 0.03 + 4 * 2);
+                   60.0 * 2 * 730 / 10'000 * 0.03 + 4 * 2);
 }
 
 TEST(VaultForecastTest, NothingIsForecastFromNothing) {
