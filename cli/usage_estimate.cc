@@ -10,8 +10,8 @@ constexpr double kGib = 1024.0 * 1024 * 1024;
 // What a document takes beside its content: envelope, names and labels (measured, docs/usage.md).
 constexpr double kRowBytes = 230;
 // The index of JSON documents of some hundred bytes, by content (measured, docs/usage.md).
-constexpr double kIndexFactor = 3;
-constexpr double kIndexRowBytes = 500;
+constexpr double kIndexFactor = 1.6;
+constexpr double kIndexRowBytes = 400;
 // A key that is in use is probed every 30 s; the data key of a hub that is in use is unwrapped
 // again every 3.5 minutes.
 constexpr double kProbesPerHour = 3600.0 / 30;
