@@ -20,6 +20,7 @@
 #include "cli/output.h"
 #include "cli/printable.h"
 #include "cli/progress.h"
+#include "cmkstore/v1/hub_service.grpc.pb.h"
 
 namespace cmkstore::cli {
 namespace {
@@ -32,12 +33,12 @@ constexpr char kDefaultProject[] = "default";
 class Importer {
  public:
   Importer(const Invocation& invocation, const Connection& connection, const ImportOptions& options,
-           std::istream& input, uint64_t file_bytes)
+           const std::string& target, std::istream& input, uint64_t file_bytes)
       : invocation_(invocation),
         options_(options),
         reader_(input),
         sender_(connection, options.create_projects),
-        checkpoint_(NewImport(absl::StrCat(options.hub, " ", options.project))),
+        checkpoint_(NewImport(target)),
         checkpoint_path_(options.file == "-" ? "" : CheckpointPath(options.file)) {
     batch_.set_parent(options.hub);
     TakeUp();
@@ -233,11 +234,27 @@ class Importer {
   nlohmann::json bad_lines_ = nlohmann::json::array();
 };
 
+// Where the documents go: a hub of the same name on another server, or one that was made anew, is
+// another target.
+grpc::Status FindTarget(const Connection& connection, const ImportOptions& options,
+                        std::string& target) {
+  v1::GetHubRequest request;
+  request.set_name(options.hub);
+  const auto context = connection.NewCall();
+  context->set_wait_for_ready(true);
+  v1::Hub hub;
+  const grpc::Status status =
+      v1::HubService::NewStub(connection.channel())->GetHub(context.get(), request, &hub);
+  target = absl::StrCat(options.hub, " ", hub.uid(), " ", options.project);
+  // Who may only write to a project does not see its hub, whose name has to do then.
+  return status.error_code() == grpc::StatusCode::PERMISSION_DENIED ? grpc::Status::OK : status;
+}
+
 }  // namespace
 
 int Import(const Invocation& invocation, const Connection& connection,
            const ImportOptions& options) {
-  if (options.file == "-") return Importer(invocation, connection, options, std::cin, 0).Run();
+  if (options.file == "-") return Importer(invocation, connection, options, "", std::cin, 0).Run();
   std::ifstream input(options.file, std::ios::binary | std::ios::ate);
   std::error_code ignored;
   if (!input || std::filesystem::is_directory(options.file, ignored)) {
@@ -246,7 +263,10 @@ int Import(const Invocation& invocation, const Connection& connection,
   }
   const uint64_t bytes = static_cast<uint64_t>(input.tellg());
   input.seekg(0);
-  return Importer(invocation, connection, options, input, bytes).Run();
+  std::string target;
+  const grpc::Status found = FindTarget(connection, options, target);
+  if (!found.ok()) return Report(found, invocation.style());
+  return Importer(invocation, connection, options, target, input, bytes).Run();
 }
 
 }  // namespace cmkstore::cli

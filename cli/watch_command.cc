@@ -59,10 +59,9 @@ class Watch {
  private:
   bool IsComplete() const { return wanted_ != 0 && shown_ >= wanted_; }
 
-  // By a server that goes or a network; what the service itself refuses has a reason.
+  // By a server that goes, a network, or what passes: a vault that is not reached, a busy store.
   static bool IsCut(const grpc::Status& status) {
-    return status.ok() ||
-           (status.error_code() == grpc::StatusCode::UNAVAILABLE && ReasonOf(status).empty());
+    return status.ok() || status.error_code() == grpc::StatusCode::UNAVAILABLE;
   }
 
   // Once for each cause, not at each try.

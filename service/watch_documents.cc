@@ -107,7 +107,7 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
   const AdmittedCall& admitted = stream_context.admitted;
   store::Sequence sequence = request.after_sequence();
   std::optional<ProjectUid> only;
-  bool first = true;
+  bool first = true, told = false;
   while (!stream.cancelled()) {
     // A stream outlives the time of one call and the token that opened it.
     const absl::Time now = clock_.WallNow();
@@ -133,7 +133,7 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
           context.executor);  // a long feed of others' changes is not to hold the queue
       continue;
     }
-    if (!moved) {
+    if (!moved && told) {
       const absl::Time until = clock_.WallNow() + kHeartbeat;
       const store::Partition partition = hub.partition();
       auto waiting = signal_.Wait(context.executor, hub.uid(), until, [this, partition, sequence] {
@@ -143,6 +143,8 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
       co_await waiting;
       if (clock_.WallNow() < until) continue;
     }
+    // At once the first time: the caller knows then that it is heard.
+    told = true;
     const bool sent = co_await stream.Write(part);
     if (!sent) break;
   }

@@ -87,12 +87,32 @@ TEST_F(CliImportTest, TheLastLineOfADocumentWins) {
   EXPECT_EQ(Ctl({"get", "h1/p1/c/d"}).out, "2");
 }
 
+TEST_F(CliImportTest, WhatCameFarInAnotherHubOfThatNameBeginsAnew) {
+  std::string file;
+  for (int i = 0; i < 20; ++i) file += LineOf(i);
+  const std::string path = WriteInput("documents.jsonl", file);
+  cli::ImportCheckpoint left =
+      cli::NewImport(absl::StrCat(kHub, " ", std::string(32, 'a'), " p1"));
+  {
+    std::ifstream input(path);
+    cli::LineReader reader(input);
+    for (std::string line; reader.Next(line) == cli::LineReader::Result::kLine;) continue;
+    left.place = reader.place();
+  }
+  left.stored = 20;
+  WriteInput("documents.jsonl.cmkctl-import", cli::FormatCheckpoint(left));
+  const Output imported = Ctl({"import", "h1", path, "--project", "p1", "--json"});
+  EXPECT_EQ(imported.Json()["resumed_after_line"], 0);
+  EXPECT_EQ(Ctl({"ls", "h1/p1", "--json"}).JsonLines().size(), 20u);
+}
+
 TEST_F(CliImportTest, AnInterruptedImportGoesOnWhereItWasAndStoresNothingTwice) {
   // A first part is imported; the checkpoint that a kill right after it leaves is put back.
   std::string file;
   for (int i = 0; i < 200; ++i) file += LineOf(i);
   const std::string path = WriteInput("documents.jsonl", file);
-  cli::ImportCheckpoint left = cli::NewImport(absl::StrCat(kHub, " p1"));
+  const std::string uid = Ctl({"hub", "get", "h1", "--json"}).Json()["uid"];
+  cli::ImportCheckpoint left = cli::NewImport(absl::StrCat(kHub, " ", uid, " p1"));
   {
     std::ifstream input(path);
     cli::LineReader reader(input);
