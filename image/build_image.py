@@ -42,10 +42,11 @@ def main() -> None:
     shutil.rmtree(options.out, ignore_errors=True)
     root = options.out / "rootfs"
     sources = root_tree.make(options.build_dir, root)
+    archives = [pathlib.Path(line) for line in (options.build_dir / "static_libraries.txt").read_text().split()]
     created = commit_time()
     digest = oci_layout.write(root, options.out / "oci", version(), created, ARCHITECTURES[platform.machine()])
     (options.out / "sbom.spdx.json").write_text(
-        json.dumps(sbom.make(sources, version(), created, digest), indent=1, sort_keys=True) + "\n")
+        json.dumps(sbom.make(sources, archives, version(), created, digest), indent=1, sort_keys=True) + "\n")
     size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
     if size > MAX_MB << 20:
         raise SystemExit(f"build_image: the root file system has {size >> 20} MB; the bound is {MAX_MB}")

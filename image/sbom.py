@@ -1,4 +1,4 @@
-"""The image's bill of materials: SPDX 2.3 JSON, one entry for each Debian package that a file came from."""
+"""The image's bill of materials: SPDX 2.3 JSON, one entry for each Debian package that a file or a linked archive came from."""
 import pathlib
 import re
 import subprocess
@@ -25,19 +25,30 @@ def entry(name: str, version: str, **more) -> dict:
             "copyrightText": "NOASSERTION", **more}
 
 
-def make(sources: list[pathlib.Path], version: str, created: str, image_digest: str) -> dict:
-    packages = sorted({package_of(path) for path in sources} | {package_of(pathlib.Path("/usr/sbin/update-ca-certificates"))})
-    product = entry("cmkstore", version, licenseDeclared="Apache-2.0")
-    entries = [product]
-    for package, package_version, source in packages:
-        purl = f"pkg:deb/debian/{package}@{package_version}?distro=debian-12"
-        entries.append(entry(package, package_version, supplier="Organization: Debian", sourceInfo=f"built from {source}",
+def entries_of(files: list[pathlib.Path]) -> list[dict]:
+    """One entry for each package that one of `files` came from."""
+    entries = []
+    for package, version, source in sorted({package_of(path) for path in files}):
+        purl = f"pkg:deb/debian/{package}@{version}?distro=debian-12"
+        entries.append(entry(package, version, supplier="Organization: Debian", sourceInfo=f"built from {source}",
                              externalRefs=[{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl",
                                             "referenceLocator": purl}]))
+    return entries
+
+
+def make(loaded: list[pathlib.Path], archives: list[pathlib.Path], version: str, created: str,
+         image_digest: str) -> dict:
+    """`loaded`: files of the image that came from a package; `archives`: what was linked into the programs."""
+    product = entry("cmkstore", version, licenseDeclared="Apache-2.0")
+    entries = [product]
     relations = [{"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES",
                   "relatedSpdxElement": product["SPDXID"]}]
-    relations += [{"spdxElementId": product["SPDXID"], "relationshipType": "DYNAMIC_LINK",
-                   "relatedSpdxElement": one["SPDXID"]} for one in entries[1:]]
+    for files, link in ((loaded + [pathlib.Path("/usr/sbin/update-ca-certificates")], "DYNAMIC_LINK"),
+                        (archives, "STATIC_LINK")):
+        linked = entries_of(files)
+        entries += linked
+        relations += [{"spdxElementId": product["SPDXID"], "relationshipType": link, "relatedSpdxElement": one["SPDXID"]}
+                      for one in linked]
     return {"spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",
             "name": f"cmkstore-{version}",
             "documentNamespace": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, image_digest)}",

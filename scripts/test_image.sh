@@ -15,6 +15,8 @@ first=$(python3 image/build_image.py); echo "$first"
 root=$PWD/build/image/rootfs
 [ -z "$(find "$root" -name '*sh' -path '*bin*')" ] || fail "there is a shell in the image"
 jq -e '.packages | length > 10' build/image/sbom.spdx.json >/dev/null || fail "the bill of materials is empty"
+jq -e '[.relationships[] | select(.relationshipType == "STATIC_LINK").relatedSpdxElement] | contains(["SPDXRef-libgrpc-dev"])' \
+  build/image/sbom.spdx.json >/dev/null || fail "the bill of materials lacks what is linked into the programs"
 
 work=$(mktemp -d); pids=()
 stop() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; wait 2>/dev/null || true; rm -rf "$work"; }

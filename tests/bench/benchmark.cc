@@ -35,18 +35,18 @@ absl::StatusOr<std::unique_ptr<BenchService>> Benchmark::Launch(const std::strin
                               *vault_);
 }
 
-absl::StatusOr<Target> Benchmark::Prepare(const std::string& transport,
-                                          std::unique_ptr<BenchService> service) {
-  CMK_RETURN_IF_ERROR(service->client().CreateHub(kHub, vault_->url()));
-  CMK_RETURN_IF_ERROR(service->client().Fill(kHub, 0, sizes_.documents));
-  CMK_RETURN_IF_ERROR(service->client().WaitUntilIndexed(kHub));
-  Target target{transport, std::move(service), nullptr};
-  MakeCases(target);
-  return target;
+absl::Status Benchmark::Fill(ServiceClient& client, const std::string& hub, uint64_t documents) {
+  CMK_RETURN_IF_ERROR(client.CreateHub(hub, vault_->url()));
+  CMK_RETURN_IF_ERROR(client.Fill(hub, 0, documents));
+  return client.WaitUntilIndexed(hub);
 }
 
-void Benchmark::MakeCases(Target& target) {
+absl::StatusOr<Target> Benchmark::Prepare(const std::string& transport,
+                                          std::unique_ptr<BenchService> service) {
+  CMK_RETURN_IF_ERROR(Fill(service->client(), kHub, sizes_.documents));
+  Target target{transport, std::move(service), nullptr};
   target.cases = std::make_unique<ServiceCases>(target.service->client(), kHub, sizes_.documents);
+  return target;
 }
 
 absl::Status Benchmark::SetUpEcho() {
@@ -79,14 +79,11 @@ absl::Status Benchmark::SetUp() {
   CMK_ASSIGN_OR_RETURN(Target tls_target, Prepare("mtls", std::move(tls)));
   targets_.push_back(std::move(tls_target));
   CMK_ASSIGN_OR_RETURN(null_, Prepare("plaintext", std::move(null)));
-  ServiceClient& client = targets_[0].service->client();
-  CMK_RETURN_IF_ERROR(client.CreateHub(kBigHub, vault_->url()));
-  CMK_RETURN_IF_ERROR(client.Fill(kBigHub, 0, sizes_.big_documents));
-  CMK_RETURN_IF_ERROR(client.WaitUntilIndexed(kBigHub));
+  // A server of its own, so that those that are compared with each other hold the same.
+  CMK_ASSIGN_OR_RETURN(big_service_, Launch("cmkstored", "big", Transport::kPlaintext));
+  CMK_RETURN_IF_ERROR(Fill(big_service_->client(), kBigHub, sizes_.big_documents));
   CMK_RETURN_IF_ERROR(MeasureDisk());
-  MakeCases(targets_[0]);  // it restarted, so its client is another
-  big_ =
-      std::make_unique<ServiceCases>(targets_[0].service->client(), kBigHub, sizes_.big_documents);
+  big_ = std::make_unique<ServiceCases>(big_service_->client(), kBigHub, sizes_.big_documents);
   CMK_ASSIGN_OR_RETURN(vault_calls_before_, vault_->Calls());
   return absl::OkStatus();
 }
@@ -102,18 +99,16 @@ absl::Status Benchmark::SetUpInProcess() {
   return absl::OkStatus();
 }
 
-// While the plaintext server's data is nothing but two filled hubs.
+// While the server's data is nothing but the big hub.
 absl::Status Benchmark::MeasureDisk() {
-  BenchService& service = *targets_[0].service;
+  BenchService& service = *big_service_;
   service.Stop();
   CMK_ASSIGN_OR_RETURN(const uint64_t bytes, CompactedBytes(service.shards()));
   CMK_RETURN_IF_ERROR(service.Restart(*vault_));
   uint64_t given = 0;
-  const std::string project = service.client().ProjectName(kHub);
-  for (const uint64_t count : {sizes_.documents, sizes_.big_documents}) {
-    for (uint64_t n = 0; n < count; ++n) given += CallerBytes(DocumentOf(project, n));
-  }
-  const auto documents = static_cast<double>(sizes_.documents + sizes_.big_documents);
+  const std::string project = service.client().ProjectName(kBigHub);
+  for (uint64_t n = 0; n < sizes_.big_documents; ++n) given += CallerBytes(DocumentOf(project, n));
+  const auto documents = static_cast<double>(sizes_.big_documents);
   report_.Set("bytes_per_document_overhead",
               (static_cast<double>(bytes) - static_cast<double>(given)) / documents);
   const uint64_t began = NowNanos();
@@ -195,7 +190,7 @@ absl::Status Benchmark::MeasureOthers(const Target& target, int in_flight) {
 }
 
 absl::Status Benchmark::MeasureBigSearch() {
-  const pid_t pid = targets_[0].service->pid();
+  const pid_t pid = big_service_->pid();
   Pace pace = sizes_.single;
   pace.duration *= 4;
   for (const int in_flight : kInFlight) {
@@ -248,24 +243,33 @@ absl::Status Benchmark::Conclude() {
 absl::Status Benchmark::RunAlone(const std::string& name) {
   CMK_ASSIGN_OR_RETURN(vault_, BenchVault::Start(Program("cmkdevvault"), directory_ + "/vault"));
   CMK_RETURN_IF_ERROR(SetUpEcho());
-  CMK_ASSIGN_OR_RETURN(auto service,
-                       Launch("cmkstored", "plain", BenchService::Transport::kPlaintext));
+  std::vector<Case> cases = {
+      CallCase("echo", "plaintext", 16, echoes_[0]->Calls(), echo_process_->pid()),
+      CallCase("echo_with_token", "plaintext", 16, echo_with_token_->Calls(),
+               echo_process_->pid())};
+  CMK_RETURN_IF_ERROR(AddAlone(name, "cmkstored", cases));
+  if (!options_.beside.empty()) CMK_RETURN_IF_ERROR(AddAlone(name, options_.beside, cases));
+  return Measure(cases, {9, absl::Seconds(1)});
+}
+
+absl::Status Benchmark::AddAlone(const std::string& name, const std::string& program,
+                                 std::vector<Case>& cases) {
+  CMK_ASSIGN_OR_RETURN(auto service, Launch(program, absl::StrCat("server", targets_.size()),
+                                            BenchService::Transport::kPlaintext));
   CMK_ASSIGN_OR_RETURN(Target target, Prepare("plaintext", std::move(service)));
-  const ServiceCases& cases = *target.cases;
+  targets_.push_back(std::move(target));
+  const ServiceCases& made = *targets_.back().cases;
   const std::map<std::string, CallMaker> known = {
-      {"read", cases.Read()},     {"write", cases.Write()},
-      {"update", cases.Update()}, {"batch_write_100", cases.BatchWrite()},
-      {"search", cases.Search()}, {"batch_get_100", cases.BatchGet()},
-      {"list_50", cases.List()},  {"mixed_95_5", cases.Mixed95()}};
+      {"read", made.Read()},     {"write", made.Write()},
+      {"update", made.Update()}, {"batch_write_100", made.BatchWrite()},
+      {"search", made.Search()}, {"batch_get_100", made.BatchGet()},
+      {"list_50", made.List()},  {"mixed_95_5", made.Mixed95()}};
   const auto found = known.find(name);
   if (found == known.end()) return absl::InternalError("no such case: " + name);
-  std::fprintf(stderr, "server: process %d\n", target.service->pid());
-  const pid_t pid = target.service->pid();
-  return Measure({CallCase("echo", "plaintext", 16, echoes_[0]->Calls(), echo_process_->pid()),
-                  CallCase("echo_with_token", "plaintext", 16, echo_with_token_->Calls(),
-                           echo_process_->pid()),
-                  CallCase(name, "plaintext", 16, found->second, pid)},
-                 {9, absl::Seconds(1)});
+  const pid_t pid = targets_.back().service->pid();
+  std::fprintf(stderr, "server: process %d, %s\n", pid, program.c_str());
+  cases.push_back(CallCase(name, "plaintext", 16, found->second, pid));
+  return absl::OkStatus();
 }
 
 absl::Status Benchmark::Run() {
@@ -288,6 +292,7 @@ absl::Status Benchmark::Run() {
     if (target.service->pid() != 0) target.service->Stop();
   }
   null_.service->Stop();
+  big_service_->Stop();
   CMK_ASSIGN_OR_RETURN(
       const ScaleResult scale,
       MeasureScale(Program("cmkstored"), directory_ + "/scale", sizes_.scale, *vault_));

@@ -23,6 +23,7 @@ struct BenchmarkOptions {
   std::string programs;
   std::string json_file;
   bool quick = false;
+  std::string beside;  // a program in `programs` to compare with cmkstored in RunAlone; may be empty
 };
 
 struct Sizes {
@@ -76,11 +77,14 @@ class Benchmark {
   absl::Status RunAlone(const std::string& name);
 
  private:
+  absl::Status AddAlone(const std::string& name, const std::string& program,
+                        std::vector<Case>& cases);
   absl::Status SetUp();
   absl::Status SetUpEcho();
+  // Makes the hub with its project and documents, and waits until they are indexed.
+  absl::Status Fill(ServiceClient& client, const std::string& hub, uint64_t documents);
   absl::StatusOr<Target> Prepare(const std::string& transport,
                                  std::unique_ptr<BenchService> service);
-  void MakeCases(Target& target);
   absl::Status MeasureDisk();
   absl::Status SetUpInProcess();
   absl::Status MeasureReads(const Target& target, Echoes& echo, int in_flight);
@@ -110,6 +114,7 @@ class Benchmark {
   std::unique_ptr<Echoes> echo_with_token_;
   std::vector<Target> targets_;  // plaintext, mtls, and at the end in_process
   Target null_;
+  std::unique_ptr<BenchService> big_service_;
   std::unique_ptr<ServiceCases> big_;
   std::unique_ptr<RawRocksDb> rocks_;
   int64_t vault_calls_before_ = 0;

@@ -16,6 +16,8 @@ int main(int argc, char** argv) {
   app.add_flag("--quick", options.quick, "A minute instead of ten: shorter and smaller");
   app.add_option("--json", options.json_file, "Write all figures there");
   app.add_option("--alone", alone, "Run only this case and the echo, to be watched by a profiler");
+  app.add_option("--beside", options.beside,
+                 "With --alone: another server among the programs, to compare two builds");
   CLI11_PARSE(app, argc, argv);
 #ifdef NDEBUG
   // As cmkstored does, so that clients and echo are measured at their best as well.
