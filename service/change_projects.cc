@@ -105,8 +105,9 @@ absl::StatusOr<std::unique_ptr<google::protobuf::Message>> ManageProjects::Delet
   const store::Partition& partition = run.hub()->partition;
   for (uint64_t deleted = 0;;) {
     CMK_RETURN_IF_ERROR(run.CheckGoOn());
-    CMK_ASSIGN_OR_RETURN(const auto rows, store::DocumentsTable(engine_).WalkSizes(
-                                              partition, {uid, {}}, "", kRowsPerCommit));
+    CMK_ASSIGN_OR_RETURN(const auto rows,
+                         store::DocumentsTable(engine_).WalkSizes(
+                             partition, {uid, {}}, "", {kRowsPerCommit, kMaxBatchBytes}));
     if (rows.empty()) return std::make_unique<google::protobuf::Empty>();
     store::WriteSet writes;
     store::UsageNumbers usage;

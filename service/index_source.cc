@@ -117,9 +117,10 @@ absl::StatusOr<search::SnapshotPage> IndexSource::Snapshot(HubUid uid, const std
                                                            size_t limit) {
   CMK_ASSIGN_OR_RETURN(const OpenHub hub, Open(uid));
   CMK_ASSIGN_OR_RETURN(const std::vector<store::DocumentKey> keys,
-                       store::DocumentsTable(engine_).WalkKeys(hub.partition(), {}, cursor, limit));
+                       store::DocumentsTable(engine_).WalkKeys(hub.partition(), {}, cursor,
+                                                               {limit, kMaxBatchRowBytes}));
   search::SnapshotPage page;
-  if (keys.size() == limit) page.next_cursor = store::DocumentsTable::CursorAt(keys.back());
+  if (!keys.empty()) page.next_cursor = store::DocumentsTable::CursorAt(keys.back());
   for (const store::DocumentKey& key : keys) {
     CMK_ASSIGN_OR_RETURN(std::optional<search::IndexChange> found, FindDocument(hub, key));
     if (found.has_value()) page.documents.push_back(*std::move(found));

@@ -71,18 +71,18 @@ Task<absl::StatusOr<v1::BatchGetDocumentsResponse>> ReadDocuments::BatchGet(
     projects.push_back(name.project.ToString());
   }
   hub.entry->usage->Count(store::UsageCounter::kReadCalls);
-  CMK_CO_ASSIGN_OR_RETURN(const auto rows,
-                          store::DocumentsTable(engine_).MultiGet(hub.partition(), keys));
-  v1::BatchGetDocumentsResponse response;
+  CMK_CO_ASSIGN_OR_RETURN(const auto rows, store::DocumentsTable(engine_).MultiGet(
+                                               hub.partition(), keys, kMaxBatchBytes));
   size_t bytes = 0;
+  for (const auto& row : rows) bytes += row.has_value() ? row->bytes().size() : 0;
+  if (bytes > kMaxBatchBytes) {
+    co_return FieldInvalid("names", "must name documents of at most 8 MiB together");
+  }
+  v1::BatchGetDocumentsResponse response;
   for (size_t i = 0; i < rows.size(); ++i) {
     if (!rows[i].has_value()) {
       response.add_missing(request.names(static_cast<int>(i)));
       continue;
-    }
-    bytes += rows[i]->bytes().size();
-    if (bytes > kMaxBatchBytes) {
-      co_return FieldInvalid("names", "must name documents of at most 8 MiB together");
     }
     auto found = OpenFound(context, hub, projects[i], keys[i], *rows[i], request.view());
     absl::StatusOr<v1::Document> document = co_await std::move(found);
@@ -115,7 +115,7 @@ Task<absl::StatusOr<v1::ListDocumentsResponse>> ReadDocuments::List(
   CMK_CO_ASSIGN_OR_RETURN(
       const std::vector<store::DocumentRow> rows,
       store::DocumentsTable(engine_).Walk(hub.partition(), {project, collection}, cursor,
-                                          page_size + 1, kMaxPageBytes + 1));
+                                          {page_size + 1, kMaxPageBytes + 1}));
   hub.entry->usage->Count(store::UsageCounter::kListCalls);
   v1::ListDocumentsResponse response;
   const std::string project_name = parent.project.ToString();

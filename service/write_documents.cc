@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "base/errors.h"
 #include "crypto/digest.h"
 #include "crypto/envelope.h"
@@ -196,21 +197,29 @@ Task<absl::StatusOr<v1::BatchWriteDocumentsResponse>> WriteDocuments::Run(
 Task<absl::StatusOr<WriteDocuments::Attempt>> WriteDocuments::Prepare(
     const CallContext& context, const OpenHub& hub, const WriteCall& call,
     const std::vector<store::DocumentKey>& keys) {
-  CMK_CO_ASSIGN_OR_RETURN(auto rows,
-                          store::DocumentsTable(engine_).MultiGet(hub.partition(), keys));
+  // What is there now, some at a time: each may be a MiB.
+  std::vector<std::optional<crypto::SealedDocument>> rows;
+  size_t read = 0;  // of the keys, `rows` included
   const absl::Time now = clock_.WallNow();
   Attempt attempt;
   attempt.time = now;
   attempt.feed.set_commit_time_micros(absl::ToUnixMicros(now));
   for (size_t i = 0; i < keys.size(); ++i) {
+    if (i == read) {
+      CMK_CO_ASSIGN_OR_RETURN(
+          rows, store::DocumentsTable(engine_).MultiGet(
+                    hub.partition(), absl::MakeConstSpan(keys).subspan(i), kMaxBatchBytes));
+      read += rows.size();
+    }
+    std::optional<crypto::SealedDocument>& row = rows[rows.size() - (read - i)];
     std::optional<CurrentRow> current;
-    if (rows[i].has_value()) {
+    if (row.has_value()) {
       const crypto::Binding binding = BindingOf(*hub.entry, crypto::RowKind::kDocument, keys[i]);
-      auto opening = hubs_.OpenRow(context, hub, binding, *rows[i]);
+      auto opening = hubs_.OpenRow(context, hub, binding, *row);
       absl::StatusOr<std::string> plaintext = co_await std::move(opening);
       if (!plaintext.ok()) co_return plaintext.status();
       CMK_CO_ASSIGN_OR_RETURN(storage::v1::DocumentBody body, ParseBody(*plaintext));
-      current.emplace(CurrentRow{*std::move(rows[i]), std::move(body)});
+      current.emplace(CurrentRow{*std::move(row), std::move(body)});
     }
     const CurrentRow* now_there = current.has_value() ? &*current : nullptr;
     absl::StatusOr<std::optional<PlannedRow>> planned = PlanWrite(call.intents[i], now_there, now);

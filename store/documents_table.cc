@@ -1,12 +1,9 @@
 #include "store/documents_table.h"
 
-#include <algorithm>
-
 namespace cmkstore::store {
 namespace {
 
 constexpr size_t kPart = ProjectUid::kBytes;
-constexpr size_t kRowsAtOnce = 32;  // each up to a MiB
 
 absl::StatusOr<DocumentKey> ParseKey(absl::string_view key) {
   if (key.size() != 1 + 3 * kPart) return StoreCorrupt("a document's key does not parse");
@@ -33,11 +30,11 @@ void AppendPart(const DocumentKey& key, std::string& out) {
 }
 
 absl::StatusOr<std::vector<std::optional<crypto::SealedDocument>>> DocumentsTable::MultiGet(
-    const Partition& partition, const std::vector<DocumentKey>& keys) const {
+    const Partition& partition, absl::Span<const DocumentKey> keys, size_t enough_bytes) const {
   std::vector<std::string> wanted;
   wanted.reserve(keys.size());
   for (const DocumentKey& key : keys) wanted.push_back(KeyOf(key));
-  CMK_ASSIGN_OR_RETURN(auto rows, engine().MultiGet(partition, wanted));
+  CMK_ASSIGN_OR_RETURN(auto rows, engine().MultiGet(partition, wanted, enough_bytes));
   std::vector<std::optional<crypto::SealedDocument>> found(rows.size());
   for (size_t i = 0; i < rows.size(); ++i) {
     if (!rows[i].has_value()) continue;
@@ -49,7 +46,7 @@ absl::StatusOr<std::vector<std::optional<crypto::SealedDocument>>> DocumentsTabl
 absl::StatusOr<std::vector<Row>> DocumentsTable::ScanRows(const Partition& partition,
                                                           const DocumentScope& scope,
                                                           absl::string_view cursor,
-                                                          size_t limit) const {
+                                                          ReadLimit limit) const {
   KeyRange range = RangeOf(scope);
   if (!cursor.empty()) range.begin = After(cursor);
   return engine().Scan(partition, range, limit);
@@ -58,28 +55,21 @@ absl::StatusOr<std::vector<Row>> DocumentsTable::ScanRows(const Partition& parti
 absl::StatusOr<std::vector<DocumentRow>> DocumentsTable::Walk(const Partition& partition,
                                                               const DocumentScope& scope,
                                                               absl::string_view cursor,
-                                                              size_t limit,
-                                                              size_t enough_bytes) const {
+                                                              ReadLimit limit) const {
+  CMK_ASSIGN_OR_RETURN(std::vector<Row> rows, ScanRows(partition, scope, cursor, limit));
   std::vector<DocumentRow> found;
-  std::string behind(cursor);
-  for (size_t bytes = 0; found.size() < limit && bytes < enough_bytes;) {
-    const size_t wanted = std::min(limit - found.size(), kRowsAtOnce);
-    CMK_ASSIGN_OR_RETURN(std::vector<Row> rows, ScanRows(partition, scope, behind, wanted));
-    for (Row& row : rows) {
-      bytes += row.value.size();
-      CMK_ASSIGN_OR_RETURN(DocumentKey key, ParseKey(row.key));
-      CMK_ASSIGN_OR_RETURN(crypto::SealedDocument sealed, Parse(std::move(row.value)));
-      found.push_back({key, std::move(sealed)});
-    }
-    if (rows.size() < wanted) break;
-    behind = CursorAt(found.back().key);
+  found.reserve(rows.size());
+  for (Row& row : rows) {
+    CMK_ASSIGN_OR_RETURN(DocumentKey key, ParseKey(row.key));
+    CMK_ASSIGN_OR_RETURN(crypto::SealedDocument sealed, Parse(std::move(row.value)));
+    found.push_back({key, std::move(sealed)});
   }
   return found;
 }
 
 absl::StatusOr<std::vector<std::pair<DocumentKey, size_t>>> DocumentsTable::WalkSizes(
     const Partition& partition, const DocumentScope& scope, absl::string_view cursor,
-    size_t limit) const {
+    ReadLimit limit) const {
   CMK_ASSIGN_OR_RETURN(const std::vector<Row> rows, ScanRows(partition, scope, cursor, limit));
   std::vector<std::pair<DocumentKey, size_t>> found;
   found.reserve(rows.size());
@@ -93,7 +83,7 @@ absl::StatusOr<std::vector<std::pair<DocumentKey, size_t>>> DocumentsTable::Walk
 absl::StatusOr<std::vector<DocumentKey>> DocumentsTable::WalkKeys(const Partition& partition,
                                                                   const DocumentScope& scope,
                                                                   absl::string_view cursor,
-                                                                  size_t limit) const {
+                                                                  ReadLimit limit) const {
   CMK_ASSIGN_OR_RETURN(const std::vector<Row> rows, ScanRows(partition, scope, cursor, limit));
   std::vector<DocumentKey> found;
   found.reserve(rows.size());

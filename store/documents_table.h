@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "store/typed_table.h"
 
 namespace cmkstore::store {
@@ -33,30 +34,31 @@ class DocumentsTable : public TypedTable<crypto::SealedDocument, Table::kDocumen
  public:
   using TypedTable::TypedTable;
 
-  // Answers in the order of `keys`; one snapshot.
+  // Answers in the order of `keys`; one snapshot. Fewer than keys, one at least, when their sealed
+  // bytes are more than `enough_bytes`.
   absl::StatusOr<std::vector<std::optional<crypto::SealedDocument>>> MultiGet(
-      const Partition& partition, const std::vector<DocumentKey>& keys) const;
-  // At most `limit` in the order of their keys, from just behind `cursor` (empty: from the first).
-  // Ends soon, within 32 rows, after their sealed bytes have come to `enough_bytes`.
+      const Partition& partition, absl::Span<const DocumentKey> keys, size_t enough_bytes) const;
+  // In the order of their keys, from just behind `cursor` (empty: from the first), up to the limit;
+  // its bytes are of the sealed documents.
   absl::StatusOr<std::vector<DocumentRow>> Walk(const Partition& partition,
                                                 const DocumentScope& scope,
-                                                absl::string_view cursor, size_t limit,
-                                                size_t enough_bytes) const;
+                                                absl::string_view cursor, ReadLimit limit) const;
   // The same without looking at the values: also finds what is damaged.
   absl::StatusOr<std::vector<DocumentKey>> WalkKeys(const Partition& partition,
                                                     const DocumentScope& scope,
-                                                    absl::string_view cursor, size_t limit) const;
+                                                    absl::string_view cursor,
+                                                    ReadLimit limit) const;
   // The same with the size of each value.
   absl::StatusOr<std::vector<std::pair<DocumentKey, size_t>>> WalkSizes(const Partition& partition,
                                                                         const DocumentScope& scope,
                                                                         absl::string_view cursor,
-                                                                        size_t limit) const;
+                                                                        ReadLimit limit) const;
   // For Walk: to go on behind this document. Opaque.
   static std::string CursorAt(const DocumentKey& key) { return KeyOf(key); }
 
  private:
   absl::StatusOr<std::vector<Row>> ScanRows(const Partition& partition, const DocumentScope& scope,
-                                            absl::string_view cursor, size_t limit) const;
+                                            absl::string_view cursor, ReadLimit limit) const;
 };
 
 // A document's key is three parts.

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +28,16 @@ struct Row {
   std::string value;
 };
 
+// Where a read of many rows ends: at a number of them, or with the one by which their values have
+// come to so many bytes, whichever is first.
+struct ReadLimit {
+  // NOLINTNEXTLINE(google-explicit-constructor): a number alone is one of rows.
+  ReadLimit(size_t at_most, size_t enough = std::numeric_limits<size_t>::max())
+      : rows(at_most), bytes(enough) {}
+  size_t rows;
+  size_t bytes;
+};
+
 // An ordered key-value engine partitioned by hub: all that the rest of the system asks of storage.
 //
 // OK from Get with nullopt means "absent". OK from Apply means atomic, durable and linearizable
@@ -49,12 +60,14 @@ class Engine {
   virtual uint32_t shard_count() const = 0;
   virtual absl::StatusOr<std::optional<std::string>> Get(const Partition& partition,
                                                          absl::string_view key) const = 0;
-  // Answers in the order of `keys`; one snapshot.
+  // Answers in the order of `keys`; one snapshot. Fewer than keys, one at least, when their values
+  // are more than `enough_bytes`: no value behind that is read.
   virtual absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
-      const Partition& partition, const std::vector<std::string>& keys) const = 0;
-  // At most `limit` rows of the range in key order; one snapshot.
+      const Partition& partition, const std::vector<std::string>& keys,
+      size_t enough_bytes) const = 0;
+  // Rows of the range in key order, up to the limit; one snapshot.
   virtual absl::StatusOr<std::vector<Row>> Scan(const Partition& partition, const KeyRange& range,
-                                                size_t limit) const = 0;
+                                                ReadLimit limit) const = 0;
   virtual void Apply(const Partition& partition, WriteSet writes, Done done) = 0;
   // Last committed sequence; 0 when the partition has never been written.
   virtual absl::StatusOr<Sequence> LastSequence(const Partition& partition) const = 0;

@@ -53,25 +53,31 @@ absl::StatusOr<std::optional<std::string>> MemoryEngine::Get(const Partition& pa
 }
 
 absl::StatusOr<std::vector<std::optional<std::string>>> MemoryEngine::MultiGet(
-    const Partition& partition, const std::vector<std::string>& keys) const {
+    const Partition& partition, const std::vector<std::string>& keys, size_t enough_bytes) const {
   CMK_RETURN_IF_ERROR(CheckPartition(partition, shards_));
   absl::MutexLock lock(&mutex_);
   const Rows& rows = RowsOf(ShardedPrefix(partition));
   std::vector<std::optional<std::string>> found;
-  found.reserve(keys.size());
-  for (const std::string& key : keys) found.push_back(Find(rows, key));
+  size_t bytes = 0;
+  for (size_t i = 0; i < keys.size() && bytes <= enough_bytes; ++i) {
+    found.push_back(Find(rows, keys[i]));
+    bytes += found.back().has_value() ? found.back()->size() : 0;
+  }
   return found;
 }
 
 absl::StatusOr<std::vector<Row>> MemoryEngine::Scan(const Partition& partition,
-                                                    const KeyRange& range, size_t limit) const {
+                                                    const KeyRange& range, ReadLimit limit) const {
   CMK_RETURN_IF_ERROR(CheckPartition(partition, shards_));
   absl::MutexLock lock(&mutex_);
   const Rows& rows = RowsOf(ShardedPrefix(partition));
   std::vector<Row> found;
-  for (auto row = rows.lower_bound(range.begin);
-       row != rows.end() && row->first < range.end && found.size() < limit; ++row) {
+  size_t bytes = 0;
+  for (auto row = rows.lower_bound(range.begin); row != rows.end() && row->first < range.end &&
+                                                 found.size() < limit.rows && bytes < limit.bytes;
+       ++row) {
     found.push_back({row->first, row->second});
+    bytes += row->second.size();
   }
   return found;
 }

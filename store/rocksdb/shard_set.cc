@@ -86,7 +86,7 @@ absl::StatusOr<std::optional<std::string>> ShardSet::Get(const Partition& partit
 }
 
 absl::StatusOr<std::vector<std::optional<std::string>>> ShardSet::MultiGet(
-    const Partition& partition, const std::vector<std::string>& keys) const {
+    const Partition& partition, const std::vector<std::string>& keys, size_t enough_bytes) const {
   CMK_ASSIGN_OR_RETURN(const Shard* shard, ShardOf(partition));
   CMK_ASSIGN_OR_RETURN(const DatabasePtr db, shard->db());
   std::vector<std::string> full;
@@ -94,11 +94,16 @@ absl::StatusOr<std::vector<std::optional<std::string>>> ShardSet::MultiGet(
   for (const std::string& key : keys) full.push_back(FullKey(partition, key));
   const std::vector<rocksdb::Slice> slices(full.begin(), full.end());
   std::vector<std::string> values;
-  const std::vector<rocksdb::Status> statuses =
-      db->MultiGet(rocksdb::ReadOptions(), slices, &values);
+  rocksdb::ReadOptions options;
+  options.value_size_soft_limit = enough_bytes;
+  const std::vector<rocksdb::Status> statuses = db->MultiGet(options, slices, &values);
   std::vector<std::optional<std::string>> rows(keys.size());
   for (size_t i = 0; i < keys.size(); ++i) {
     if (statuses[i].IsNotFound()) continue;
+    if (statuses[i].IsAborted()) {  // beyond the limit, as all behind it
+      rows.resize(i);
+      break;
+    }
     CMK_RETURN_IF_ERROR(FromRocks(statuses[i]));
     rows[i] = std::move(values[i]);
   }
@@ -106,7 +111,7 @@ absl::StatusOr<std::vector<std::optional<std::string>>> ShardSet::MultiGet(
 }
 
 absl::StatusOr<std::vector<Row>> ShardSet::Scan(const Partition& partition, const KeyRange& range,
-                                                size_t limit) const {
+                                                ReadLimit limit) const {
   CMK_ASSIGN_OR_RETURN(const Shard* shard, ShardOf(partition));
   CMK_ASSIGN_OR_RETURN(const DatabasePtr db, shard->db());
   const std::string end = FullKey(partition, range.end);
@@ -116,11 +121,13 @@ absl::StatusOr<std::vector<Row>> ShardSet::Scan(const Partition& partition, cons
   options.prefix_same_as_start = true;
   const std::unique_ptr<rocksdb::Iterator> iterator(db->NewIterator(options));
   std::vector<Row> rows;
-  for (iterator->Seek(FullKey(partition, range.begin)); iterator->Valid() && rows.size() < limit;
-       iterator->Next()) {
+  size_t bytes = 0;
+  for (iterator->Seek(FullKey(partition, range.begin));
+       iterator->Valid() && rows.size() < limit.rows && bytes < limit.bytes; iterator->Next()) {
     rocksdb::Slice key = iterator->key();
     key.remove_prefix(partition.prefix.size());
     rows.push_back({key.ToString(), iterator->value().ToString()});
+    bytes += rows.back().value.size();
   }
   CMK_RETURN_IF_ERROR(FromRocks(iterator->status()));
   return rows;

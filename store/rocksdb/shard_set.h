@@ -43,9 +43,10 @@ class ShardSet final : public Engine {
   absl::StatusOr<std::optional<std::string>> Get(const Partition& partition,
                                                  absl::string_view key) const override;
   absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
-      const Partition& partition, const std::vector<std::string>& keys) const override;
+      const Partition& partition, const std::vector<std::string>& keys,
+      size_t enough_bytes) const override;
   absl::StatusOr<std::vector<Row>> Scan(const Partition& partition, const KeyRange& range,
-                                        size_t limit) const override;
+                                        ReadLimit limit) const override;
   void Apply(const Partition& partition, WriteSet writes, Done done) override;
   absl::StatusOr<Sequence> LastSequence(const Partition& partition) const override;
   absl::Status DropPartition(const Partition& partition) override;

@@ -299,5 +299,35 @@ TEST_F(RequestsTest, AnUpdateMaskLeavesTheRestAsItIs) {
             "update_mask");
 }
 
+TEST_F(RequestsTest, OfDocumentsLargerThanABatchAllAreDeletedAtOnceButNotRead) {
+  v1::BatchGetDocumentsRequest read;
+  read.set_parent(kHub);
+  read.set_view(v1::BASIC);
+  v1::BatchWriteDocumentsRequest remove;
+  remove.set_parent(kHub);
+  for (int i = 0; i < 18; ++i) {
+    v1::UpdateDocumentRequest put;
+    put.mutable_document()->set_name(NameOf(absl::StrCat("d", i)));
+    put.mutable_document()->set_content(std::string(1u << 20, 'x'));
+    put.mutable_document()->set_content_type("text/plain");
+    put.set_allow_missing(true);
+    v1::Document stored;
+    ASSERT_EQ(ReasonOf(documents_->UpdateDocument(As("contributor").get(), put, &stored)), "OK");
+    read.add_names(stored.name());
+    remove.add_writes()->set_delete_(stored.name());
+  }
+  v1::BatchGetDocumentsResponse found;
+  const grpc::Status refused = documents_->BatchGetDocuments(As("reader").get(), read, &found);
+  EXPECT_EQ(FieldOf(refused), "names");
+  EXPECT_THAT(refused.error_message(), ::testing::HasSubstr("8 MiB"));
+  read.mutable_names()->DeleteSubrange(7, 11);
+  ASSERT_EQ(ReasonOf(documents_->BatchGetDocuments(As("reader").get(), read, &found)), "OK");
+  EXPECT_EQ(found.documents_size(), 7);
+  EXPECT_EQ(ReasonOf(WriteBatch(remove)), "OK");
+  size_t left = 1;
+  EXPECT_EQ(ReasonOf(ListOf(10, "", &left)), "OK");
+  EXPECT_EQ(left, 0u);
+}
+
 }  // namespace
 }  // namespace cmkstore

@@ -26,12 +26,13 @@ class InterruptedEngine final : public store::Engine {
     return row;
   }
   absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
-      const store::Partition& partition, const std::vector<std::string>& keys) const override {
-    return engine_.MultiGet(partition, keys);
+      const store::Partition& partition, const std::vector<std::string>& keys,
+      size_t enough_bytes) const override {
+    return engine_.MultiGet(partition, keys, enough_bytes);
   }
   absl::StatusOr<std::vector<store::Row>> Scan(const store::Partition& partition,
                                                const store::KeyRange& range,
-                                               size_t limit) const override {
+                                               store::ReadLimit limit) const override {
     return engine_.Scan(partition, range, limit);
   }
   void Apply(const store::Partition& partition, store::WriteSet writes, Done done) override {

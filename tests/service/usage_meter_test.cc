@@ -7,9 +7,9 @@
 #include "base/errors.h"
 #include "service/apply_blocking.h"
 #include "service/purge_hubs.h"
-#include "store/memory/memory_engine.h"
 #include "store/tables.h"
 #include "tests/testing/matchers.h"
+#include "tests/testing/refusing_engine.h"
 #include "tests/testing/virtual_clock.h"
 
 namespace cmkstore::service {
@@ -18,43 +18,6 @@ namespace {
 using testing::FailsWith;
 using testing::IsOk;
 using Counter = store::UsageCounter;
-
-// An engine that refuses the next commits.
-class RefusingEngine final : public store::Engine {
- public:
-  uint32_t shard_count() const override { return engine_.shard_count(); }
-  absl::StatusOr<std::optional<std::string>> Get(const store::Partition& partition,
-                                                 absl::string_view key) const override {
-    return engine_.Get(partition, key);
-  }
-  absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
-      const store::Partition& partition, const std::vector<std::string>& keys) const override {
-    return engine_.MultiGet(partition, keys);
-  }
-  absl::StatusOr<std::vector<store::Row>> Scan(const store::Partition& partition,
-                                               const store::KeyRange& range,
-                                               size_t limit) const override {
-    return engine_.Scan(partition, range, limit);
-  }
-  void Apply(const store::Partition& partition, store::WriteSet writes, Done done) override {
-    if (refuse) {
-      done(StoreBusy());
-    } else {
-      engine_.Apply(partition, std::move(writes), std::move(done));
-    }
-  }
-  absl::StatusOr<store::Sequence> LastSequence(const store::Partition& partition) const override {
-    return engine_.LastSequence(partition);
-  }
-  absl::Status DropPartition(const store::Partition& partition) override {
-    return engine_.DropPartition(partition);
-  }
-
-  bool refuse = false;
-
- private:
-  store::MemoryEngine engine_{1};
-};
 
 class UsageMeterTest : public ::testing::Test {
  protected:
@@ -77,7 +40,7 @@ class UsageMeterTest : public ::testing::Test {
   }
 
   testing::VirtualClock clock_;
-  RefusingEngine engine_;
+  testing::RefusingEngine engine_;
   int64_t index_bytes_ = 0;
   const UsageMeterOptions options_{absl::Seconds(10), absl::Hours(48)};
   UsageMeter meter_{options_, engine_, clock_, [this](HubUid) { return index_bytes_; }};

@@ -209,7 +209,7 @@ TEST_P(EngineContractTest, ScanAndMultiGetSeeWholeCommitsOnly) {
     ASSERT_THAT(rows, IsOk());
     ASSERT_EQ(rows->size(), kRows);
     for (const Row& row : *rows) ASSERT_EQ(row.value, rows->front().value);
-    auto values = engine_->MultiGet(hub_, keys);
+    auto values = engine_->MultiGet(hub_, keys, SIZE_MAX);
     ASSERT_THAT(values, IsOk());
     for (const auto& value : *values) ASSERT_EQ(value, values->front());
   }
@@ -269,7 +269,7 @@ TEST_P(EngineContractTest, WriteSetsLargerThanABatchAreCommittedAllTheSame) {
 TEST_P(EngineContractTest, APartitionThatCannotBeIsAnError) {
   for (const Partition& partition : {Partition{2, hub_.prefix}, Partition{0, "short"}}) {
     EXPECT_THAT(engine_->Get(partition, "k"), FailsWith("INVARIANT", "partition"));
-    EXPECT_THAT(engine_->MultiGet(partition, {"k"}), FailsWith("INVARIANT", "partition"));
+    EXPECT_THAT(engine_->MultiGet(partition, {"k"}, SIZE_MAX), FailsWith("INVARIANT", "partition"));
     EXPECT_THAT(engine_->Scan(partition, {"a", "b"}, 1), FailsWith("INVARIANT", "partition"));
     EXPECT_THAT(engine_->LastSequence(partition), FailsWith("INVARIANT", "partition"));
     EXPECT_THAT(engine_->DropPartition(partition), FailsWith("INVARIANT", "partition"));

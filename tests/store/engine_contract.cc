@@ -79,10 +79,10 @@ TEST_P(EngineContractTest, WritesOfOneSetTakeEffectInTheirOrder) {
 TEST_P(EngineContractTest, MultiGetAnswersInTheOrderAsked) {
   ASSERT_THAT(ApplyAndWait(*engine_, hub_, PutOne("a", "1")), IsOk());
   ASSERT_THAT(ApplyAndWait(*engine_, hub_, PutOne("b", "2")), IsOk());
-  auto rows = engine_->MultiGet(hub_, {"b", "none", "a", "b"});
+  auto rows = engine_->MultiGet(hub_, {"b", "none", "a", "b"}, SIZE_MAX);
   ASSERT_THAT(rows, IsOk());
   EXPECT_THAT(*rows, ElementsAre("2", std::nullopt, "1", "2"));
-  EXPECT_TRUE(engine_->MultiGet(hub_, {})->empty());
+  EXPECT_TRUE(engine_->MultiGet(hub_, {}, SIZE_MAX)->empty());
 }
 
 TEST_P(EngineContractTest, ScanStopsAtItsLimitItsRangeAndItsPartition) {
@@ -98,6 +98,30 @@ TEST_P(EngineContractTest, ScanStopsAtItsLimitItsRangeAndItsPartition) {
   EXPECT_THAT(KeysOf(engine_->Scan(hub_, {"a", ""}, 100)), ElementsAre()) << "no end";
   EXPECT_THAT(KeysOf(engine_->Scan(hub_, {"a", "z"}, 0)), ElementsAre());
   EXPECT_EQ((*engine_->Scan(hub_, {"c", "z"}, 1))[0].value, "of c");
+}
+
+TEST_P(EngineContractTest, MultiGetEndsWithTheValueThatExceedsItsBytes) {
+  for (const char* key : {"a", "b", "c"}) {
+    ASSERT_THAT(ApplyAndWait(*engine_, hub_, PutOne(key, std::string(10, *key))), IsOk());
+  }
+  const std::vector<std::string> keys = {"c", "none", "a", "b", "none"};
+  EXPECT_EQ(engine_->MultiGet(hub_, keys, 30)->size(), 5u);
+  EXPECT_EQ(engine_->MultiGet(hub_, keys, 29)->size(), 4u) << "what is behind it is not looked for";
+  EXPECT_EQ(engine_->MultiGet(hub_, keys, 20)->size(), 4u);
+  EXPECT_THAT(*engine_->MultiGet(hub_, keys, 19),
+              ElementsAre(std::string(10, 'c'), std::nullopt, std::string(10, 'a')));
+  EXPECT_THAT(*engine_->MultiGet(hub_, keys, 0), ElementsAre(std::string(10, 'c')));
+}
+
+TEST_P(EngineContractTest, ScanEndsWithTheRowByWhichItsBytesAreEnough) {
+  for (const char* key : {"a", "b", "c"}) {
+    ASSERT_THAT(ApplyAndWait(*engine_, hub_, PutOne(key, std::string(10, *key))), IsOk());
+  }
+  EXPECT_THAT(KeysOf(engine_->Scan(hub_, {"a", "z"}, {100, 1})), ElementsAre("a"));
+  EXPECT_THAT(KeysOf(engine_->Scan(hub_, {"a", "z"}, {100, 10})), ElementsAre("a"));
+  EXPECT_THAT(KeysOf(engine_->Scan(hub_, {"a", "z"}, {100, 11})), ElementsAre("a", "b"));
+  EXPECT_THAT(KeysOf(engine_->Scan(hub_, {"a", "z"}, {1, 11})), ElementsAre("a"));
+  EXPECT_THAT(KeysOf(engine_->Scan(hub_, {"a", "z"}, {100, 100})), ElementsAre("a", "b", "c"));
 }
 
 TEST_P(EngineContractTest, SequencesCountEachPartitionWithoutGaps) {

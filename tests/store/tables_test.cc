@@ -154,25 +154,26 @@ TEST_F(TablesTest, WalksAllDocumentsAProjectOrACollection) {
               ElementsAre(keys[0], keys[1]));
   EXPECT_THAT(*documents.WalkKeys(hub_, {}, DocumentsTable::CursorAt(keys[1]), 1),
               ElementsAre(keys[2]));
-  const auto rows = documents.Walk(hub_, {p, {}}, DocumentsTable::CursorAt(keys[0]), 10, SIZE_MAX);
+  const auto rows = documents.Walk(hub_, {p, {}}, DocumentsTable::CursorAt(keys[0]), 10);
   ASSERT_EQ(rows->size(), 2u);
   EXPECT_EQ((*rows)[1].key, keys[2]);
-  const auto found = documents.MultiGet(hub_, {keys[3], KeyAt('n', 'o', 'n'), keys[0]});
+  const auto found = documents.MultiGet(hub_, {keys[3], KeyAt('n', 'o', 'n'), keys[0]}, SIZE_MAX);
   EXPECT_TRUE((*found)[0].has_value() && !(*found)[1].has_value() && (*found)[2].has_value());
 }
 
-TEST_F(TablesTest, AWalkEndsSoonAfterEnoughBytes) {
-  for (char d = 0; d < 70; ++d) {
+TEST_F(TablesTest, AWalkEndsWithTheDocumentByWhichItsBytesAreEnough) {
+  for (char d = 0; d < 7; ++d) {
     WriteSet writes;
     DocumentsTable::Put(writes, KeyAt('p', 'c', d), Envelope('a'));
     ASSERT_THAT(Apply(std::move(writes)), IsOk());
   }
   const DocumentsTable documents(engine_);
-  EXPECT_EQ(documents.Walk(hub_, {}, "", 100, SIZE_MAX)->size(), 70u);
-  EXPECT_EQ(documents.Walk(hub_, {}, "", 50, SIZE_MAX)->size(), 50u);
-  const auto rows = documents.Walk(hub_, {}, "", 100, 1);
-  EXPECT_EQ(rows->size(), 32u);
-  EXPECT_EQ(rows->back().key, KeyAt('p', 'c', 31));
+  EXPECT_EQ(documents.Walk(hub_, {}, "", 100)->size(), 7u);
+  EXPECT_EQ(documents.Walk(hub_, {}, "", 5)->size(), 5u);
+  const size_t bytes = Envelope('a').bytes().size();
+  const auto rows = documents.Walk(hub_, {}, "", {100, 2 * bytes + 1});
+  EXPECT_EQ(rows->size(), 3u);
+  EXPECT_EQ(rows->back().key, KeyAt('p', 'c', 2));
 }
 
 TEST_F(TablesTest, WhatDoesNotParseIsAnErrorNotAbsent) {
@@ -182,8 +183,7 @@ TEST_F(TablesTest, WhatDoesNotParseIsAnErrorNotAbsent) {
   broken.SetFeedRecord("\xff");
   ASSERT_THAT(Apply(std::move(broken)), IsOk());
   EXPECT_THAT(ProjectsTable(engine_).Get(hub_, "p"), FailsWith("STORE_CORRUPT", ""));
-  EXPECT_THAT(DocumentsTable(engine_).Walk(hub_, {}, "", 10, SIZE_MAX),
-              FailsWith("DOCUMENT_CORRUPT", ""));
+  EXPECT_THAT(DocumentsTable(engine_).Walk(hub_, {}, "", 10), FailsWith("DOCUMENT_CORRUPT", ""));
   EXPECT_EQ(DocumentsTable(engine_).WalkKeys(hub_, {}, "", 10)->size(), 1u);
   EXPECT_THAT(ChangeFeed(engine_).ReadAfter(hub_, 0, 10), FailsWith("STORE_CORRUPT", ""));
 }
