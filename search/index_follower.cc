@@ -66,6 +66,11 @@ void IndexFollower::Notify(HubUid uid, uint64_t sequence) {
   Committed(uid, hubs_[uid], sequence);
 }
 
+void IndexFollower::LookAt(HubUid uid) {
+  absl::MutexLock lock(&mutex_);
+  if (const auto [hub, unheard] = hubs_.try_emplace(uid); unheard) unseen_.push_back(uid);
+}
+
 void IndexFollower::Hurry(HubUid uid, uint64_t sequence) {
   absl::MutexLock lock(&mutex_);
   Hub& hub = hubs_[uid];
@@ -96,6 +101,11 @@ void IndexFollower::Tick() {
     Hub& hub = hubs_[current->first];
     if (NeedsWork(hub)) Start(current->first, hub);
     due_.erase(current);
+  }
+  for (size_t i = 0; i < options_.looks_per_tick && !unseen_.empty(); ++i) {
+    const HubUid uid = unseen_.front();
+    unseen_.pop_front();
+    StartWhenDue(uid, hubs_[uid]);
   }
 }
 
@@ -138,6 +148,13 @@ absl::StatusOr<uint64_t> IndexFollower::RebuildLost(HubUid uid) {
 absl::StatusOr<uint64_t> IndexFollower::ApplyBatch(HubUid uid) {
   CMK_ASSIGN_OR_RETURN(const std::shared_ptr<SqliteHubIndex> index, indexes_.Open(uid));
   const uint64_t from = index->indexed_sequence();
+  // Whoever woke it may have known of less: a crash leaves commits that nobody told of.
+  CMK_ASSIGN_OR_RETURN(const uint64_t last, source_.LastSequence(uid));
+  {
+    absl::MutexLock lock(&mutex_);
+    Hub& hub = hubs_[uid];
+    hub.target = std::max(hub.target, last);
+  }
   CMK_ASSIGN_OR_RETURN(const ChangeBatch batch, source_.Read(uid, from, options_.batch));
   // Only a store that was put back to an earlier state is behind: what it lost is in the index.
   if (batch.last_sequence < from) return IndexCorrupt("it is ahead of its documents");

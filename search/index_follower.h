@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 
 #include "absl/base/thread_annotations.h"
@@ -25,6 +26,9 @@ struct IndexFollowerOptions {
   absl::Duration refresh = absl::Milliseconds(200);
   absl::Duration retry_after = absl::Seconds(1);  // after a failure that may pass, doubling
   absl::Duration retry_at_most = absl::Seconds(60);
+  // Hubs of LookAt that a Tick starts: after a restart, indexes of all that is used are opened at
+  // this pace beside those that are written to.
+  size_t looks_per_tick = 4;
 };
 
 struct IndexFollowerStats {
@@ -40,8 +44,9 @@ struct IndexFollowerStats {
 // Keeps the indexes level with the change feed, in the background.
 //
 // A hub is worked on by one thread at a time, in turns of one batch: at once when it was at rest,
-// else after `refresh`. INDEX_CORRUPT starts a rebuild. A refused key stops the hub until Notify;
-// any other failure is tried again after a growing pause.
+// else after `refresh`. None is opened because the process starts: LookAt and Notify say which are
+// in use. INDEX_CORRUPT starts a rebuild. A refused key stops the hub until Notify; any other
+// failure is tried again after a growing pause.
 //
 // Thread-safe. Notify never blocks. `indexes`, `source` and `clock` must outlive this; Stop before
 // they go.
@@ -58,6 +63,9 @@ class IndexFollower {
   // The hub has committed `sequence`. Called on every commit: a map look-up, and a wake-up if the
   // hub was at rest.
   void Notify(HubUid hub, uint64_t sequence);
+  // The hub's keys are at hand: its index, if this process has not looked at it yet, is looked at
+  // soon, and brought level with what a crash has left behind. A few at a time.
+  void LookAt(HubUid hub);
   // As Notify, when the index is wanted level with `sequence` now.
   void Hurry(HubUid hub, uint64_t sequence);
   // Sequence up to which the hub is known to be searchable; 0 until this process has looked.
@@ -108,6 +116,7 @@ class IndexFollower {
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<HubUid, Hub> hubs_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<HubUid, absl::Time> due_ ABSL_GUARDED_BY(mutex_);
+  std::deque<HubUid> unseen_ ABSL_GUARDED_BY(mutex_);  // to be looked at
   IndexFollowerStats stats_ ABSL_GUARDED_BY(mutex_);
   Worker worker_;  // last: its threads use all of the above
 };

@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
@@ -105,6 +106,55 @@ TEST_F(IndexSetTest, GathersChangesUnlessASearchWaits) {
   source_.Write("wanted", R"({"text": "wanted"})");
   ASSERT_THAT(Follow(), IsOk()) << "although the clock stands still";
   EXPECT_EQ(Count("wanted"), 1u);
+}
+
+// What a crash has left behind: nobody tells of the commits that the index lacks.
+TEST_F(IndexSetTest, AHubWhoseKeyIsAtHandIsBroughtLevelWithAllThatACrashLeft) {
+  OpenSet();
+  Fill(1200);  // more than a few batches
+  follower_->LookAt(hub_);
+  follower_->LookAt(hub_);
+  EXPECT_EQ(source_.reads(), 0) << "not by the thread that the key came on";
+  while (follower_->IndexedSequence(hub_) < 1200 && follower_->FailureOf(hub_).ok()) {
+    clock_.Advance(IndexFollowerOptions().refresh);  // the last ones are gathered
+    follower_->Tick();
+    std::this_thread::yield();
+  }
+  ASSERT_THAT(follower_->FailureOf(hub_), IsOk());
+  EXPECT_EQ(Count("canary"), 1200u);
+  const int reads = source_.reads();
+  follower_->LookAt(hub_);
+  follower_->Tick();
+  source_.Write("wanted", R"({"text": "wanted"})");
+  ASSERT_THAT(Follow(), IsOk());
+  EXPECT_EQ(source_.reads(), reads + 1) << "what has been looked at is not looked at again";
+}
+
+TEST_F(IndexSetTest, IndexesAreLookedAtAFewAtATime) {
+  OpenSet();
+  std::vector<HubUid> hubs;
+  for (size_t i = 0; i < IndexFollowerOptions().looks_per_tick + 1; ++i) {
+    hubs.push_back(random_.NewUid<HubUid>());
+    follower_->LookAt(hubs.back());
+  }
+  Fill(1);
+  const auto seen = [&](size_t hub) { return follower_->IndexedSequence(hubs[hub]) == 1; };
+  const auto all_but_the_last = [&] {
+    for (size_t i = 0; i + 1 < hubs.size(); ++i) {
+      if (!seen(i)) return false;
+    }
+    return true;
+  };
+  follower_->Tick();
+  {
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&all_but_the_last));
+  }
+  EXPECT_FALSE(seen(hubs.size() - 1));
+  const auto the_last = [&] { return seen(hubs.size() - 1); };
+  follower_->Tick();
+  absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(&the_last));
 }
 
 TEST_F(IndexSetTest, ClosesTheLeastRecentlyUsedButNoneThatIsInUse) {
