@@ -261,6 +261,13 @@ HubKeyStatus KeyCache::Core::Status(HubUid uid) {
     if (status.availability == KeyAvailability::kUnreachable) {
       status.refuse_after = key->last_success_wall + hub.outage_grace;
     }
+    if (status.availability != KeyAvailability::kDenied &&
+        clock_.MonotonicNow() < hub.refusal_until) {
+      // Without keys it is refused at once, before a probe has confirmed it (KL-4).
+      status.availability = KeyAvailability::kDenied;
+      status.cause = std::string(hub.refusal.message());
+      status.state_since = key->first_refusal_wall;
+    }
   }
   if (hub.locked_by_push) status.availability = KeyAvailability::kLockedByPush;
   status.state_since = std::max(status.state_since, hub.push_changed_wall);

@@ -130,6 +130,7 @@ class KeyCache::Core {
   struct Events {
     std::vector<LockReport> locked;
     std::vector<HubUid> unlocked;
+    std::vector<HubUid> opened;
     std::vector<std::pair<std::string, std::string>> unreachable;  // vault, reason
     std::vector<std::string> reachable;
     std::vector<std::tuple<HubUid, std::string, std::string>> unusable;  // hub, vault, reason

@@ -98,6 +98,8 @@ void KeyCache::Core::BeginFlight(HubUid uid, DekId dek) {
   {
     absl::MutexLock lock(&mutex_);
     Hub& hub = HubFor(uid);
+    // The lock was told of before a restart; its end, by the first success, is still to be.
+    if (hub.under == nullptr && records.locked_by_denial) hub.locked_by_denial = true;
     if (records.locked_by_push) {
       // Remembered from before a restart (KL-6), unless it has been unlocked since it was read.
       if (hub.epoch == flight->epoch) hub.locked_by_push = true;
@@ -219,6 +221,7 @@ absl::Status KeyCache::Core::LandNewest(const Flight& flight, absl::Time began,
     const bool overtaken = hub.epoch != flight.epoch || hub.locked_by_push ||
                            hub.under != flight.key || flight.key->denials != flight.denials;
     if (overtaken) return absl::OkStatus();
+    if (hub.keys == nullptr) events.opened.push_back(flight.hub);
     hub.keys = *keys;
     hub.used = false;
     hub.refusal_until = absl::InfinitePast();

@@ -250,6 +250,7 @@ void KeyCache::Core::LockByDenial(HubUid uid, Hub& hub, const VaultKey& key, Eve
 void KeyCache::Core::Tell(const Events& events) {
   for (const LockReport& report : events.locked) listener_.OnLocked(report);
   for (HubUid hub : events.unlocked) listener_.OnUnlocked(hub);
+  for (HubUid hub : events.opened) listener_.OnOpened(hub);
   for (const auto& [vault, reason] : events.unreachable) {
     listener_.OnVaultUnreachable(vault, reason);
   }

@@ -64,13 +64,16 @@ struct LockReport {
   uint32_t keys_wiped = 0;
 };
 
-// Told of every transition, after it has happened. Called without locks, from threads of the cache;
-// must not block for long and must not call back into Lock or Unlock.
+// Told of every transition, after it has happened. Called without locks, from threads of the cache,
+// but of a push lock and unlock on the thread that asked for it; must not block a thread of the
+// cache for long and must not call back into Lock or Unlock.
 class KeyStateListener {
  public:
   virtual ~KeyStateListener() = default;
   virtual void OnLocked(const LockReport& report) = 0;
   virtual void OnUnlocked(HubUid hub) = 0;
+  // The hub's keys are at hand, which they were not before.
+  virtual void OnOpened(HubUid hub) = 0;
   // `reason`: VAULT_UNREACHABLE, VAULT_THROTTLED or VAULT_LOGIN_FAILED.
   virtual void OnVaultUnreachable(const std::string& vault_uri, absl::string_view reason) = 0;
   virtual void OnVaultReachable(const std::string& vault_uri) = 0;

@@ -24,6 +24,7 @@ struct HubKeyRecords {
   vault::KeyRef key;
   absl::Duration outage_grace = absl::Hours(1);
   bool locked_by_push = false;
+  bool locked_by_denial = false;       // remembered: the vault's last word on the hub's key was no
   std::vector<WrappedDekRecord> deks;  // by generation; the last one seals
   std::string sealed_hub_secrets;  // envelope bytes, RowKind::kHubSecrets, under any DEK of `deks`
 };

@@ -60,6 +60,8 @@ constexpr CoverageClass kClasses[] = {
      ""},
     {"purge-receipts", "Receipts of purges: when, and the ids of the keys that were destroyed",
      "catalog rows", kReadable, Key::kNone, "", "40", ""},
+    {"lock-receipts", "Receipts of locks: when and why a hub was locked, and what was wiped",
+     "catalog rows", kReadable, Key::kNone, "", "44", ""},
     {"store-files", "RocksDB's own files: names, sizes and key bounds of its files, settings, log",
      "the shards' directories", kReadable, Key::kNone, "", "",
      "shards/shard-*/MANIFEST-* shards/shard-*/CURRENT shards/shard-*/IDENTITY "

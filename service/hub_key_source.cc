@@ -37,6 +37,7 @@ absl::StatusOr<keycache::HubKeyRecords> HubKeySource::Load(HubUid uid) {
   records.key = KeyRefOf(hub->record);
   records.outage_grace = absl::Seconds(hub->record.outage_grace_seconds());
   records.locked_by_push = hub->record.locked_by_push();
+  records.locked_by_denial = receipts_.StandingDenial(uid).has_value();
   CMK_ASSIGN_OR_RETURN(const auto deks,
                        store::DeksTable(engine_).List(hub->partition, kMaxGenerations));
   for (const storage::v1::DekRecord& dek : deks) {

@@ -2,22 +2,24 @@
 
 #include "keycache/wrapped_dek_source.h"
 #include "service/hub_directory.h"
+#include "service/lock_receipts.h"
 #include "store/engine.h"
 
 namespace cmkstore::service {
 
-// The key cache's view of the store: a hub's record, DEK generations and sealed secrets.
+// The key cache's view of the store: a hub's record, last lock, DEK generations and sealed secrets.
 // Thread-safe.
 class HubKeySource final : public keycache::WrappedDekSource {
  public:
-  HubKeySource(HubDirectory& directory, store::Engine& engine)
-      : directory_(directory), engine_(engine) {}
+  HubKeySource(HubDirectory& directory, store::Engine& engine, const LockReceipts& receipts)
+      : directory_(directory), engine_(engine), receipts_(receipts) {}
 
   absl::StatusOr<keycache::HubKeyRecords> Load(HubUid hub) override;
 
  private:
   HubDirectory& directory_;
   store::Engine& engine_;
+  const LockReceipts& receipts_;
 };
 
 // The key of a hub as vaults take it.

@@ -2,88 +2,82 @@
 
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
-#include "base/log.h"
+#include "base/clock.h"
+#include "cmkstore/storage/v1/records.pb.h"
 #include "keycache/key_state.h"
+#include "store/engine.h"
 
 namespace cmkstore::service {
 
-// What a hub's lock did, beyond the key cache.
-struct LockReceipt {
-  keycache::LockReport report;
-  bool index_closed = false;
-};
-
-// Hears of every lock and outage: closes the hub's search index, logs, keeps the last lock of each
-// hub as its revocation receipt and wakes what streams the hub. Thread-safe.
+// Hears of every lock and outage: closes the hub's search index, logs, wakes what streams the hub,
+// and keeps the last lock of each hub on disk as its revocation receipt.
+//
+// A lock by the vault is written behind the wiped keys, by a commit that nobody waits for; what the
+// store refuses is written again until it takes it. LockHub begins its receipt in the commit that
+// locks the hub, and answers when the whole of it is on disk.
+//
+// Thread-safe. All that it is given must outlive it, and it the key cache and the engine's last
+// commit.
 class LockReceipts final : public keycache::KeyStateListener {
  public:
   struct Actions {
     std::function<std::string(HubUid)> name_of;  // "tenants/T/hubs/H": whom to tell
     std::function<bool(HubUid)> close_index;     // whether it was open
     std::function<void(HubUid)> follow_again;
+    std::function<void(HubUid)> look_at_index;  // its keys are at hand
     std::function<void(HubUid)> wake_streams;
     std::function<void(HubUid)> count_unwrap;
   };
-  explicit LockReceipts(Actions actions) : actions_(std::move(actions)) {}
+  LockReceipts(store::Engine& engine, Clock& clock, Actions actions)
+      : engine_(engine), clock_(clock), actions_(std::move(actions)) {}
 
-  std::optional<LockReceipt> Last(HubUid hub) {
-    absl::MutexLock lock(&mutex_);
-    const auto found = last_.find(hub);
-    if (found == last_.end()) return std::nullopt;
-    return found->second;
-  }
+  // The hub's last lock, of this process or of one before; absent if it was never locked, or if its
+  // row does not parse.
+  std::optional<storage::v1::LockRecord> Last(HubUid hub) const;
+  // The lock of a hub whose key the vault refused when it was last asked, in whatever process.
+  std::optional<storage::v1::LockRecord> StandingDenial(HubUid hub) const;
 
-  void OnLocked(const keycache::LockReport& report) override {
-    const bool index_closed = actions_.close_index(report.hub);
-    {
-      absl::MutexLock lock(&mutex_);
-      last_[report.hub] = {report, index_closed};
-    }
-    Log(LogLevel::kWarning, "hub_locked",
-        {{"hub_uid", report.hub.ToHex()},
-         {"hub", actions_.name_of(report.hub)},
-         {"by", report.by_push ? "push" : "vault"},
-         {"cause", report.cause},
-         {"keys_wiped", std::to_string(report.keys_wiped)},
-         {"index_closed", index_closed ? "true" : "false"}});
-    actions_.wake_streams(report.hub);
-  }
-  void OnUnlocked(HubUid hub) override {
-    Log(LogLevel::kInfo, "hub_unlocked",
-        {{"hub_uid", hub.ToHex()}, {"hub", actions_.name_of(hub)}});
-    actions_.follow_again(hub);
-  }
-  void OnVaultUnreachable(const std::string& vault_uri, absl::string_view reason) override {
-    Log(LogLevel::kWarning, "vault_unreachable",
-        {{"vault", vault_uri}, {"reason", std::string(reason)}});
-  }
-  void OnVaultReachable(const std::string& vault_uri) override {
-    Log(LogLevel::kInfo, "vault_reachable", {{"vault", vault_uri}});
-  }
+  // For the commit that locks the hub by push at `now`; Forget is to follow it.
+  void AddPushLock(HubUid hub, absl::Time now, store::WriteSet& writes) const;
+  // For the commit that takes such a lock back; false, and no Forget, when the receipt is of
+  // another.
+  bool AddPushUnlock(HubUid hub, absl::Time now, store::WriteSet& writes) const;
+  // The row is another than what is remembered of it, or is gone.
+  void Forget(HubUid hub);
+  // The refused key is the hub's no more.
+  void End(HubUid hub);
+  // Writes again what the store has refused; to be called about every 100 ms.
+  void Tick();
+
+  void OnLocked(const keycache::LockReport& report) override;
+  void OnUnlocked(HubUid hub) override;
+  void OnOpened(HubUid hub) override { actions_.look_at_index(hub); }
+  void OnVaultUnreachable(const std::string& vault_uri, absl::string_view reason) override;
+  void OnVaultReachable(const std::string& vault_uri) override;
   void OnWrappedDekUnusable(HubUid hub, const std::string& vault_uri,
-                            absl::string_view reason) override {
-    Log(LogLevel::kError, "wrapped_dek_unusable",
-        {{"hub_uid", hub.ToHex()},
-         {"hub", actions_.name_of(hub)},
-         {"vault", vault_uri},
-         {"reason", std::string(reason)}});
-  }
-  void OnHubKeysCorrupt(HubUid hub, absl::string_view reason) override {
-    Log(LogLevel::kError, "hub_keys_corrupt",
-        {{"hub_uid", hub.ToHex()},
-         {"hub", actions_.name_of(hub)},
-         {"reason", std::string(reason)}});
-  }
+                            absl::string_view reason) override;
+  void OnHubKeysCorrupt(HubUid hub, absl::string_view reason) override;
   void OnUnwrapAsked(HubUid hub) override { actions_.count_unwrap(hub); }
 
  private:
+  // Remembers the record and sets its write off; `waits`: until it is on disk, or refused.
+  void Keep(HubUid hub, const storage::v1::LockRecord& record, bool waits);
+  void Write(HubUid hub, const storage::v1::LockRecord& record, std::function<void()> done);
+
+  store::Engine& engine_;
+  Clock& clock_;
   const Actions actions_;
-  absl::Mutex mutex_;
-  absl::flat_hash_map<HubUid, LockReceipt> last_ ABSL_GUARDED_BY(mutex_);
+  mutable absl::Mutex mutex_;  // never held across I/O
+  // Of the hubs that were locked or unlocked in this process.
+  absl::flat_hash_map<HubUid, storage::v1::LockRecord> last_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<HubUid> refused_ ABSL_GUARDED_BY(mutex_);  // by the store
+  absl::Time next_try_ = absl::InfinitePast();                   // the ticking thread's
 };
 
 }  // namespace cmkstore::service

@@ -243,6 +243,8 @@ absl::Status ManageBackups::ImportCatalog(const store::ShardSet& staged) {
       const HubUid uid = HubDirectory::MakeEntry(record)->uid;
       indexes_.destroy(uid);
       store::HubsTable::Put(names, record.tenant(), record.hub(), record);
+      CMK_ASSIGN_OR_RETURN(const auto lock, store::LocksTable(staged).Get(catalog, uid));
+      if (lock.has_value()) store::LocksTable::Put(names, uid, *lock);
     }
     CMK_RETURN_IF_ERROR(ApplyBlocking(shards_, catalog, std::move(names)).status());
     for (const storage::v1::HubRecord& record : records) {

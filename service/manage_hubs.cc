@@ -38,7 +38,16 @@ v1::Hub ManageHubs::ToHubNow(const HubEntry& entry) {
     return hub;
   }
   // The display name is sealed: shown while the keys are at hand, left out while they are not.
-  if (*keys == nullptr) return hub;
+  if (*keys == nullptr) {
+    // Nobody has asked the vault since a restart: its last word counts.
+    const bool unheard =
+        hubs_.key_cache().Status(entry.uid).availability == keycache::KeyAvailability::kUnknown;
+    if (unheard && receipts_.StandingDenial(entry.uid).has_value()) {
+      hub.set_state(v1::Hub::LOCKED);
+      hub.set_state_reason("CUSTOMER_KEY_REVOKED");
+    }
+    return hub;
+  }
   const auto sealed = crypto::SealedDocument::Parse(record.sealed_body());
   if (!sealed.ok()) return hub;
   const auto opened = hubs_.OpenRowBlocking(**keys, clock_.WallNow() + absl::Seconds(5),
@@ -184,16 +193,27 @@ absl::StatusOr<HubEntryPtr> ManageHubs::Change(
 
 absl::StatusOr<HubEntryPtr> ManageHubs::ChangeAny(
     const HubName& name, const std::function<absl::Status(storage::v1::HubRecord&)>& edit) {
+  return Commit(name,
+                [&](storage::v1::HubRecord& record, store::WriteSet&) { return edit(record); });
+}
+
+absl::StatusOr<HubEntryPtr> ManageHubs::ChangeWith(const HubName& name, const EditAndWrite& edit) {
+  return Commit(name, [&](storage::v1::HubRecord& record, store::WriteSet& writes) {
+    return record.state() == storage::v1::HUB_STATE_PURGED ? NotFound("hub") : edit(record, writes);
+  });
+}
+
+absl::StatusOr<HubEntryPtr> ManageHubs::Commit(const HubName& name, const EditAndWrite& edit) {
   const std::string &tenant = name.tenant.value(), &hub = name.hub.value();
   for (;;) {
     CMK_ASSIGN_OR_RETURN(const auto before,
                          store::HubsTable(engine_).Get(store::CatalogPartition(), tenant, hub));
     if (!before.has_value()) return NotFound("hub");
     storage::v1::HubRecord record = *before;
-    CMK_RETURN_IF_ERROR(edit(record));
+    store::WriteSet writes;
+    CMK_RETURN_IF_ERROR(edit(record, writes));
     record.set_revision(record.revision() + 1);
     record.set_update_time_micros(absl::ToUnixMicros(clock_.WallNow()));
-    store::WriteSet writes;
     store::HubsTable::RequireUnchanged(writes, tenant, hub, *before,
                                        MakeError(absl::StatusCode::kAborted, kConflict, ""));
     store::HubsTable::Put(writes, tenant, hub, record);

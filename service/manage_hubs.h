@@ -6,6 +6,7 @@
 #include "service/hub_access.h"
 #include "service/hub_key_changes.h"
 #include "service/key_checks.h"
+#include "service/lock_receipts.h"
 #include "service/page_token.h"
 #include "store/engine.h"
 #include "vault/key_vault.h"
@@ -23,13 +24,14 @@ struct IndexLife {
 class ManageHubs {
  public:
   ManageHubs(HubAccess& hubs, store::Engine& engine, vault::KeyVault& vault, KeyChecks& checks,
-             HubKeyChanges& key_changes, crypto::Random& random, Clock& clock,
-             const PageTokens& tokens, IndexLife index_life)
+             HubKeyChanges& key_changes, LockReceipts& receipts, crypto::Random& random,
+             Clock& clock, const PageTokens& tokens, IndexLife index_life)
       : hubs_(hubs),
         engine_(engine),
         vault_(vault),
         checks_(checks),
         key_changes_(key_changes),
+        receipts_(receipts),
         random_(random),
         clock_(clock),
         tokens_(tokens),
@@ -49,8 +51,12 @@ class ManageHubs {
   // The same for a hub that may be purged.
   absl::StatusOr<HubEntryPtr> ChangeAny(
       const HubName& name, const std::function<absl::Status(storage::v1::HubRecord&)>& edit);
+  // As Change, with what else of the catalog the commit is to write.
+  using EditAndWrite = std::function<absl::Status(storage::v1::HubRecord&, store::WriteSet&)>;
+  absl::StatusOr<HubEntryPtr> ChangeWith(const HubName& name, const EditAndWrite& edit);
 
  private:
+  absl::StatusOr<HubEntryPtr> Commit(const HubName& name, const EditAndWrite& edit);
   // The answer if there is a hub of this id: the hub, if this very call made it, or a refusal.
   std::optional<absl::StatusOr<v1::Hub>> FirstAnswer(const TenantId& tenant, const HubId& id,
                                                      const v1::CreateHubRequest& request);
@@ -62,6 +68,7 @@ class ManageHubs {
   vault::KeyVault& vault_;
   KeyChecks& checks_;
   HubKeyChanges& key_changes_;
+  LockReceipts& receipts_;
   crypto::Random& random_;
   Clock& clock_;
   const PageTokens& tokens_;

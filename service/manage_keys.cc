@@ -50,14 +50,51 @@ ManageKeys::ManageKeys(HubAccess& hubs, ManageHubs& manage_hubs, KeyChecks& chec
   operations_.AddKind(kRotateDek, [this](OperationRun& run) { return RunRotation(run); });
 }
 
+void ManageKeys::AddReceipt(const storage::v1::LockRecord& last, v1::KeyStatus& status) {
+  v1::RevocationReceipt& receipt = *status.mutable_last_receipt();
+  *receipt.mutable_detect_time() = ToTimestamp(last.detect_time_micros());
+  if (last.lock_time_micros() != 0) {
+    *receipt.mutable_lock_time() = ToTimestamp(last.lock_time_micros());
+  }
+  if (last.last_success_time_micros() != 0) {
+    *receipt.mutable_last_success_time() = ToTimestamp(last.last_success_time_micros());
+  }
+  receipt.set_keys_wiped(last.keys_wiped());
+  receipt.set_index_closed(last.index_closed());
+  receipt.set_by_push(last.by_push());
+  receipt.set_cause(last.cause());
+}
+
+// What the cache of this process knows of the key, with what was known before a restart.
+keycache::HubKeyStatus ManageKeys::KnownOf(const HubEntry& hub) {
+  keycache::HubKeyStatus known = hubs_.key_cache().Status(hub.uid);
+  if (hub.record.locked_by_push()) {
+    known.availability = keycache::KeyAvailability::kLockedByPush;
+    if (hub.record.push_lock_time_micros() != 0) {
+      known.state_since = absl::FromUnixMicros(hub.record.push_lock_time_micros());
+    }
+    return known;
+  }
+  const bool unheard = known.availability == keycache::KeyAvailability::kUnknown;
+  if (!unheard && known.availability != keycache::KeyAvailability::kDenied) return known;
+  const auto denial = receipts_.StandingDenial(hub.uid);
+  if (!denial.has_value()) return known;
+  known.availability = keycache::KeyAvailability::kDenied;
+  known.state_since = absl::FromUnixMicros(denial->lock_time_micros());
+  if (unheard) known.cause = denial->cause();
+  if (!IsFinite(known.last_success) && denial->last_success_time_micros() != 0) {
+    known.last_success = absl::FromUnixMicros(denial->last_success_time_micros());
+  }
+  return known;
+}
+
 absl::StatusOr<v1::KeyStatus> ManageKeys::StatusOf(const HubEntry& hub) {
-  const keycache::HubKeyStatus cached = hubs_.key_cache().Status(hub.uid);
+  const keycache::HubKeyStatus known = KnownOf(hub);
   v1::KeyStatus status;
   status.set_name(
       absl::StrCat("tenants/", hub.record.tenant(), "/hubs/", hub.record.hub(), "/key"));
-  status.set_availability(hub.record.locked_by_push() ? v1::KeyStatus::LOCKED_BY_PUSH
-                                                      : ToProto(cached.availability));
-  status.set_cause(cached.cause);
+  status.set_availability(ToProto(known.availability));
+  status.set_cause(known.cause);
   if (hub.record.platform_managed()) {
     status.mutable_encryption()->mutable_platform_managed();
   } else {
@@ -67,14 +104,14 @@ absl::StatusOr<v1::KeyStatus> ManageKeys::StatusOf(const HubEntry& hub) {
     key.set_key_version(hub.record.customer_key().key_version());
     key.set_identity(hub.record.customer_key().identity());
   }
-  if (IsFinite(cached.last_success)) {
-    *status.mutable_last_success_time() = ToTimestamp(cached.last_success);
+  if (IsFinite(known.last_success)) {
+    *status.mutable_last_success_time() = ToTimestamp(known.last_success);
   }
-  if (IsFinite(cached.state_since)) {
-    *status.mutable_state_since_time() = ToTimestamp(cached.state_since);
+  if (IsFinite(known.state_since)) {
+    *status.mutable_state_since_time() = ToTimestamp(known.state_since);
   }
-  if (IsFinite(cached.refuse_after)) {
-    *status.mutable_refuse_after_time() = ToTimestamp(cached.refuse_after);
+  if (IsFinite(known.refuse_after)) {
+    *status.mutable_refuse_after_time() = ToTimestamp(known.refuse_after);
   }
   if (status.availability() == v1::KeyStatus::UNREACHABLE) {
     AddOutage(meter_.Trouble(hub.record.customer_key().vault_uri()), status);
@@ -83,19 +120,7 @@ absl::StatusOr<v1::KeyStatus> ManageKeys::StatusOf(const HubEntry& hub) {
   for (const keycache::WrappedDekRecord& dek : records.deks) {
     *status.add_generations() = ToGeneration(dek, /*seals=*/&dek == &records.deks.back());
   }
-  if (const auto last = receipts_.Last(hub.uid)) {
-    const keycache::LockReport& report = last->report;
-    v1::RevocationReceipt& receipt = *status.mutable_last_receipt();
-    *receipt.mutable_detect_time() = ToTimestamp(report.detected_at);
-    *receipt.mutable_lock_time() = ToTimestamp(report.locked_at);
-    if (IsFinite(report.last_success)) {
-      *receipt.mutable_last_success_time() = ToTimestamp(report.last_success);
-    }
-    receipt.set_keys_wiped(report.keys_wiped);
-    receipt.set_index_closed(last->index_closed);
-    receipt.set_by_push(report.by_push);
-    receipt.set_cause(report.cause);
-  }
+  if (const auto last = receipts_.Last(hub.uid)) AddReceipt(*last, status);
   return status;
 }
 
@@ -143,12 +168,20 @@ absl::StatusOr<std::unique_ptr<google::protobuf::Message>> ManageKeys::RunRotati
 absl::StatusOr<v1::KeyStatus> ManageKeys::Lock(const AdmittedCall& /*call*/,
                                                const v1::LockHubRequest& request) {
   CMK_ASSIGN_OR_RETURN(const HubName name, HubName::Parse("name", request.name()));
+  const absl::Time now = clock_.WallNow();
+  bool locks = false;
   // Durable first: a crash right after the keys are wiped must not forget the lock.
-  CMK_ASSIGN_OR_RETURN(const HubEntryPtr hub,
-                       manage_hubs_.Change(name, [](storage::v1::HubRecord& record) {
-                         record.set_locked_by_push(true);
-                         return absl::OkStatus();
-                       }));
+  CMK_ASSIGN_OR_RETURN(
+      const HubEntryPtr hub,
+      manage_hubs_.ChangeWith(name, [&](storage::v1::HubRecord& record, store::WriteSet& writes) {
+        locks = !record.locked_by_push();
+        if (!locks) return absl::OkStatus();
+        record.set_locked_by_push(true);
+        record.set_push_lock_time_micros(absl::ToUnixMicros(now));
+        receipts_.AddPushLock(HubDirectory::MakeEntry(record)->uid, now, writes);
+        return absl::OkStatus();
+      }));
+  if (locks) receipts_.Forget(hub->uid);
   hubs_.key_cache().Lock(hub->uid);
   return StatusOf(*hub);
 }
@@ -156,11 +189,17 @@ absl::StatusOr<v1::KeyStatus> ManageKeys::Lock(const AdmittedCall& /*call*/,
 absl::StatusOr<v1::KeyStatus> ManageKeys::Unlock(const AdmittedCall& /*call*/,
                                                  const v1::UnlockHubRequest& request) {
   CMK_ASSIGN_OR_RETURN(const HubName name, HubName::Parse("name", request.name()));
-  CMK_ASSIGN_OR_RETURN(const HubEntryPtr hub,
-                       manage_hubs_.Change(name, [](storage::v1::HubRecord& record) {
-                         record.set_locked_by_push(false);
-                         return absl::OkStatus();
-                       }));
+  const absl::Time now = clock_.WallNow();
+  bool ends = false;
+  CMK_ASSIGN_OR_RETURN(
+      const HubEntryPtr hub,
+      manage_hubs_.ChangeWith(name, [&](storage::v1::HubRecord& record, store::WriteSet& writes) {
+        record.set_locked_by_push(false);
+        record.clear_push_lock_time_micros();
+        ends = receipts_.AddPushUnlock(HubDirectory::MakeEntry(record)->uid, now, writes);
+        return absl::OkStatus();
+      }));
+  if (ends) receipts_.Forget(hub->uid);
   hubs_.key_cache().Unlock(hub->uid);
   return StatusOf(*hub);
 }

@@ -29,6 +29,8 @@ class ManageKeys {
                                                         const v1::RotateDekRequest& request);
 
  private:
+  static void AddReceipt(const storage::v1::LockRecord& last, v1::KeyStatus& status);
+  keycache::HubKeyStatus KnownOf(const HubEntry& hub);
   absl::StatusOr<v1::KeyStatus> StatusOf(const HubEntry& hub);
   absl::StatusOr<std::unique_ptr<google::protobuf::Message>> RunRotation(OperationRun& run);
 

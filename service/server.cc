@@ -73,12 +73,7 @@ class Server::Parts {
         metered(timed, meter),
         bounded({}, metered, budget, clock),
         retrying(bounded, clock),
-        health(options.min_free_disk_bytes, clock),
-        receipts({.name_of = [this](HubUid hub) { return directory->NameOf(hub); },
-                  .close_index = [this](HubUid hub) { return indexes->Close(hub); },
-                  .follow_again = [this](HubUid hub) { follower->Notify(hub, 0); },
-                  .wake_streams = [this](HubUid hub) { signal.Notify(hub); },
-                  .count_unwrap = [this](HubUid hub) { hubs->CountUnwrap(hub); }}) {}
+        health(options.min_free_disk_bytes, clock) {}
 
   absl::Status Start();
   void Tick();
@@ -108,7 +103,7 @@ class Server::Parts {
   std::unique_ptr<vault::RoutingKeyVault> vault, cache_vault;
   ChangeSignal signal;   // commits and locks
   ChangeSignal indexed;  // what the indexes have applied
-  LockReceipts receipts;
+  std::unique_ptr<LockReceipts> receipts;
   std::unique_ptr<store::ShardSet> engine;
   std::unique_ptr<UsageMeter> hub_usage;
   std::unique_ptr<HubDirectory> directory;
@@ -167,9 +162,17 @@ absl::Status Server::Parts::Start() {
     return indexes == nullptr ? 0 : indexes->FileBytes(hub);
   });
   directory = std::make_unique<HubDirectory>(*engine, *hub_usage);
-  key_source = std::make_unique<HubKeySource>(*directory, *engine);
+  receipts = std::make_unique<LockReceipts>(
+      *engine, clock,
+      LockReceipts::Actions{.name_of = [this](HubUid hub) { return directory->NameOf(hub); },
+                            .close_index = [this](HubUid hub) { return indexes->Close(hub); },
+                            .follow_again = [this](HubUid hub) { follower->Notify(hub, 0); },
+                            .look_at_index = [this](HubUid hub) { follower->LookAt(hub); },
+                            .wake_streams = [this](HubUid hub) { signal.Notify(hub); },
+                            .count_unwrap = [this](HubUid hub) { hubs->CountUnwrap(hub); }});
+  key_source = std::make_unique<HubKeySource>(*directory, *engine, *receipts);
   CMK_ASSIGN_OR_RETURN(keys, keycache::KeyCache::Create(options.keys, *key_source, *cache_vault,
-                                                        budget, clock, random, receipts));
+                                                        budget, clock, random, *receipts));
   hubs = std::make_unique<HubAccess>(*directory, *keys);
   index_source = std::make_unique<IndexSource>(*hubs, *engine, clock);
   options.indexes.directory = options.data_dir + "/indexes";
@@ -188,7 +191,7 @@ absl::Status Server::Parts::Start() {
                                             backup_stats, clock, *tokens,
                                             ManageBackups::Indexes{destroy_index, provision_index});
   manage_hubs = std::make_unique<ManageHubs>(
-      *hubs, *engine, *vault, *checks, *key_changes, random, clock, *tokens,
+      *hubs, *engine, *vault, *checks, *key_changes, *receipts, random, clock, *tokens,
       IndexLife{provision_index, [this](HubUid hub) { indexes->Close(hub); }});
   purges = std::make_unique<PurgeHubs>(
       options.purge, *hubs, *manage_hubs, *engine, clock, destroy_index,
@@ -201,7 +204,7 @@ absl::Status Server::Parts::Start() {
   manage_projects = std::make_unique<ManageProjects>(*hubs, *engine, *operations, random, clock,
                                                      *tokens, committed);
   manage_keys = std::make_unique<ManageKeys>(*hubs, *manage_hubs, *checks, *key_changes,
-                                             *operations, *key_source, receipts, meter, clock);
+                                             *operations, *key_source, *receipts, meter, clock);
   usage = std::make_unique<VaultUsageReport>(*hubs, *key_source, meter, clock);
   coverage = std::make_unique<EncryptionCoverageReport>(*hubs, *manage_hubs, *key_source, clock);
   usage_report = std::make_unique<UsageReport>(*hubs, *engine, *hub_usage, clock, *tokens);
@@ -266,6 +269,7 @@ void Server::Parts::Tick() {
   absl::Time next_look = clock.MonotonicNow();
   while (!stopping) {
     keys->Tick();
+    receipts->Tick();
     follower->Tick();
     operations->Tick();
     purges->Tick();

@@ -28,12 +28,12 @@ absl::Status DropRows(store::Engine& engine, const store::Partition& hub, HubUid
   CMK_RETURN_IF_ERROR(engine.DropPartition(hub));
   CMK_ASSIGN_OR_RETURN(const auto pending,
                        store::PendingOperationsTable(engine).ListOfHub(uid, kRowsAtOnce));
-  if (pending.empty()) return absl::OkStatus();
-  store::WriteSet pointers;
+  store::WriteSet catalog;
+  store::LocksTable::Delete(catalog, uid);
   for (const storage::v1::PendingOperation& one : pending) {
-    store::PendingOperationsTable::Delete(pointers, uid, one.operation());
+    store::PendingOperationsTable::Delete(catalog, uid, one.operation());
   }
-  return ApplyBlocking(engine, store::CatalogPartition(), std::move(pointers)).status();
+  return ApplyBlocking(engine, store::CatalogPartition(), std::move(catalog)).status();
 }
 
 }  // namespace cmkstore::service

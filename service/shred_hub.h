@@ -11,7 +11,7 @@ namespace cmkstore::service {
 
 // Deletes the wrapped DEKs and the hub's secrets: whatever bytes remain anywhere are noise.
 absl::Status ShredKeys(store::Engine& engine, const store::Partition& hub);
-// Drops all rows of the hub, and the pointers to its operations.
+// Drops all rows of the hub, the pointers to its operations and what is kept of its last lock.
 absl::Status DropRows(store::Engine& engine, const store::Partition& hub, HubUid uid);
 
 }  // namespace cmkstore::service

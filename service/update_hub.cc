@@ -109,6 +109,7 @@ absl::StatusOr<v1::Hub> ManageHubs::Update(const AdmittedCall& call,
                          record = changed;
                          return absl::OkStatus();
                        }));
+  if (key_changed) receipts_.End(after->uid);
   // While the keys that show its name are at hand: its grace or its key may be another now.
   v1::Hub answer = ToHubNow(*after);
   hubs_.key_cache().Forget(after->uid);

@@ -36,6 +36,7 @@ enum class Table : uint8_t {
   kStore = 0x41,              //                                StoreRecord (catalog only)
   kPendingOperations = 0x42,  // ‖ hub uid ‖ operation id 00    PendingOperation (catalog only)
   kRestore = 0x43,            //                                RestoreRecord (catalog only)
+  kLocks = 0x44,              // ‖ hub uid                      LockRecord (catalog only)
   kPurgedUsage = 0x48,        // ‖ hub uid ‖ hour u64           counters (catalog only)
 };
 

@@ -47,6 +47,7 @@ using OperationsTable =
 // In the catalog.
 using StoreTable = TypedTable<storage::v1::StoreRecord, Table::kStore>;
 using RestoreTable = TypedTable<storage::v1::RestoreRecord, Table::kRestore>;
+using LocksTable = TypedTable<storage::v1::LockRecord, Table::kLocks, HubUid>;
 class PendingOperationsTable
     : public TypedTable<storage::v1::PendingOperation, Table::kPendingOperations, HubUid,
                         absl::string_view /*operation*/> {

@@ -19,6 +19,8 @@ TEST_F(KeyCacheTest, ServesManyLookupsFromOneUnwrap) {
   ASSERT_THAT(Fetch(hub), IsOk());
   for (int i = 0; i < 100; ++i) EXPECT_NE(*cache().Lookup(hub), nullptr);
   EXPECT_EQ(vault_.unwraps() - before, 1);
+  Pass(options_.entry_lifetime * 0.8);
+  EXPECT_EQ(listener_.openings, 1) << "a refresh opens nothing";
 }
 
 TEST_F(KeyCacheTest, LifetimeCountsFromTheUnwrapAndUseDoesNotExtendIt) {  // KL-1
@@ -108,6 +110,46 @@ TEST_F(KeyCacheTest, AColdHubIsRefusedAtTheFirstDenialAndFromTheNegativeCacheAft
   const int before = vault_.unwraps();
   for (int i = 0; i < 20; ++i) EXPECT_THAT(Fetch(hub), FailsWith("CUSTOMER_KEY_REVOKED", ""));
   EXPECT_EQ(vault_.unwraps(), before);
+  const absl::Time refused_at = clock_.WallNow();
+  EXPECT_EQ(cache().Status(hub).availability, KeyAvailability::kDenied)
+      << "as its callers are told";
+  EXPECT_EQ(cache().Status(hub).state_since, refused_at);
+  EXPECT_EQ(cache().Status(hub).cause, kDenied.message());
+  EXPECT_EQ(listener_.openings, 0);
+}
+
+TEST_F(KeyCacheTest, ARememberedDenialIsNotToldAgainAndEndsWithTheFirstSuccess) {  // KL-12
+  const HubUid hub = NewHub();
+  HubKeyRecords remembered = *source_.Load(hub);
+  remembered.locked_by_denial = true;
+  source_.Set(hub, remembered);
+  vault_.Break("key", kDenied);
+  EXPECT_THAT(Fetch(hub), FailsWith("CUSTOMER_KEY_REVOKED", ""));
+  Pass(options_.confirm_delay + absl::Seconds(1));
+  EXPECT_EQ(cache().Status(hub).availability, KeyAvailability::kDenied);
+  EXPECT_EQ(cache().Stats().locked_hubs, 1u);
+  EXPECT_TRUE(listener_.locks().empty()) << "it was told of before the restart";
+  EXPECT_EQ(listener_.unlocks, 0);
+  vault_.Heal("key");
+  Pass(options_.unhealthy_probe_interval * 2);
+  EXPECT_EQ(listener_.unlocks, 1);
+  EXPECT_EQ(cache().Stats().locked_hubs, 0u);
+  remembered.locked_by_denial = false;
+  source_.Set(hub, remembered);
+  EXPECT_THAT(Fetch(hub), IsOk());
+  vault_.Break("key", kDenied);
+  Pass(absl::Seconds(42));
+  EXPECT_EQ(listener_.locks().size(), 1u) << "a new one is";
+}
+
+TEST_F(KeyCacheTest, ARememberedDenialKeepsNoHubDarkWhoseKeyWorks) {  // KL-12
+  const HubUid hub = NewHub();
+  HubKeyRecords remembered = *source_.Load(hub);
+  remembered.locked_by_denial = true;
+  source_.Set(hub, remembered);
+  EXPECT_THAT(Fetch(hub), IsOk());
+  EXPECT_EQ(listener_.unlocks, 1);
+  EXPECT_EQ(cache().Stats().locked_hubs, 0u);
 }
 
 TEST_F(KeyCacheTest, AnOutageIsServedFromTheCacheUntilTheGraceHasPassed) {  // KL-5

@@ -53,10 +53,10 @@ class OperationsTest : public ::testing::Test {
   store::MemoryEngine engine_{1};
   UsageMeter meter_{{}, engine_, clock_, [](HubUid) { return int64_t{0}; }};
   HubDirectory directory_{engine_, meter_};
-  HubKeySource source_{directory_, engine_};
+  LockReceipts receipts_{engine_, clock_, {}};
+  HubKeySource source_{directory_, engine_, receipts_};
   testing::FakeKeyVault vault_;
   vault::CallBudget budget_{clock_};
-  LockReceipts receipts_{{}};
   std::unique_ptr<keycache::KeyCache> keys_ =
       *keycache::KeyCache::Create({}, source_, vault_, budget_, clock_, random_, receipts_);
   HubAccess hubs_{directory_, *keys_};

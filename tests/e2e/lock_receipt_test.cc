@@ -1,0 +1,155 @@
+// What a lock leaves behind: the same answers before and after a restart, and before and after the
+// first probe of the new process (KL-12).
+
+#include "tests/e2e/served_hub.h"
+
+namespace cmkstore {
+namespace {
+
+class LockReceiptTest : public ServedHub {
+ protected:
+  v1::KeyStatus KeyStatus() {
+    v1::GetKeyStatusRequest request;
+    request.set_name(absl::StrCat(kHub, "/key"));
+    v1::KeyStatus status;
+    EXPECT_EQ(ReasonOf(keys_->GetKeyStatus(As("reader").get(), request, &status)), "OK");
+    return status;
+  }
+  // As a list shows it, which asks no vault: "ACTIVE", or why it is locked.
+  std::string HubState() {
+    v1::ListHubsRequest request;
+    request.set_parent(absl::StrCat("tenants/", kTenant));
+    v1::ListHubsResponse hubs;
+    EXPECT_EQ(ReasonOf(hubs_->ListHubs(As("reader").get(), request, &hubs)), "OK");
+    if (hubs.hubs_size() != 1) return "no hub";
+    const v1::Hub& hub = hubs.hubs(0);
+    return hub.state() == v1::Hub::LOCKED ? hub.state_reason() : v1::Hub::State_Name(hub.state());
+  }
+  // Since when the key is in which state, and what the last lock did.
+  static std::string FactsOf(const v1::KeyStatus& status) {
+    return absl::StrCat(v1::KeyStatus::Availability_Name(status.availability()), " ",
+                        status.state_since_time().ShortDebugString(), " ",
+                        status.last_receipt().ShortDebugString());
+  }
+  v1::KeyStatus Lock() {
+    v1::LockHubRequest request;
+    request.set_name(kHub);
+    v1::KeyStatus status;
+    EXPECT_EQ(ReasonOf(keys_->LockHub(As("key_admin").get(), request, &status)), "OK");
+    return status;
+  }
+  void Unlock() {
+    v1::UnlockHubRequest request;
+    request.set_name(kHub);
+    v1::KeyStatus status;
+    EXPECT_EQ(ReasonOf(keys_->UnlockHub(As("key_admin").get(), request, &status)), "OK");
+  }
+  // The key is withdrawn, and the lock's receipt is there.
+  v1::KeyStatus Revoke() {
+    SetKeyEnabled(false);
+    AwaitReason("CUSTOMER_KEY_REVOKED");
+    const absl::Time give_up = absl::Now() + absl::Seconds(10);
+    while (!KeyStatus().has_last_receipt() && absl::Now() < give_up) {
+      absl::SleepFor(absl::Milliseconds(10));
+    }
+    return KeyStatus();
+  }
+};
+
+TEST_F(LockReceiptTest, APushLockIsTheSameAfterARestart) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  const v1::KeyStatus locked = Lock();
+  EXPECT_TRUE(locked.last_receipt().by_push());
+  EXPECT_GE(locked.last_receipt().keys_wiped(), 1u);
+  EXPECT_TRUE(locked.last_receipt().has_lock_time());
+  EXPECT_TRUE(locked.has_state_since_time());
+  StartServer();
+  EXPECT_EQ(FactsOf(KeyStatus()), FactsOf(locked));
+  EXPECT_EQ(HubState(), "HUB_LOCKED");
+  EXPECT_EQ(ReasonOf(Get("d1")), "HUB_LOCKED");
+  EXPECT_EQ(FactsOf(KeyStatus()), FactsOf(locked)) << "a refused call changes nothing";
+  EXPECT_EQ(FactsOf(Lock()), FactsOf(locked)) << "nor does the same lock again";
+  Unlock();
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK");
+  StartServer();
+  const v1::KeyStatus unlocked = KeyStatus();
+  EXPECT_EQ(unlocked.availability(), v1::KeyStatus::NOT_YET_USED);
+  EXPECT_FALSE(unlocked.has_state_since_time());
+  EXPECT_EQ(unlocked.last_receipt().ShortDebugString(), locked.last_receipt().ShortDebugString())
+      << "what the last lock did can still be read";
+  EXPECT_EQ(HubState(), "ACTIVE");
+}
+
+TEST_F(LockReceiptTest, AVaultsRefusalIsTheSameAfterARestartBeforeAndAfterTheFirstProbe) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  const v1::KeyStatus denied = Revoke();
+  EXPECT_EQ(denied.availability(), v1::KeyStatus::DENIED);
+  EXPECT_EQ(denied.state_since_time().ShortDebugString(),
+            denied.last_receipt().lock_time().ShortDebugString());
+  EXPECT_EQ(HubState(), "CUSTOMER_KEY_REVOKED");
+  StartServer();
+  const int before = owner_->UnwrapCalls();
+  EXPECT_EQ(FactsOf(KeyStatus()), FactsOf(denied));
+  EXPECT_EQ(KeyStatus().cause(), denied.last_receipt().cause());
+  EXPECT_TRUE(KeyStatus().has_last_success_time());
+  EXPECT_EQ(HubState(), "CUSTOMER_KEY_REVOKED");
+  EXPECT_EQ(owner_->UnwrapCalls(), before) << "nobody has asked the vault yet";
+  EXPECT_EQ(ReasonOf(Get("d1")), "CUSTOMER_KEY_REVOKED");
+  // The refused call, the probe that confirms it, and some more.
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  while (owner_->UnwrapCalls() - before < 4 && absl::Now() < give_up) {
+    ASSERT_EQ(FactsOf(KeyStatus()), FactsOf(denied));
+    ASSERT_EQ(HubState(), "CUSTOMER_KEY_REVOKED");
+  }
+  EXPECT_GE(owner_->UnwrapCalls() - before, 4);
+
+  SetKeyEnabled(true);
+  AwaitReason("OK");
+  const v1::KeyStatus healed = KeyStatus();
+  EXPECT_EQ(healed.availability(), v1::KeyStatus::AVAILABLE);
+  EXPECT_EQ(healed.last_receipt().ShortDebugString(), denied.last_receipt().ShortDebugString());
+  StartServer();
+  EXPECT_EQ(KeyStatus().availability(), v1::KeyStatus::NOT_YET_USED);
+  EXPECT_EQ(HubState(), "ACTIVE");
+}
+
+TEST_F(LockReceiptTest, AKeyThatCameBackWhileTheServerWasDownServesTheFirstCall) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", R"({"kept": true})")), "OK");
+  const v1::KeyStatus denied = Revoke();
+  server_.reset();
+  SetKeyEnabled(true);
+  StartServer();
+  EXPECT_EQ(FactsOf(KeyStatus()), FactsOf(denied)) << "the vault's last word";
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK");
+  EXPECT_EQ(KeyStatus().availability(), v1::KeyStatus::AVAILABLE);
+  EXPECT_EQ(HubState(), "ACTIVE");
+  StartServer();
+  EXPECT_EQ(KeyStatus().availability(), v1::KeyStatus::NOT_YET_USED) << "the lock is over";
+  EXPECT_EQ(HubState(), "ACTIVE");
+}
+
+TEST_F(LockReceiptTest, AKeyInPlaceOfTheRefusedOneEndsWhatIsRemembered) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  Revoke();
+  // The old version must open the DEKs once more to be changed.
+  server_.reset();
+  SetKeyEnabled(true);
+  StartServer();
+  owner_->Key("POST", "/keys/k2/create", {{"kty", "RSA"}, {"key_size", 2048}});
+  v1::UpdateHubRequest request;
+  request.mutable_hub()->set_name(kHub);
+  request.mutable_hub()->mutable_encryption()->mutable_customer_managed()->set_key_name("k2");
+  request.mutable_update_mask()->add_paths("encryption.customer_managed.key_name");
+  v1::Hub updated;
+  ASSERT_EQ(ReasonOf(hubs_->UpdateHub(As("owner").get(), request, &updated)), "OK");
+  EXPECT_EQ(HubState(), "ACTIVE") << "before anybody has used the new key";
+  EXPECT_EQ(KeyStatus().availability(), v1::KeyStatus::NOT_YET_USED);
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK");
+}
+
+}  // namespace
+}  // namespace cmkstore
