@@ -76,8 +76,15 @@ int Search(const Invocation& invocation, const Connection& connection, const Sea
       ShowHits(page);
       if (last) {
         ShowFacets(page);
-        PrintLine(absl::StrCat("\n", shown, " of ", page.total_is_exact() ? "" : "at least ",
+        const bool behind = page.indexed_sequence() < page.last_sequence();
+        const char* inexact = behind ? "about " : "at least ";
+        PrintLine(absl::StrCat("\n", shown, " of ", page.total_is_exact() ? "" : inexact,
                                page.total_size(), " documents"));
+        if (behind) {
+          PrintLine(absl::StrCat("the index is behind: it has ", page.indexed_sequence(), " of ",
+                                 page.last_sequence(),
+                                 " changes, so what was written last may not be found yet"));
+        }
         if (!request.page_token().empty()) {
           PrintLine(absl::StrCat("more: the same with --page-token ", request.page_token(),
                                  ", or all with --all"));

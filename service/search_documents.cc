@@ -1,5 +1,6 @@
 #include "service/search_documents.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -9,6 +10,7 @@
 #include "service/awaiters.h"
 #include "service/document_codec.h"
 #include "service/limits.h"
+#include "store/change_feed.h"
 #include "store/documents_table.h"
 
 namespace cmkstore::service {
@@ -16,6 +18,9 @@ namespace {
 
 constexpr char kRebuildIndex[] = "rebuild-index";  // on disk
 constexpr size_t kMaxOffset = 10'000;              // as many matches as an index counts
+// How long the first search of a process waits for an index that is behind: what a second of writes
+// has left is soon made good, a lag of minutes is not waited for.
+constexpr absl::Duration kLevelTime = absl::Seconds(2);
 
 // A passage with its matched words marked, as the API shows it.
 void SetSnippet(absl::string_view marked, v1::SearchHit& hit) {
@@ -62,13 +67,13 @@ struct SearchDocuments::Question {
   HubName hub;
   const v1::SearchRequest& request;
   search::SearchQuery query;
-  std::string text;  // for the next page's token
+  std::string text;          // for the next page's token
+  store::Sequence last = 0;  // of the hub, when the search began
 };
 
 Task<absl::Status> SearchDocuments::WaitForIndex(const CallContext& context, const OpenHub& hub,
-                                                 store::Sequence sequence) {
+                                                 store::Sequence sequence, absl::Time deadline) {
   const HubUid uid = hub.uid();
-  const absl::Time deadline = context.admitted.deadline();
   while (follower_.IndexedSequence(uid) < sequence) {
     if (clock_.WallNow() >= deadline) co_return DeadlineExceeded("the search index");
     follower_.Hurry(uid, sequence);
@@ -89,7 +94,7 @@ Task<absl::StatusOr<v1::SearchResponse>> SearchDocuments::Search(const CallConte
   if (project.ok()) name = project->hub;
   if (!name.ok()) co_return name.status();
   CMK_CO_RETURN_IF_ERROR(CheckView(request.view()));
-  Question question{*name, request, {}, QuestionOf(request)};
+  Question question{*name, request, {}, QuestionOf(request), 0};
   CMK_CO_ASSIGN_OR_RETURN(question.query.limit, PageSize(request.page_size()));
   CMK_CO_ASSIGN_OR_RETURN(
       const std::string cursor,
@@ -108,16 +113,22 @@ Task<absl::StatusOr<v1::SearchResponse>> SearchDocuments::Search(const CallConte
     CMK_CO_RETURN_IF_ERROR(hubs_.Project(*hub.entry, project->project).status());
     question.query.project = project->project.value();
   }
-  CMK_CO_ASSIGN_OR_RETURN(const store::Sequence last, engine_.LastSequence(hub.partition()));
-  if (request.min_sequence() > last) {
+  CMK_CO_ASSIGN_OR_RETURN(question.last, engine_.LastSequence(hub.partition()));
+  if (request.min_sequence() > question.last) {
     co_return FieldInvalid("min_sequence", "must be one that a write of this hub has returned");
   }
-  // An index that this process has not looked at yet may be behind by what a crash left: level it
-  // first.
-  const bool unknown = follower_.IndexedSequence(hub.uid()) == 0;
-  const store::Sequence wanted = unknown ? last : request.min_sequence();
-  auto waiting = WaitForIndex(context, hub, wanted);
+  const absl::Time deadline = context.admitted.deadline();
+  auto waiting = WaitForIndex(context, hub, request.min_sequence(), deadline);
   CMK_CO_RETURN_IF_ERROR(co_await std::move(waiting));
+  if (follower_.IndexedSequence(hub.uid()) == 0) {
+    // An index that this process has not looked at yet may be behind by what a crash left. That is
+    // levelled first if it is soon done, and else told of.
+    const absl::Time now = clock_.WallNow();
+    auto levelling = WaitForIndex(context, hub, question.last,
+                                  std::min(now + kLevelTime, now + (deadline - now) / 2));
+    const absl::Status level = co_await std::move(levelling);
+    if (!level.ok() && !HasReason(level, "DEADLINE_EXCEEDED")) co_return level;
+  }
   CMK_CO_RETURN_IF_ERROR(co_await OnWorker(worker_));
   co_return Answer(context.admitted, hub, question);
 }
@@ -158,14 +169,25 @@ absl::StatusOr<v1::SearchResponse> SearchDocuments::Answer(const AdmittedCall& c
       shown.set_count(value.count);
     }
   }
+  CMK_ASSIGN_OR_RETURN(const bool level,
+                       IsLevel(hub.partition(), found->indexed_sequence, question.last));
   response.set_total_size(found->total);
-  response.set_total_is_exact(found->total_is_exact);
-  response.set_indexed_sequence(found->indexed_sequence);
+  response.set_total_is_exact(found->total_is_exact && level);
+  response.set_last_sequence(std::max(question.last, found->indexed_sequence));
+  response.set_indexed_sequence(level ? response.last_sequence() : found->indexed_sequence);
   const size_t next = question.query.offset + used;
   if (used > 0 && next < found->total && next < kMaxOffset) {
     response.set_next_page_token(tokens_.Encode(call.caller(), question.text, absl::StrCat(next)));
   }
   return response;
+}
+
+absl::StatusOr<bool> SearchDocuments::IsLevel(const store::Partition& hub, store::Sequence indexed,
+                                              store::Sequence last) const {
+  if (indexed >= last) return true;
+  CMK_ASSIGN_OR_RETURN(const std::vector<store::FeedEntry> next,
+                       store::ChangeFeed(engine_).ReadAfter(hub, indexed, 1));
+  return next.empty() || next.front().sequence > last;
 }
 
 absl::StatusOr<std::optional<v1::Document>> SearchDocuments::ReadHit(const AdmittedCall& call,
@@ -213,7 +235,9 @@ absl::StatusOr<v1::SearchIndex> SearchDocuments::Describe(const HubEntry& hub) {
                                                  : v1::SearchIndex::SERVING);
   shown.set_document_count(stats->documents);
   shown.set_size_bytes(stats->file_bytes);
-  shown.set_indexed_sequence(stats->indexed_sequence);
+  CMK_ASSIGN_OR_RETURN(const bool level, IsLevel(hub.partition, stats->indexed_sequence, last));
+  shown.set_indexed_sequence(level ? std::max(last, stats->indexed_sequence)
+                                   : stats->indexed_sequence);
   return shown;
 }
 

@@ -38,9 +38,13 @@ class SearchDocuments {
   // Returns when the hub's index has applied `sequence`. Errors: DEADLINE_EXCEEDED, or why it does
   // not advance.
   Task<absl::Status> WaitForIndex(const CallContext& context, const OpenHub& hub,
-                                  store::Sequence sequence);
+                                  store::Sequence sequence, absl::Time deadline);
   absl::StatusOr<v1::SearchResponse> Answer(const AdmittedCall& call, const OpenHub& hub,
                                             const Question& question);
+  // Whether all that the hub had committed by `last` is in an index that has applied `indexed`:
+  // what is no change of a document may be missing.
+  absl::StatusOr<bool> IsLevel(const store::Partition& hub, store::Sequence indexed,
+                               store::Sequence last) const;
   absl::StatusOr<std::optional<v1::Document>> ReadHit(const AdmittedCall& call, const OpenHub& hub,
                                                       const HubName& name,
                                                       const search::SearchHit& hit,

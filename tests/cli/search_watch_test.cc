@@ -66,6 +66,29 @@ TEST_F(CliSearchTest, PagesFollowByTokenOrAll) {
   EXPECT_THAT(Search({"common", "--page-size", "2", "--all"}).out, HasSubstr("5 of 5 documents"));
 }
 
+class CliLaggingIndexTest : public CliSearchTest {
+ protected:
+  void SetUp() override {
+    StartServer();
+    CliSearchTest::SetUp();
+  }
+  // The index gathers changes for as long as the test takes, unless a search waits for them.
+  void Adjust(service::ServerOptions& options) override {
+    options.follower.refresh = absl::Minutes(10);
+  }
+};
+
+TEST_F(CliLaggingIndexTest, AnIndexThatIsBehindIsTold) {
+  Write("f1", "retail", R"({"name": "nightly"})");
+  EXPECT_THAT(Search({"nightly"}).out,
+              AllOf(HasSubstr("1 of 1 documents"), Not(HasSubstr("behind"))));
+  Write("f2", "retail", R"({"name": "nightly"})");
+  EXPECT_THAT(
+      Ctl({"search", "h1", "nightly"}).out,
+      AllOf(HasSubstr("1 of about 1 documents"), HasSubstr("the index is behind: it has ")));
+  EXPECT_THAT(Search({"nightly"}).out, HasSubstr("2 of 2 documents"));
+}
+
 TEST_F(CliSearchTest, RefusalsHaveTheirExitCodes) {
   sequence_ = "0";
   EXPECT_EQ(Search({"(open"}).exit_code, 9);

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "tests/e2e/served_hub.h"
+#include "tests/testing/await_operation.h"
 
 namespace cmkstore {
 namespace {
@@ -170,6 +171,73 @@ TEST_F(SearchServiceTest, AnIndexThatIsGoneIsFilledFromTheFeed) {
   std::filesystem::remove_all(dir_.path() + "/data/indexes");
   StartServer();
   EXPECT_EQ(Find("nightly").total_size(), 20u);
+}
+
+// A copy of the index from before the last writes: what a crash of the machine leaves, or a kill
+// while it lags.
+TEST_F(SearchServiceTest, AnIndexThatACrashLeftBehindIsLevelledOnceTheHubIsUsed) {
+  SetUpHub();
+  Write("d1", R"({"name": "nightly"})");
+  ASSERT_EQ(Find("nightly").total_size(), 1u);
+  server_.reset();
+  const std::string old = dir_.path() + "/old";
+  std::filesystem::copy(dir_.path() + "/data/indexes", old);
+  StartServer();
+  for (int i = 2; i < 600; ++i) Write(absl::StrCat("d", i), R"({"name": "nightly"})");
+  server_.reset();
+  std::filesystem::remove_all(dir_.path() + "/data/indexes");
+  std::filesystem::rename(old, dir_.path() + "/data/indexes");
+  StartServer();
+  ASSERT_EQ(ReasonOf(Get("d1")), "OK");  // has the key fetched, and no more
+  v1::GetSearchIndexRequest get;
+  get.set_name(absl::StrCat(kHub, "/searchIndex"));
+  v1::SearchIndex index;
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  do {
+    ASSERT_TRUE(search_->GetSearchIndex(As("reader").get(), get, &index).ok());
+  } while (index.document_count() < 599 && absl::Now() < give_up);
+  EXPECT_EQ(index.document_count(), 599u);
+  EXPECT_EQ(index.indexed_sequence(), index.last_sequence());
+}
+
+// An index that gathers changes for as long as a test takes, unless a search waits for them.
+class LaggingIndexTest : public SearchServiceTest {
+ protected:
+  void SetUp() override { StartServer(); }
+  void Adjust(service::ServerOptions& options) override {
+    options.follower.refresh = absl::Minutes(10);
+  }
+};
+
+TEST_F(LaggingIndexTest, AnswersOfAnIndexThatIsBehindSaySo) {
+  SetUpHub();
+  Write("d1", R"({"name": "nightly"})");
+  v1::SearchResponse level = Find("nightly");
+  EXPECT_EQ(level.indexed_sequence(), level.last_sequence());
+  EXPECT_TRUE(level.total_is_exact());
+  v1::RotateDekRequest rotate;  // commits that change no document
+  rotate.set_name(kHub);
+  google::longrunning::Operation operation;
+  ASSERT_TRUE(keys_->RotateDek(As("key_admin").get(), rotate, &operation).ok());
+  ASSERT_TRUE(testing::AwaitOperation(
+                  channel_, [this] { return As("reader"); }, operation)
+                  .ok());
+  level = Find("nightly");
+  EXPECT_GT(level.last_sequence(), sequence_);
+  EXPECT_EQ(level.indexed_sequence(), level.last_sequence()) << "nothing is missing";
+  EXPECT_TRUE(level.total_is_exact());
+  Write("d2", R"({"name": "nightly"})");
+  v1::SearchRequest request;
+  request.set_query("nightly");
+  v1::SearchResponse behind;
+  ASSERT_EQ(ReasonOf(Ask(request, &behind)), "OK");
+  EXPECT_EQ(behind.total_size(), 1u);
+  EXPECT_FALSE(behind.total_is_exact());
+  EXPECT_LT(behind.indexed_sequence(), behind.last_sequence());
+  EXPECT_EQ(behind.last_sequence(), sequence_);
+  const v1::SearchResponse awaited = Find("nightly");
+  EXPECT_EQ(awaited.total_size(), 2u);
+  EXPECT_TRUE(awaited.total_is_exact());
 }
 
 }  // namespace
