@@ -39,7 +39,7 @@ inline constexpr Reason kReasons[] = {
     {"STATE_INVALID", absl::StatusCode::kFailedPrecondition},
     {"QUOTA_EXCEEDED", absl::StatusCode::kResourceExhausted},
     {"DEADLINE_EXCEEDED", absl::StatusCode::kDeadlineExceeded},
-    {"CANCELLED", absl::StatusCode::kCancelled},  // of an operation
+    {"CANCELLED", absl::StatusCode::kCancelled},  // of an operation, or a stream whose caller left
     // The customer's key.
     {"CUSTOMER_KEY_REVOKED", absl::StatusCode::kFailedPrecondition},
     {"HUB_LOCKED", absl::StatusCode::kFailedPrecondition},

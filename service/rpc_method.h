@@ -214,7 +214,9 @@ class ResponseStream {
     };
     return Awaiter{*this, response};
   }
-  // Whether the client is known to be gone or the server drains; a handler that waits should look.
+  // Whether the client is known to be gone.
+  virtual bool client_gone() const = 0;
+  // That, or the server drains; a handler that waits should look.
   virtual bool cancelled() const = 0;
 
  protected:
@@ -273,6 +275,7 @@ class StreamMethod final : public RpcMethod {
       }
     }
 
+    bool client_gone() const override { return client_gone_; }
     bool cancelled() const override { return client_gone_ || environment_.draining(); }
 
    private:

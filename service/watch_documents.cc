@@ -148,8 +148,8 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
     const bool sent = co_await stream.Write(part);
     if (!sent) break;
   }
-  if (stream.cancelled()) co_return StoreBusy();
-  co_return absl::OkStatus();
+  // A server that stops asks its watchers to come back to the next one.
+  co_return stream.client_gone() ? Cancelled("the caller is gone") : StoreBusy();
 }
 
 }  // namespace cmkstore::service

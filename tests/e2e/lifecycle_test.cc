@@ -3,6 +3,8 @@
 
 #include <grpcpp/create_channel.h>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
 #include "google/longrunning/operations.grpc.pb.h"
 #include "tests/e2e/served_hub.h"
 
@@ -263,6 +265,31 @@ TEST_F(LifecycleTest, AWatchWithNothingToShowHoldsNobodyUp) {
     context->TryCancel();
     stream->Finish();
   }
+}
+
+TEST_F(LifecycleTest, AWatchThatItsCallerLeavesIsNoFailureOfTheServer) {
+  SetUpHub();
+  SetLogLevel(LogLevel::kDebug);
+  v1::WatchDocumentsRequest request;
+  request.set_parent(kHub);
+  auto context = As("reader");
+  auto stream = documents_->WatchDocuments(context.get(), request);
+  v1::WatchDocumentsResponse part;
+  ASSERT_TRUE(stream->Read(&part));
+  context->TryCancel();
+  stream->Finish();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");  // to be told to somebody who is gone
+  std::string line;
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  while (line.empty() && absl::Now() < give_up) {
+    for (const absl::string_view one :
+         absl::StrSplit(*ReadFile(dir_.path() + "/log.jsonl"), '\n')) {
+      if (absl::StrContains(one, "WatchDocuments")) line = std::string(one);
+    }
+  }
+  SetLogLevel(LogLevel::kInfo);
+  EXPECT_THAT(line, ::testing::HasSubstr("CANCELLED"));
+  EXPECT_THAT(line, ::testing::HasSubstr("\"debug\""));
 }
 
 TEST_F(LifecycleTest, AHubIsLockedAndUnlockedByTheFirstCallOfAProcess) {
