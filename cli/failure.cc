@@ -109,8 +109,9 @@ ExitCode ExitCodeOf(const grpc::Status& status) {
       return reason == "STATE_INVALID"    ? kConflict
              : reason == "FORMAT_TOO_NEW" ? kUnexpected
                                           : kKeyRefused;
-    case grpc::StatusCode::UNAVAILABLE:
     case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      return IsRequestTooLarge(status, reason) ? kInvalidInput : kUnavailable;
+    case grpc::StatusCode::UNAVAILABLE:
     case grpc::StatusCode::DEADLINE_EXCEEDED: return kUnavailable;
     case grpc::StatusCode::DATA_LOSS: return kCorrupt;
     case grpc::StatusCode::INVALID_ARGUMENT: return kInvalidInput;

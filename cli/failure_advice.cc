@@ -40,6 +40,11 @@ constexpr Advice kByReason[] = {
 
 }  // namespace
 
+bool IsRequestTooLarge(const grpc::Status& status, absl::string_view reason) {
+  return status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED && reason.empty() &&
+         absl::StrContains(status.error_message(), "larger than max");
+}
+
 std::string AdviceFor(const grpc::Status& status, absl::string_view reason) {
   if (reason == "STATE_INVALID" && absl::StrContains(status.error_message(), "set force")) {
     return "`cmkctl project delete HUB/PROJECT --force` deletes the project with all of them";
@@ -49,6 +54,10 @@ std::string AdviceFor(const grpc::Status& status, absl::string_view reason) {
   }
   if (!reason.empty()) return "";
   // Not from the service: gRPC itself.
+  if (IsRequestTooLarge(status, reason)) {
+    return "the request is larger than the server takes at all; a document's content may be 1 MiB, "
+           "a batch of writes 8 MiB";
+  }
   switch (status.error_code()) {
     case grpc::StatusCode::UNAVAILABLE:
       return "is the server running, and are --endpoint, --ca, --cert and --key right for it? "

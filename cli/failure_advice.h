@@ -12,4 +12,7 @@ namespace cmkstore::cli {
 // all.
 std::string AdviceFor(const grpc::Status& status, absl::string_view reason);
 
+// Whether gRPC has turned the request away for its size, before the server could name a field.
+bool IsRequestTooLarge(const grpc::Status& status, absl::string_view reason);
+
 }  // namespace cmkstore::cli

@@ -58,6 +58,18 @@ TEST_F(CliDocumentsTest, RefusalsNameWhatIsWrong) {
   EXPECT_EQ(Ctl({"put", "h1/p1/flows/f1", "--timeout", "soon"}, "{}").exit_code, 2);
 }
 
+TEST_F(CliDocumentsTest, WhatIsTooLargeIsInvalidInputHoweverMuchTooLarge) {
+  const Output field =
+      Ctl({"put", "h1/p1/blobs/b1", "--content-type", "a/b"}, std::string((1u << 20) + 1, 'x'));
+  EXPECT_EQ(field.exit_code, 9);
+  EXPECT_THAT(field.err, AllOf(HasSubstr("document.content"), HasSubstr("[FIELD_INVALID]")));
+  // Above what the server takes from the wire, gRPC refuses it and names nothing.
+  const Output whole =
+      Ctl({"put", "h1/p1/blobs/b1", "--content-type", "a/b"}, std::string(17u << 20, 'x'));
+  EXPECT_EQ(whole.exit_code, 9) << whole.err;
+  EXPECT_THAT(whole.err, HasSubstr("a document's content may be 1 MiB"));
+}
+
 TEST_F(CliDocumentsTest, RmDeletesOnce) {
   ASSERT_EQ(Ctl({"put", "h1/p1/flows/f1"}, "{}").exit_code, 0);
   EXPECT_EQ(Ctl({"rm", "h1/p1/flows/f1"}).exit_code, 0);
