@@ -19,9 +19,13 @@ struct KeyFlags {
   bool no_wait = false;
 };
 
-const char* SideText(v1::VaultOutage::Side side) {
-  switch (side) {
+std::string SideText(const v1::VaultOutage& outage) {
+  switch (outage.side()) {
     case v1::VaultOutage::THIS_VAULT: return "this vault, or its own network rules";
+    case v1::VaultOutage::VAULT_SERVICE:
+      return absl::StrCat("the vault service: it answers, with errors, for ",
+                          outage.other_vaults_erring(), " of ", outage.other_vaults_failing(),
+                          " other vaults");
     case v1::VaultOutage::OUR_NETWORK: return "the server's network";
     case v1::VaultOutage::OUR_LOGIN: return "the server's own login";
     default: return "not to be told: no other vault was called lately";
@@ -30,9 +34,12 @@ const char* SideText(v1::VaultOutage::Side side) {
 
 void ShowOutage(const v1::VaultOutage& outage, Table& table) {
   table.Add({"outage", absl::StrCat(outage.cause(), ", since ", TimeText(outage.since_time()))});
-  table.Add({"looks like", SideText(outage.side())});
-  table.Add({"other vaults", absl::StrCat(outage.other_vaults_answering(), " answer, ",
-                                          outage.other_vaults_failing(), " do not")});
+  table.Add({"looks like", SideText(outage)});
+  table.Add(
+      {"other vaults", absl::StrCat(outage.other_vaults_answering(), " answer, ",
+                                    outage.other_vaults_erring(), " answer with errors, ",
+                                    outage.other_vaults_failing() - outage.other_vaults_erring(),
+                                    " do not answer")});
 }
 
 void ShowStatus(const v1::KeyStatus& status) {

@@ -113,7 +113,7 @@ inline constexpr MetricInfo kVaultsInTrouble = {
     "Vaults, of those called in the last two minutes, whose last call got no word on the key, by "
     "whose trouble it looks like.",
     {"side"},
-    {"this_vault, our_network, our_login, unknown"}};
+    {"this_vault, vault_service, our_network, our_login, unknown"}};
 
 inline constexpr MetricInfo kKeyExpiries = {
     "cmkstore_vault_key_expiries",

@@ -80,8 +80,9 @@ void AddVault(const vault::TimedKeyVault& vault, MetricsText& text) {
 void AddTroubles(vault::VaultMeter& meter, MetricsText& text) {
   std::map<vault::TroubleSide, uint32_t> troubles = meter.Troubles();
   for (const vault::TroubleSide side :
-       {vault::TroubleSide::kThisVault, vault::TroubleSide::kOurNetwork,
-        vault::TroubleSide::kOurLogin, vault::TroubleSide::kUnknown}) {
+       {vault::TroubleSide::kThisVault, vault::TroubleSide::kVaultService,
+        vault::TroubleSide::kOurNetwork, vault::TroubleSide::kOurLogin,
+        vault::TroubleSide::kUnknown}) {
     text.Add(metric::kVaultsInTrouble, troubles[side], {vault::ToString(side)});
   }
 }

@@ -26,6 +26,7 @@ struct VaultHubs {
 v1::VaultOutage::Side ToProto(vault::TroubleSide side) {
   switch (side) {
     case vault::TroubleSide::kThisVault: return v1::VaultOutage::THIS_VAULT;
+    case vault::TroubleSide::kVaultService: return v1::VaultOutage::VAULT_SERVICE;
     case vault::TroubleSide::kOurNetwork: return v1::VaultOutage::OUR_NETWORK;
     case vault::TroubleSide::kOurLogin: return v1::VaultOutage::OUR_LOGIN;
     case vault::TroubleSide::kNone:
@@ -86,6 +87,7 @@ void AddOutage(const vault::VaultTrouble& trouble, v1::KeyStatus& status) {
   *outage.mutable_since_time() = ToTimestamp(trouble.since);
   outage.set_other_vaults_answering(trouble.others_answering);
   outage.set_other_vaults_failing(trouble.others_failing);
+  outage.set_other_vaults_erring(trouble.others_erring);
 }
 
 }  // namespace cmkstore::service

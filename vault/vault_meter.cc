@@ -10,15 +10,13 @@ namespace {
 
 constexpr absl::Duration kLately = absl::Minutes(2);
 
-// By what the last call to it met: a vault that throttles is one that is reached.
-bool IsReached(absl::string_view cause) { return cause.empty() || cause == "throttled"; }
-
 }  // namespace
 
 absl::string_view ToString(TroubleSide side) {
   switch (side) {
     case TroubleSide::kNone: return "none";
     case TroubleSide::kThisVault: return "this_vault";
+    case TroubleSide::kVaultService: return "vault_service";
     case TroubleSide::kOurNetwork: return "our_network";
     case TroubleSide::kOurLogin: return "our_login";
     case TroubleSide::kUnknown: return "unknown";
@@ -73,19 +71,30 @@ VaultUsage VaultMeter::Usage(const std::string& vault) {
   return found == vaults_.end() ? VaultUsage() : found->second.usage;
 }
 
+VaultMeter::Contact VaultMeter::ContactOf(const Entry& entry) {
+  if (entry.cause.empty()) return kAnswered;
+  if (entry.cause == "login") return kNoLogin;
+  for (absl::string_view answer : {"http_5xx", "throttled", "too_large", "unknown"}) {
+    if (entry.cause == answer) return kErred;
+  }
+  return kSilent;
+}
+
 VaultMeter::Census VaultMeter::CountLately(absl::Time now) const {
-  Census census;
+  Census census{};
   for (const auto& [name, entry] : vaults_) {
-    if (now - entry.last_call > kLately) continue;
-    ++(IsReached(entry.cause) ? census.answering : census.failing);
+    if (now - entry.last_call <= kLately) ++census[ContactOf(entry)];
   }
   return census;
 }
 
 TroubleSide VaultMeter::SideOf(const Entry& entry, const Census& others) {
-  if (entry.cause == "login") return TroubleSide::kOurLogin;
-  if (others.answering > 0 || entry.cause == "throttled") return TroubleSide::kThisVault;
-  return others.failing > 0 ? TroubleSide::kOurNetwork : TroubleSide::kUnknown;
+  const Contact contact = ContactOf(entry);
+  if (contact == kNoLogin) return TroubleSide::kOurLogin;
+  if (others[kAnswered] > 0) return TroubleSide::kThisVault;
+  if (others[kErred] > 0) return TroubleSide::kVaultService;
+  if (contact == kErred) return TroubleSide::kThisVault;
+  return others[kSilent] > 0 ? TroubleSide::kOurNetwork : TroubleSide::kUnknown;
 }
 
 VaultTrouble VaultMeter::Trouble(const std::string& vault) {
@@ -96,12 +105,12 @@ VaultTrouble VaultMeter::Trouble(const std::string& vault) {
   if (found == vaults_.end() || found->second.cause.empty()) return trouble;
   const Entry& entry = found->second;
   Census others = CountLately(now);
-  if (now - entry.last_call <= kLately)
-    --(IsReached(entry.cause) ? others.answering : others.failing);
+  if (now - entry.last_call <= kLately) --others[ContactOf(entry)];
   trouble.cause = entry.cause;
   trouble.since = entry.failing_since;
-  trouble.others_answering = others.answering;
-  trouble.others_failing = others.failing;
+  trouble.others_answering = others[kAnswered];
+  trouble.others_erring = others[kErred];
+  trouble.others_failing = others[kErred] + others[kSilent];
   trouble.side = SideOf(entry, others);
   return trouble;
 }
@@ -114,7 +123,7 @@ std::map<TroubleSide, uint32_t> VaultMeter::Troubles() {
   for (const auto& [name, entry] : vaults_) {
     if (entry.cause.empty() || now - entry.last_call > kLately) continue;
     Census others = all;
-    --(IsReached(entry.cause) ? others.answering : others.failing);
+    --others[ContactOf(entry)];
     ++troubles[SideOf(entry, others)];
   }
   return troubles;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -26,14 +28,16 @@ struct VaultUsage {
   uint64_t busiest_second = 0;  // calls; a wrap is two
 };
 
-// Whose trouble it looks like when a vault does not answer, from how the other vaults of this
-// server do.
+// Whose trouble it looks like when a vault gives no word on its key, from how the other vaults of
+// this server do. An answer with an error (5xx, 429, what nobody understands) came over verified
+// TLS: it proves that our network works.
 enum class TroubleSide {
-  kNone,        // it answers
-  kThisVault,   // others answer
-  kOurNetwork,  // no other answers either
-  kOurLogin,    // our token is refused or does not come
-  kUnknown,     // no other was called lately
+  kNone,          // it answers
+  kThisVault,     // others answer, or it answers with an error and no other is reached
+  kVaultService,  // no other answers well, and some answer with an error
+  kOurNetwork,    // it is not reached, and no other is
+  kOurLogin,      // our token is refused or does not come
+  kUnknown,       // it is not reached, and no other was called lately
 };
 absl::string_view ToString(TroubleSide side);
 
@@ -41,8 +45,10 @@ struct VaultTrouble {
   TroubleSide side = TroubleSide::kNone;
   std::string cause;  // dns, connect, tls, timeout, http_5xx, throttled, login, unknown …
   absl::Time since = absl::InfiniteFuture();  // wall clock
+  // Other vaults that were called lately; not those for which our login failed.
   uint32_t others_answering = 0;
   uint32_t others_failing = 0;
+  uint32_t others_erring = 0;  // of those that fail: they answered, with an error
 };
 
 // Counts what is asked of each vault and how it answered last. Thread-safe. One small entry per
@@ -69,11 +75,10 @@ class VaultMeter {
     absl::Time failing_since = absl::InfiniteFuture();
     std::string cause;  // empty: it answered last time
   };
-  // Vaults that were called lately.
-  struct Census {
-    uint32_t answering = 0;
-    uint32_t failing = 0;
-  };
+  // Vaults that were called lately, by how their last call ended.
+  enum Contact : size_t { kAnswered, kErred, kSilent, kNoLogin };
+  using Census = std::array<uint32_t, 4>;  // by Contact
+  static Contact ContactOf(const Entry& entry);
   Census CountLately(absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Of an entry that fails; `others` without it.
   static TroubleSide SideOf(const Entry& entry, const Census& others);

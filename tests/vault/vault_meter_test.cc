@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "tests/testing/virtual_clock.h"
 
@@ -69,6 +73,89 @@ TEST_F(VaultMeterTest, AllVaultsThatFailAreOurNetworksTrouble) {
   EXPECT_EQ(meter_.Trouble(kOurs).others_failing, 1u);
 }
 
+// An answer, be it an error, proves that our network works: only vaults of which none is reached
+// are our network's trouble.
+TEST(VaultMeterSideTest, EachPairOfOutagesIsAttributedToWhomItIs) {
+  const absl::Status ok;
+  const auto outage = [](const char* cause) {
+    return WithCause(VaultUnreachable(cause, absl::Seconds(5)), cause);
+  };
+  const absl::Status throttled = WithCause(VaultThrottled(absl::Seconds(1)), "throttled");
+  const absl::Status login = WithCause(VaultLoginFailed("no token"), "login");
+  const absl::Status refused = CustomerKeyRevoked("disabled");
+  constexpr auto kThis = TroubleSide::kThisVault;
+  constexpr auto kService = TroubleSide::kVaultService;
+  constexpr auto kNetwork = TroubleSide::kOurNetwork;
+  struct Row {
+    absl::Status ours;
+    std::vector<absl::Status> others;
+    TroubleSide side;
+  };
+  const std::vector<Row> rows = {
+      // It answers with an error.
+      {outage("http_5xx"), {}, kThis},
+      {outage("http_5xx"), {ok}, kThis},
+      {outage("http_5xx"), {refused}, kThis},
+      {outage("http_5xx"), {outage("timeout")}, kThis},
+      {outage("http_5xx"), {outage("http_5xx")}, kService},
+      {outage("http_5xx"), {outage("http_5xx"), outage("http_5xx"), ok}, kThis},
+      {outage("http_5xx"), {throttled}, kService},
+      {outage("http_5xx"), {login}, kThis},
+      {outage("unknown"), {outage("unknown")}, kService},
+      {outage("too_large"), {outage("dns")}, kThis},
+      {throttled, {}, kThis},
+      {throttled, {ok}, kThis},
+      {throttled, {outage("timeout")}, kThis},
+      {throttled, {throttled}, kService},
+      // It is not reached.
+      {outage("dns"), {}, TroubleSide::kUnknown},
+      {outage("dns"), {ok}, kThis},
+      {outage("connect"), {refused}, kThis},
+      {outage("tls"), {outage("connect")}, kNetwork},
+      {outage("timeout"), {outage("timeout"), outage("dns")}, kNetwork},
+      {outage("transport"), {outage("transport")}, kNetwork},
+      {outage("timeout"), {outage("http_5xx"), outage("timeout")}, kService},
+      {outage("timeout"), {throttled}, kService},
+      {outage("timeout"), {login}, TroubleSide::kUnknown},
+      // Our login.
+      {login, {ok}, TroubleSide::kOurLogin},
+      {login, {outage("dns")}, TroubleSide::kOurLogin},
+      // It answers well, or refuses.
+      {ok, {outage("dns")}, TroubleSide::kNone},
+      {refused, {outage("http_5xx")}, TroubleSide::kNone},
+  };
+  for (size_t i = 0; i < rows.size(); ++i) {
+    testing::VirtualClock clock;
+    VaultMeter meter(clock);
+    uint32_t in_trouble = 0;
+    for (size_t other = 0; other < rows[i].others.size(); ++other) {
+      const absl::Status& answer = rows[i].others[other];
+      meter.Count(absl::StrCat("other", other), Operation::kUnwrap, answer);
+      in_trouble += answer.ok() || answer == refused ? 0 : 1;
+    }
+    meter.Count(kOurs, Operation::kUnwrap, rows[i].ours);
+    EXPECT_EQ(meter.Trouble(kOurs).side, rows[i].side) << "row " << i;
+    if (rows[i].side == TroubleSide::kNone) continue;
+    uint32_t counted = 0;
+    for (const auto& [side, vaults] : meter.Troubles()) counted += vaults;
+    EXPECT_EQ(counted, in_trouble + 1) << "row " << i;
+    EXPECT_GE(meter.Troubles()[rows[i].side], 1u) << "row " << i;
+  }
+}
+
+TEST_F(VaultMeterTest, OtherVaultsAreCountedByWhetherTheyAnswerWithAnErrorOrNotAtAll) {
+  Count("a", absl::OkStatus());
+  Count("b", WithCause(VaultUnreachable("503", absl::Seconds(5)), "http_5xx"));
+  Count("c", WithCause(VaultThrottled(absl::Seconds(1)), "throttled"));
+  Count("d", kDns);
+  Count("e", WithCause(VaultLoginFailed("no token"), "login"));
+  Count(kOurs, kDns);
+  const VaultTrouble trouble = meter_.Trouble(kOurs);
+  EXPECT_EQ(trouble.others_answering, 1u);
+  EXPECT_EQ(trouble.others_failing, 3u);
+  EXPECT_EQ(trouble.others_erring, 2u);
+}
+
 TEST_F(VaultMeterTest, NothingIsSaidFromVaultsThatWereNotCalledLately) {
   Count(kOther, absl::OkStatus());
   clock_.Advance(absl::Minutes(3));
@@ -80,11 +167,6 @@ TEST_F(VaultMeterTest, ALoginThatFailsIsOursWhateverOtherVaultsDo) {
   Count(kOther, absl::OkStatus());
   Count(kOurs, WithCause(VaultLoginFailed("no token"), "login"));
   EXPECT_EQ(meter_.Trouble(kOurs).side, TroubleSide::kOurLogin);
-}
-
-TEST_F(VaultMeterTest, ThrottlingIsTheVaults) {
-  Count(kOurs, WithCause(VaultThrottled(absl::Seconds(1)), "throttled"));
-  EXPECT_EQ(meter_.Trouble(kOurs).side, TroubleSide::kThisVault);
 }
 
 TEST_F(VaultMeterTest, VaultsInTroubleAreCountedBySideWhileTheyAreCalled) {
