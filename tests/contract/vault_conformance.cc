@@ -15,6 +15,7 @@
 #include "crypto/random.h"
 #include "tests/contract/azure_vault_under_test.h"
 #include "tests/contract/contract_report.h"
+#include "tests/contract/local_vault.h"
 #include "tests/testing/temp_dir.h"
 #include "vault/dev_vault/dev_vault.h"
 
@@ -53,19 +54,6 @@ std::unique_ptr<vault::IdentityOptions> IdentityFromEnvironment(const std::strin
   return identity;
 }
 
-AzureVaultOptions OptionsOf(const dev_vault::DevVaultEndpoints& local) {
-  AzureVaultOptions options;
-  options.url = local.url;
-  options.ca_file = local.ca_file;
-  options.identity = std::make_unique<vault::IdentityOptions>();
-  options.identity->kind = vault::IdentityOptions::Kind::kClientSecret;
-  options.identity->authority = local.authority;
-  options.identity->tenant_id = local.tenant_id;
-  options.identity->client_id = local.client_id;
-  options.identity->secret_file = local.secret_file;
-  return options;
-}
-
 int Run(const std::string& profile_file, const std::string& json_file, double settle_seconds) {
   const testing::TempDir scratch;
   SystemClock clock;
@@ -81,7 +69,7 @@ int Run(const std::string& profile_file, const std::string& json_file, double se
       return 2;
     }
     local = *std::move(started);
-    options = OptionsOf(local->endpoints());
+    options = LocalVaultOptions(local->endpoints());
   } else {
     options.connect_to = Environment("CMKSTORE_CONTRACT_CONNECT_TO");
     options.ca_file = Environment("CMKSTORE_CONTRACT_CA");

@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "tests/contract/azure_vault_under_test.h"
 #include "tests/contract/contract_report.h"
+#include "tests/contract/local_vault.h"
 #include "tests/testing/fake_key_vault.h"
 #include "tests/testing/matchers.h"
 #include "tests/testing/temp_dir.h"
@@ -26,17 +27,7 @@ TEST(VaultContractTest, TheLocalVaultKeepsEveryLine) {
   dev.state_dir = dir.path() + "/vault";
   auto local = dev_vault::DevVault::Start(dev, clock);
   ASSERT_THAT(local, testing::IsOk());
-  const dev_vault::DevVaultEndpoints& endpoints = (*local)->endpoints();
-  AzureVaultOptions options;
-  options.url = endpoints.url;
-  options.ca_file = endpoints.ca_file;
-  options.identity = std::make_unique<vault::IdentityOptions>();
-  options.identity->kind = vault::IdentityOptions::Kind::kClientSecret;
-  options.identity->authority = endpoints.authority;
-  options.identity->tenant_id = endpoints.tenant_id;
-  options.identity->client_id = endpoints.client_id;
-  options.identity->secret_file = endpoints.secret_file;
-  AzureVaultUnderTest under_test(std::move(options));
+  AzureVaultUnderTest under_test(LocalVaultOptions((*local)->endpoints()));
   for (const CaseResult& result : RunContract(under_test, "t-")) {
     EXPECT_EQ(result.observed, result.expected) << result.name << ": " << result.situation;
   }

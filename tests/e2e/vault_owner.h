@@ -47,6 +47,11 @@ class VaultOwner {
     EXPECT_EQ(response->status, 200) << response->body;
     return nlohmann::json::parse(response->body, nullptr, false);
   }
+  // What the owner of one vault sets: "access", "denied", "firewall".
+  void SetVault(const std::string& vault_url, const nlohmann::json& settings) {
+    const std::string host = vault_url.substr(std::string("https://").size());
+    Admin("PUT", absl::StrCat("vaults/", host.substr(0, host.find(':'))), settings);
+  }
   // Replaces the scripted faults; {} ends them.
   void Script(const nlohmann::json& faults) { Admin("POST", "faults", {{"faults", faults}}); }
   int UnwrapCalls() { return Admin("GET", "stats").value("unwrapkey", 0); }

@@ -22,6 +22,7 @@
 #include "absl/time/clock.h"
 #include "base/file.h"
 #include "tests/reliability/result.h"
+#include "tests/reliability/round_options.h"
 #include "tests/reliability/stage.h"
 
 namespace cmkstore::reliability {
@@ -30,9 +31,6 @@ namespace {
 using nlohmann::json;
 using Kind = vault::IdentityOptions::Kind;
 
-constexpr absl::Duration kPromise = absl::Seconds(45);
-constexpr absl::Duration kLook = absl::Milliseconds(50);
-constexpr absl::Duration kGiveUp = absl::Seconds(120);
 constexpr int kFederatedSeconds = 20;
 constexpr absl::Duration kRotation = absl::Seconds(5);
 // Refreshed five minutes ahead of its end: each lasts for a quarter of a minute.
@@ -79,11 +77,6 @@ class TokenRotation {
   std::thread thread_;
 };
 
-void SetVault(Stage& stage, const Round& round, const json& settings) {
-  const std::string host = round.vault_url.substr(std::string("https://").size());
-  stage.owner().Admin("PUT", absl::StrCat("vaults/", host.substr(0, host.find(':'))), settings);
-}
-
 json AccessOf(Stage& stage, const json& permissions) {
   return {{"access", {{stage.endpoints().client_id, permissions}}}};
 }
@@ -95,10 +88,10 @@ void Withdraw(Stage& stage, const Round& round) {
   } else if (round.way == kWays[1]) {
     owner.KeyIn(round.vault_url, "DELETE", "/keys/k", json::object());
   } else if (round.way == kWays[2]) {
-    SetVault(stage, round, AccessOf(stage, {"get", "wrapKey"}));
+    owner.SetVault(round.vault_url, AccessOf(stage, {"get", "wrapKey"}));
   } else {
-    SetVault(stage, round,
-             {{"firewall", {{"default_action", "deny"}, {"ip_rules", {"10.0.0.0/8"}}}}});
+    owner.SetVault(round.vault_url,
+                   {{"firewall", {{"default_action", "deny"}, {"ip_rules", {"10.0.0.0/8"}}}}});
   }
 }
 
@@ -109,37 +102,30 @@ void GiveBack(Stage& stage, const Round& round) {
   } else if (round.way == kWays[1]) {
     owner.KeyIn(round.vault_url, "POST", "/deletedkeys/k/recover", json::object());
   } else if (round.way == kWays[2]) {
-    SetVault(stage, round, AccessOf(stage, {"get", "wrapKey", "unwrapKey"}));
+    owner.SetVault(round.vault_url, AccessOf(stage, {"get", "wrapKey", "unwrapKey"}));
   } else {
-    SetVault(stage, round, {{"firewall", {{"default_action", "allow"}}}});
+    owner.SetVault(round.vault_url, {{"firewall", {{"default_action", "allow"}}}});
   }
-}
-
-// How long until the hub's document can be read, or no more.
-absl::Duration Until(Stage& stage, const std::string& hub, bool wanted) {
-  const absl::Time began = absl::Now();
-  while (stage.Read(hub).ok() != wanted && absl::Now() - began < kGiveUp) absl::SleepFor(kLook);
-  return absl::Now() - began;
 }
 
 void Play(Stage& stage, absl::Duration promise, Round& round) {
   absl::SleepFor(round.phase);
   if (!stage.Read(round.hub).ok()) round.wrong = "not readable before its key was withdrawn";
   Withdraw(stage, round);
-  round.dark = Until(stage, round.hub, false);
+  round.dark = stage.Until(round.hub, /*readable=*/false);
   const std::string reason = ReasonOf(stage.Read(round.hub));
   if (reason != "CUSTOMER_KEY_REVOKED") round.wrong = absl::StrCat("dark by ", reason);
   absl::SleepFor(round.phase / 4);
   GiveBack(stage, round);
-  round.back = Until(stage, round.hub, true);
+  round.back = stage.Until(round.hub, /*readable=*/true);
   if (round.dark > promise) round.wrong = "went dark too late";
   if (round.back > promise) round.wrong = "came back too late, or not as it was";
 }
 
-std::vector<Round> SetUp(Stage& stage, size_t count, double pace, uint32_t seed) {
-  stage.SetPace(pace);
+std::vector<Round> SetUp(Stage& stage, size_t count, const RoundOptions& options) {
+  stage.SetPace(options.pace);
   for (const auto& login : kLogins) stage.AddIdentity(login.name, login.kind);
-  std::mt19937 random(seed);
+  std::mt19937 random(options.seed);
   std::vector<Round> rounds(count);
   for (size_t i = 0; i < count; ++i) {
     Round& round = rounds[i];
@@ -148,7 +134,7 @@ std::vector<Round> SetUp(Stage& stage, size_t count, double pace, uint32_t seed)
     // Each way meets each login in turn.
     round.way = kWays[(i + i / std::size(kLogins)) % std::size(kWays)];
     round.login = kLogins[i % std::size(kLogins)].name;
-    round.phase = absl::Milliseconds(random() % 36'000) / pace;
+    round.phase = options.Phase(random);
   }
   stage.StartServer();
   stage.owner().Admin("PUT", "tokens", {{"lifetime_seconds", kAccessTokenSeconds}});
@@ -159,11 +145,11 @@ std::vector<Round> SetUp(Stage& stage, size_t count, double pace, uint32_t seed)
   return rounds;
 }
 
-int Run(size_t count, double pace, uint32_t seed, const std::string& json_file) {
-  const absl::Duration promise = kPromise / pace;
+int Run(size_t count, const RoundOptions& options) {
+  const absl::Duration promise = options.promise();
   Stage stage("revocation_rounds");
   TokenRotation rotation(stage);
-  std::vector<Round> rounds = SetUp(stage, count, pace, seed);
+  std::vector<Round> rounds = SetUp(stage, count, options);
   InParallel(count, count, [&](size_t i) { Play(stage, promise, rounds[i]); });
   int failed = 0;
   absl::Duration dark, back;
@@ -181,7 +167,7 @@ int Run(size_t count, double pace, uint32_t seed, const std::string& json_file) 
   Result result("T10", "revocation_rounds");
   const json stats = stage.owner().Admin("GET", "stats");
   result.Note("rounds", static_cast<double>(count));
-  result.Note("seed of the phases", seed);
+  result.Note("seed of the phases", options.seed);
   result.Note("logins of the server and of callers", stats.value("token", 0.0));
   result.Note("logins by managed identity", stats.value("imds", 0.0));
   result.Note("times that the federated token was replaced",
@@ -191,7 +177,7 @@ int Run(size_t count, double pace, uint32_t seed, const std::string& json_file) 
   result.AtMost("longest seconds until back", absl::ToDoubleSeconds(back),
                 absl::ToDoubleSeconds(promise));
   result.Exactly("rounds that went otherwise than promised", failed, 0);
-  return result.Finish(json_file);
+  return result.Finish(options.json_file);
 }
 
 }  // namespace
@@ -201,18 +187,11 @@ int main(int argc, char** argv) {
   CLI::App app(
       "Measures in how many seconds a withdrawn key darkens its hub, and a returned one heals it.");
   size_t rounds = 20;
-  double pace = 1;
-  uint32_t seed = std::random_device()();
-  std::string json_file;
+  cmkstore::reliability::RoundOptions options;
   app.add_option("--rounds", rounds, "Hubs, each withdrawn and given back once")
       ->check(CLI::Range(1, 200))
       ->capture_default_str();
-  app.add_option("--pace", pace,
-                 "How many times faster than the defaults the cache asks; the promise shrinks too")
-      ->check(CLI::Range(1.0, 10.0))
-      ->capture_default_str();
-  app.add_option("--seed", seed, "Of the phases; random if not given");
-  app.add_option("--json", json_file, "Where to write the result as JSON");
+  options.Declare(app);
   CLI11_PARSE(app, argc, argv);
-  return cmkstore::reliability::Run(rounds, pace, seed, json_file);
+  return cmkstore::reliability::Run(rounds, options);
 }

@@ -20,6 +20,7 @@
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "tests/testing/dev_vault_identity.h"
 
 namespace cmkstore::reliability {
 namespace {
@@ -29,6 +30,8 @@ using Kind = vault::IdentityOptions::Kind;
 
 constexpr char kAudience[] = "api://cmkstore";
 constexpr absl::Duration kPatience = absl::Seconds(30);
+constexpr absl::Duration kLook = absl::Milliseconds(50);
+constexpr absl::Duration kGiveUp = absl::Seconds(120);
 // Callers log in anew this often: the rounds shorten the lifetime of the directory's tokens.
 constexpr absl::Duration kTokenUse = absl::Seconds(60);
 
@@ -104,12 +107,9 @@ std::string Stage::AddVault(const std::string& label, int port) {
 
 void Stage::AddIdentity(const std::string& name, Kind kind) {
   const dev_vault::DevVaultEndpoints& at = endpoints();
-  vault::IdentityOptions identity;
+  vault::IdentityOptions identity = testing::DevVaultIdentity(at);
   identity.kind = kind;
-  identity.authority = at.authority;
-  identity.tenant_id = at.tenant_id;
-  if (kind != Kind::kManagedIdentity) identity.client_id = at.client_id;
-  identity.secret_file = at.secret_file;
+  if (kind == Kind::kManagedIdentity) identity.client_id.clear();
   identity.certificate_file = at.certificate_file;
   identity.token_file = at.federated_token_file;
   identity.imds_url = at.imds_url;
@@ -242,6 +242,12 @@ grpc::Status Stage::Read(const std::string& id, absl::Duration patience) {
   v1::Document found;
   const grpc::Status status = documents_->GetDocument(NewCall(patience).get(), get, &found);
   return Checked(id, status, found);
+}
+
+absl::Duration Stage::Until(const std::string& id, bool readable) {
+  const absl::Time began = absl::Now();
+  while (Read(id).ok() != readable && absl::Now() - began < kGiveUp) absl::SleepFor(kLook);
+  return absl::Now() - began;
 }
 
 std::vector<grpc::Status> Stage::ReadAll(const std::vector<std::string>& ids,

@@ -56,6 +56,8 @@ class Stage {
 
   // Reads the hub's document; DATA_LOSS if it is not what MakeHub wrote.
   grpc::Status Read(const std::string& id, absl::Duration patience = absl::Seconds(25));
+  // How long until the hub's document can be read, or no more; looks for two minutes.
+  absl::Duration Until(const std::string& id, bool readable);
   // All at once; by the order of `ids`.
   std::vector<grpc::Status> ReadAll(const std::vector<std::string>& ids, absl::Duration patience);
   // Writes another document of the hub.

@@ -19,6 +19,7 @@
 #include "cmkstore/v1/hub_service.grpc.pb.h"
 #include "cmkstore/v1/key_service.grpc.pb.h"
 #include "tests/reliability/result.h"
+#include "tests/reliability/round_options.h"
 #include "tests/reliability/stage.h"
 
 namespace cmkstore::reliability {
@@ -26,9 +27,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr absl::Duration kPromise = absl::Seconds(45);
 constexpr absl::Duration kLook = absl::Milliseconds(50);
-constexpr absl::Duration kGiveUp = absl::Seconds(120);
 constexpr size_t kDocuments = 20;
 constexpr char kReplacement[] = "replacement";
 constexpr char kNoVersion[] = "00000000000000000000000000000000";
@@ -172,10 +171,7 @@ class Mistake {
                    const json& body = json::object()) {
     return stage_.owner().KeyIn(vault_url_, method, path, body);
   }
-  void SetVault(const json& settings) {
-    const std::string host = vault_url_.substr(std::string("https://").size());
-    stage_.owner().Admin("PUT", absl::StrCat("vaults/", host.substr(0, host.find(':'))), settings);
-  }
+  void SetVault(const json& settings) { stage_.owner().SetVault(vault_url_, settings); }
   std::string LatestVersion() {
     const std::string id = json::parse(Key("GET", "/keys/k").body)["key"]["kid"];
     return id.substr(id.rfind('/') + 1);
@@ -231,15 +227,8 @@ class Mistake {
                              ? message
                              : message.substr(found + 7, message.find("; needed") - found - 7));
   }
-  double Until(bool readable) {
-    const absl::Time began = absl::Now();
-    while (stage_.Read(hub_).ok() != readable && absl::Now() - began < kGiveUp) {
-      absl::SleepFor(kLook);
-    }
-    return Seconds(began);
-  }
   void AwaitDark() {
-    until_seen_ = Until(false);
+    until_seen_ = absl::ToDoubleSeconds(stage_.Until(hub_, /*readable=*/false));
     const std::string reason = ReasonOf(stage_.Read(hub_));
     Expect(reason == "CUSTOMER_KEY_REVOKED", "dark by another reason");
     v1::GetKeyStatusRequest ask;
@@ -250,7 +239,7 @@ class Mistake {
     const std::string cause = status.cause();
     seen_ = absl::StrCat(reason, cause.substr(std::min(cause.size(), cause.find(": "))));
   }
-  void AwaitBack() { until_mended_ = Until(true); }
+  void AwaitBack() { until_mended_ = absl::ToDoubleSeconds(stage_.Until(hub_, /*readable=*/true)); }
   void ExpectServed() {
     for (const absl::Time end = absl::Now() + promise_; absl::Now() < end;) {
       Expect(stage_.Read(hub_).ok(), "the hub was refused, and should not");
@@ -278,16 +267,15 @@ const struct {
                  {"vault firewall closed, opened", &Mistake::FirewallClosed},
                  {"key expired, extended", &Mistake::KeyExpired}};
 
-int Run(double pace, uint32_t seed, const std::string& json_file) {
-  const absl::Duration promise = kPromise / pace;
+int Run(const RoundOptions& options) {
+  const absl::Duration promise = options.promise();
   Stage stage("vault_mistakes");
-  stage.SetPace(pace);
+  stage.SetPace(options.pace);
   stage.AddClient(kReplacement, kReplacement);
-  std::mt19937 random(seed);
+  std::mt19937 random(options.seed);
   std::vector<Mistake> mistakes;
   for (size_t i = 0; i < std::size(kMistakes); ++i) {
-    mistakes.emplace_back(stage, absl::StrCat("mistake", i),
-                          absl::Milliseconds(random() % 36'000) / pace, promise);
+    mistakes.emplace_back(stage, absl::StrCat("mistake", i), options.Phase(random), promise);
   }
   stage.StartServer();
   const size_t count = mistakes.size();
@@ -295,7 +283,7 @@ int Run(double pace, uint32_t seed, const std::string& json_file) {
   InParallel(count, count, [&](size_t i) { mistakes[i].Make(kMistakes[i].act); });
 
   Result result("T10b", "vault_mistakes");
-  result.Note("seed of the phases", seed);
+  result.Note("seed of the phases", options.seed);
   std::printf("%-36s  %6s  %6s  %4s  the tenant sees\n", "mistake, and how it is mended", "seen",
               "mended", "lost");
   for (size_t i = 0; i < count; ++i) {
@@ -312,7 +300,7 @@ int Run(double pace, uint32_t seed, const std::string& json_file) {
     result.Exactly(what + ": lost", static_cast<double>(mistake.lost()), 0);
     result.Exactly(what + ": otherwise", mistake.wrong().empty() ? 0 : 1, 0);
   }
-  return result.Finish(json_file);
+  return result.Finish(options.json_file);
 }
 
 }  // namespace
@@ -320,15 +308,8 @@ int Run(double pace, uint32_t seed, const std::string& json_file) {
 
 int main(int argc, char** argv) {
   CLI::App app("Makes the mistakes that tenants make with their vaults, and mends them.");
-  double pace = 1;
-  uint32_t seed = std::random_device()();
-  std::string json_file;
-  app.add_option("--pace", pace,
-                 "How many times faster than the defaults the cache asks; the promise shrinks too")
-      ->check(CLI::Range(1.0, 10.0))
-      ->capture_default_str();
-  app.add_option("--seed", seed, "Of the phases; random if not given");
-  app.add_option("--json", json_file, "Where to write the result as JSON");
+  cmkstore::reliability::RoundOptions options;
+  options.Declare(app);
   CLI11_PARSE(app, argc, argv);
-  return cmkstore::reliability::Run(pace, seed, json_file);
+  return cmkstore::reliability::Run(options);
 }
