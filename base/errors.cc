@@ -75,6 +75,10 @@ absl::Status MakeError(absl::StatusCode code, absl::string_view reason, absl::st
   return status;
 }
 
+absl::Status ConfigInvalid(absl::string_view what) {
+  return MakeError(absl::StatusCode::kInvalidArgument, "CONFIG_INVALID", what);
+}
+
 absl::Status TokenInvalid(absl::string_view why) {
   return Make("TOKEN_INVALID", absl::StrCat("the bearer token was not accepted: ", why));
 }

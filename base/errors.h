@@ -75,6 +75,9 @@ absl::Status StoreCorrupt(absl::string_view why);
 absl::Status IndexCorrupt(absl::string_view why);
 absl::Status InvariantBroken(absl::string_view what);
 
+// CONFIG_INVALID, which the server's own start tells and no client sees.
+absl::Status ConfigInvalid(absl::string_view what);
+
 // An error of the given parts, for a reason that only one component makes.
 absl::Status MakeError(absl::StatusCode code, absl::string_view reason, absl::string_view message);
 

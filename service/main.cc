@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "base/clock.h"
+#include "base/command_line.h"
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -36,7 +37,6 @@ namespace {
 constexpr size_t kSecretMemoryBytes = 1u << 20;
 constexpr rlim_t kDescriptors = 65'536;
 constexpr time_t kReloadSeconds = 2;
-constexpr int kUsage = 2;  // exit code of a command line that says nothing sensible
 
 // What the command line says: a configuration file, or the few options that development needs.
 struct Flags {
@@ -234,7 +234,7 @@ int Run(const Flags& flags) {
   if (flags.config_file.empty() && !flags.shorthand.has_data_dir()) {
     (void)Fail(
         StateInvalid("--config FILE, or --data-dir and --development, are needed; see --help"));
-    return kUsage;
+    return kUsageExitCode;
   }
   // Before the first key is derived: algorithms are remembered at their first use.
   const absl::Status chosen = crypto::SelectProvider(flags.openssl_properties);
@@ -282,10 +282,6 @@ int main(int argc, char** argv) {
       "Development: cmkstored --data-dir /tmp/cmk --development --listen 127.0.0.1:7443");
   cmkstore::service::Flags flags;
   cmkstore::service::Declare(app, flags);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : cmkstore::service::kUsage;
-  }
+  if (const auto ended = cmkstore::ReadCommandLine(app, argc, argv)) return *ended;
   return cmkstore::service::Run(flags);
 }

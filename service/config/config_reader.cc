@@ -20,10 +20,6 @@ using google::protobuf::Message;
 constexpr size_t kMaxProblems = 20;
 constexpr char kOneOfDefaults[] = "[{}]";
 
-absl::Status Invalid(absl::string_view message) {
-  return MakeError(absl::StatusCode::kInvalidArgument, "CONFIG_INVALID", message);
-}
-
 size_t EditDistance(absl::string_view a, absl::string_view b) {
   std::vector<size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});
@@ -156,7 +152,7 @@ void FillSection(Message& message) {
 
 absl::StatusOr<LoadedConfig> ReadConfig(const std::string& file, absl::string_view text) {
   const absl::StatusOr<YamlNode> root = ParseYaml(text);
-  if (!root.ok()) return Invalid(absl::StrCat(file, ":", root.status().message()));
+  if (!root.ok()) return ConfigInvalid(absl::StrCat(file, ":", root.status().message()));
   LoadedConfig loaded;
   loaded.file = file;
   Reader reader(loaded);
@@ -193,7 +189,7 @@ absl::Status ToStatus(const LoadedConfig& loaded, const std::vector<ConfigProble
     if (!problem.path.empty()) absl::StrAppend(&where, problem.path, ": ");
     lines.push_back(where + problem.message);
   }
-  return Invalid(absl::StrJoin(lines, "\n"));
+  return ConfigInvalid(absl::StrJoin(lines, "\n"));
 }
 
 }  // namespace cmkstore::service

@@ -20,8 +20,7 @@ constexpr size_t kMaxNodes = 10'000;
 constexpr size_t kMaxDepth = 16;
 
 absl::Status Refused(int line, int column, absl::string_view what) {
-  return MakeError(absl::StatusCode::kInvalidArgument, "CONFIG_INVALID",
-                   absl::StrCat(line, ":", column, ": ", what));
+  return ConfigInvalid(absl::StrCat(line, ":", column, ": ", what));
 }
 
 // Ends the parse from within a callback; caught in ParseYaml.

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/command_line.h"
 #include "vault/dev_vault/dev_vault.h"
 
 namespace {
@@ -67,11 +68,7 @@ int main(int argc, char** argv) {
                          "Recoverable+ProtectedSubscription", "CustomizedRecoverable+Purgeable",
                          "CustomizedRecoverable", "CustomizedRecoverable+ProtectedSubscription"}))
       ->capture_default_str();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const auto ended = cmkstore::ReadCommandLine(app, argc, argv)) return *ended;
 
   sigset_t signals;
   sigemptyset(&signals);
