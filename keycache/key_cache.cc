@@ -45,6 +45,9 @@ void KeyCache::FetchOpenKey(HubUid hub, DekId dek, absl::Time deadline, OpenKeyD
 void KeyCache::Lock(HubUid hub) { core_->Lock(hub); }
 void KeyCache::Unlock(HubUid hub) { core_->Unlock(hub); }
 void KeyCache::Forget(HubUid hub) { core_->Forget(hub); }
+void KeyCache::SetOutageGrace(HubUid hub, absl::Duration grace, uint64_t revision) {
+  core_->SetOutageGrace(hub, grace, revision);
+}
 void KeyCache::Tick() { core_->Tick(); }
 HubKeyStatus KeyCache::Status(HubUid hub) { return core_->Status(hub); }
 KeyCacheStats KeyCache::Stats() { return core_->Stats(); }
@@ -244,6 +247,19 @@ void KeyCache::Core::Forget(HubUid uid) {
   hub.refusal_until = absl::InfinitePast();
   // What its key was refused is no word on the one that its records may name now.
   Leave(uid, hub, std::exchange(hub.under, nullptr));
+}
+
+// A flight that read the hub's record before a change of it must not take the change back.
+void KeyCache::Core::NoteGrace(Hub& hub, absl::Duration grace, uint64_t revision) {
+  if (revision < hub.grace_revision) return;
+  hub.grace_revision = revision;
+  hub.outage_grace = grace;
+}
+
+void KeyCache::Core::SetOutageGrace(HubUid uid, absl::Duration grace, uint64_t revision) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = hubs_.find(uid);
+  if (found != hubs_.end()) NoteGrace(*found->second, grace, revision);
 }
 
 HubKeyStatus KeyCache::Core::Status(HubUid uid) {

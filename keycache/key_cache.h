@@ -52,9 +52,12 @@ class KeyCache {
   // Unlock. The caller has made the lock durable first.
   void Lock(HubUid hub);
   void Unlock(HubUid hub);
-  // Drops what is cached of the hub (its records changed, or it was deleted); the next use unwraps
-  // again.
+  // Drops what is cached of the hub (its key or its DEKs are others now, or it was deleted); the
+  // next use unwraps again.
   void Forget(HubUid hub);
+  // From now on cached keys serve for so long while the vault does not answer; nothing is dropped.
+  // `revision`: that of the hub's record which says so. An older one than is known changes nothing.
+  void SetOutageGrace(HubUid hub, absl::Duration grace, uint64_t revision);
 
   // Starts the probes and refreshes that are due and ends waits whose deadline has passed; never
   // blocks. To be called about every 100 ms: the cache has no clock of its own.

@@ -36,6 +36,7 @@ class KeyCache::Core {
   void Lock(HubUid hub);
   void Unlock(HubUid hub);
   void Forget(HubUid hub);
+  void SetOutageGrace(HubUid hub, absl::Duration grace, uint64_t revision);
   void Tick();
   HubKeyStatus Status(HubUid hub);
   KeyCacheStats Stats();
@@ -67,6 +68,7 @@ class KeyCache::Core {
     std::map<DekId, Older> older;
     VaultKey* under = nullptr;  // what the newest generation is wrapped by; null until first loaded
     absl::Duration outage_grace = absl::ZeroDuration();
+    uint64_t grace_revision = 0;  // of the hub's record that says so
     bool locked_by_push = false;
     absl::Time push_changed_wall = absl::InfinitePast();  // last push lock or unlock
     bool locked_by_denial = false;  // and reported so
@@ -144,6 +146,7 @@ class KeyCache::Core {
   bool Expired(absl::Time unwrapped_at, const VaultKey* key) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Hub& HubFor(HubUid hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static void NoteGrace(Hub& hub, absl::Duration grace, uint64_t revision);
   void Leave(HubUid uid, const Hub& hub, VaultKey* key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropIfUnused(VaultKey* key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Erase(HubUid hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -113,7 +113,7 @@ void KeyCache::Core::BeginFlight(HubUid uid, DekId dek) {
       ++flight->key->calls;
       if (dek.IsZero()) {
         Leave(uid, hub, std::exchange(hub.under, flight->key));
-        hub.outage_grace = records.outage_grace;
+        NoteGrace(hub, records.outage_grace, records.revision);
       }
     }
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct WrappedDekRecord {
 // All that is needed to open a hub, none of it secret.
 struct HubKeyRecords {
   std::string tenant;
+  uint64_t revision = 0;  // of the hub's record, which has the next three; grows with each change
   vault::KeyRef key;
   absl::Duration outage_grace = absl::Hours(1);
   bool locked_by_push = false;

@@ -34,6 +34,7 @@ absl::StatusOr<keycache::HubKeyRecords> HubKeySource::Load(HubUid uid) {
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr hub, directory_.FindByUid(uid));
   keycache::HubKeyRecords records;
   records.tenant = hub->record.tenant();
+  records.revision = hub->record.revision();
   records.key = KeyRefOf(hub->record);
   records.outage_grace = absl::Seconds(hub->record.outage_grace_seconds());
   records.locked_by_push = hub->record.locked_by_push();

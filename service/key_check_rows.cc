@@ -91,6 +91,8 @@ std::string KeyCheckRows::Remedy(absl::string_view check, absl::string_view caus
                         "; check the vault's DNS name, private endpoint and firewall");
   }
   if (check == "tls") return "check that nothing between this server and the vault ends TLS";
+  if (check == "token" && cause == "identity")
+    return "name an identity that this server has, or none for its default one";
   if (check == "token")
     return "the operator of this server must mend its identity (its log says why)";
   if (check == "platform_key")

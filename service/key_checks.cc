@@ -13,6 +13,7 @@ namespace cmkstore::service {
 namespace {
 
 constexpr absl::Duration kRoleRetry = absl::Seconds(2);
+constexpr char kUnknownIdentity[] = "is not the name of an identity of this server";
 
 // A refusal that a role which is on its way would explain.
 bool MayBePropagation(const absl::Status& status) {
@@ -68,6 +69,13 @@ KeyChecks::Report KeyChecks::Try(const vault::KeyRef& key, absl::Time deadline) 
     report.refusals.push_back(address);
     rows.Fail("address", std::string(address.message()));
     for (const char* check : {"reachable", "tls", "token", "get"}) rows.Skip(check);
+  } else if (!options_.identities.contains(key.identity)) {
+    report.refusals.push_back(
+        FieldInvalid("encryption.customer_managed.identity", kUnknownIdentity));
+    rows.Pass("address", key.vault_uri);
+    for (const char* check : {"reachable", "tls"}) rows.Skip(check);
+    rows.Fail("token", kUnknownIdentity, "identity");
+    rows.Skip("get");
   } else {
     rows.Pass("address", key.vault_uri);
     const auto described = vault_.Describe(key, deadline);

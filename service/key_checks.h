@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ struct KeyChecksOptions {
   // A role that was granted a moment ago may take minutes to be in force: for so long a vault that
   // forbids is asked again, every 2 s, before the answer is believed. Part of the call's deadline.
   absl::Duration role_propagation = absl::Seconds(10);
+  // The names of this server's identities: another one is the request's fault, and calls nobody.
+  std::set<std::string> identities = {""};
 };
 
 // Tries a vault key in every way that a hub will need it, and says of each check what was found,

@@ -151,6 +151,7 @@ absl::Status Server::Parts::Start() {
   for (auto& [name, identity] : options.identities) {
     CMK_RETURN_IF_ERROR(vault::CheckIdentity(identity));
     identities.Add(name, vault::MakeTokenSource(identity, transport, clock, random));
+    options.key_checks.identities.insert(name);
   }
   CMK_ASSIGN_OR_RETURN(platform, vault::PlatformKeyVault::Open(options.data_dir + "/platform.key"));
   vault = std::make_unique<vault::RoutingKeyVault>(*platform, retrying);

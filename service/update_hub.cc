@@ -110,9 +110,12 @@ absl::StatusOr<v1::Hub> ManageHubs::Update(const AdmittedCall& call,
                          return absl::OkStatus();
                        }));
   if (key_changed) receipts_.End(after->uid);
-  // While the keys that show its name are at hand: its grace or its key may be another now.
+  // While the keys that show its name are at hand. Only another key may cost the cached ones: who
+  // renames a hub while its vault is silent must not lose it.
   v1::Hub answer = ToHubNow(*after);
-  hubs_.key_cache().Forget(after->uid);
+  if (key_changed) hubs_.key_cache().Forget(after->uid);
+  hubs_.key_cache().SetOutageGrace(after->uid, absl::Seconds(after->record.outage_grace_seconds()),
+                                   after->record.revision());
   Log(LogLevel::kInfo, "hub_updated",
       {{"hub_uid", after->uid.ToHex()},
        {"hub", after->Name()},

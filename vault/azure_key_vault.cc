@@ -60,8 +60,12 @@ absl::StatusOr<HttpResponse> AzureKeyVault::Send(const KeyRef& key, const Questi
   absl::StatusOr<HttpResponse> response = transport_.Send(request, deadline);
   crypto::Wipe(request.body);
   crypto::Wipe(request.headers.front().second);
-  Log(LogLevel::kDebug, "vault_call",
-      {{"request_id", RequestScope::Current()},
+  // Of a request that failed for it, whoever looks into it needs the ids at any level. A vault that
+  // goes on refusing probes would fill the log.
+  const std::string request_id = RequestScope::Current();
+  const bool failed = !response.ok() || response->status != 200;
+  Log(failed && !request_id.empty() ? LogLevel::kInfo : LogLevel::kDebug, "vault_call",
+      {{"request_id", request_id},
        {"vault_request_id", call_id},
        {"answered_request_id", response.ok() ? RequestIdOf(*response) : ""},
        {"vault", key.vault_uri},

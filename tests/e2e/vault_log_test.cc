@@ -51,6 +51,31 @@ class VaultLogTest : public ServedHub {
     }
     return calls;
   }
+  static std::string RequestIdOf(const grpc::Status& refused) {
+    google::rpc::Status wire;
+    EXPECT_TRUE(wire.ParseFromString(refused.error_details()));
+    google::rpc::RequestInfo info;
+    for (const auto& detail : wire.details()) {
+      if (detail.UnpackTo(&info)) break;
+    }
+    return info.request_id();
+  }
+  // What the vault has seen since `since`, each found once in our log.
+  std::vector<json> JoinedCalls(int64_t since) {
+    const json seen = owner_->Admin("GET", absl::StrCat("calls?since=", since))["calls"];
+    std::vector<json> joined;
+    for (const json& theirs : seen) {
+      if (theirs["client_request_id"] == "") continue;  // its owner's and the directory's
+      int found = 0;
+      for (json& ours : VaultCalls()) {
+        if (ours["vault_request_id"] != theirs["client_request_id"]) continue;
+        joined.push_back(std::move(ours));
+        ++found;
+      }
+      EXPECT_EQ(found, 1) << theirs;
+    }
+    return joined;
+  }
   // Every way in which a key, a token or a document passes through the server.
   void UseEverything() {
     ASSERT_EQ(ReasonOf(Put("d1", R"({"word": "canary-content"})")), "OK");
@@ -119,29 +144,34 @@ TEST_F(VaultLogTest, ACallIsJoinedWithTheRequestThatMadeItAndWithTheVaultsOwnLog
   const int64_t since = owner_->Admin("GET", "calls?since=999999999")["next"];
   const grpc::Status refused = CreateHub(nullptr, "absent");
   ASSERT_EQ(ReasonOf(refused), "CUSTOMER_KEY_UNFIT");
-  std::string request_id;
-  google::rpc::Status wire;
-  ASSERT_TRUE(wire.ParseFromString(refused.error_details()));
-  for (const auto& detail : wire.details()) {
-    google::rpc::RequestInfo info;
-    if (detail.UnpackTo(&info)) request_id = info.request_id();
-  }
+  const std::string request_id = RequestIdOf(refused);
   ASSERT_FALSE(request_id.empty());
-  const json seen = owner_->Admin("GET", absl::StrCat("calls?since=", since))["calls"];
-  ASSERT_FALSE(seen.empty());
-  for (const json& theirs : seen) {
-    if (theirs["operation"] != "get") continue;
-    int joined = 0;
-    for (const json& ours : VaultCalls()) {
-      if (ours["vault_request_id"] != theirs["client_request_id"]) continue;
-      EXPECT_EQ(ours["request_id"], request_id);
-      EXPECT_EQ(ours["operation"], "describe");
-      EXPECT_EQ(ours["status"], "404");
-      EXPECT_EQ(ours["answered_request_id"].get<std::string>().size(), 32u) << "the vault's own";
-      ++joined;
-    }
-    EXPECT_EQ(joined, 1) << theirs;
+  const std::vector<json> calls = JoinedCalls(since);
+  ASSERT_FALSE(calls.empty());
+  for (const json& call : calls) {
+    EXPECT_EQ(call["request_id"], request_id);
+    EXPECT_EQ(call["operation"], "describe");
+    EXPECT_EQ(call["status"], "404");
+    EXPECT_EQ(call["answered_request_id"].get<std::string>().size(), 32u) << "the vault's own";
   }
+}
+
+TEST_F(VaultLogTest, TheCallThatARequestFailedForIsInTheLogAtItsUsualLevel) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  SetKeyEnabled(false);
+  StartServer();  // without the key: the next read asks the vault for it
+  SetLogLevel(LogLevel::kInfo);
+  const grpc::Status refused = Get("d1");
+  ASSERT_EQ(ReasonOf(refused), "CUSTOMER_KEY_REVOKED");
+  int found = 0;
+  for (const json& call : VaultCalls()) {
+    if (call["request_id"] != RequestIdOf(refused)) continue;
+    EXPECT_EQ(call["operation"], "unwrap");
+    EXPECT_EQ(call["status"], "403");
+    ++found;
+  }
+  EXPECT_EQ(found, 1);
 }
 
 }  // namespace

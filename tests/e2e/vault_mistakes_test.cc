@@ -23,36 +23,60 @@ class VaultMistakesTest : public ServedHub {
     EXPECT_EQ(found.content(), R"({"kept": true})");
     EXPECT_EQ(ReasonOf(Put("d2", "{}")), "OK");
   }
-  std::string Cause() {
-    v1::GetKeyStatusRequest ask;
-    ask.set_name(absl::StrCat(kHub, "/key"));
-    v1::KeyStatus status;
-    EXPECT_TRUE(keys_->GetKeyStatus(As("reader").get(), ask, &status).ok());
-    return status.cause();
-  }
+  std::string Cause() { return KeyStatus().cause(); }
   void Adjust(service::ServerOptions& options) override {
     options.key_checks.role_propagation = absl::ZeroDuration();
     if (!client_id_.empty()) {
       options.identities[0].second.client_id = client_id_;
       options.identities[0].second.secret_file = secret_file_;
     }
+    if (second_client_.empty()) return;
+    options.identities.emplace_back("second", testing::DevVaultIdentity(vault_->endpoints()));
+    options.identities[1].second.client_id = second_client_;
+    options.identities[1].second.secret_file = secret_file_of_second_;
   }
   // What the vault's owner sets: "access", "denied", "firewall".
   void SetVault(const nlohmann::json& settings) {
-    owner_->Admin("PUT", "vaults/localhost", settings);
+    owner_->SetVault(vault_->endpoints().url, settings);
   }
   // What the vault answers from now on, without end; an empty list ends it.
   void Script(const nlohmann::json& faults) { owner_->Script(faults); }
-  grpc::Status Pin(const std::string& version) {
+  v1::KeyStatus KeyStatus() {
+    v1::GetKeyStatusRequest ask;
+    ask.set_name(absl::StrCat(kHub, "/key"));
+    v1::KeyStatus status;
+    EXPECT_TRUE(keys_->GetKeyStatus(As("reader").get(), ask, &status).ok());
+    return status;
+  }
+  // The vault answers 503 from now on, and the cache knows it.
+  void BeginOutage() {
+    Script({{{"operation", "unwrapkey"}, {"status", 503}, {"count", kEndless}}});
+    const absl::Time give_up = absl::Now() + absl::Seconds(20);
+    while (KeyStatus().availability() != v1::KeyStatus::UNREACHABLE && absl::Now() < give_up) {
+      absl::SleepFor(absl::Milliseconds(20));
+    }
+    ASSERT_EQ(KeyStatus().availability(), v1::KeyStatus::UNREACHABLE);
+  }
+  grpc::Status Update(v1::Hub wanted, const std::string& field) {
     v1::UpdateHubRequest request;
-    request.mutable_hub()->set_name(kHub);
-    auto& key = *request.mutable_hub()->mutable_encryption()->mutable_customer_managed();
+    wanted.set_name(kHub);
+    *request.mutable_hub() = std::move(wanted);
+    request.mutable_update_mask()->add_paths(field);
+    v1::Hub hub;
+    return hubs_->UpdateHub(As("owner").get(), request, &hub);
+  }
+  grpc::Status SetGrace(int seconds) {
+    v1::Hub wanted;
+    wanted.mutable_outage_grace()->set_seconds(seconds);
+    return Update(std::move(wanted), "outage_grace");
+  }
+  grpc::Status Pin(const std::string& version) {
+    v1::Hub wanted;
+    auto& key = *wanted.mutable_encryption()->mutable_customer_managed();
     key.set_vault_uri(vault_->endpoints().url);
     key.set_key_name("k1");
     key.set_key_version(version);
-    request.mutable_update_mask()->add_paths("encryption.customer_managed.key_version");
-    v1::Hub hub;
-    return hubs_->UpdateHub(As("owner").get(), request, &hub);
+    return Update(std::move(wanted), "encryption.customer_managed.key_version");
   }
   v1::CheckKeyResponse Check(const std::string& version = "") {
     v1::CheckKeyRequest request;
@@ -66,6 +90,7 @@ class VaultMistakesTest : public ServedHub {
     return response;
   }
   std::string client_id_, secret_file_;  // of the server's identity, if not the first
+  std::string second_client_, secret_file_of_second_;
   static std::string Failed(const v1::CheckKeyResponse& response) {
     std::string names;
     for (const v1::KeyCheck& check : response.checks()) {
@@ -132,6 +157,34 @@ TEST_F(VaultMistakesTest, AnIdentityThatWasReplacedServesOnceTheVaultLetsItIn) {
   SetVault({{"access", {{"replacement", {"get", "wrapKey", "unwrapKey"}}}}});
   EXPECT_EQ(Failed(Check()), "");
   AwaitReason("OK");
+  ExpectNothingIsLost();
+}
+
+TEST_F(VaultMistakesTest, EachHubIsReachedAsTheIdentityThatItNames) {
+  SetUpDocument();
+  second_client_ = "of-another-tenant";
+  secret_file_of_second_ = dir_.path() + "/second.secret";
+  ASSERT_TRUE(WriteFileDurably(secret_file_of_second_, "of-the-second"));
+  owner_->Admin("PUT", "identities/of-another-tenant", {{"secret", "of-the-second"}});
+  StartServer();
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK") << "as the default one";
+  v1::Hub wanted;
+  auto& key = *wanted.mutable_encryption()->mutable_customer_managed();
+  key.set_identity("second");
+  EXPECT_EQ(ReasonOf(Update(wanted, "encryption.customer_managed.identity")), "CUSTOMER_KEY_UNFIT")
+      << "the vault has not let it in";
+  ExpectNothingIsLost();
+  // Now the vault lets in the second one, and the default one no more.
+  SetVault({{"access",
+             {{vault_->endpoints().client_id, nlohmann::json::array()},
+              {second_client_, {"get", "wrapKey", "unwrapKey"}}}}});
+  AwaitReason("CUSTOMER_KEY_REVOKED");
+  ASSERT_EQ(ReasonOf(Update(wanted, "encryption.customer_managed.identity")), "OK");
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK") << "at once";
+  StartServer();
+  ExpectNothingIsLost();
+  key.set_identity("nobody");
+  EXPECT_EQ(ReasonOf(Update(wanted, "encryption.customer_managed.identity")), "FIELD_INVALID");
   ExpectNothingIsLost();
 }
 
@@ -205,10 +258,7 @@ TEST_F(VaultMistakesTest, ABrokenIdentityOfOursLocksNobodyAndHealsByItself) {
   v1::Hub hub;
   ASSERT_TRUE(hubs_->GetHub(As("reader").get(), get, &hub).ok());
   EXPECT_NE(hub.state_reason(), "CUSTOMER_KEY_REVOKED");
-  v1::GetKeyStatusRequest ask;
-  ask.set_name(absl::StrCat(kHub, "/key"));
-  v1::KeyStatus status;
-  ASSERT_TRUE(keys_->GetKeyStatus(As("reader").get(), ask, &status).ok());
+  const v1::KeyStatus status = KeyStatus();
   EXPECT_EQ(status.availability(), v1::KeyStatus::UNREACHABLE);
   EXPECT_EQ(status.outage().cause(), "login");
   EXPECT_EQ(status.outage().side(), v1::VaultOutage::OUR_LOGIN);
@@ -220,13 +270,7 @@ TEST_F(VaultMistakesTest, ABrokenIdentityOfOursLocksNobodyAndHealsByItself) {
 
 TEST_F(VaultMistakesTest, ABrokenIdentityOfOursIsNamedPastTheGraceOfAWarmHubToo) {
   SetUpDocument();
-  v1::UpdateHubRequest request;
-  request.mutable_hub()->set_name(kHub);
-  request.mutable_hub()->mutable_outage_grace()->set_seconds(0);
-  request.mutable_update_mask()->add_paths("outage_grace");
-  v1::Hub hub;
-  ASSERT_EQ(ReasonOf(hubs_->UpdateHub(As("owner").get(), request, &hub)), "OK");
-  AwaitReason("OK");
+  ASSERT_EQ(ReasonOf(SetGrace(0)), "OK");
   const std::string file = vault_->endpoints().secret_file;
   const std::string good = *ReadFile(file);
   ASSERT_TRUE(WriteFileDurably(file, "wrong"));
@@ -239,16 +283,10 @@ TEST_F(VaultMistakesTest, ABrokenIdentityOfOursIsNamedPastTheGraceOfAWarmHubToo)
 
 TEST_F(VaultMistakesTest, AnOutageIsServedThroughAndAttributedAndARestartInItFailsClosed) {
   SetUpDocument();
-  Script({{{"operation", "unwrapkey"}, {"status", 503}, {"count", kEndless}}});
-  const absl::Time give_up = absl::Now() + absl::Seconds(20);
-  v1::KeyStatus status;
-  v1::GetKeyStatusRequest ask;
-  ask.set_name(absl::StrCat(kHub, "/key"));
-  while (status.availability() != v1::KeyStatus::UNREACHABLE && absl::Now() < give_up) {
-    absl::SleepFor(absl::Milliseconds(20));
-    ASSERT_TRUE(keys_->GetKeyStatus(As("reader").get(), ask, &status).ok());
-  }
-  EXPECT_EQ(status.outage().cause(), "http_5xx");
+  BeginOutage();
+  EXPECT_EQ(KeyStatus().outage().cause(), "http_5xx");
+  EXPECT_EQ(KeyStatus().outage().side(), v1::VaultOutage::THIS_VAULT)
+      << "it answers, so our network works";
   EXPECT_EQ(ReasonOf(Get("d1")), "OK") << "within the grace";
   StartServer();
   EXPECT_EQ(ReasonOf(Get("d1")), "VAULT_UNREACHABLE") << "a server that never had the key";
@@ -258,6 +296,24 @@ TEST_F(VaultMistakesTest, AnOutageIsServedThroughAndAttributedAndARestartInItFai
   EXPECT_TRUE(hubs_->GetHub(As("reader").get(), get, &hub).ok());
   Script(nlohmann::json::array());
   AwaitReason("OK");
+  ExpectNothingIsLost();
+}
+
+TEST_F(VaultMistakesTest, AHubThatIsRenamedDuringAnOutageIsServedOn) {
+  SetUpDocument();
+  BeginOutage();
+  v1::Hub wanted;
+  wanted.set_display_name("renamed");
+  ASSERT_EQ(ReasonOf(Update(wanted, "display_name")), "OK");
+  ExpectNothingIsLost();
+  v1::GetHubRequest get;
+  get.set_name(kHub);
+  v1::Hub hub;
+  ASSERT_TRUE(hubs_->GetHub(As("reader").get(), get, &hub).ok());
+  EXPECT_EQ(hub.display_name(), "renamed");
+  ASSERT_EQ(ReasonOf(SetGrace(0)), "OK");
+  EXPECT_EQ(ReasonOf(Get("d1")), "VAULT_UNREACHABLE") << "a shorter grace is in force at once";
+  ASSERT_EQ(ReasonOf(SetGrace(3600)), "OK");
   ExpectNothingIsLost();
 }
 

@@ -187,6 +187,36 @@ TEST_F(KeyCacheTest, AKeyUsedNearItsEndIsServedThroughAnOutageThatNoProbeHasSeen
   }
 }
 
+TEST_F(KeyCacheTest, AnotherGraceTakesEffectAtOnceAndDropsNothing) {  // KL-5
+  const HubUid hub = NewHub();
+  ASSERT_THAT(Fetch(hub), IsOk());
+  vault_.Break("key", kOutage);
+  Pass(absl::Minutes(10), absl::Seconds(20));
+  const int unwraps = vault_.unwraps();
+  cache().SetOutageGrace(hub, absl::Minutes(9), 1);
+  EXPECT_THAT(cache().Lookup(hub), FailsWith("VAULT_UNREACHABLE", "grace has passed"));
+  cache().SetOutageGrace(hub, absl::Minutes(11), 2);
+  const auto served = cache().Lookup(hub);
+  ASSERT_THAT(served, IsOk());
+  EXPECT_NE(*served, nullptr) << "only a hub whose key changed may need its vault";
+  EXPECT_EQ(vault_.unwraps(), unwraps);
+  Pass(absl::Minutes(2), absl::Seconds(20));
+  EXPECT_THAT(cache().Lookup(hub), FailsWith("VAULT_UNREACHABLE", "grace has passed"));
+}
+
+TEST_F(KeyCacheTest, AGraceThatWasReadBeforeItsChangeDoesNotTakeTheChangeBack) {  // KL-5
+  const HubUid hub = NewHub("key", absl::Hours(2));  // its record: revision 0
+  ASSERT_THAT(Fetch(hub), IsOk());
+  cache().SetOutageGrace(hub, absl::Minutes(5), 1);
+  cache().SetOutageGrace(hub, absl::Hours(3), 0);
+  cache().Forget(hub);
+  ASSERT_THAT(Fetch(hub), IsOk()) << "by the record of before";
+  vault_.Break("key", kOutage);
+  Pass(absl::Seconds(40));
+  const HubKeyStatus status = cache().Status(hub);
+  EXPECT_EQ(status.refuse_after - status.last_success, absl::Minutes(5));
+}
+
 TEST_F(KeyCacheTest, WithoutGraceAnOutageRefusesAtOnce) {  // KL-5
   const HubUid hub = NewHub("key", absl::ZeroDuration());
   ASSERT_THAT(Fetch(hub), IsOk());

@@ -1,5 +1,6 @@
 #include "service/key_checks.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -190,6 +191,15 @@ TEST_F(KeyChecksTest, ABadAddressIsTheRequestsFaultAndCallsNobody) {
   EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "address");
   EXPECT_THAT(Require(), FailsWith("FIELD_INVALID", "vault_uri"));
   EXPECT_EQ(vault_.describes, 0);
+}
+
+TEST_F(KeyChecksTest, AnIdentityThatTheServerHasNotIsTheRequestsFaultAndCallsNobody) {
+  key_.identity = "retail";
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "token");
+  EXPECT_THAT(Run()["token"].remedy(), ::testing::HasSubstr("name an identity"));
+  EXPECT_FALSE(response_.passed());
+  EXPECT_THAT(Require(), FailsWith("FIELD_INVALID", "identity"));
+  EXPECT_EQ(vault_.describes, 0) << "a login that must fail would page us";
 }
 
 TEST_F(KeyChecksTest, WhatIsNotSaidAndWhatEndsSoonAreWarnings) {
