@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -17,11 +18,24 @@ namespace {
 
 constexpr absl::Duration kPatience = absl::Minutes(1);
 constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
-constexpr absl::Duration kLongestPause = absl::Seconds(3);
+// As long as the channel waits before it connects again, at most (Connection).
+constexpr absl::Duration kLongestPause = absl::Seconds(1);
 
 bool MayPass(const grpc::Status& status) {
   return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
          status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+}
+
+// Makes the call again while the server is not available.
+grpc::Status Outlast(absl::FunctionRef<grpc::Status()> call) {
+  const absl::Time give_up = absl::Now() + kPatience;
+  absl::Duration pause = kFirstPause;
+  for (;;) {
+    const grpc::Status status = call();
+    if (!MayPass(status) || absl::Now() + pause > give_up) return status;
+    absl::SleepFor(pause);
+    pause = std::min(pause * 2, kLongestPause);
+  }
 }
 
 }  // namespace
@@ -60,27 +74,26 @@ BatchSender::BatchSender(const Connection& connection, bool create_projects)
       documents_(v1::DocumentService::NewStub(connection.channel())) {}
 
 grpc::Status BatchSender::Send(const v1::BatchWriteDocumentsRequest& batch) {
-  const absl::Time give_up = absl::Now() + kPatience;
-  absl::Duration pause = kFirstPause;
-  for (;;) {
+  return Outlast([&] {
     v1::BatchWriteDocumentsResponse response;
-    const grpc::Status status =
-        documents_->BatchWriteDocuments(connection_.NewCall().get(), batch, &response);
-    if (!MayPass(status) || absl::Now() + pause > give_up) return status;
-    absl::SleepFor(pause);
-    pause = std::min(pause * 2, kLongestPause);
-  }
+    return documents_->BatchWriteDocuments(connection_.NewCall().get(), batch, &response);
+  });
 }
 
 grpc::Status BatchSender::EnsureProject(const std::string& hub, const std::string& project) {
-  if (!create_projects_ || !ensured_.insert(project).second) return grpc::Status::OK;
+  if (!create_projects_ || ensured_.contains(project)) return grpc::Status::OK;
   v1::CreateProjectRequest request;
   request.set_parent(hub);
   request.set_project_id(project);
-  v1::Project created;
   const auto stub = v1::ProjectService::NewStub(connection_.channel());
-  const grpc::Status status = stub->CreateProject(connection_.NewCall().get(), request, &created);
-  return status.error_code() == grpc::StatusCode::ALREADY_EXISTS ? grpc::Status::OK : status;
+  const grpc::Status status = Outlast([&] {
+    v1::Project created;
+    return stub->CreateProject(connection_.NewCall().get(), request, &created);
+  });
+  // Also of a call that was made twice because its answer was lost.
+  if (!status.ok() && status.error_code() != grpc::StatusCode::ALREADY_EXISTS) return status;
+  ensured_.insert(project);
+  return grpc::Status::OK;
 }
 
 }  // namespace cmkstore::cli

@@ -22,14 +22,13 @@ bool IsUsedRequestId(const grpc::Status& status);
 // The error without the place within the batch.
 std::string RefusalText(const grpc::Status& status);
 
-// Sends batches of writes of one hub and outlasts short outages.
+// Sends batches of writes of one hub and outlasts outages of the server of up to a minute.
 class BatchSender {
  public:
   // `connection` must outlive this. `create_projects`: makes projects that do not exist.
   BatchSender(const Connection& connection, bool create_projects);
 
-  // Tries again while the server is not available, for up to a minute: a repeat with the same
-  // request_id stores nothing twice.
+  // A repeat with the same request_id stores nothing twice.
   grpc::Status Send(const v1::BatchWriteDocumentsRequest& batch);
   // For a project that is about to be written to.
   grpc::Status EnsureProject(const std::string& hub, const std::string& project);

@@ -92,8 +92,9 @@ absl::StatusOr<Connection> Connection::Open(ConnectionOptions options) {
   }
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxAnswerBytes);
-  // Between the tries of one that goes on by itself (watch, import).
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  // Between the tries of one that goes on by itself (watch, import): back soon after the server is.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 1000);
   connection.channel_ = grpc::CreateCustomChannel(options.endpoint, credentials, arguments);
   connection.options_ = std::move(options);

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "base/status_macros.h"
 #include "cli/commands.h"
+#include "cli/number_checks.h"
 #include "cli/output.h"
 #include "cli/printable.h"
 #include "cli/resource_names.h"
@@ -157,8 +158,8 @@ void AddForecastCommand(CLI::App& key, Invocation& invocation) {
       "are "
       "used;\nsamples/prices.txt is one to begin with, the prices in it are invented.");
   command->add_option("HUB", flags->hub, "Whose vault; all of the tenant without it");
-  CLI::Option* price = command->add_option("--price", flags->price, "Of 10,000 operations")
-                           ->check(CLI::NonNegativeNumber);
+  CLI::Option* price =
+      command->add_option("--price", flags->price, "Of 10,000 operations")->check(Amount());
   command->add_option("--currency", flags->currency, "Of --price")->capture_default_str();
   command->add_option("--prices", flags->price_file, "A price file, which may name prices by vault")
       ->excludes(price);

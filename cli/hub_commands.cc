@@ -135,9 +135,23 @@ absl::StatusOr<v1::UpdateHubRequest> ToUpdate(const Connection& connection, cons
 }
 
 // What a hub would be: it has no state, and names that stand for it only once there is one.
+v1::Hub WouldBe(const v1::Hub& hub) {
+  v1::Hub would_be;
+  would_be.set_name(hub.name());
+  would_be.set_display_name(hub.display_name());
+  *would_be.mutable_encryption() = hub.encryption();
+  *would_be.mutable_outage_grace() = hub.outage_grace();
+  *would_be.mutable_allowed_ip_ranges() = hub.allowed_ip_ranges();
+  return would_be;
+}
+
 int FinishDryRun(const Invocation& invocation, const grpc::Status& status, const v1::Hub& hub,
                  const char* outcome) {
-  if (!status.ok() || invocation.json) return Finish(invocation, status, hub);
+  if (!status.ok()) return Report(status, invocation.style());
+  if (invocation.json) {
+    PrintLine(absl::StrCat(R"({"dry_run":true,"hub":)", ToJson(WouldBe(hub)), "}"));
+    return kOk;
+  }
   ShowHub(invocation, hub, Shown::kWouldBe);
   PrintLine(outcome);
   return kOk;

@@ -7,11 +7,13 @@
 
 namespace cmkstore::cli {
 
-void PrintJson(const google::protobuf::Message& message) {
+std::string ToJson(const google::protobuf::Message& message) {
   std::string text;
   (void)google::protobuf::util::MessageToJsonString(message, &text);
-  PrintLine(text);
+  return text;
 }
+
+void PrintJson(const google::protobuf::Message& message) { PrintLine(ToJson(message)); }
 
 void PrintLine(absl::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stdout);

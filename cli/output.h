@@ -12,6 +12,7 @@
 namespace cmkstore::cli {
 
 // One message as one line of JSON in the API's own JSON mapping, as --json wants it.
+std::string ToJson(const google::protobuf::Message& message);
 void PrintJson(const google::protobuf::Message& message);
 void PrintLine(absl::string_view text);
 

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "cli/commands.h"
+#include "cli/number_checks.h"
 #include "cli/output.h"
 #include "cli/printable.h"
 #include "cli/resource_names.h"
@@ -119,14 +120,14 @@ void AddSearchCommand(CLI::App& app, Invocation& invocation) {
       ->take_all();
   search->add_option("--order-by", flags->order_by, "relevance, or fields, each with `desc`");
   search->add_option("--page-size", flags->page_size, "1 to 1000")
-      ->check(CLI::Range(1, 1000))
+      ->check(WholeNumber(1, 1000))
       ->capture_default_str();
   search->add_option("--page-token", flags->page_token, "From the page before");
   search->add_flag("--all", flags->all, "All pages");
   search
       ->add_option("--min-sequence", flags->min_sequence,
                    "Wait until the index holds this write (`put --json` shows its sequence)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(WholeNumber(0));
   OnRun(search, invocation, [&invocation, flags](const Connection& connection) {
     return Search(invocation, connection, *flags);
   });

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "base/errors.h"
 #include "cli/commands.h"
+#include "cli/number_checks.h"
 #include "cli/output.h"
 #include "cli/paging.h"
 #include "cli/printable.h"
@@ -222,7 +223,7 @@ void AddEstimateCommand(CLI::App& usage, Invocation& invocation) {
   const auto flags = std::make_shared<EstimateFlags>();
   UsageForecast& forecast = flags->forecast;
   const auto quantity = [&](const char* name, double& value, const char* what) {
-    return estimate->add_option(name, value, what)->check(CLI::Range(0.0, 1e18));
+    return estimate->add_option(name, value, what)->check(Amount());
   };
   quantity("--documents", forecast.documents, "Documents stored")->required();
   quantity("--bytes", forecast.bytes, "Bytes of their content together")->required();

@@ -5,6 +5,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "cli/commands.h"
+#include "cli/number_checks.h"
 #include "cli/output.h"
 #include "cli/printable.h"
 #include "cli/resource_names.h"
@@ -129,10 +130,9 @@ void AddWatchCommand(CLI::App& app, Invocation& invocation) {
   watch->add_option("PARENT", flags->parent, "HUB or HUB/PROJECT")->required();
   CLI::Option* after =
       watch->add_option("--after", flags->after, "Changes after this sequence number")
-          ->check(CLI::NonNegativeNumber);
+          ->check(WholeNumber(0));
   watch->add_flag("--from-now", flags->from_now, "Only changes after the call")->excludes(after);
-  watch->add_option("--count", flags->count, "End after so many changes")
-      ->check(CLI::PositiveNumber);
+  watch->add_option("--count", flags->count, "End after so many changes")->check(WholeNumber(1));
   OnRun(watch, invocation, [&invocation, flags](const Connection& connection) -> int {
     const auto parent = FullName(connection.tenant(), flags->parent, Depth::kHub, Depth::kProject);
     if (!parent.ok()) return ReportUsage(parent.status(), invocation.style());

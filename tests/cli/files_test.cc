@@ -125,8 +125,40 @@ TEST_F(CliFilesTest, AWordThatIsNoCommandIsNamed) {
   EXPECT_EQ(below.exit_code, 2);
   EXPECT_THAT(below.err, HasSubstr("\"bogus\" is no command of cmkctl hub; there are: create, "));
   EXPECT_THAT(Ctl({"key"}).err, HasSubstr("say which: cmkctl key status, "));
-  EXPECT_THAT(Ctl({"hub", "get"}).err, HasSubstr("HUB is required"));
-  EXPECT_THAT(Ctl({"hub", "--bogus"}).err, HasSubstr("--bogus"));
+  EXPECT_THAT(Ctl({"hub", "--bogus"}).err, HasSubstr("\"--bogus\" is no option of cmkctl hub\n"));
+}
+
+TEST_F(CliFilesTest, WhatIsWrongWithACommandLineIsOneSentenceOfOurs) {
+  const std::pair<std::vector<std::string>, const char*> cases[] = {
+      {{"hub", "get"}, "cmkctl hub get needs HUB"},
+      {{"hub", "list", "--bogus"}, "\"--bogus\" is no option of cmkctl hub list"},
+      {{"hub", "list", "--bogus", "5"}, "\"--bogus\" is no option of cmkctl hub list"},
+      {{"search", "h1", "two", "words"},
+       "\"words\" is one word too many for cmkctl search; quote words that belong together"},
+      {{"watch", "h1", "--count"}, "--count needs a value"},
+      {{"watch", "h1", "--count", "-1"}, "--count: must be a whole number from 1 on, not \"-1\""},
+      {{"watch", "h1", "--count", "x"}, "--count: must be a whole number from 1 on, not \"x\""},
+      {{"watch", "h1", "--after", "-2"}, "--after: must be a whole number from 0 on, not \"-2\""},
+      {{"search", "h1", "--min-sequence", "-1"},
+       "--min-sequence: must be a whole number from 0 on, not \"-1\""},
+      {{"search", "h1", "--page-size", "2000"},
+       "--page-size: must be a whole number 1 to 1000, not \"2000\""},
+      {{"key", "forecast", "--price", "-0.5"},
+       "--price: must be a number from 0 to 1e18, not \"-0.5\""},
+      {{"key", "forecast", "--price", "nan"},
+       "--price: must be a number from 0 to 1e18, not \"nan\""},
+      {{"usage", "estimate", "--documents", "-1", "--bytes", "1", "--prices", "p"},
+       "--documents: must be a number from 0 to 1e18, not \"-1\""},
+      {{"usage", "estimate", "--bytes", "1", "--prices", "p"},
+       "cmkctl usage estimate needs --documents"},
+      {{"hub", "create", "h1", "--platform-managed", "--vault-key", "k"},
+       "--vault-key and --platform-managed exclude each other; give one of them"},
+  };
+  for (const auto& [words, sentence] : cases) {
+    const Output refused = Ctl(words);
+    EXPECT_EQ(refused.exit_code, 2) << sentence;
+    EXPECT_EQ(refused.err.substr(0, refused.err.find('\n')), absl::StrCat("cmkctl: ", sentence));
+  }
 }
 
 TEST_F(CliFilesTest, WhatIsWrongWithACommandLineIsJsonForPrograms) {

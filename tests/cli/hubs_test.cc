@@ -59,6 +59,12 @@ TEST_F(CliHubsTest, ADryRunSaysThatNothingWasMade) {
   EXPECT_EQ(tried.exit_code, 0) << tried.err;
   EXPECT_THAT(tried.out, AllOf(HasSubstr("Nothing was made: this was a dry run."),
                                Not(HasSubstr("ACTIVE")), Not(HasSubstr("uid"))));
+  const auto json =
+      Ctl({"hub", "create", "h1", "--vault-key", VaultKey(), "--dry-run", "--json"}).Json();
+  EXPECT_EQ(json["dry_run"], true) << "no program must take it for a hub";
+  EXPECT_EQ(json["hub"]["encryption"]["customerManaged"]["keyName"], "k1");
+  EXPECT_FALSE(json.contains("name") || json["hub"].contains("uid") || json["hub"].contains("etag"))
+      << json;
   EXPECT_EQ(Ctl({"hub", "list", "--json"}).out, "");
   MakeHub();
   const Output changed = Ctl({"hub", "update", "h1", "--display-name", "x", "--dry-run"});

@@ -1,0 +1,97 @@
+// What an import sends, while the server is away for a time.
+
+#include "cli/batch_sender.h"
+
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "absl/strings/str_cat.h"
+#include "cmkstore/v1/project_service.grpc.pb.h"
+
+namespace cmkstore::cli {
+namespace {
+
+using grpc::StatusCode;
+
+// Answers as the script says, then with OK.
+class ScriptedServer final : public v1::ProjectService::Service,
+                             public v1::DocumentService::Service {
+ public:
+  ScriptedServer() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(static_cast<v1::ProjectService::Service*>(this));
+    builder.RegisterService(static_cast<v1::DocumentService::Service*>(this));
+    server_ = builder.BuildAndStart();
+  }
+
+  grpc::Status CreateProject(grpc::ServerContext*, const v1::CreateProjectRequest*,
+                             v1::Project*) override {
+    return Next();
+  }
+  grpc::Status BatchWriteDocuments(grpc::ServerContext*, const v1::BatchWriteDocumentsRequest*,
+                                   v1::BatchWriteDocumentsResponse*) override {
+    return Next();
+  }
+
+  ConnectionOptions Options() const {
+    ConnectionOptions options;
+    options.endpoint = absl::StrCat("127.0.0.1:", port_);
+    return options;
+  }
+  std::deque<StatusCode> script;
+  int calls = 0;
+
+ private:
+  grpc::Status Next() {
+    ++calls;
+    if (script.empty()) return grpc::Status::OK;
+    const StatusCode code = script.front();
+    script.pop_front();
+    return {code, "scripted"};
+  }
+
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+class BatchSenderTest : public ::testing::Test {
+ protected:
+  ScriptedServer server_;
+  absl::StatusOr<Connection> connection_ = Connection::Open(server_.Options());
+  BatchSender sender_{*connection_, /*create_projects=*/true};
+};
+
+TEST_F(BatchSenderTest, AProjectIsMadeThroughAnOutageAndOnce) {
+  server_.script = {StatusCode::UNAVAILABLE, StatusCode::DEADLINE_EXCEEDED};
+  EXPECT_TRUE(sender_.EnsureProject("tenants/t/hubs/h", "p").ok());
+  EXPECT_EQ(server_.calls, 3);
+  EXPECT_TRUE(sender_.EnsureProject("tenants/t/hubs/h", "p").ok());
+  EXPECT_EQ(server_.calls, 3) << "it is known to be there";
+}
+
+TEST_F(BatchSenderTest, AProjectWhoseFirstAnswerWasLostIsThere) {
+  server_.script = {StatusCode::UNAVAILABLE, StatusCode::ALREADY_EXISTS};
+  EXPECT_TRUE(sender_.EnsureProject("tenants/t/hubs/h", "p").ok());
+}
+
+TEST_F(BatchSenderTest, ARefusalIsNoOutage) {
+  server_.script = {StatusCode::PERMISSION_DENIED};
+  EXPECT_EQ(sender_.EnsureProject("tenants/t/hubs/h", "p").error_code(),
+            StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(server_.calls, 1);
+  EXPECT_TRUE(sender_.EnsureProject("tenants/t/hubs/h", "p").ok()) << "it was not made before";
+  EXPECT_EQ(server_.calls, 2);
+}
+
+TEST_F(BatchSenderTest, ABatchIsSentThroughAnOutage) {
+  server_.script = {StatusCode::UNAVAILABLE, StatusCode::UNAVAILABLE};
+  EXPECT_TRUE(sender_.Send(v1::BatchWriteDocumentsRequest()).ok());
+  EXPECT_EQ(server_.calls, 3);
+}
+
+}  // namespace
+}  // namespace cmkstore::cli
