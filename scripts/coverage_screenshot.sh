@@ -15,26 +15,13 @@ scripts/install_deps.sh --browser
 [ -x "$bin/cmkstored" ] || fail "build cmkstored, cmkctl and cmkdevvault first"
 
 work=$(mktemp -d)
-pids=()
 finish() {
-  [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
-  wait 2>/dev/null || true
+  scripts/quickstart_servers.sh stop "$work" || true
   rm -rf "$work"
 }
 trap finish EXIT
 
-# start READY_FILE PROGRAM ARGUMENTS…
-start() {
-  local ready=$1 program=$2; shift 2
-  "$bin/$program" "$@" >"$work/$program.log" 2>&1 &
-  pids+=($!)
-  for _ in $(seq 300); do
-    [ ! -s "$ready" ] || return 0
-    sleep 0.1
-  done
-  fail "$program did not start: $(tail -n 1 "$work/$program.log")"
-}
-start "$work/vault/ready.json" cmkdevvault --state-dir "$work/vault" --port 0
+scripts/quickstart_servers.sh start "$work" "$bin" || exit 1
 ready() { jq -r ".$1" "$work/vault/ready.json"; }
 vault=$(ready url)
 token=$(curl -sf --cacert "$(ready ca_file)" "$vault/$(ready tenant_id)/oauth2/v2.0/token" \
@@ -42,10 +29,6 @@ token=$(curl -sf --cacert "$(ready ca_file)" "$vault/$(ready tenant_id)/oauth2/v
   -d scope=https://vault.azure.net/.default --data-urlencode "client_secret=$(cat "$(ready secret_file)")" | jq -r .access_token)
 curl -sf --cacert "$(ready ca_file)" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
   -X POST "$vault/keys/hub-key/create?api-version=7.4" -d '{"kty":"RSA","key_size":3072}' >/dev/null
-start "$work/address" cmkstored --data-dir "$work/data" --development --listen 127.0.0.1:0 \
-  --ready-file "$work/address" --vault-host "${vault#https://}" --vault-ca "$(ready ca_file)" \
-  --identity client-secret --authority "$(ready authority)" --identity-tenant "$(ready tenant_id)" \
-  --identity-client "$(ready client_id)" --identity-secret-file "$(ready secret_file)"
 ctl() {
   "$bin/cmkctl" --endpoint "localhost:$(sed 's/.*://' "$work/address")" --ca "$work/data/dev/ca.pem" \
     --cert "$work/data/dev/client.pem" --key "$work/data/dev/client.key" --token-file "$work/data/dev/owner.token" "$@"

@@ -38,8 +38,12 @@ check_none_running() {
 # put_kept_data_aside FOLDER: what --keep has kept is the user's to delete.
 put_kept_data_aside() {
   [ -e "$1/kept" ] || return 0
-  local aside
+  local aside text
   aside=$1-$(date +%Y%m%d-%H%M%S)
   mv "$1" "$aside"
+  if [ -e "$aside/env" ]; then
+    text=$(cat "$aside/env")
+    printf '%s\n' "${text//"$1"/"$aside"}" >"$aside/env"
+  fi
   echo "What an earlier --keep run has kept is now in $aside; remove it when you need it no more."
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Starts and stops the two servers of a quickstart. Started again, after a stop or a crash, they have the ports and the data
-# that they had before.
+# that they had before. Two at once take turns.
 #   scripts/quickstart_servers.sh start|stop|status [FOLDER [PROGRAMS]]
 #     FOLDER     where their data, ports, process ids and logs are; default: build/quickstart
 #     PROGRAMS   folder of cmkstored and cmkdevvault; default: build/release/bin
@@ -33,7 +33,7 @@ start() {
   # One that was killed just now may take a moment to go.
   if pid_of "$name" >/dev/null && sleep 0.3 && pid_of "$name" >/dev/null; then return 0; fi
   rm -f "$ready"
-  "$bin/$name" "$@" >>"$work/$name.log" 2>&1 </dev/null &
+  "$bin/$name" "$@" >>"$work/$name.log" 2>&1 </dev/null 9>&- &
   pid=$!
   echo "$pid" >"$work/$name.pid"
   for _ in $(seq 300); do
@@ -70,9 +70,15 @@ stop_both() {
   done
 }
 
+# Another start or stop must not see a process id that is being replaced. The servers themselves do not keep the lock.
+take_turn() {
+  exec 9>"$work/turn"
+  flock -w 180 9 || fail "another start or stop of these servers is still under way"
+}
+
 case $verb in
-  start) start_both ;;
-  stop) stop_both ;;
+  start) take_turn; start_both ;;
+  stop) take_turn; stop_both ;;
   status)
     for name in cmkdevvault cmkstored; do
       if pid=$(pid_of $name); then echo "$name: process $pid, port $(port $name)"; else echo "$name: stopped"; fi

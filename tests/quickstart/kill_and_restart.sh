@@ -15,6 +15,7 @@ cleanup() {
 trap cleanup EXIT
 fail() { echo "kill_and_restart, seed $seed: $*" >&2; tail -n 3 "$work"/*.log >&2; exit 1; }
 
+is() { [ "$1" = "$2" ] || fail "$3: expected $1, found $2"; }
 servers() { scripts/quickstart_servers.sh "$1" "$work" "$bin"; }
 ready() { jq -r ".$1" "$work/vault/ready.json"; }
 
@@ -29,7 +30,12 @@ killer() {
   done
 }
 
-servers start
+# Two starts at once make one of each server, and both say when it serves.
+servers start & first=$!
+servers start || fail "the second of two starts at once failed"
+wait $first || fail "the first of two starts at once failed"
+is 1 "$(grep -c 'cmkdevvault serves' "$work/cmkdevvault.log")" "key vaults started"
+is 1 "$(grep -c '"event":"serving"' "$work/cmkstored.log")" "servers started"
 export HOME=$work CMKSTORE_ENDPOINT CMKSTORE_CA=$work/data/dev/ca.pem CMKSTORE_CERT=$work/data/dev/client.pem \
   CMKSTORE_KEY=$work/data/dev/client.key CMKSTORE_TOKEN_FILE=$work/data/dev/owner.token
 CMKSTORE_ENDPOINT=localhost:$(cat "$work/cmkstored.port")
@@ -51,7 +57,6 @@ again() {
   done
   fail "never acknowledged: $*"
 }
-is() { [ "$1" = "$2" ] || fail "$3: expected $1, found $2"; }
 # exits CODE COMMAND…: it ends with that exit code, sooner or later.
 exits() {
   local code=0

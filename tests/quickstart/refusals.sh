@@ -56,8 +56,13 @@ passes check_none_running "$dir/none"
 passes put_kept_data_aside "$dir/kept-run"
 [ -d "$dir/kept-run" ] || { echo "what a run left that was not kept was put aside"; failed=1; }
 touch "$dir/kept-run/kept"
+echo "export CMKSTORE_DATA_DIR=\"$dir/kept-run/data\"" >"$dir/kept-run/env"
 passes put_kept_data_aside "$dir/kept-run"
-[ -e "$(echo "$dir"/kept-run-2*/kept)" ] || { echo "kept data was not put aside"; failed=1; }
+aside=$(echo "$dir"/kept-run-2*)
+[ -e "$aside/kept" ] || { echo "kept data was not put aside"; failed=1; }
+# shellcheck disable=SC1091
+[ "$(. "$aside/env" && echo "$CMKSTORE_DATA_DIR")" = "$aside/data" ] ||
+  { echo "its env names another folder: $(cat "$aside/env")"; failed=1; }
 refused 'there is no folder' check scripts/quickstart_servers.sh start "$dir/none"
 
 # apt without root: no package is there, nobody is root, and there is no sudo on the path.
