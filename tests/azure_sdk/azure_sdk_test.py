@@ -9,8 +9,9 @@ import pytest
 import requests
 from azure.core.exceptions import (ClientAuthenticationError, HttpResponseError, ResourceExistsError,
                                    ResourceNotFoundError, ServiceResponseError)
-from azure.identity import (CertificateCredential, CredentialUnavailableError, ManagedIdentityCredential,
-                            WorkloadIdentityCredential)
+from azure.identity import (CertificateCredential, ChainedTokenCredential, ClientAssertionCredential,
+                            CredentialUnavailableError, DefaultAzureCredential, EnvironmentCredential,
+                            ManagedIdentityCredential, WorkloadIdentityCredential)
 from azure.keyvault.keys import JsonWebKey
 from azure.keyvault.keys.crypto import EncryptionAlgorithm, KeyWrapAlgorithm, SignatureAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -79,6 +80,37 @@ def test_a_managed_identity_is_asked_for_again_after_a_failure(vault, monkeypatc
     monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", vault.at["imds_url"])
     vault.script({"operation": "imds", "status": 500, "body": "{}"})
     assert ManagedIdentityCredential().get_token("https://vault.azure.net/.default").token
+
+
+def test_an_assertion_logs_in(vault):
+    credential = ClientAssertionCredential(vault.at["tenant_id"], vault.at["client_id"],
+                                           lambda: vault.admin("POST", "federated-token")["token"], **vault.login())
+    assert list(vault.client(credential).list_properties_of_keys()) is not None
+
+
+@pytest.mark.parametrize("proof", ["secret", "certificate"])
+def test_the_environment_logs_in(vault, monkeypatch, proof):
+    monkeypatch.setenv("AZURE_TENANT_ID", vault.at["tenant_id"])
+    monkeypatch.setenv("AZURE_CLIENT_ID", vault.at["client_id"])
+    if proof == "secret":
+        monkeypatch.setenv("AZURE_CLIENT_SECRET", vault.file("secret_file"))
+    else:
+        monkeypatch.setenv("AZURE_CLIENT_CERTIFICATE_PATH", vault.at["certificate_file"])
+    assert list(vault.client(EnvironmentCredential(**vault.login())).list_properties_of_keys()) is not None
+
+
+def test_the_default_credential_logs_in_as_a_pod_of_aks_would(vault, monkeypatch, tmp_path):
+    file = tmp_path / "token"
+    file.write_text(vault.admin("POST", "federated-token")["token"])
+    for name, value in {"TENANT_ID": vault.at["tenant_id"], "CLIENT_ID": vault.at["client_id"],
+                        "AUTHORITY_HOST": vault.at["authority"], "FEDERATED_TOKEN_FILE": str(file)}.items():
+        monkeypatch.setenv(f"AZURE_{name}", value)
+    assert list(vault.client(DefaultAzureCredential(**vault.login())).list_properties_of_keys()) is not None
+
+
+def test_a_chain_takes_the_first_credential_that_there_is(vault):
+    chain = ChainedTokenCredential(EnvironmentCredential(), vault.secret_credential())
+    assert list(vault.client(chain).list_properties_of_keys()) is not None
 
 
 def test_a_wrong_secret_is_a_client_authentication_error(vault):
