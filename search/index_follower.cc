@@ -36,7 +36,13 @@ IndexFollower::IndexFollower(IndexFollowerOptions options, IndexSet& indexes, Ch
                             .nice = kNice}) {}
 
 IndexFollower::~IndexFollower() { Stop(); }
-void IndexFollower::Stop() { worker_.Stop(); }
+void IndexFollower::Stop() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  worker_.Stop();
+}
 
 bool IndexFollower::NeedsWork(const Hub& hub) const {
   return !hub.stopped && (hub.lost || !hub.known || hub.indexed < hub.target);
@@ -120,6 +126,7 @@ void IndexFollower::Turn(HubUid uid) {
   bool lost = false;
   {
     absl::MutexLock lock(&mutex_);
+    if (stopping_) return;
     lost = std::exchange(hubs_[uid].lost, false);
   }
   absl::StatusOr<uint64_t> indexed =

@@ -82,6 +82,7 @@ class IndexFollower {
   void Tick();
 
   IndexFollowerStats Stats() const;
+  // Waits for the turns under way; hubs in line are left for the next start.
   void Stop();
 
  private:
@@ -118,6 +119,7 @@ class IndexFollower {
   absl::flat_hash_map<HubUid, absl::Time> due_ ABSL_GUARDED_BY(mutex_);
   std::deque<HubUid> unseen_ ABSL_GUARDED_BY(mutex_);  // to be looked at
   IndexFollowerStats stats_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   Worker worker_;  // last: its threads use all of the above
 };
 

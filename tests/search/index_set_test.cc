@@ -12,6 +12,8 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/blocking_counter.h"
+#include "absl/synchronization/notification.h"
 #include "base/errors.h"
 #include "search/index_follower.h"
 #include "tests/search/fake_change_source.h"
@@ -309,6 +311,27 @@ TEST_F(IndexSetTest, AKillInTheMiddleOfRebuildAndSwapLeavesAWholeIndex) {
     follower_.reset();  // no threads across the next fork
     set_.reset();
   }
+}
+
+TEST_F(IndexSetTest, AStopLeavesTheHubsInLineForTheNextStart) {
+  OpenSet();
+  Fill(3);
+  absl::BlockingCounter held(2);
+  absl::Notification go_on;
+  source_.BeforeSnapshot([&] {
+    held.DecrementCount();
+    go_on.WaitForNotification();
+  });
+  const HubUid second = random_.NewUid<HubUid>();
+  for (HubUid lost : {hub_, second}) follower_->Repair(lost);  // one for each thread
+  held.Wait();
+  constexpr int kInLine = 500;
+  for (int i = 0; i < kInLine; ++i) follower_->Notify(random_.NewUid<HubUid>(), 3);
+  const int before = source_.reads();
+  std::thread stop([this] { follower_->Stop(); });
+  go_on.Notify();
+  stop.join();
+  EXPECT_LT(source_.reads() - before, kInLine) << "a server with many hubs must stop in its time";
 }
 
 }  // namespace
