@@ -128,6 +128,12 @@ absl::Status QuotaExceeded(absl::string_view what, std::optional<absl::Duration>
   return retry_after.has_value() ? WithRetry(std::move(status), *retry_after) : status;
 }
 
+absl::Status QuotaExceeded(const QuotaBreach& breach) {
+  absl::Status status = QuotaExceeded(breach.description, breach.retry_after);
+  status = WithViolations(std::move(status), {{breach.subject, breach.description}});
+  return WithCause(std::move(status), breach.quota);
+}
+
 absl::Status DeadlineExceeded(absl::string_view what) {
   return Make("DEADLINE_EXCEEDED", absl::StrCat("the deadline passed while waiting for ", what));
 }

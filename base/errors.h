@@ -45,6 +45,14 @@ absl::Status EtagMismatch();
 absl::Status StateInvalid(absl::string_view what);
 // `retry_after` absent: the same call would meet the same bound at any time.
 absl::Status QuotaExceeded(absl::string_view what, std::optional<absl::Duration> retry_after);
+// A limit that somebody has set for somebody (google.rpc.QuotaFailure).
+struct QuotaBreach {
+  std::string subject;      // whose limit: "tenants/T"
+  std::string quota;        // which one, in a stable word: "documents"
+  std::string description;  // the limit, and what to do
+  std::optional<absl::Duration> retry_after;  // as above
+};
+absl::Status QuotaExceeded(const QuotaBreach& breach);
 absl::Status DeadlineExceeded(absl::string_view what);
 absl::Status Cancelled(absl::string_view what);
 

@@ -22,18 +22,23 @@ constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
 constexpr absl::Duration kLongestPause = absl::Seconds(1);
 
 bool MayPass(const grpc::Status& status) {
-  return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
-         status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNAVAILABLE:
+    case grpc::StatusCode::DEADLINE_EXCEEDED: return true;
+    // Calls a second, and not what may be stored.
+    case grpc::StatusCode::RESOURCE_EXHAUSTED: return RetryAfterOf(status) > absl::ZeroDuration();
+    default: return false;
+  }
 }
 
-// Makes the call again while the server is not available.
+// Makes the call again while the server is not available or asks to slow down.
 grpc::Status Outlast(absl::FunctionRef<grpc::Status()> call) {
   const absl::Time give_up = absl::Now() + kPatience;
   absl::Duration pause = kFirstPause;
   for (;;) {
     const grpc::Status status = call();
     if (!MayPass(status) || absl::Now() + pause > give_up) return status;
-    absl::SleepFor(pause);
+    absl::SleepFor(std::max(pause, RetryAfterOf(status)));
     pause = std::min(pause * 2, kLongestPause);
   }
 }

@@ -22,7 +22,8 @@ bool IsUsedRequestId(const grpc::Status& status);
 // The error without the place within the batch.
 std::string RefusalText(const grpc::Status& status);
 
-// Sends batches of writes of one hub and outlasts outages of the server of up to a minute.
+// Sends batches of writes of one hub; outlasts outages of the server of up to a minute, and heeds a
+// bound on calls a second.
 class BatchSender {
  public:
   // `connection` must outlive this. `create_projects`: makes projects that do not exist.

@@ -52,6 +52,12 @@ Failure Read(const grpc::Status& status) {
     failure.request_id = request.request_id();
   }
   failure.advice = AdviceFor(status, failure.reason);
+  if (google::rpc::QuotaFailure quotas; Find(wire, quotas)) {
+    for (const auto& one : quotas.violations()) {
+      failure.violations.emplace_back(one.subject(), one.description());
+      failure.advice = AdviceForQuota(one.quota_id());
+    }
+  }
   return failure;
 }
 
@@ -95,6 +101,10 @@ void PrintJson(const Failure& failure, ExitCode exit_code) {
 }  // namespace
 
 std::string ReasonOf(const grpc::Status& status) { return Read(status).reason; }
+
+absl::Duration RetryAfterOf(const grpc::Status& status) {
+  return absl::Seconds(Read(status).retry_after_seconds);
+}
 
 ExitCode ExitCodeOf(const grpc::Status& status) {
   const std::string reason = ReasonOf(status);

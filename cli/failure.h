@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 
 namespace cmkstore::cli {
 
@@ -27,6 +28,8 @@ enum class ErrorStyle { kText, kJson };
 
 // The server's stable reason ("ETAG_MISMATCH"), from the status's google.rpc details.
 std::string ReasonOf(const grpc::Status& status);
+// How long the server asks to wait before a repeat; zero when it names no time.
+absl::Duration RetryAfterOf(const grpc::Status& status);
 ExitCode ExitCodeOf(const grpc::Status& status);
 // Says on standard error what failed, why and what to do; gives the exit code.
 ExitCode Report(const grpc::Status& status, ErrorStyle style);

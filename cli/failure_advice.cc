@@ -70,4 +70,10 @@ std::string AdviceFor(const grpc::Status& status, absl::string_view reason) {
   }
 }
 
+std::string AdviceForQuota(absl::string_view quota) {
+  if (quota != "documents" && quota != "stored_bytes") return "";
+  return "`cmkctl usage` shows what each hub holds, `cmkctl rm` and `cmkctl project delete` make "
+         "room; a deleted hub's documents count until it is purged";
+}
+
 }  // namespace cmkstore::cli

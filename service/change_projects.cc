@@ -22,11 +22,13 @@ constexpr size_t kRowsPerCommit = 500;
 
 }  // namespace
 
-ManageProjects::ManageProjects(HubAccess& hubs, store::Engine& engine, Operations& operations,
-                               crypto::Random& random, Clock& clock, const PageTokens& tokens,
+ManageProjects::ManageProjects(HubAccess& hubs, store::Engine& engine, StorageQuota& quota,
+                               Operations& operations, crypto::Random& random, Clock& clock,
+                               const PageTokens& tokens,
                                std::function<void(HubUid, store::Sequence)> committed)
     : hubs_(hubs),
       engine_(engine),
+      quota_(quota),
       operations_(operations),
       random_(random),
       clock_(clock),
@@ -118,6 +120,7 @@ absl::StatusOr<std::unique_ptr<google::protobuf::Message>> ManageProjects::Delet
     }
     store::UsageTable::Add(writes, HourOf(clock_.WallNow()), usage);
     CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, partition, std::move(writes)).status());
+    quota_.Add(run.hub()->record.tenant(), StoredAmount::Of(usage));
     deleted += rows.size();
     run.Progress(deleted, 0);
   }

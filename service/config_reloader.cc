@@ -19,6 +19,7 @@ namespace {
 // The configuration without what takes effect at once.
 config::v1::Config NeedingRestart(config::v1::Config config) {
   config.clear_issuers();
+  config.clear_quotas();
   config.mutable_log()->clear_level();
   return config;
 }
@@ -59,6 +60,7 @@ absl::Status ConfigReloader::Apply(const LoadedConfig& next) {
   CMK_RETURN_IF_ERROR(ToStatus(next, CheckRules(next.config)));
   CMK_ASSIGN_OR_RETURN(auto issuers, ReadIssuers(next));
   CMK_RETURN_IF_ERROR(server_.SetIssuers(std::move(issuers)));
+  server_.SetQuotas(ToQuotaOptions(next.config.quotas()));
   ApplyLogLevel(next.config.log());
   std::string differences;
   google::protobuf::util::MessageDifferencer compare;

@@ -8,7 +8,7 @@
 namespace cmkstore::service {
 
 // Applies what changes in the configuration file, and in the key sets that it names, to a running
-// server: issuers and log level. Compares content, so that a file swapped through a symbolic link
+// server: issuers, quotas and log level. Compares content, so that a file swapped through a symbolic link
 // counts as changed. What is wrong is logged (`config_not_reloaded`) and changes nothing; options
 // that need a restart are named in the log (`config_needs_restart`).
 //

@@ -32,6 +32,16 @@ void AttachViolations(const absl::Status& status, google::rpc::Status& wire) {
     }
     return Attach(detail, wire);
   }
+  if (status.code() == absl::StatusCode::kResourceExhausted) {
+    google::rpc::QuotaFailure detail;
+    for (const Violation& violation : violations) {
+      auto* one = detail.add_violations();
+      one->set_subject(violation.subject);
+      one->set_description(violation.description);
+      one->set_quota_id(CauseOf(status));
+    }
+    return Attach(detail, wire);
+  }
   google::rpc::PreconditionFailure detail;
   for (const Violation& violation : violations) {
     auto* one = detail.add_violations();

@@ -71,11 +71,12 @@ WorkWatch WatchOf(OperationRun& run) {
 }  // namespace
 
 ManageBackups::ManageBackups(store::ShardSet& shards, BackupOptions options, std::string data_dir,
-                             Operations& operations, BackupStats& stats, Clock& clock,
-                             const PageTokens& tokens, Indexes indexes)
+                             StorageQuota& quota, Operations& operations, BackupStats& stats,
+                             Clock& clock, const PageTokens& tokens, Indexes indexes)
     : shards_(shards),
       options_(std::move(options)),
       data_dir_(std::move(data_dir)),
+      quota_(quota),
       operations_(operations),
       stats_(stats),
       clock_(clock),
@@ -238,15 +239,7 @@ absl::Status ManageBackups::ImportCatalog(const store::ShardSet& staged) {
   const store::HubsTable hubs(staged);
   CMK_ASSIGN_OR_RETURN(auto records, hubs.List(catalog, kRowsAtOnce));
   while (!records.empty()) {
-    store::WriteSet names;
-    for (const storage::v1::HubRecord& record : records) {
-      const HubUid uid = HubDirectory::MakeEntry(record)->uid;
-      indexes_.destroy(uid);
-      store::HubsTable::Put(names, record.tenant(), record.hub(), record);
-      CMK_ASSIGN_OR_RETURN(const auto lock, store::LocksTable(staged).Get(catalog, uid));
-      if (lock.has_value()) store::LocksTable::Put(names, uid, *lock);
-    }
-    CMK_RETURN_IF_ERROR(ApplyBlocking(shards_, catalog, std::move(names)).status());
+    CMK_RETURN_IF_ERROR(ImportNames(records, store::LocksTable(staged)));
     for (const storage::v1::HubRecord& record : records) {
       if (record.state() != storage::v1::HUB_STATE_ACTIVE) continue;
       indexes_.provision(HubDirectory::MakeEntry(record)->uid);
@@ -254,6 +247,30 @@ absl::Status ManageBackups::ImportCatalog(const store::ShardSet& staged) {
     const std::string tenant = records.back().tenant(), hub = records.back().hub();
     CMK_ASSIGN_OR_RETURN(records, hubs.ListAfter(catalog, tenant, hub, kRowsAtOnce));
   }
+  return absl::OkStatus();
+}
+
+absl::Status ManageBackups::ImportNames(const std::vector<storage::v1::HubRecord>& records,
+                                        const store::LocksTable& staged_locks) {
+  const store::Partition catalog = store::CatalogPartition();
+  const store::HubsTable hubs(shards_);
+  store::WriteSet names;
+  std::vector<std::pair<std::string, StoredAmount>> held;  // by tenant
+  for (const storage::v1::HubRecord& record : records) {
+    const HubUid uid = HubDirectory::MakeEntry(record)->uid;
+    indexes_.destroy(uid);
+    CMK_ASSIGN_OR_RETURN(const auto known, hubs.Get(catalog, record.tenant(), record.hub()));
+    // What was there at the start of this server, of a restore that was interrupted, is counted.
+    if (!known.has_value()) {
+      CMK_ASSIGN_OR_RETURN(const StoredAmount amount, quota_.AmountOf(record));
+      held.emplace_back(record.tenant(), amount);
+    }
+    store::HubsTable::Put(names, record.tenant(), record.hub(), record);
+    CMK_ASSIGN_OR_RETURN(const auto lock, staged_locks.Get(catalog, uid));
+    if (lock.has_value()) store::LocksTable::Put(names, uid, *lock);
+  }
+  CMK_RETURN_IF_ERROR(ApplyBlocking(shards_, catalog, std::move(names)).status());
+  for (const auto& [tenant, amount] : held) quota_.Add(tenant, amount);
   return absl::OkStatus();
 }
 

@@ -12,7 +12,9 @@
 #include "service/hub_directory.h"
 #include "service/operations.h"
 #include "service/page_token.h"
+#include "service/storage_quota.h"
 #include "store/rocksdb/shard_set.h"
+#include "store/tables.h"
 
 namespace cmkstore::service {
 
@@ -29,8 +31,8 @@ class ManageBackups {
 
   // All must outlive this. Adds its kinds to `operations`.
   ManageBackups(store::ShardSet& shards, BackupOptions options, std::string data_dir,
-                Operations& operations, BackupStats& stats, Clock& clock, const PageTokens& tokens,
-                Indexes indexes);
+                StorageQuota& quota, Operations& operations, BackupStats& stats, Clock& clock,
+                const PageTokens& tokens, Indexes indexes);
 
   absl::StatusOr<google::longrunning::Operation> Backup(const AdmittedCall& call,
                                                         const v1::BackupRequest& request);
@@ -53,10 +55,13 @@ class ManageBackups {
   Result RunRestore(OperationRun& run);
   Result RunVerify(OperationRun& run);
   absl::Status ImportCatalog(const store::ShardSet& staged);
+  absl::Status ImportNames(const std::vector<storage::v1::HubRecord>& records,
+                           const store::LocksTable& staged_locks);
 
   store::ShardSet& shards_;
   const BackupOptions options_;
   const std::string data_dir_;
+  StorageQuota& quota_;
   Operations& operations_;
   BackupStats& stats_;
   Clock& clock_;

@@ -10,6 +10,7 @@
 #include "service/hub_access.h"
 #include "service/operations.h"
 #include "service/page_token.h"
+#include "service/storage_quota.h"
 #include "store/engine.h"
 
 namespace cmkstore::service {
@@ -18,9 +19,9 @@ namespace cmkstore::service {
 class ManageProjects {
  public:
   // `committed` hears of every change that the feed carries.
-  ManageProjects(HubAccess& hubs, store::Engine& engine, Operations& operations,
-                 crypto::Random& random, Clock& clock, const PageTokens& tokens,
-                 std::function<void(HubUid, store::Sequence)> committed);
+  ManageProjects(HubAccess& hubs, store::Engine& engine, StorageQuota& quota,
+                 Operations& operations, crypto::Random& random, Clock& clock,
+                 const PageTokens& tokens, std::function<void(HubUid, store::Sequence)> committed);
 
   absl::StatusOr<v1::Project> Create(const AdmittedCall& call,
                                      const v1::CreateProjectRequest& request);
@@ -38,6 +39,7 @@ class ManageProjects {
 
   HubAccess& hubs_;
   store::Engine& engine_;
+  StorageQuota& quota_;
   Operations& operations_;
   crypto::Random& random_;
   Clock& clock_;

@@ -43,6 +43,13 @@ inline constexpr MetricInfo kRefused = {"cmkstore_gate_refused_total",
                                         {"reason"},
                                         {"the gate's reasons, or other"}};
 
+inline constexpr MetricInfo kQuotaRefusals = {
+    "cmkstore_quota_refusals_total",
+    Kind::kCounter,
+    "Calls that a tenant's quota has refused; the log's `quota_reached` says whose.",
+    {"quota"},
+    {"requests_per_second, documents, stored_bytes"}};
+
 inline constexpr MetricInfo kKeyLookups = {"cmkstore_keycache_lookups_total",
                                            Kind::kCounter,
                                            "Look-ups of a hub's keys.",
@@ -228,7 +235,7 @@ inline constexpr const MetricInfo* kAll[] = {
     &kFreeDisk,     &kDiskSize,      &kDiskNeeded,      &kIndexesOpen, &kIndexEvents,
     &kIndexApplied, &kIndexHubs,     &kIndexLag,        &kOperations,  &kCertificateEnd,
     &kLogHeldBack,  &kCpu,           &kResident,        &kDescriptors, &kMaxDescriptors,
-    &kThreads,      &kLastBackup,    &kIntegrityErrors,
+    &kThreads,      &kLastBackup,    &kIntegrityErrors, &kQuotaRefusals,
 };
 
 }  // namespace cmkstore::service::metric

@@ -38,6 +38,15 @@ void AddCalls(const RpcServer& rpc, MetricsText& text) {
   }
 }
 
+void AddQuotas(const RequestQuota& requests, const StorageQuota& storage, MetricsText& text) {
+  const auto add = [&text](uint64_t refused, absl::string_view quota) {
+    text.Add(metric::kQuotaRefusals, static_cast<double>(refused), {quota});
+  };
+  add(requests.refused(), "requests_per_second");
+  add(storage.refused_documents(), "documents");
+  add(storage.refused_bytes(), "stored_bytes");
+}
+
 void AddKeys(const keycache::KeyCacheStats& stats, MetricsText& text) {
   const auto add = [&text](const MetricInfo& info, uint64_t value, absl::string_view label) {
     text.Add(info, static_cast<double>(value), {label});
@@ -171,6 +180,7 @@ std::string RenderMetrics(const StatusSources& sources) {
   text.Add(metric::kReady, sources.health.Ready().ok ? 1 : 0);
   text.Add(metric::kUptime, absl::ToDoubleSeconds(sources.clock.MonotonicNow() - sources.started));
   AddCalls(sources.rpc, text);
+  AddQuotas(sources.request_quota, sources.storage_quota, text);
   AddKeys(sources.keys.Stats(), text);
   AddVault(sources.vault, text);
   AddTroubles(sources.vault_meter, text);
@@ -221,6 +231,7 @@ running server shows exactly these.
 | Our own login to vaults fails | `rate(cmkstore_vault_calls_total{outcome="login_failed"}[5m]) > 0` |
 | Our network to vaults is down, not a customer's vault | `cmkstore_vaults_in_trouble{side="our_network"} > 0` |
 | Search is behind | `cmkstore_index_lag_changes` |
+| Tenants' quotas refuse calls | `sum by (quota) (rate(cmkstore_quota_refusals_total[5m])) > 0` |
 | No backup for a day | `time() - cmkstore_backup_last_success_timestamp_seconds > 86400` |
 | Stored data is damaged | `increase(cmkstore_integrity_errors_total[1d]) > 0` |
 | A shard's disk is full or failing | `cmkstore_shard_accepting == 0` |

@@ -14,7 +14,9 @@
 #include "service/health.h"
 #include "service/key_expiry_watch.h"
 #include "service/operations.h"
+#include "service/request_quota.h"
 #include "service/rpc_server.h"
+#include "service/storage_quota.h"
 #include "store/rocksdb/shard_set.h"
 #include "vault/timed_key_vault.h"
 #include "vault/vault_meter.h"
@@ -40,6 +42,8 @@ struct StatusSources {
   Operations& operations;
   const BackupStats& backups;
   const KeyExpiryWatch& expiries;
+  const RequestQuota& request_quota;
+  const StorageQuota& storage_quota;
   Clock& clock;
   std::string data_dir;
   absl::Time started;  // monotonic

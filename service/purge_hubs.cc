@@ -28,12 +28,13 @@ bool IsDue(const storage::v1::HubRecord& record, absl::Time now) {
 }  // namespace
 
 PurgeHubs::PurgeHubs(const PurgeOptions& options, HubAccess& hubs, ManageHubs& manage_hubs,
-                     store::Engine& engine, Clock& clock, std::function<void(HubUid)> destroy_index,
-                     KeepReceipt keep_receipt)
+                     store::Engine& engine, StorageQuota& quota, Clock& clock,
+                     std::function<void(HubUid)> destroy_index, KeepReceipt keep_receipt)
     : options_(options),
       hubs_(hubs),
       manage_hubs_(manage_hubs),
       engine_(engine),
+      quota_(quota),
       clock_(clock),
       destroy_index_(std::move(destroy_index)),
       keep_receipt_(std::move(keep_receipt)) {}
@@ -145,7 +146,12 @@ absl::Status PurgeHubs::Destroy(const HubEntry& hub) {
     CMK_RETURN_IF_ERROR(
         ApplyBlocking(engine_, store::CatalogPartition(), std::move(usage)).status());
   }
-  return DropRows(engine_, hub.partition, hub.uid);
+  CMK_ASSIGN_OR_RETURN(const StoredAmount held, quota_.AmountOf(hub.record));
+  const absl::Status dropped = DropRows(engine_, hub.partition, hub.uid);
+  // What is gone, also when not all was done, or was done before.
+  CMK_ASSIGN_OR_RETURN(const StoredAmount left, quota_.AmountOf(hub.record));
+  quota_.Add(hub.record.tenant(), left - held);
+  return dropped;
 }
 
 }  // namespace cmkstore::service

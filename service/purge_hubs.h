@@ -7,6 +7,7 @@
 #include "base/worker.h"
 #include "service/hub_access.h"
 #include "service/manage_hubs.h"
+#include "service/storage_quota.h"
 #include "store/engine.h"
 
 namespace cmkstore::service {
@@ -37,8 +38,8 @@ class PurgeHubs {
   // `destroy_index` deletes a hub's index files. A purge is not finished, and is due again, until
   // `keep_receipt` has worked; what it destroys is destroyed at once.
   PurgeHubs(const PurgeOptions& options, HubAccess& hubs, ManageHubs& manage_hubs,
-            store::Engine& engine, Clock& clock, std::function<void(HubUid)> destroy_index,
-            KeepReceipt keep_receipt);
+            store::Engine& engine, StorageQuota& quota, Clock& clock,
+            std::function<void(HubUid)> destroy_index, KeepReceipt keep_receipt);
 
   // Purges all that is due. Errors: those of the store and of `keep_receipt`, the first; what was not
   // purged is due again.
@@ -57,6 +58,7 @@ class PurgeHubs {
   HubAccess& hubs_;
   ManageHubs& manage_hubs_;
   store::Engine& engine_;
+  StorageQuota& quota_;
   Clock& clock_;
   const std::function<void(HubUid)> destroy_index_;
   const KeepReceipt keep_receipt_;

@@ -21,9 +21,9 @@ bool IsForContent(Permission permission) {
 
 }  // namespace
 
-RequestGate::RequestGate(Authenticator& authenticator, NetworkPolicy& network, Clock& clock,
-                         crypto::Random& random)
-    : authenticator_(authenticator), network_(network), clock_(clock) {
+RequestGate::RequestGate(Authenticator& authenticator, RequestQuota& quota, NetworkPolicy& network,
+                         Clock& clock, crypto::Random& random)
+    : authenticator_(authenticator), quota_(quota), network_(network), clock_(clock) {
   std::array<uint8_t, 8> first;
   random.Fill(first);
   uint64_t number = 0;
@@ -39,6 +39,8 @@ std::string RequestGate::NewRequestId() {
 absl::StatusOr<AdmittedCall> RequestGate::Admit(const CallInfo& info, Permission permission,
                                                 const absl::StatusOr<ResourceScope>& scope) {
   CMK_ASSIGN_OR_RETURN(CallerPtr caller, authenticator_.Authenticate(info.authorization));
+  // The token's tenant and not the name's: nobody spends another's calls.
+  CMK_RETURN_IF_ERROR(quota_.Take(caller->tenant));
   if (!scope.ok()) return scope.status();
   // Only for whoever belongs to the tenant: to others the answer must not tell that the hub exists.
   if (caller->tenant == scope->tenant.value() && IsForContent(permission)) {

@@ -13,6 +13,7 @@
 #include "service/authorizer.h"
 #include "service/caller.h"
 #include "service/network_policy.h"
+#include "service/request_quota.h"
 
 namespace cmkstore::service {
 
@@ -48,22 +49,25 @@ class AdmittedCall {
   std::string peer_;
 };
 
-// Admits calls: authenticates, looks at the network, authorizes, and only then tells whether the
-// name in the request was well-formed. Thread-safe, never blocks.
+// Admits calls: authenticates, counts the call against its caller's tenant, looks at the network,
+// authorizes, and only then tells whether the name in the request was well-formed. Thread-safe,
+// never blocks.
 class RequestGate {
  public:
   // `random` is used once, to begin where no other process does.
-  RequestGate(Authenticator& authenticator, NetworkPolicy& network, Clock& clock,
-              crypto::Random& random);
+  RequestGate(Authenticator& authenticator, RequestQuota& quota, NetworkPolicy& network,
+              Clock& clock, crypto::Random& random);
 
   // Names a call in answers and logs, whether it is admitted or not. Unique, not secret.
   std::string NewRequestId();
-  // Errors: TOKEN_INVALID, TOKEN_EXPIRED, NETWORK_DENIED, ACCESS_DENIED, or that of `scope`.
+  // Errors: TOKEN_INVALID, TOKEN_EXPIRED, QUOTA_EXCEEDED, NETWORK_DENIED, ACCESS_DENIED, or that of
+  // `scope`.
   absl::StatusOr<AdmittedCall> Admit(const CallInfo& info, Permission permission,
                                      const absl::StatusOr<ResourceScope>& scope);
 
  private:
   Authenticator& authenticator_;
+  RequestQuota& quota_;
   NetworkPolicy& network_;
   Clock& clock_;
   std::atomic<uint64_t> next_request_;

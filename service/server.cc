@@ -35,8 +35,10 @@
 #include "service/operations.h"
 #include "service/purge_hubs.h"
 #include "service/read_documents.h"
+#include "service/request_quota.h"
 #include "service/search_documents.h"
 #include "service/status_report.h"
+#include "service/storage_quota.h"
 #include "service/store_record.h"
 #include "service/watch_documents.h"
 #include "service/write_documents.h"
@@ -73,12 +75,14 @@ class Server::Parts {
         metered(timed, meter),
         bounded({}, metered, budget, clock),
         retrying(bounded, clock),
-        health(options.min_free_disk_bytes, clock) {}
+        health(options.min_free_disk_bytes, clock),
+        request_quota(clock) {}
 
   absl::Status Start();
   void Tick();
   void UpdateHealth();
   void PublishStatus();
+  void SetQuotas(const QuotaOptions& quotas);
   std::vector<IssuerOptions> AllIssuers(std::vector<IssuerOptions> issuers) const {
     issuers.insert(issuers.end(), options.standing_issuers.begin(), options.standing_issuers.end());
     return issuers;
@@ -98,6 +102,7 @@ class Server::Parts {
   vault::BoundedKeyVault bounded;  // for what a person waits for; the cache has its lanes
   vault::RetryingKeyVault retrying;
   Health health;
+  RequestQuota request_quota;
   std::unique_ptr<AdminServer> admin;
   std::unique_ptr<vault::PlatformKeyVault> platform;
   std::unique_ptr<vault::RoutingKeyVault> vault, cache_vault;
@@ -105,6 +110,7 @@ class Server::Parts {
   ChangeSignal indexed;  // what the indexes have applied
   std::unique_ptr<LockReceipts> receipts;
   std::unique_ptr<store::ShardSet> engine;
+  std::unique_ptr<StorageQuota> storage_quota;
   std::unique_ptr<UsageMeter> hub_usage;
   std::unique_ptr<HubDirectory> directory;
   std::unique_ptr<HubKeySource> key_source;
@@ -159,6 +165,9 @@ absl::Status Server::Parts::Start() {
   options.shards.directory = options.data_dir + "/shards";
   CMK_ASSIGN_OR_RETURN(engine, store::ShardSet::Open(options.shards));
   CMK_ASSIGN_OR_RETURN(const storage::v1::StoreRecord facts, LoadStoreRecord(*engine, random));
+  storage_quota = std::make_unique<StorageQuota>(*engine, clock);
+  CMK_RETURN_IF_ERROR(storage_quota->Load());
+  SetQuotas(options.quotas);
   hub_usage = std::make_unique<UsageMeter>(options.usage, *engine, clock, [this](HubUid hub) {
     return indexes == nullptr ? 0 : indexes->FileBytes(hub);
   });
@@ -188,36 +197,37 @@ absl::Status Server::Parts::Start() {
   operations = std::make_unique<Operations>(*hubs, *engine, random, clock, *tokens);
   const auto provision_index = [this](HubUid hub) { follower->Notify(hub, 0); };
   const auto destroy_index = [this](HubUid hub) { indexes->Destroy(hub); };
-  backups = std::make_unique<ManageBackups>(*engine, options.backup, options.data_dir, *operations,
-                                            backup_stats, clock, *tokens,
-                                            ManageBackups::Indexes{destroy_index, provision_index});
+  backups = std::make_unique<ManageBackups>(
+      *engine, options.backup, options.data_dir, *storage_quota, *operations, backup_stats, clock,
+      *tokens, ManageBackups::Indexes{destroy_index, provision_index});
   manage_hubs = std::make_unique<ManageHubs>(
       *hubs, *engine, *vault, *checks, *key_changes, *receipts, random, clock, *tokens,
       IndexLife{provision_index, [this](HubUid hub) { indexes->Close(hub); }});
   purges = std::make_unique<PurgeHubs>(
-      options.purge, *hubs, *manage_hubs, *engine, clock, destroy_index,
+      options.purge, *hubs, *manage_hubs, *engine, *storage_quota, clock, destroy_index,
       [this](const storage::v1::HubRecord& purged) { return backups->KeepReceipt(purged); });
   expiries = std::make_unique<KeyExpiryWatch>(*engine, bounded, clock);
   const auto committed = [this](HubUid hub, store::Sequence sequence) {
     signal.Notify(hub);
     follower->Notify(hub, sequence);
   };
-  manage_projects = std::make_unique<ManageProjects>(*hubs, *engine, *operations, random, clock,
-                                                     *tokens, committed);
+  manage_projects = std::make_unique<ManageProjects>(*hubs, *engine, *storage_quota, *operations,
+                                                     random, clock, *tokens, committed);
   manage_keys = std::make_unique<ManageKeys>(*hubs, *manage_hubs, *checks, *key_changes,
                                              *operations, *key_source, *receipts, meter, clock);
   usage = std::make_unique<VaultUsageReport>(*hubs, *key_source, meter, clock);
   coverage = std::make_unique<EncryptionCoverageReport>(*hubs, *manage_hubs, *key_source, clock);
   usage_report = std::make_unique<UsageReport>(*hubs, *engine, *hub_usage, clock, *tokens);
   reads = std::make_unique<ReadDocuments>(*hubs, *engine, *tokens);
-  writes = std::make_unique<WriteDocuments>(*hubs, *engine, random, clock, committed);
+  writes =
+      std::make_unique<WriteDocuments>(*hubs, *engine, *storage_quota, random, clock, committed);
   watches = std::make_unique<WatchDocuments>(*hubs, *reads, *engine, signal, clock);
   searches = std::make_unique<SearchDocuments>(*hubs, *engine, *indexes, *follower, indexed,
                                                *operations, search_worker, clock, *tokens);
   CMK_ASSIGN_OR_RETURN(authenticator,
                        Authenticator::Create(AllIssuers(options.issuers), issuer_transport, clock));
   network = std::make_unique<NetworkPolicy>(*directory);
-  gate = std::make_unique<RequestGate>(*authenticator, *network, clock, random);
+  gate = std::make_unique<RequestGate>(*authenticator, request_quota, *network, clock, random);
   rpc = std::make_unique<RpcServer>(options.rpc, *gate);
   AddMethods(*rpc, *manage_hubs, *manage_projects, *manage_keys, *reads, *writes, *watches,
              *searches, *usage, *coverage, *usage_report);
@@ -258,9 +268,9 @@ void Server::Parts::UpdateHealth() {
 
 void Server::Parts::PublishStatus() {
   status.reset(new StatusSources{health, *rpc, timed, meter, *engine, *keys, *indexes, *follower,
-                                 *operations, backup_stats, *expiries, clock, options.data_dir,
-                                 clock.MonotonicNow(), options.min_free_disk_bytes,
-                                 options.certificates});
+                                 *operations, backup_stats, *expiries, request_quota,
+                                 *storage_quota, clock, options.data_dir, clock.MonotonicNow(),
+                                 options.min_free_disk_bytes, options.certificates});
   if (admin == nullptr) return;
   admin->Publish(
       {[this] { return RenderMetrics(*status); }, [this] { return StatusReport(*status); }});
@@ -306,6 +316,13 @@ int Server::port() const {
 }
 
 int Server::admin_port() const { return parts_->admin == nullptr ? 0 : parts_->admin->port(); }
+
+void Server::Parts::SetQuotas(const QuotaOptions& quotas) {
+  request_quota.Set(quotas);
+  storage_quota->Set(quotas);
+}
+
+void Server::SetQuotas(const QuotaOptions& quotas) { parts_->SetQuotas(quotas); }
 
 void Server::StopBeingReady() {
   parts_->health.Drain();

@@ -14,6 +14,7 @@
 #include "service/key_checks.h"
 #include "service/metrics.h"
 #include "service/purge_hubs.h"
+#include "service/quota_limits.h"
 #include "service/rpc_server.h"
 #include "service/usage_meter.h"
 #include "store/rocksdb/shard_set.h"
@@ -38,6 +39,7 @@ struct ServerOptions {
   KeyChecksOptions key_checks;
   std::string vault_ca_file;
   UsageMeterOptions usage;
+  QuotaOptions quotas;
   PurgeOptions purge;
   std::string admin_address;                  // HOST:PORT of the admin port; empty: none
   uint64_t min_free_disk_bytes = 0;           // below, the server is not ready
@@ -62,6 +64,8 @@ class Server {
   // Replaces the issuers of callers' tokens. Thread-safe. Errors: FIELD_INVALID, and then nothing
   // has changed.
   absl::Status SetIssuers(std::vector<IssuerOptions> issuers);
+  // Replaces the tenants' quotas. Thread-safe.
+  void SetQuotas(const QuotaOptions& quotas);
   // Says `not ready` everywhere, and goes on serving.
   void StopBeingReady();
   // Refuses new calls and lets those in flight end within `grace`.

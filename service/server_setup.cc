@@ -99,6 +99,20 @@ BackupOptions ToBackupOptions(const config::v1::Backup& backup) {
   return options;
 }
 
+QuotaOptions ToQuotaOptions(const config::v1::Quotas& quotas) {
+  QuotaOptions options;
+  options.of_each = {quotas.requests_per_second(), quotas.burst(), quotas.documents(),
+                     quotas.stored_bytes()};
+  for (const config::v1::TenantQuota& tenant : quotas.tenants()) {
+    QuotaLimits& limits = options.of_some[tenant.tenant()] = options.of_each;
+    if (tenant.has_requests_per_second()) limits.requests_per_second = tenant.requests_per_second();
+    if (tenant.has_burst()) limits.burst = tenant.burst();
+    if (tenant.has_documents()) limits.documents = tenant.documents();
+    if (tenant.has_stored_bytes()) limits.stored_bytes = tenant.stored_bytes();
+  }
+  return options;
+}
+
 absl::StatusOr<std::vector<IssuerOptions>> ReadIssuers(const LoadedConfig& loaded) {
   std::vector<IssuerOptions> issuers;
   for (int i = 0; i < loaded.config.issuers_size(); ++i) {
@@ -181,6 +195,7 @@ absl::StatusOr<ServerOptions> MakeServerOptions(const LoadedConfig& loaded, Cloc
   SetStore(config.store(), options.shards);
   SetRequests(config.requests(), options.rpc);
   options.keys = ToKeyCacheOptions(config.keys());
+  options.quotas = ToQuotaOptions(config.quotas());
   options.usage.flush_interval = ToAbsl(config.usage().flush_interval());
   options.usage.retention = ToAbsl(config.usage().retention());
   options.purge.usage_retention = ToAbsl(config.usage().purged_retention());

@@ -26,6 +26,7 @@ absl::StatusOr<ServerOptions> MakeServerOptions(const LoadedConfig& loaded, Cloc
 absl::StatusOr<std::vector<IssuerOptions>> ReadIssuers(const LoadedConfig& loaded);
 
 BackupOptions ToBackupOptions(const config::v1::Backup& backup);
+QuotaOptions ToQuotaOptions(const config::v1::Quotas& quotas);
 
 // Log lines from here on are of this level.
 void ApplyLogLevel(const config::v1::Log& log);

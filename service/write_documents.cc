@@ -165,6 +165,9 @@ Task<absl::StatusOr<v1::BatchWriteDocumentsResponse>> WriteDocuments::Run(
     }
     auto preparing = Prepare(context, hub, call, keys);
     CMK_CO_ASSIGN_OR_RETURN(Attempt prepared, co_await std::move(preparing));
+    CMK_CO_ASSIGN_OR_RETURN(
+        StorageReservation room,
+        quota_.Reserve(hub.entry->record.tenant(), StoredAmount::Of(prepared.usage)));
     if (call.validate_only || prepared.writes.empty()) co_return std::move(prepared.response);
     if (!call.request_id.empty()) {
       CMK_CO_RETURN_IF_ERROR(first_answers_.Keep(hub, call.request_id, call.request_digest, kept,
@@ -184,6 +187,7 @@ Task<absl::StatusOr<v1::BatchWriteDocumentsResponse>> WriteDocuments::Run(
         });
     const absl::StatusOr<store::Sequence> sequence = co_await applying;
     if (sequence.ok()) {
+      room.Committed();
       hub.entry->usage->NoteWrite();
       committed_(hub.uid(), *sequence);
       prepared.response.set_sequence(*sequence);

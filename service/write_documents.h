@@ -9,6 +9,7 @@
 #include "crypto/random.h"
 #include "service/first_answers.h"
 #include "service/hub_access.h"
+#include "service/storage_quota.h"
 #include "service/write_plan.h"
 #include "store/documents_table.h"
 #include "store/engine.h"
@@ -25,10 +26,11 @@ class WriteDocuments {
   using Committed = std::function<void(HubUid, store::Sequence)>;
 
   // `committed` hears of each commit, on a queue's thread; it must not block.
-  WriteDocuments(HubAccess& hubs, store::Engine& engine, crypto::Random& random, Clock& clock,
-                 Committed committed)
+  WriteDocuments(HubAccess& hubs, store::Engine& engine, StorageQuota& quota,
+                 crypto::Random& random, Clock& clock, Committed committed)
       : hubs_(hubs),
         engine_(engine),
+        quota_(quota),
         random_(random),
         clock_(clock),
         committed_(std::move(committed)),
@@ -68,6 +70,7 @@ class WriteDocuments {
 
   HubAccess& hubs_;
   store::Engine& engine_;
+  StorageQuota& quota_;
   crypto::Random& random_;
   Clock& clock_;
   const Committed committed_;

@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
+#include "base/ids.h"
 #include "service/timestamps.h"
 #include "vault/vault_uri.h"
 
@@ -146,6 +147,27 @@ void CheckBackup(const config::v1::Config& config, Problems& problems) {
   }
 }
 
+void CheckQuotas(const config::v1::Quotas& quotas, Problems& problems) {
+  if (quotas.burst() > 0 && quotas.requests_per_second() == 0 && quotas.tenants().empty()) {
+    problems.push_back({"quotas.burst", "it goes with quotas.requests_per_second; write that too"});
+  }
+  std::set<std::string> seen;
+  for (int i = 0; i < quotas.tenants_size(); ++i) {
+    const config::v1::TenantQuota& one = quotas.tenants(i);
+    const std::string path = absl::StrCat("quotas.tenants[", i, "]");
+    if (!IsValidId(one.tenant())) {
+      problems.push_back({path, "write tenant: with the `tid` of the tenant's tokens"});
+    } else if (!seen.insert(one.tenant()).second) {
+      problems.push_back({path + ".tenant", "it is given twice; keep one"});
+    }
+    const bool limited = one.has_requests_per_second() ? one.requests_per_second() > 0
+                                                       : quotas.requests_per_second() > 0;
+    if (one.burst() > 0 && !limited) {
+      problems.push_back({path + ".burst", "it goes with requests_per_second; write that too"});
+    }
+  }
+}
+
 }  // namespace
 
 keycache::KeyCacheOptions ToKeyCacheOptions(const config::v1::Keys& keys) {
@@ -175,6 +197,7 @@ std::vector<ConfigProblem> CheckRules(const config::v1::Config& config) {
   CheckIdentities(config, problems);
   CheckVaultsAndDevelopment(config, problems);
   CheckBackup(config, problems);
+  CheckQuotas(config.quotas(), problems);
   for (const Violation& one : ViolationsOf(ToKeyCacheOptions(config.keys()).Validate())) {
     problems.push_back({one.subject, one.description});
   }

@@ -49,6 +49,14 @@ TEST(ConfigRulesTest, CombinationsThatWouldNotWorkAreToldAtTheirLine) {
   ExpectProblem("identities: [{secret_file: /s}]", "secret_file: kind managed-identity has none");
   ExpectProblem("identities: [{}, {}]", "another identity has this name");
   ExpectProblem("vaults: {allowed_suffixes: [vault.azure.net]}", "leading dot");
+  ExpectProblem("quotas: {burst: 5}", "quotas.burst: it goes with quotas.requests_per_second");
+  ExpectProblem("quotas: {tenants: [{documents: 5}]}", "quotas.tenants[0]: write tenant: with the");
+  ExpectProblem("quotas: {tenants: [{tenant: t}, {tenant: t}]}",
+                "quotas.tenants[1].tenant: it is given twice");
+  ExpectProblem("quotas: {tenants: [{tenant: t, burst: 5}]}", "quotas.tenants[0].burst: it goes");
+  EXPECT_EQ(ProblemOf(absl::StrCat(kIssuer, "quotas: {requests_per_second: 5, tenants: [{tenant: "
+                                            "t, burst: 5}]}")),
+            "");
   EXPECT_NE(ProblemOf("issuers: [{issuer: a}]").find("write jwks_file"), std::string::npos);
 }
 

@@ -145,6 +145,36 @@ TEST_F(ReloadTest, CertificatesAndIssuersAreSwappedWithoutEndingACall) {
   context->TryCancel();
 }
 
+TEST_F(ReloadTest, QuotasFollowTheFileAndNoCallIsEnded) {
+  const auto channel = Connect("v1");
+  SetUpHub(channel);
+  ASSERT_EQ(ReasonOf(Put(channel, "v1", "d1")), "OK");
+  v1::WatchDocumentsRequest watch;
+  watch.set_parent(kHub);
+  const auto context = As("v1");
+  const auto stream = v1::DocumentService::NewStub(channel)->WatchDocuments(context.get(), watch);
+  v1::WatchDocumentsResponse event;
+  ASSERT_TRUE(stream->Read(&event));
+
+  WriteConfig("info", "quotas: {documents: 1}\n");
+  EXPECT_TRUE(reloader_->Poll());
+  EXPECT_EQ(ReasonOf(Put(channel, "v1", "d2")), "QUOTA_EXCEEDED");
+  WriteConfig("info", absl::StrCat("quotas: {documents: 1, tenants: [{tenant: ", kTenant,
+                                   ", documents: 2}]}\n"));
+  EXPECT_TRUE(reloader_->Poll());
+  EXPECT_EQ(ReasonOf(Put(channel, "v1", "d2")), "OK");
+  EXPECT_EQ(ReasonOf(Put(channel, "v1", "d3")), "QUOTA_EXCEEDED");
+  WriteConfig("info", "quotas: {tenants: [{documents: 1}]}\n");
+  EXPECT_FALSE(reloader_->Poll()) << "it does not say whose";
+  EXPECT_EQ(ReasonOf(Put(channel, "v1", "d3")), "QUOTA_EXCEEDED") << "what was in force stays";
+  WriteConfig("info");
+  EXPECT_TRUE(reloader_->Poll());
+  EXPECT_EQ(ReasonOf(Put(channel, "v1", "d3")), "OK");
+  EXPECT_EQ(ReadFile(log_)->find("config_needs_restart"), std::string::npos);
+  EXPECT_TRUE(stream->Read(&event)) << ReasonOf(stream->Finish());
+  context->TryCancel();
+}
+
 TEST_F(ReloadTest, TheLogLevelFollowsTheFileAndRestartsAreAskedFor) {
   EXPECT_FALSE(reloader_->Poll()) << "nothing has changed";
   WriteConfig("error");
