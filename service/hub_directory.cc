@@ -18,8 +18,15 @@ std::string HubEntry::Name() const {
 }
 
 std::string HubDirectory::NameOf(HubUid uid) {
-  const absl::StatusOr<HubEntryPtr> hub = FindByUid(uid);
-  return hub.ok() ? (*hub)->Name() : "";
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto found = names_.find(uid);
+  if (found == names_.end()) return "";
+  return absl::StrCat("tenants/", found->second.first, "/hubs/", found->second.second);
+}
+
+void HubDirectory::Remember(const HubEntry& hub) {
+  absl::MutexLock lock(&mutex_);
+  names_[hub.uid] = HubKeyPair(hub.record.tenant(), hub.record.hub());
 }
 
 std::shared_ptr<HubEntry> HubDirectory::NewEntry(storage::v1::HubRecord record) {

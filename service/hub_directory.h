@@ -44,10 +44,13 @@ class HubDirectory {
   absl::StatusOr<HubEntryPtr> Find(const TenantId& tenant, const HubId& hub);
   // What is left of a purged hub, which Find does not know.
   absl::StatusOr<HubEntryPtr> FindPurged(const TenantId& tenant, const HubId& hub);
-  // By uid; only hubs that this process has seen by name.
+  // By uid; only hubs that this process has seen by name, or was told of.
   absl::StatusOr<HubEntryPtr> FindByUid(HubUid uid);
-  // The hub's name, for the log; empty when FindByUid does not know it.
+  // The hub's name, for the log, also of one that is purged; empty when it was never seen. Reads no
+  // disk.
   std::string NameOf(HubUid uid);
+  // FindByUid knows the hub from here on.
+  void Remember(const HubEntry& hub);
   // By id, purged ones too.
   absl::StatusOr<std::vector<HubEntryPtr>> List(const TenantId& tenant, const std::string& after,
                                                 size_t limit);

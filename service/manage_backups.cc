@@ -242,7 +242,7 @@ absl::Status ManageBackups::ImportCatalog(const store::ShardSet& staged) {
     CMK_RETURN_IF_ERROR(ImportNames(records, store::LocksTable(staged)));
     for (const storage::v1::HubRecord& record : records) {
       if (record.state() != storage::v1::HUB_STATE_ACTIVE) continue;
-      indexes_.provision(HubDirectory::MakeEntry(record)->uid);
+      indexes_.provision(*HubDirectory::MakeEntry(record));
     }
     const std::string tenant = records.back().tenant(), hub = records.back().hub();
     CMK_ASSIGN_OR_RETURN(records, hubs.ListAfter(catalog, tenant, hub, kRowsAtOnce));

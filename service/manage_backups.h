@@ -25,8 +25,8 @@ namespace cmkstore::service {
 class ManageBackups {
  public:
   struct Indexes {
-    std::function<void(HubUid)> destroy;    // deletes what lies there of an index
-    std::function<void(HubUid)> provision;  // has it built from the documents
+    std::function<void(HubUid)> destroy;             // deletes what lies there of an index
+    std::function<void(const HubEntry&)> provision;  // has it built from the documents
   };
 
   // All must outlive this. Adds its kinds to `operations`.

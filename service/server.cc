@@ -197,9 +197,13 @@ absl::Status Server::Parts::Start() {
   operations = std::make_unique<Operations>(*hubs, *engine, random, clock, *tokens);
   const auto provision_index = [this](HubUid hub) { follower->Notify(hub, 0); };
   const auto destroy_index = [this](HubUid hub) { indexes->Destroy(hub); };
+  const auto provision_restored = [this](const HubEntry& hub) {
+    directory->Remember(hub);  // nobody has asked for it by its name yet
+    follower->Notify(hub.uid, 0);
+  };
   backups = std::make_unique<ManageBackups>(
       *engine, options.backup, options.data_dir, *storage_quota, *operations, backup_stats, clock,
-      *tokens, ManageBackups::Indexes{destroy_index, provision_index});
+      *tokens, ManageBackups::Indexes{destroy_index, provision_restored});
   manage_hubs = std::make_unique<ManageHubs>(
       *hubs, *engine, *vault, *checks, *key_changes, *receipts, random, clock, *tokens,
       IndexLife{provision_index, [this](HubUid hub) { indexes->Close(hub); }});

@@ -48,6 +48,12 @@ TEST_F(BackupTest, ABackupRestoredIntoARunningServerHasTheSame) {
   StartOn("other");
   const auto result = ResultOf<v1::RestoreResult>(StartRestore(backup.name()));
   EXPECT_EQ(result.hubs(), 1u);
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  const std::string indexes = data_dir() + "/indexes";
+  while (std::filesystem::is_empty(indexes) && absl::Now() < give_up) {
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  EXPECT_FALSE(std::filesystem::is_empty(indexes)) << "built before anybody asks for the hub";
   v1::Document document;
   ASSERT_EQ(ReasonOf(Get("d1", &document)), "OK");
   EXPECT_EQ(document.content(), "{\"v\":1}");

@@ -5,6 +5,7 @@
 #include <functional>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "service/apply_blocking.h"
 #include "store/memory/memory_engine.h"
 #include "store/tables.h"
@@ -92,6 +93,23 @@ TEST_F(HubDirectoryTest, APurgedHubIsNotTakenForTheOneThatHasItsNameNow) {
   Store(2, false);
   EXPECT_NE(Find()->uid, old);
   EXPECT_EQ(ReasonOf(directory_.FindByUid(old).status()), "HUB_NOT_FOUND");
+  EXPECT_EQ(directory_.NameOf(old), absl::StrCat("tenants/", kTenant, "/hubs/h1"))
+      << "what happens to it still has its name in the log";
+}
+
+TEST_F(HubDirectoryTest, AHubThatItWasToldOfIsFoundByUid) {
+  Store(1, false);
+  storage::v1::HubRecord record;
+  record.set_uid(std::string(HubUid::kBytes, '\1'));
+  record.set_tenant(kTenant);
+  record.set_hub("h1");
+  const HubEntryPtr entry = HubDirectory::MakeEntry(record);
+  HubDirectory fresh{engine_, meter_};
+  EXPECT_EQ(fresh.NameOf(entry->uid), "");
+  EXPECT_EQ(ReasonOf(fresh.FindByUid(entry->uid).status()), "HUB_NOT_FOUND");
+  fresh.Remember(*entry);
+  EXPECT_EQ(fresh.NameOf(entry->uid), entry->Name());
+  EXPECT_TRUE(fresh.FindByUid(entry->uid).ok());
 }
 
 }  // namespace
