@@ -28,6 +28,24 @@ std::vector<std::string> LinesOf(const std::string& text) {
   return lines;
 }
 
+TEST_F(CliUsageTest, WhoIsAtAQuotaIsToldWhichAndWhatToDo) {
+  MakeHub();
+  server_->SetQuotas({{.documents = 1}, {}});
+  ASSERT_EQ(Ctl({"put", "h1/p1/flows/f1"}, "{}").exit_code, 0);
+  const Output refused = Ctl({"put", "h1/p1/flows/f2"}, "{}");
+  EXPECT_EQ(refused.exit_code, 7);
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("may hold 1 documents"), HasSubstr("[QUOTA_EXCEEDED]"),
+                                 HasSubstr("`cmkctl usage` shows"), Not(HasSubstr("try again"))));
+  // An import slows down instead of failing: more batches than the burst allows.
+  server_->SetQuotas({{.requests_per_second = 2, .burst = 2}, {}});
+  std::string lines;
+  for (int i = 0; i < 1000; ++i) {
+    lines += absl::StrCat("{\"collection\": \"c\", \"id\": \"d", i, "\", \"content\": {}}\n");
+  }
+  const Output imported = Ctl({"import", "h1", WriteInput("in.jsonl", lines), "--project", "p1"});
+  EXPECT_EQ(imported.exit_code, 0) << imported.err;
+}
+
 TEST_F(CliUsageTest, AHubIsShownByTheHourAndATenantByTheHub) {
   MakeHub();
   ASSERT_EQ(Ctl({"hub", "create", "h2", "--platform-managed"}).exit_code, 0);
