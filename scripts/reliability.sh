@@ -12,6 +12,7 @@ T9    vault_outage_restart   --hubs|10                                        --
 T10   revocation_rounds      --rounds|12|--pace|5                             --rounds|20
 T10b  vault_mistakes         --pace|5                                         --seed|7
 T11   cold_reads             --hubs|200|--hubs-per-vault|20|--reads|10000     --hubs|10000|--reads|10000
+T19   backup_cycles          --cycles|10                                      --cycles|100
 '
 
 size=quick preset='' reports=''

@@ -29,8 +29,8 @@ StorageReservation::StorageReservation(StorageReservation&& other) noexcept
 
 StorageReservation::~StorageReservation() {
   if (quota_ == nullptr) return;
-  quota_->Add(tenant_, {-std::max<int64_t>(change_.documents, 0),
-                        -std::max<int64_t>(change_.bytes, 0)});
+  quota_->Add(tenant_,
+              {-std::max<int64_t>(change_.documents, 0), -std::max<int64_t>(change_.bytes, 0)});
 }
 
 void StorageReservation::Committed() {
@@ -56,9 +56,8 @@ absl::Status StorageQuota::Load() {
 }
 
 absl::StatusOr<StoredAmount> StorageQuota::AmountOf(const storage::v1::HubRecord& hub) const {
-  CMK_ASSIGN_OR_RETURN(
-      const store::UsageNumbers totals,
-      store::UsageTable(engine_).Totals(HubDirectory::MakeEntry(hub)->partition));
+  CMK_ASSIGN_OR_RETURN(const store::UsageNumbers totals,
+                       store::UsageTable(engine_).Totals(HubDirectory::MakeEntry(hub)->partition));
   return StoredAmount::Of(totals);
 }
 

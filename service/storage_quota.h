@@ -89,8 +89,7 @@ class StorageQuota {
     absl::Time logged_at = absl::InfinitePast();  // monotonic
   };
 
-  absl::Status Refuse(const std::string& tenant, absl::string_view quota, uint64_t limit,
-                      bool log);
+  absl::Status Refuse(const std::string& tenant, absl::string_view quota, uint64_t limit, bool log);
 
   store::Engine& engine_;
   Clock& clock_;

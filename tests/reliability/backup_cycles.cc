@@ -8,6 +8,7 @@
 // turn. Fails at the first difference, and at any finding of VerifyIntegrity in what was restored.
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdio>
@@ -33,6 +34,7 @@
 #include "service/dev_credentials.h"
 #include "service/server.h"
 #include "tests/e2e/vault_owner.h"
+#include "tests/reliability/result.h"
 #include "tests/testing/await_operation.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/testing/use_dev_vault.h"
@@ -268,8 +270,17 @@ std::unique_ptr<service::Server> RestoreElsewhere(Site& site, const std::string&
   return server;
 }
 
-void RunCycle(Site& site, service::Server& server,
-              const std::vector<std::unique_ptr<Writer>>& writers, int cycle) {
+// What one cycle took, beside being equal to the model.
+struct Cycle {
+  absl::Duration backup, restore;
+  uint64_t writes_meanwhile = 0;  // begun while the backup was made, of all writers
+  uint64_t backup_bytes = 0;
+};
+
+Cycle RunCycle(Site& site, service::Server& server,
+               const std::vector<std::unique_ptr<Writer>>& writers, int cycle) {
+  Cycle measured;
+  const absl::Time began = absl::Now();
   std::vector<Window> windows;
   for (const auto& writer : writers) windows.push_back({writer->acknowledged(), 0});
   lro::Operation operation;
@@ -277,10 +288,17 @@ void RunCycle(Site& site, service::Server& server,
               ->Backup(site.As("operator").get(), {}, &operation),
           "Backup");
   const v1::Backup backup = site.Await<v1::Backup>(server, operation);
-  for (size_t i = 0; i < writers.size(); ++i) windows[i].most = writers[i]->begun();
+  for (size_t i = 0; i < writers.size(); ++i) {
+    windows[i].most = writers[i]->begun();
+    measured.writes_meanwhile += windows[i].most - windows[i].least;
+  }
+  const absl::Time written = absl::Now();
 
   const std::string data = absl::StrCat("restored-", cycle);
   std::unique_ptr<service::Server> restored = RestoreElsewhere(site, backup.name(), cycle, data);
+  measured.backup = written - began;
+  measured.restore = absl::Now() - written;
+  measured.backup_bytes = backup.size_bytes();
   Compare(site, *restored, windows);
   Require(v1::AdminService::NewStub(restored->InProcessChannel())
               ->VerifyIntegrity(site.As("operator").get(), {}, &operation),
@@ -294,9 +312,10 @@ void RunCycle(Site& site, service::Server& server,
   std::fflush(stdout);
   restored.reset();
   std::filesystem::remove_all(site.Path(data));
+  return measured;
 }
 
-int Run(int cycles) {
+int Run(int cycles, const std::string& json_file) {
   Site site;
   const std::unique_ptr<service::Server> server = site.Start("data");
   site.MakeHubs(*server);
@@ -304,12 +323,25 @@ int Run(int cycles) {
   for (size_t i = 0; i < kWriters; ++i) {
     writers.push_back(std::make_unique<Writer>(site, *server, i));
   }
-  for (int cycle = 0; cycle < cycles; ++cycle) RunCycle(site, *server, writers, cycle);
+  Cycle longest;
+  int equal = 0, under_load = 0;
+  for (; equal < cycles; ++equal) {
+    const Cycle one = RunCycle(site, *server, writers, equal);
+    under_load += one.writes_meanwhile > 0 ? 1 : 0;
+    longest.backup = std::max(longest.backup, one.backup);
+    longest.restore = std::max(longest.restore, one.restore);
+    longest.backup_bytes = std::max(longest.backup_bytes, one.backup_bytes);
+  }
   uint64_t writes = 0;
   for (const auto& writer : writers) writes += writer->acknowledged();
-  std::printf("%d cycles equal to the model, %llu writes meanwhile\n", cycles,
-              static_cast<unsigned long long>(writes));
-  return writes < static_cast<uint64_t>(cycles) ? 1 : 0;
+  reliability::Result result("T19", "backup_cycles");
+  result.Exactly("cycles restored equal to the model, without a finding", equal, cycles);
+  result.Exactly("cycles in which writes went on during the backup", under_load, cycles);
+  result.Note("writes acknowledged meanwhile", static_cast<double>(writes));
+  result.Note("longest backup, verified (s)", absl::ToDoubleSeconds(longest.backup));
+  result.Note("longest restore, until it serves (s)", absl::ToDoubleSeconds(longest.restore));
+  result.Note("largest backup (bytes)", static_cast<double>(longest.backup_bytes));
+  return result.Finish(json_file);
 }
 
 }  // namespace
@@ -318,7 +350,9 @@ int Run(int cycles) {
 int main(int argc, char** argv) {
   CLI::App app("backup_cycles: backup under load, restore elsewhere, compare with a model.");
   int cycles = 100;
+  std::string json_file;
   app.add_option("--cycles", cycles, "How often (100)")->check(CLI::PositiveNumber);
+  app.add_option("--json", json_file, "Where to write the result as JSON");
   CLI11_PARSE(app, argc, argv);
-  return cmkstore::Run(cycles);
+  return cmkstore::Run(cycles, json_file);
 }
