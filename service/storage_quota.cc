@@ -46,8 +46,14 @@ absl::Status StorageQuota::Load() {
   while (!records.empty()) {
     for (const storage::v1::HubRecord& record : records) {
       if (record.purge().finish_time_micros() != 0) continue;  // has no rows any more
-      CMK_ASSIGN_OR_RETURN(const StoredAmount amount, AmountOf(record));
-      Add(record.tenant(), amount);
+      const absl::StatusOr<StoredAmount> amount = AmountOf(record);
+      if (amount.ok()) {
+        Add(record.tenant(), *amount);
+      } else {  // a damaged hub fails its own calls, and not the start of all others
+        Log(LogLevel::kError, "hub_usage_unreadable",
+            {{"hub", absl::StrCat("tenants/", record.tenant(), "/hubs/", record.hub())},
+             {"reason", ReasonOf(amount.status())}});
+      }
     }
     const std::string tenant = records.back().tenant(), hub = records.back().hub();
     CMK_ASSIGN_OR_RETURN(records, hubs.ListAfter(catalog, tenant, hub, kHubsAtOnce));

@@ -64,7 +64,8 @@ class StorageQuota {
  public:
   StorageQuota(store::Engine& engine, Clock& clock) : engine_(engine), clock_(clock) {}
 
-  // Sums up what is stored; before the first write. Errors: those of the store.
+  // Sums up what is stored; before the first write. A hub whose usage rows cannot be read is logged
+  // (`hub_usage_unreadable`) and counts nothing. Errors: those of the store.
   absl::Status Load();
   // The limits from here on. Who is over them already keeps what is there.
   void Set(QuotaOptions options);

@@ -340,20 +340,6 @@ TEST_F(KeyCacheTest, AnUnwrapThatReturnsAfterALockBringsNoKeyBack) {  // KL-6
   EXPECT_EQ(cache().Stats().cached_hubs, 0u);
 }
 
-TEST_F(KeyCacheTest, TenThousandColdReadsOfAHubMakeOneUnwrap) {  // KL-7
-  const HubUid hub = NewHub();
-  const int before = vault_.unwraps();
-  vault_.HoldCalls();
-  std::atomic<int> served = 0;
-  for (int i = 0; i < 10'000; ++i) {
-    cache().Fetch(hub, absl::InfiniteFuture(),
-                  [&](absl::StatusOr<HubKeysPtr> keys) { served += keys.ok(); });
-  }
-  vault_.ReleaseCalls();
-  while (served < 10'000) absl::SleepFor(absl::Milliseconds(1));
-  EXPECT_EQ(vault_.unwraps() - before, 1);
-}
-
 TEST_F(KeyCacheTest, AWaiterWhoseDeadlinePassesIsAnsweredWhileOthersGoOn) {  // KL-7
   const HubUid hub = NewHub();
   vault_.HoldCalls();
@@ -374,14 +360,6 @@ TEST_F(KeyCacheTest, AWaiterWhoseDeadlinePassesIsAnsweredWhileOthersGoOn) {  // 
   vault_.ReleaseCalls();
   patient.WaitForNotification();
   EXPECT_THAT(patient_status, IsOk());
-}
-
-TEST_F(KeyCacheTest, WaitersBeyondTheBoundAreRefused) {  // KL-7
-  options_.max_waiters_per_key = 2;
-  const HubUid hub = NewHub();
-  vault_.HoldCalls();
-  for (int i = 0; i < 2; ++i) cache().Fetch(hub, absl::InfiniteFuture(), [](auto) {});
-  EXPECT_THAT(Fetch(hub), FailsWith("QUOTA_EXCEEDED", ""));
 }
 
 TEST_F(KeyCacheTest, HubsBeyondTheBoundAreEvictedOldestFirst) {  // KL-8

@@ -1,9 +1,11 @@
-// Many hubs at once: what a restart and an outage ask of the vaults, in calls a second.
+// Many reads and many hubs at once: what they ask of the vaults, in calls and in calls a second.
 
+#include <atomic>
 #include <deque>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "tests/keycache/key_cache_fixture.h"
 
 namespace cmkstore::keycache {
@@ -65,6 +67,28 @@ class VaultHerdTest : public KeyCacheTest {
   absl::Mutex mutex_;
   std::map<std::string, std::vector<absl::Time>> calls_;
 };
+
+TEST_F(KeyCacheTest, TenThousandColdReadsOfAHubMakeOneUnwrap) {  // KL-7
+  const HubUid hub = NewHub();
+  const int before = vault_.unwraps();
+  vault_.HoldCalls();
+  std::atomic<int> served = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    cache().Fetch(hub, absl::InfiniteFuture(),
+                  [&](absl::StatusOr<HubKeysPtr> keys) { served += keys.ok(); });
+  }
+  vault_.ReleaseCalls();
+  while (served < 10'000) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_EQ(vault_.unwraps() - before, 1);
+}
+
+TEST_F(KeyCacheTest, WaitersBeyondTheBoundAreRefused) {  // KL-7
+  options_.max_waiters_per_key = 2;
+  const HubUid hub = NewHub();
+  vault_.HoldCalls();
+  for (int i = 0; i < 2; ++i) cache().Fetch(hub, absl::InfiniteFuture(), [](auto) {});
+  EXPECT_THAT(Fetch(hub), FailsWith("QUOTA_EXCEEDED", ""));
+}
 
 TEST_F(VaultHerdTest, ARestartWithTenThousandHubsStaysWithinEachVaultsBudget) {  // KL-7
   const std::vector<HubUid> hubs = MakeHubs(10'000, 100);
