@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures cmkstore beside a bare gRPC echo and raw RocksDB in one run, and prints the table of docs/performance.md.
-#   scripts/bench.sh [--quick] [--json FILE]     ten minutes; --quick: one, with smaller sizes and shorter runs
+#   scripts/bench.sh [--quick] [--json FILE]     half an hour; --quick: two minutes, with smaller sizes and shorter runs
 # Every answer is checked; any error fails the run.
 set -euo pipefail
 here=$PWD

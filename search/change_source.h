@@ -16,6 +16,7 @@ namespace cmkstore::search {
 struct ChangeBatch {
   std::vector<IndexChange> changes;  // oldest first
   uint64_t last_sequence = 0;        // every change up to here is in this batch or an earlier one
+  uint64_t hub_sequence = 0;         // of the hub's last commit when the batch was read
 };
 
 struct SnapshotPage {

@@ -155,14 +155,13 @@ absl::StatusOr<uint64_t> IndexFollower::RebuildLost(HubUid uid) {
 absl::StatusOr<uint64_t> IndexFollower::ApplyBatch(HubUid uid) {
   CMK_ASSIGN_OR_RETURN(const std::shared_ptr<SqliteHubIndex> index, indexes_.Open(uid));
   const uint64_t from = index->indexed_sequence();
-  // Whoever woke it may have known of less: a crash leaves commits that nobody told of.
-  CMK_ASSIGN_OR_RETURN(const uint64_t last, source_.LastSequence(uid));
+  CMK_ASSIGN_OR_RETURN(const ChangeBatch batch, source_.Read(uid, from, options_.batch));
   {
+    // Whoever woke it may have known of less: a crash leaves commits that nobody told of.
     absl::MutexLock lock(&mutex_);
     Hub& hub = hubs_[uid];
-    hub.target = std::max(hub.target, last);
+    hub.target = std::max(hub.target, batch.hub_sequence);
   }
-  CMK_ASSIGN_OR_RETURN(const ChangeBatch batch, source_.Read(uid, from, options_.batch));
   // Only a store that was put back to an earlier state is behind: what it lost is in the index.
   if (batch.last_sequence < from) return IndexCorrupt("it is ahead of its documents");
   if (batch.last_sequence == from) return from;

@@ -141,7 +141,7 @@ class Search {
     sql.Append(Matching());
     sql.text += expression_.has_value() ? " ORDER BY fts.rowid DESC LIMIT ?"
                                         : " ORDER BY d.id DESC LIMIT ?";
-    sql.values.push_back(static_cast<int64_t>(limit));
+    sql.values.emplace_back(static_cast<int64_t>(limit));
     return Collect(sql);
   }
 

@@ -82,6 +82,7 @@ absl::StatusOr<search::ChangeBatch> IndexSource::Read(HubUid uid, uint64_t after
       const std::vector<store::FeedEntry> entries,
       store::ChangeFeed(engine_).ReadAfter(hub.partition(), after_sequence, limit));
   search::ChangeBatch batch;
+  batch.hub_sequence = last;
   size_t bytes = 0;
   bool whole = entries.size() < limit;
   for (const auto& [at, record] : entries) {

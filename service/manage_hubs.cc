@@ -186,9 +186,8 @@ absl::StatusOr<v1::ListHubsResponse> ManageHubs::List(const AdmittedCall& call,
 
 absl::StatusOr<HubEntryPtr> ManageHubs::Change(
     const HubName& name, const std::function<absl::Status(storage::v1::HubRecord&)>& edit) {
-  return ChangeAny(name, [&](storage::v1::HubRecord& record) {
-    return record.state() == storage::v1::HUB_STATE_PURGED ? NotFound("hub") : edit(record);
-  });
+  return ChangeWith(
+      name, [&](storage::v1::HubRecord& record, store::WriteSet&) { return edit(record); });
 }
 
 absl::StatusOr<HubEntryPtr> ManageHubs::ChangeAny(

@@ -103,14 +103,20 @@ absl::Status Benchmark::SetUpInProcess() {
 absl::Status Benchmark::MeasureDisk() {
   BenchService& service = *big_service_;
   service.Stop();
-  CMK_ASSIGN_OR_RETURN(const uint64_t bytes, CompactedBytes(service.shards()));
+  CMK_ASSIGN_OR_RETURN(const CompactedBytes bytes, MeasureCompacted(service.shards()));
   CMK_RETURN_IF_ERROR(service.Restart(*vault_));
   uint64_t given = 0;
   const std::string project = service.client().ProjectName(kBigHub);
   for (uint64_t n = 0; n < sizes_.big_documents; ++n) given += CallerBytes(DocumentOf(project, n));
   const auto documents = static_cast<double>(sizes_.big_documents);
-  report_.Set("bytes_per_document_overhead",
-              (static_cast<double>(bytes) - static_cast<double>(given)) / documents);
+  const auto per_document = [&](uint64_t sum) { return static_cast<double>(sum) / documents; };
+  report_.Set("bytes_per_document_overhead", per_document(bytes.files) - per_document(given));
+  report_.Set("bytes_per_document", {{"given", per_document(given)},
+                                     {"files", per_document(bytes.files)},
+                                     {"document_keys", per_document(bytes.document_keys)},
+                                     {"envelopes", per_document(bytes.envelopes)},
+                                     {"feed", per_document(bytes.feed)},
+                                     {"other", per_document(bytes.other)}});
   const uint64_t began = NowNanos();
   CMK_RETURN_IF_ERROR(service.client().ReadOne(kBigHub, 1));
   const uint64_t read = NowNanos();

@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "store/key_layout.h"
 #include "store/rocksdb/shard_options.h"
 #include "store/rocksdb/shard_set.h"
 #include "tests/bench/load.h"
@@ -93,6 +94,22 @@ absl::StatusOr<CaseResult> Hammer(int threads, absl::Duration duration,
   return latencies[0].Summarize(absl::ToDoubleSeconds(duration));
 }
 
+void AddRow(const rocksdb::Iterator& row, CompactedBytes& bytes) {
+  constexpr size_t kTableAt = 16;  // behind the partition prefix
+  const size_t key = row.key().size(), value = row.value().size();
+  switch (static_cast<store::Table>(key > kTableAt ? row.key()[kTableAt] : '\0')) {
+    case store::Table::kDocuments:
+      bytes.document_keys += key;
+      bytes.envelopes += value;
+      break;
+    case store::Table::kFeed:
+      bytes.feed += key + value;
+      break;
+    default:
+      bytes.other += key + value;
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RawRocksDb>> RawRocksDb::Open(const std::string& directory,
@@ -133,8 +150,8 @@ absl::StatusOr<CaseResult> RawRocksDb::Read(int threads, absl::Duration duration
   });
 }
 
-absl::StatusOr<uint64_t> CompactedBytes(const std::string& shards) {
-  uint64_t bytes = 0;
+absl::StatusOr<CompactedBytes> MeasureCompacted(const std::string& shards) {
+  CompactedBytes bytes;
   for (int shard = 0; std::filesystem::exists(absl::StrCat(shards, "/shard-", shard)); ++shard) {
     CMK_ASSIGN_OR_RETURN(std::unique_ptr<rocksdb::DB> db,
                          OpenDb(absl::StrCat(shards, "/shard-", shard)));
@@ -142,7 +159,10 @@ absl::StatusOr<uint64_t> CompactedBytes(const std::string& shards) {
     CMK_RETURN_IF_ERROR(Told(db->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr)));
     std::vector<rocksdb::LiveFileMetaData> files;
     db->GetLiveFilesMetaData(&files);
-    for (const rocksdb::LiveFileMetaData& file : files) bytes += file.size;
+    for (const rocksdb::LiveFileMetaData& file : files) bytes.files += file.size;
+    const std::unique_ptr<rocksdb::Iterator> rows(db->NewIterator(rocksdb::ReadOptions()));
+    for (rows->SeekToFirst(); rows->Valid(); rows->Next()) AddRow(*rows, bytes);
+    CMK_RETURN_IF_ERROR(Told(rows->status()));
   }
   return bytes;
 }

@@ -35,8 +35,16 @@ class RawRocksDb {
   std::atomic<uint64_t> next_;
 };
 
-// Bytes of the table files of the databases under `shards` (SHARDS/shard-N), once everything is
-// flushed and compacted. No server may have them open. Errors: INTERNAL.
-absl::StatusOr<uint64_t> CompactedBytes(const std::string& shards);
+// What the databases under a directory of shards take, once everything is flushed and compacted.
+struct CompactedBytes {
+  uint64_t files = 0;  // table files: rows as below, with shared keys left out and compressed
+  uint64_t document_keys = 0;
+  uint64_t envelopes = 0;  // values of the documents' rows
+  uint64_t feed = 0;       // keys and values of the change feed
+  uint64_t other = 0;
+};
+
+// Of SHARDS/shard-N; no server may have them open. Errors: INTERNAL.
+absl::StatusOr<CompactedBytes> MeasureCompacted(const std::string& shards);
 
 }  // namespace cmkstore::bench

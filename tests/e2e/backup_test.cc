@@ -133,6 +133,25 @@ TEST_F(BackupTest, AHubPurgedAfterTheBackupNeverComesBack) {
   EXPECT_EQ(ReasonOf(RestoreOffline("blind", backup.name()).status()), "BACKUP_CORRUPT");
 }
 
+TEST_F(BackupTest, AHubThatWasLockedInTheBackupComesBackLockedWithItsReceipt) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  const v1::KeyStatus locked = Lock();
+  ASSERT_TRUE(locked.has_last_receipt());
+  const v1::Backup backup = TakeBackup();
+  ASSERT_TRUE(RestoreOffline("offline", backup.name()).ok());
+  StartOn("online");
+  ResultOf<v1::RestoreResult>(StartRestore(backup.name()));
+  for (const char* data : {"online", "offline"}) {
+    StartOn(data);
+    EXPECT_EQ(ReasonOf(Get("d1")), "HUB_LOCKED") << data;
+    EXPECT_EQ(Lock().last_receipt().ShortDebugString(), locked.last_receipt().ShortDebugString())
+        << data << ": the same lock again changes nothing";
+    Unlock();
+    EXPECT_EQ(ReasonOf(Get("d1")), "OK") << data;
+  }
+}
+
 TEST_F(BackupTest, OnlyTheOperatorsOfTheServerMayCall) {
   const auto reason = [this](const std::string& role) {
     v1::ListBackupsResponse list;

@@ -159,10 +159,7 @@ TEST_F(CoverageTest, APlatformManagedHubIsNotSaidToBeUnderACustomersKey) {
 
 TEST_F(CoverageTest, ItGoesOnWhileTheHubIsLockedWithoutTheDisplayName) {
   SetUpHub();
-  v1::LockHubRequest lock;
-  lock.set_name(kHub);
-  v1::KeyStatus status;
-  ASSERT_TRUE(keys_->LockHub(As("key_admin").get(), lock, &status).ok());
+  Lock();
   v1::EncryptionCoverage coverage;
   ASSERT_EQ(Coverage(&coverage), "OK");
   EXPECT_EQ(coverage.hub_state(), v1::Hub::LOCKED);

@@ -54,20 +54,6 @@ class LifecycleTest : public ServedHub {
     EXPECT_TRUE(keys_->GetKeyStatus(As("reader").get(), request, &status).ok());
     return status;
   }
-  v1::KeyStatus Lock() {
-    v1::LockHubRequest request;
-    request.set_name(kHub);
-    v1::KeyStatus status;
-    EXPECT_EQ(ReasonOf(keys_->LockHub(As("key_admin").get(), request, &status)), "OK");
-    return status;
-  }
-  v1::KeyStatus Unlock() {
-    v1::UnlockHubRequest request;
-    request.set_name(kHub);
-    v1::KeyStatus status;
-    EXPECT_EQ(ReasonOf(keys_->UnlockHub(As("key_admin").get(), request, &status)), "OK");
-    return status;
-  }
   std::string DekOf(const std::string& id) {
     v1::Document document;
     EXPECT_EQ(ReasonOf(Get(id, &document)), "OK");

@@ -31,19 +31,6 @@ class LockReceiptTest : public ServedHub {
                         status.state_since_time().ShortDebugString(), " ",
                         status.last_receipt().ShortDebugString());
   }
-  v1::KeyStatus Lock() {
-    v1::LockHubRequest request;
-    request.set_name(kHub);
-    v1::KeyStatus status;
-    EXPECT_EQ(ReasonOf(keys_->LockHub(As("key_admin").get(), request, &status)), "OK");
-    return status;
-  }
-  void Unlock() {
-    v1::UnlockHubRequest request;
-    request.set_name(kHub);
-    v1::KeyStatus status;
-    EXPECT_EQ(ReasonOf(keys_->UnlockHub(As("key_admin").get(), request, &status)), "OK");
-  }
   // The key is withdrawn, and the lock's receipt is there.
   v1::KeyStatus Revoke() {
     SetKeyEnabled(false);

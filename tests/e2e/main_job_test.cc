@@ -66,16 +66,11 @@ TEST_F(MainJobTest, TheWithdrawnKeyDarkensTheHubAndTheReturnedKeyLosesNothing) {
 TEST_F(MainJobTest, APushLockHoldsAtOnceAndAcrossARestart) {
   SetUpHub();
   ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
-  v1::LockHubRequest lock;
-  lock.set_name(kHub);
-  v1::KeyStatus status;
-  ASSERT_TRUE(keys_->LockHub(As("key_admin").get(), lock, &status).ok());
+  Lock();
   EXPECT_EQ(ReasonOf(Get("d1")), "HUB_LOCKED");
   StartServer();
   EXPECT_EQ(ReasonOf(Get("d1")), "HUB_LOCKED");
-  v1::UnlockHubRequest unlock;
-  unlock.set_name(kHub);
-  ASSERT_TRUE(keys_->UnlockHub(As("key_admin").get(), unlock, &status).ok());
+  Unlock();
   EXPECT_EQ(ReasonOf(Get("d1")), "OK");
 }
 
@@ -139,10 +134,7 @@ TEST_F(MainJobTest, AWatchSeesPutsAndDeletesInOrderAndEndsWhenTheHubLocks) {
   EXPECT_EQ(part.changes(0).kind(), v1::DocumentChange::DELETED);
   EXPECT_EQ(part.changes(0).document().name(), NameOf("d1"));
   ASSERT_EQ(seen, std::vector<std::string>{NameOf("d1")});
-  v1::LockHubRequest lock;
-  lock.set_name(kHub);
-  v1::KeyStatus status;
-  ASSERT_TRUE(keys_->LockHub(As("key_admin").get(), lock, &status).ok());
+  Lock();
   while (stream->Read(&part)) {
   }
   EXPECT_EQ(ReasonOf(stream->Finish()), "HUB_LOCKED");

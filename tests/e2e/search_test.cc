@@ -127,11 +127,7 @@ TEST_F(SearchServiceTest, ALockClosesTheIndexAndAnUnlockBringsItBack) {
   SetUpHub();
   Write("d1", R"({"name": "nightly"})");
   ASSERT_THAT(Names(Find("nightly")), ElementsAre("d1"));
-  v1::LockHubRequest lock;
-  lock.set_name(kHub);
-  v1::KeyStatus status;
-  ASSERT_TRUE(keys_->LockHub(As("key_admin").get(), lock, &status).ok());
-  EXPECT_TRUE(status.last_receipt().index_closed());
+  EXPECT_TRUE(Lock().last_receipt().index_closed());
   v1::SearchRequest request;
   v1::SearchResponse response;
   EXPECT_EQ(ReasonOf(Ask(request, &response)), "HUB_LOCKED");
@@ -140,9 +136,7 @@ TEST_F(SearchServiceTest, ALockClosesTheIndexAndAnUnlockBringsItBack) {
   v1::SearchIndex index;
   ASSERT_TRUE(search_->GetSearchIndex(As("reader").get(), get, &index).ok());
   EXPECT_EQ(index.state(), v1::SearchIndex::LOCKED);
-  v1::UnlockHubRequest unlock;
-  unlock.set_name(kHub);
-  ASSERT_TRUE(keys_->UnlockHub(As("key_admin").get(), unlock, &status).ok());
+  Unlock();
   EXPECT_THAT(Names(Find("nightly")), ElementsAre("d1"));
   ASSERT_TRUE(search_->GetSearchIndex(As("reader").get(), get, &index).ok());
   EXPECT_EQ(index.state(), v1::SearchIndex::SERVING);

@@ -155,6 +155,20 @@ class ServedHub : public ::testing::Test {
     const grpc::Status project = CreateProject();
     ASSERT_TRUE(project.ok()) << ReasonOf(project) << project.error_message();
   }
+  v1::KeyStatus Lock() {
+    v1::LockHubRequest request;
+    request.set_name(kHub);
+    v1::KeyStatus status;
+    EXPECT_EQ(ReasonOf(keys_->LockHub(As("key_admin").get(), request, &status)), "OK");
+    return status;
+  }
+  v1::KeyStatus Unlock() {
+    v1::UnlockHubRequest request;
+    request.set_name(kHub);
+    v1::KeyStatus status;
+    EXPECT_EQ(ReasonOf(keys_->UnlockHub(As("key_admin").get(), request, &status)), "OK");
+    return status;
+  }
   void SetKeyEnabled(bool enabled) {
     owner_->Key("PATCH", "/keys/k1", {{"attributes", {{"enabled", enabled}}}});
   }

@@ -130,10 +130,7 @@ TEST_F(UsageTest, ReadsListsSearchesControlAndKeyOperationsAreCountedAfterAFlush
 
 TEST_F(UsageTest, RefusedCallsAreNotUsage) {
   SetUpHub();
-  v1::LockHubRequest lock;
-  lock.set_name(kHub);
-  v1::KeyStatus status;
-  ASSERT_TRUE(keys_->LockHub(As("key_admin").get(), lock, &status).ok());
+  Lock();
   EXPECT_EQ(ReasonOf(Get("d1")), "HUB_LOCKED");
   EXPECT_EQ(ReasonOf(Get("d1", nullptr, "auditor")), "ACCESS_DENIED");
   AwaitFlush();

@@ -63,6 +63,7 @@ class FakeChangeSource final : public ChangeSource {
     ++reads_;
     ChangeBatch batch;
     batch.last_sequence = last_;
+    batch.hub_sequence = last_;
     for (auto entry = feed_.upper_bound(after_sequence); entry != feed_.end(); ++entry) {
       if (batch.changes.size() == limit) break;
       batch.changes.push_back(StateOf(entry->second));

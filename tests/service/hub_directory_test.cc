@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "service/apply_blocking.h"
-#include "store/memory/memory_engine.h"
 #include "store/tables.h"
+#include "tests/testing/forwarding_engine.h"
 #include "tests/testing/matchers.h"
 
 namespace cmkstore::service {
@@ -17,39 +17,16 @@ namespace {
 constexpr char kTenant[] = "11111111-2222-4333-8444-555555555555";
 
 // An engine that lets a test act between the read of a row and the use of it.
-class InterruptedEngine final : public store::Engine {
+class InterruptedEngine final : public testing::ForwardingEngine {
  public:
-  uint32_t shard_count() const override { return engine_.shard_count(); }
   absl::StatusOr<std::optional<std::string>> Get(const store::Partition& partition,
                                                  absl::string_view key) const override {
-    auto row = engine_.Get(partition, key);
+    auto row = ForwardingEngine::Get(partition, key);
     if (auto act = std::exchange(after_next_get, nullptr)) act();
     return row;
   }
-  absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
-      const store::Partition& partition, const std::vector<std::string>& keys,
-      size_t enough_bytes) const override {
-    return engine_.MultiGet(partition, keys, enough_bytes);
-  }
-  absl::StatusOr<std::vector<store::Row>> Scan(const store::Partition& partition,
-                                               const store::KeyRange& range,
-                                               store::ReadLimit limit) const override {
-    return engine_.Scan(partition, range, limit);
-  }
-  void Apply(const store::Partition& partition, store::WriteSet writes, Done done) override {
-    engine_.Apply(partition, std::move(writes), std::move(done));
-  }
-  absl::StatusOr<store::Sequence> LastSequence(const store::Partition& partition) const override {
-    return engine_.LastSequence(partition);
-  }
-  absl::Status DropPartition(const store::Partition& partition) override {
-    return engine_.DropPartition(partition);
-  }
 
   mutable std::function<void()> after_next_get;
-
- private:
-  store::MemoryEngine engine_{1};
 };
 
 class HubDirectoryTest : public ::testing::Test {

@@ -134,14 +134,9 @@ class ReasonsTest : public FailingHub {
     return documents_->CreateDocument(As("owner").get(), request, &document);
   }
   grpc::Status GetLocked() {
-    v1::LockHubRequest lock;
-    lock.set_name(kHub);
-    v1::KeyStatus key;
-    EXPECT_TRUE(keys_->LockHub(As("key_admin").get(), lock, &key).ok());
+    Lock();
     const grpc::Status refused = Get("d1");
-    v1::UnlockHubRequest unlock;
-    unlock.set_name(kHub);
-    EXPECT_TRUE(keys_->UnlockHub(As("key_admin").get(), unlock, &key).ok());
+    Unlock();
     return refused;
   }
   grpc::Status UndeleteLive() {

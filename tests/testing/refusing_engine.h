@@ -1,51 +1,24 @@
 #pragma once
 
-#include <optional>
-#include <string>
 #include <utility>
-#include <vector>
 
 #include "base/errors.h"
-#include "store/memory/memory_engine.h"
+#include "tests/testing/forwarding_engine.h"
 
 namespace cmkstore::testing {
 
-// An engine in memory that refuses commits while a test says so.
-class RefusingEngine final : public store::Engine {
+// Refuses commits while a test says so.
+class RefusingEngine final : public ForwardingEngine {
  public:
-  uint32_t shard_count() const override { return engine_.shard_count(); }
-  absl::StatusOr<std::optional<std::string>> Get(const store::Partition& partition,
-                                                 absl::string_view key) const override {
-    return engine_.Get(partition, key);
-  }
-  absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
-      const store::Partition& partition, const std::vector<std::string>& keys,
-      size_t enough_bytes) const override {
-    return engine_.MultiGet(partition, keys, enough_bytes);
-  }
-  absl::StatusOr<std::vector<store::Row>> Scan(const store::Partition& partition,
-                                               const store::KeyRange& range,
-                                               store::ReadLimit limit) const override {
-    return engine_.Scan(partition, range, limit);
-  }
   void Apply(const store::Partition& partition, store::WriteSet writes, Done done) override {
     if (refuse) {
       done(StoreBusy());
     } else {
-      engine_.Apply(partition, std::move(writes), std::move(done));
+      ForwardingEngine::Apply(partition, std::move(writes), std::move(done));
     }
-  }
-  absl::StatusOr<store::Sequence> LastSequence(const store::Partition& partition) const override {
-    return engine_.LastSequence(partition);
-  }
-  absl::Status DropPartition(const store::Partition& partition) override {
-    return engine_.DropPartition(partition);
   }
 
   bool refuse = false;
-
- private:
-  store::MemoryEngine engine_{1};
 };
 
 }  // namespace cmkstore::testing
