@@ -74,27 +74,29 @@ void IndexSet::Unlist(Slot& slot) {
   if (std::exchange(slot.listed, false)) recency_.erase(slot.recency);
 }
 
-absl::StatusOr<std::shared_ptr<SqliteHubIndex>> IndexSet::OpenFile(HubUid hub,
-                                                                   const std::string& path) {
-  CMK_ASSIGN_OR_RETURN(const auto key, source_.IndexKey(hub));
-  CMK_ASSIGN_OR_RETURN(std::shared_ptr<SqliteHubIndex> index,
-                       SqliteHubIndex::Open(path, hub, *key, options_.index));
-  return index;
-}
-
 absl::StatusOr<std::shared_ptr<SqliteHubIndex>> IndexSet::Open(HubUid hub) {
   const std::shared_ptr<Slot> slot = SlotOf(hub);
-  std::shared_ptr<SqliteHubIndex> index;
-  {
-    absl::MutexLock lock(&slot->io);
-    if (slot->index == nullptr) {
-      CMK_ASSIGN_OR_RETURN(slot->index, OpenFile(hub, PathOf(hub)));
+  std::shared_ptr<const crypto::SecretBytes> key;
+  uint64_t closed = 0;
+  for (;;) {
+    std::shared_ptr<SqliteHubIndex> index;
+    {
+      absl::MutexLock lock(&slot->io);
+      if (slot->index == nullptr && key != nullptr && slot->closed == closed) {
+        CMK_ASSIGN_OR_RETURN(slot->index,
+                             SqliteHubIndex::Open(PathOf(hub), hub, *key, options_.index));
+      }
+      index = slot->index;
+      if (index != nullptr) Touch(hub, *slot);
+      closed = slot->closed;
     }
-    index = slot->index;
-    Touch(hub, *slot);
+    if (index != nullptr) {
+      EvictBeyondBound();
+      return index;
+    }
+    // It may be on its way from the vault: a lock of the hub waits for nobody who waits for that.
+    CMK_ASSIGN_OR_RETURN(key, source_.IndexKey(hub));
   }
-  EvictBeyondBound();
-  return index;
 }
 
 // One that is in use stays: closed behind its user's back it could not be opened again before that
@@ -160,11 +162,16 @@ absl::Status IndexSet::Rebuild(HubUid hub,
   uint64_t closed = 0;
   {
     absl::MutexLock lock(&slot->io);
-    if (slot->rebuild != nullptr) return StateInvalid("the index is being rebuilt already");
-    SqliteHubIndex::Destroy(beside);
-    CMK_ASSIGN_OR_RETURN(rebuild, OpenFile(hub, beside));
-    slot->rebuild = rebuild;
     closed = slot->closed;
+  }
+  CMK_ASSIGN_OR_RETURN(const auto key, source_.IndexKey(hub));
+  {
+    absl::MutexLock lock(&slot->io);
+    if (slot->rebuild != nullptr) return StateInvalid("the index is being rebuilt already");
+    if (slot->closed != closed) return HubLocked();
+    SqliteHubIndex::Destroy(beside);
+    CMK_ASSIGN_OR_RETURN(rebuild, SqliteHubIndex::Open(beside, hub, *key, options_.index));
+    slot->rebuild = rebuild;
   }
   absl::Status status = fill(*rebuild);
   rebuild->Close();

@@ -34,8 +34,9 @@ struct IndexSetStats {
 
 // The search indexes of all hubs: opened on demand, the least recently used closed first.
 //
-// The key is asked of `source` each time a file is opened, while nobody else can open or close it:
-// an index that a lock has closed is not opened again by a call that began before the lock.
+// The key is asked of `source` each time a file is opened, and asked for again when the index was
+// closed meanwhile: one that a lock has closed is not opened again by a call that began before the
+// lock.
 //
 // Thread-safe. Blocking (disk, key cache); a call waits for others on the same hub, never for
 // another hub. `source` must outlive this.
@@ -88,7 +89,6 @@ class IndexSet {
   void EvictBeyondBound();
   // Closes the slot's index if nobody uses it; false when there is no need for more.
   bool Evict(Slot& slot);
-  absl::StatusOr<std::shared_ptr<SqliteHubIndex>> OpenFile(HubUid hub, const std::string& path);
 
   const IndexSetOptions options_;
   ChangeSource& source_;

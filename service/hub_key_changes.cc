@@ -26,11 +26,32 @@ v1::DekGeneration ToGeneration(const keycache::WrappedDekRecord& dek, bool seals
 
 absl::StatusOr<uint32_t> HubKeyChanges::NextGeneration(HubUid hub) {
   CMK_ASSIGN_OR_RETURN(const keycache::HubKeyRecords records, source_.Load(hub));
-  return records.deks.back().facts.generation + 1;
+  const uint32_t next = records.deks.back().facts.generation + 1;
+  if (next > kMaxDekGenerations) return StateInvalid("the hub has all the DEKs that it may have");
+  return next;
+}
+
+absl::StatusOr<std::unique_ptr<HubKeyChanges::Turn>> HubKeyChanges::TakeTurn(HubUid hub,
+                                                                             absl::Time deadline) {
+  absl::MutexLock lock(&mutex_);
+  const auto is_free = [this, hub]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !in_change_.contains(hub);
+  };
+  if (!mutex_.AwaitWithTimeout(absl::Condition(&is_free), deadline - clock_.WallNow())) {
+    return DeadlineExceeded("another change of the hub's key");
+  }
+  in_change_.insert(hub);
+  return std::make_unique<Turn>(*this, hub);
+}
+
+void HubKeyChanges::EndTurn(HubUid hub) {
+  absl::MutexLock lock(&mutex_);
+  in_change_.erase(hub);
 }
 
 absl::StatusOr<v1::DekGeneration> HubKeyChanges::Rotate(const HubEntry& hub, uint32_t generation,
                                                         absl::Time deadline) {
+  CMK_ASSIGN_OR_RETURN(const std::unique_ptr<Turn> turn, TakeTurn(hub.uid, deadline));
   CMK_ASSIGN_OR_RETURN(const keycache::HubKeyRecords records, source_.Load(hub.uid));
   if (records.deks.back().facts.generation >= generation) {
     return ToGeneration(records.deks.back(), /*seals=*/true);
@@ -64,8 +85,8 @@ absl::StatusOr<v1::DekGeneration> HubKeyChanges::Rotate(const HubEntry& hub, uin
   return ToGeneration(minted.record, /*seals=*/true);
 }
 
-absl::Status HubKeyChanges::Rewrap(const HubEntry& hub, const vault::KeyRef& key,
-                                   absl::Time deadline) {
+absl::Status HubKeyChanges::Rewrap(const Turn& /*turn*/, const HubEntry& hub,
+                                   const vault::KeyRef& key, absl::Time deadline) {
   CMK_ASSIGN_OR_RETURN(const keycache::HubKeyRecords records, source_.Load(hub.uid));
   store::WriteSet writes;
   for (const keycache::WrappedDekRecord& dek : records.deks) {

@@ -1,7 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <set>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "base/clock.h"
 #include "cmkstore/v1/key_service.pb.h"
 #include "crypto/random.h"
@@ -15,12 +19,27 @@ namespace cmkstore::service {
 // A DEK generation as the API shows it.
 v1::DekGeneration ToGeneration(const keycache::WrappedDekRecord& dek, bool seals);
 
-// Changes of a hub's key records, each in one commit on condition that nobody else changed them
-// meanwhile: a crash leaves the old state or the new one. Blocking. Thread-safe.
+// Changes of a hub's key records, one at a time for each hub, each in one commit: a crash leaves the
+// old state or the new one. Blocking. Thread-safe.
 //
-// Errors: those of KeyVault and Engine; ETAG_MISMATCH when the records changed meanwhile.
+// Errors: those of KeyVault and Engine; ETAG_MISMATCH when the records changed meanwhile;
+// DEADLINE_EXCEEDED when another change of the hub took all the time.
 class HubKeyChanges {
  public:
+  // While it is held nobody else changes the keys of its hub, so that the key that the hub's record
+  // names and the key that wraps its DEKs change together.
+  class Turn {
+   public:
+    Turn(HubKeyChanges& changes, HubUid hub) : changes_(changes), hub_(hub) {}
+    ~Turn() { changes_.EndTurn(hub_); }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    HubKeyChanges& changes_;
+    const HubUid hub_;
+  };
+
   HubKeyChanges(HubAccess& hubs, keycache::WrappedDekSource& source, store::Engine& engine,
                 vault::KeyVault& vault, crypto::Random& random, Clock& clock)
       : hubs_(hubs),
@@ -36,16 +55,22 @@ class HubKeyChanges {
   // documents stay readable. Does nothing when it is there already.
   absl::StatusOr<v1::DekGeneration> Rotate(const HubEntry& hub, uint32_t generation,
                                            absl::Time deadline);
+  absl::StatusOr<std::unique_ptr<Turn>> TakeTurn(HubUid hub, absl::Time deadline);
   // Wraps every generation by `key` instead. No document is touched.
-  absl::Status Rewrap(const HubEntry& hub, const vault::KeyRef& key, absl::Time deadline);
+  absl::Status Rewrap(const Turn& turn, const HubEntry& hub, const vault::KeyRef& key,
+                      absl::Time deadline);
 
  private:
+  void EndTurn(HubUid hub);
+
   HubAccess& hubs_;
   keycache::WrappedDekSource& source_;
   store::Engine& engine_;
   vault::KeyVault& vault_;
   crypto::Random& random_;
   Clock& clock_;
+  absl::Mutex mutex_;
+  std::set<HubUid> in_change_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace cmkstore::service

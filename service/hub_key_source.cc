@@ -6,11 +6,6 @@
 #include "vault/platform_key_vault.h"
 
 namespace cmkstore::service {
-namespace {
-
-constexpr size_t kMaxGenerations = 10'000;
-
-}  // namespace
 
 vault::KeyRef KeyRefOf(const storage::v1::HubRecord& hub) {
   if (hub.platform_managed()) return {vault::kPlatformVaultUri, "key", "", ""};
@@ -40,7 +35,7 @@ absl::StatusOr<keycache::HubKeyRecords> HubKeySource::Load(HubUid uid) {
   records.locked_by_push = hub->record.locked_by_push();
   records.locked_by_denial = receipts_.StandingDenial(uid).has_value();
   CMK_ASSIGN_OR_RETURN(const auto deks,
-                       store::DeksTable(engine_).List(hub->partition, kMaxGenerations));
+                       store::DeksTable(engine_).List(hub->partition, kMaxDekGenerations));
   for (const storage::v1::DekRecord& dek : deks) {
     keycache::WrappedDekRecord record;
     // Who it belongs to comes from the hub that was asked for, never from the row.

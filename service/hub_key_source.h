@@ -22,6 +22,9 @@ class HubKeySource final : public keycache::WrappedDekSource {
   const LockReceipts& receipts_;
 };
 
+// All of a hub's are read at once; RotateDek makes no more (STATE_INVALID).
+inline constexpr uint32_t kMaxDekGenerations = 10'000;
+
 // The key of a hub as vaults take it.
 vault::KeyRef KeyRefOf(const storage::v1::HubRecord& hub);
 

@@ -139,16 +139,17 @@ void AddKeyMethods(RpcServer& server, ManageKeys& keys, VaultUsageReport& usage,
                          Permission::kManageKeys,
                          [](const auto& r) { return HubOrTenantScope("parent", r.parent()); }),
                      [&](const auto& call, const auto& r) { return keys.Check(call, r); });
+  // A lock never waits behind calls that wait for vaults, whosever they are.
   server.AddBlocking(
       service, &Service::RequestLockHub,
       Rule<v1::LockHubRequest>(Permission::kManageKeys,
                                [](const auto& r) { return HubScope("name", r.name()); }),
-      [&](const auto& call, const auto& r) { return keys.Lock(call, r); });
+      [&](const auto& call, const auto& r) { return keys.Lock(call, r); }, BlocksFor::kDisk);
   server.AddBlocking(
       service, &Service::RequestUnlockHub,
       Rule<v1::UnlockHubRequest>(Permission::kManageKeys,
                                  [](const auto& r) { return HubScope("name", r.name()); }),
-      [&](const auto& call, const auto& r) { return keys.Unlock(call, r); });
+      [&](const auto& call, const auto& r) { return keys.Unlock(call, r); }, BlocksFor::kDisk);
   server.AddBlocking(
       service, &Service::RequestRotateDek,
       Rule<v1::RotateDekRequest>(Permission::kManageKeys,

@@ -27,6 +27,8 @@ using storage::v1::OperationRecord;
 
 constexpr size_t kThreads = 2;
 constexpr size_t kMaxQueued = 10'000;
+constexpr size_t kMaxStarted = 9'000;  // so that what is started at one time finds room
+constexpr size_t kMaxOfTenant = 100;
 constexpr absl::Duration kMaxWait = absl::Seconds(30);
 constexpr absl::Duration kSaveEvery = absl::Seconds(1);
 constexpr absl::string_view kConflict = "OPERATION_CHANGED";  // never leaves this file
@@ -108,6 +110,7 @@ absl::StatusOr<Operations::Started> Operations::StartWith(const HubEntry& hub,
                                                           const std::string& kind,
                                                           const std::string& argument,
                                                           store::WriteSet writes) {
+  CMK_RETURN_IF_ERROR(CheckRoom(hub.record.tenant()));
   const absl::Time now = clock_.WallNow();
   std::array<uint8_t, 4> salt;
   random_.Fill(salt);
@@ -136,6 +139,16 @@ absl::StatusOr<Operations::Started> Operations::StartWith(const HubEntry& hub,
       {{"operation", OperationNameOf(hub, record.operation())}, {"kind", kind}});
   Enqueue(std::make_shared<HubEntry>(hub), record);
   return Started{ToOperation(hub, record), sequence};
+}
+
+absl::Status Operations::CheckRoom(const std::string& tenant) {
+  absl::MutexLock lock(&mutex_);
+  if (running_.size() >= kMaxStarted) return StoreBusy();
+  const auto of_tenant = std::count_if(running_.begin(), running_.end(), [&](const auto& one) {
+    return one.second->hub()->record.tenant() == tenant;
+  });
+  if (static_cast<size_t>(of_tenant) < kMaxOfTenant) return absl::OkStatus();
+  return QuotaExceeded("too many operations of the tenant are under way", absl::Seconds(10));
 }
 
 absl::StatusOr<HubEntryPtr> Operations::FindHub(const std::string& tenant,

@@ -51,7 +51,7 @@ class OperationRun {
 //
 // Thread-safe. Start, Get, List, Cancel and Delete block on local disk; Wait does not.
 //
-// Errors: OPERATION_NOT_FOUND, STATE_INVALID, STORE_BUSY.
+// Errors: OPERATION_NOT_FOUND, STATE_INVALID, STORE_BUSY, QUOTA_EXCEEDED (100 of a tenant under way).
 class Operations {
  public:
   // Its result; no customer content.
@@ -111,6 +111,8 @@ class Operations {
   // Changes the record, again if somebody else changed it meanwhile.
   absl::Status Change(const HubEntry& hub, const std::string& id,
                       const std::function<void(storage::v1::OperationRecord&)>& edit);
+  // Nobody fills the queue of all; what was taken in runs.
+  absl::Status CheckRoom(const std::string& tenant);
   void Enqueue(HubEntryPtr hub, const storage::v1::OperationRecord& record);
   void Execute(const std::shared_ptr<Run>& run, const Body& body);
   absl::Status Finish(const HubEntry& hub, const std::string& id,

@@ -36,7 +36,9 @@ RpcServer::RpcServer(RpcServerOptions options, RequestGate& gate)
       gate_(gate),
       control_(WorkerOptions{.name = "control",
                              .threads = options.control_threads,
-                             .max_queued = options.max_queued_control_calls}) {}
+                             .max_queued = options.max_queued_control_calls}),
+      prompt_(WorkerOptions{
+          .name = "prompt", .threads = 1, .max_queued = options.max_queued_control_calls}) {}
 
 RpcServer::~RpcServer() { Shutdown(absl::ZeroDuration()); }
 
@@ -135,6 +137,7 @@ void RpcServer::Shutdown(absl::Duration grace) {
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
   control_.Stop();
+  prompt_.Stop();
   server_.reset();
 }
 

@@ -45,6 +45,9 @@ struct RpcServerOptions {
 // Bounds that keep one connection from taking a server of gRPC 1.51 (docs/operations.md).
 void SetConnectionBounds(grpc::ServerBuilder& builder);
 
+// What a handler that blocks may wait for.
+enum class BlocksFor { kVault, kDisk };
+
 // The gRPC server: owns the queues, their threads and the methods.
 //
 // Add everything, then Start, then Shutdown once. A queue's thread runs handlers until they wait;
@@ -78,7 +81,8 @@ class RpcServer {
         service, request, std::move(rule), std::move(handler)));
   }
 
-  // A handler that may block: it runs on a control thread.
+  // A handler that may block: it runs on a control thread, by default one of those that may all
+  // wait for vaults.
   template <typename Service, typename Request, typename Response>
   void AddBlocking(std::type_identity_t<Service>& service,
                    void (Service::*request)(grpc::ServerContext*, Request*,
@@ -88,7 +92,9 @@ class RpcServer {
                    MethodRule<Request> rule,
                    std::type_identity_t<
                        std::function<absl::StatusOr<Response>(const AdmittedCall&, const Request&)>>
-                       handler) {
+                       handler,
+                   BlocksFor blocks_for = BlocksFor::kVault) {
+    Worker& worker = blocks_for == BlocksFor::kDisk ? prompt_ : control_;
     auto counted = [this, scope = rule.scope, handler = std::move(handler)](
                        const AdmittedCall& call, const Request& message) {
       absl::StatusOr<Response> response = handler(call, message);
@@ -97,9 +103,9 @@ class RpcServer {
     };
     AddUnary<Service, Request, Response>(
         service, request, std::move(rule),
-        [this, counted = std::move(counted)](
+        [&worker, counted = std::move(counted)](
             const CallContext& context, const Request& message) -> Task<absl::StatusOr<Response>> {
-          return RunOnWorker<Request, Response>(control_, counted, context, message);
+          return RunOnWorker<Request, Response>(worker, counted, context, message);
         });
     methods_.back()->SetRare();
   }
@@ -155,6 +161,7 @@ class RpcServer {
   const RpcServerOptions options_;
   RequestGate& gate_;
   Worker control_;
+  Worker prompt_;  // for handlers that only wait for the disk
   CallStats stats_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::vector<std::string> service_names_;

@@ -23,6 +23,7 @@
 #include "service/hub_key_changes.h"
 #include "service/hub_key_source.h"
 #include "service/index_source.h"
+#include "service/key_change_recovery.h"
 #include "service/key_expiry_watch.h"
 #include "service/lock_receipts.h"
 #include "service/manage_backups.h"
@@ -159,12 +160,15 @@ absl::Status Server::Parts::Start() {
     identities.Add(name, vault::MakeTokenSource(identity, transport, clock, random));
     options.key_checks.identities.insert(name);
   }
-  CMK_ASSIGN_OR_RETURN(platform, vault::PlatformKeyVault::Open(options.data_dir + "/platform.key"));
-  vault = std::make_unique<vault::RoutingKeyVault>(*platform, retrying);
-  cache_vault = std::make_unique<vault::RoutingKeyVault>(*platform, metered);
   options.shards.directory = options.data_dir + "/shards";
   CMK_ASSIGN_OR_RETURN(engine, store::ShardSet::Open(options.shards));
   CMK_ASSIGN_OR_RETURN(const storage::v1::StoreRecord facts, LoadStoreRecord(*engine, random));
+  CMK_RETURN_IF_ERROR(FinishKeyChanges(*engine));
+  const std::string platform_key = options.data_dir + "/platform.key";
+  CMK_RETURN_IF_ERROR(CheckPlatformKeyFile(*engine, platform_key));
+  CMK_ASSIGN_OR_RETURN(platform, vault::PlatformKeyVault::Open(platform_key));
+  vault = std::make_unique<vault::RoutingKeyVault>(*platform, retrying);
+  cache_vault = std::make_unique<vault::RoutingKeyVault>(*platform, metered);
   storage_quota = std::make_unique<StorageQuota>(*engine, clock);
   CMK_RETURN_IF_ERROR(storage_quota->Load());
   SetQuotas(options.quotas);

@@ -1,8 +1,10 @@
 #include "service/store_record.h"
 
+#include <filesystem>
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "service/apply_blocking.h"
@@ -11,6 +13,7 @@
 namespace cmkstore::service {
 namespace {
 
+constexpr size_t kHubsAtOnce = 1000;
 constexpr size_t kTokenKeyBytes = 32;
 constexpr size_t kStoreUidBytes = 16;
 
@@ -40,6 +43,24 @@ absl::StatusOr<storage::v1::StoreRecord> LoadStoreRecord(store::Engine& engine,
   CMK_RETURN_IF_ERROR(
       ApplyBlocking(engine, store::CatalogPartition(), std::move(writes)).status());
   return record;
+}
+
+absl::Status CheckPlatformKeyFile(const store::Engine& engine, const std::string& path) {
+  if (std::filesystem::exists(path)) return absl::OkStatus();
+  const store::HubsTable hubs(engine);
+  const store::Partition catalog = store::CatalogPartition();
+  CMK_ASSIGN_OR_RETURN(auto records, hubs.List(catalog, kHubsAtOnce));
+  while (!records.empty()) {
+    for (const storage::v1::HubRecord& record : records) {
+      if (!record.platform_managed() || record.state() == storage::v1::HUB_STATE_PURGED) continue;
+      return StateInvalid(absl::StrCat(path, " is missing, and hub tenants/", record.tenant(),
+                                       "/hubs/", record.hub(),
+                                       " is under the key that was in it: put the file back"));
+    }
+    const std::string tenant = records.back().tenant(), hub = records.back().hub();
+    CMK_ASSIGN_OR_RETURN(records, hubs.ListAfter(catalog, tenant, hub, kHubsAtOnce));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace cmkstore::service

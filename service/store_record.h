@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "cmkstore/storage/v1/records.pb.h"
@@ -16,5 +17,9 @@ inline constexpr uint32_t kStoreFormatVersion = 1;
 // store.
 absl::StatusOr<storage::v1::StoreRecord> LoadStoreRecord(store::Engine& engine,
                                                          crypto::Random& random);
+
+// That the file of the platform's key is there if a hub is under that key: a new one in place of a
+// lost one would open none of them. Errors: STATE_INVALID; those of the store.
+absl::Status CheckPlatformKeyFile(const store::Engine& engine, const std::string& path);
 
 }  // namespace cmkstore::service

@@ -1,5 +1,6 @@
 // HubService.UpdateHub: the only one of ManageHubs that may call the vault for a hub that exists.
 
+#include <memory>
 #include <set>
 #include <utility>
 
@@ -38,6 +39,19 @@ void ReadKey(const v1::CustomerManagedKey& wanted, const std::set<std::string>& 
   if (named("key_name")) key.set_key_name(wanted.key_name());
   if (named("key_version")) key.set_key_version(wanted.key_version());
   if (named("identity")) key.set_identity(wanted.identity());
+}
+
+// What the mask names, and nothing else, as it is in `changed`.
+void CopyNamed(const std::set<std::string>& mask, const storage::v1::HubRecord& changed,
+               storage::v1::HubRecord& record) {
+  if (mask.contains("display_name")) record.set_sealed_body(changed.sealed_body());
+  if (mask.contains("outage_grace")) {
+    record.set_outage_grace_seconds(changed.outage_grace_seconds());
+  }
+  if (mask.contains("allowed_ip_ranges")) {
+    *record.mutable_allowed_ip_ranges() = changed.allowed_ip_ranges();
+  }
+  if (changed.has_customer_key()) *record.mutable_customer_key() = changed.customer_key();
 }
 
 absl::StatusOr<std::set<std::string>> ReadMask(const google::protobuf::FieldMask& mask) {
@@ -100,15 +114,28 @@ absl::StatusOr<v1::Hub> ManageHubs::Update(const AdmittedCall& call,
   const bool key_changed = key != KeyRefOf(before->record);
   if (key_changed) CMK_RETURN_IF_ERROR(checks_.Require(key, call.deadline()));
   if (request.validate_only()) return ToHubNow(*HubDirectory::MakeEntry(changed));
-  // The DEKs first: they name the version that wraps them, so a crash between leaves a hub that
-  // opens.
-  if (key_changed) CMK_RETURN_IF_ERROR(key_changes_.Rewrap(*before, key, call.deadline()));
-  const uint64_t revision = before->record.revision();
-  CMK_ASSIGN_OR_RETURN(const HubEntryPtr after, Change(name, [&](storage::v1::HubRecord& record) {
-                         if (record.revision() != revision) return EtagMismatch();
-                         record = changed;
-                         return absl::OkStatus();
-                       }));
+  std::unique_ptr<HubKeyChanges::Turn> turn;
+  if (key_changed) {
+    CMK_ASSIGN_OR_RETURN(turn, key_changes_.TakeTurn(before->uid, call.deadline()));
+    CMK_ASSIGN_OR_RETURN(const HubEntryPtr now, hubs_.Find(call, name));
+    if (now->record.revision() != before->record.revision()) return EtagMismatch();
+    // The DEKs first: they name the version that wraps them, so a crash between leaves a hub that
+    // opens, and the next start makes it name its key (key_change_recovery.h).
+    CMK_RETURN_IF_ERROR(key_changes_.Rewrap(*turn, *before, key, call.deadline()));
+  }
+  absl::StatusOr<HubEntryPtr> committed;
+  do {
+    committed = Change(name, [&](storage::v1::HubRecord& record) {
+      // Once the DEKs are under the new key the record must name it, whatever else of the hub has
+      // been changed meanwhile: who withdraws a key withdraws the one that is named.
+      if (!key_changed && record.revision() != before->record.revision()) return EtagMismatch();
+      CopyNamed(mask, changed, record);
+      return absl::OkStatus();
+    });
+  } while (key_changed && HasReason(committed.status(), "STORE_BUSY") &&
+           clock_.WallNow() < call.deadline());
+  CMK_ASSIGN_OR_RETURN(const HubEntryPtr after, std::move(committed));
+  turn.reset();
   if (key_changed) receipts_.End(after->uid);
   // While the keys that show its name are at hand. Only another key may cost the cached ones: who
   // renames a hub while its vault is silent must not lose it.

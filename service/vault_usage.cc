@@ -14,7 +14,7 @@
 namespace cmkstore::service {
 namespace {
 
-constexpr size_t kMaxHubs = 1000;
+constexpr size_t kHubsAtOnce = 1000;
 
 // The hubs of one tenant on one vault.
 struct VaultHubs {
@@ -53,11 +53,21 @@ void AddUsage(const vault::VaultUsage& counted, v1::VaultUsage& usage) {
 absl::StatusOr<v1::GetVaultUsageResponse> VaultUsageReport::Get(
     const AdmittedCall& /*call*/, const v1::GetVaultUsageRequest& request) {
   CMK_ASSIGN_OR_RETURN(const TenantName parent, TenantName::Parse("parent", request.parent()));
-  CMK_ASSIGN_OR_RETURN(const std::vector<HubEntryPtr> hubs,
-                       hubs_.directory().List(parent.tenant, "", kMaxHubs));
+  CMK_ASSIGN_OR_RETURN(std::vector<HubEntryPtr> hubs,
+                       hubs_.directory().List(parent.tenant, "", kHubsAtOnce));
+  for (size_t page = hubs.size(); page == kHubsAtOnce;) {
+    CMK_ASSIGN_OR_RETURN(
+        const std::vector<HubEntryPtr> more,
+        hubs_.directory().List(parent.tenant, hubs.back()->record.hub(), kHubsAtOnce));
+    hubs.insert(hubs.end(), more.begin(), more.end());
+    page = more.size();
+  }
   std::map<std::string, VaultHubs> vaults;
   for (const HubEntryPtr& hub : hubs) {
-    if (hub->record.platform_managed()) continue;
+    if (hub->record.platform_managed() || hub->record.state() == storage::v1::HUB_STATE_PURGED) {
+      continue;
+    }
+    hubs_.directory().Remember(*hub);  // the source knows a hub by its uid
     VaultHubs& one = vaults[hub->record.customer_key().vault_uri()];
     ++one.hubs;
     one.keys.insert(hub->record.customer_key().key_name());

@@ -18,6 +18,7 @@ constexpr absl::Duration kHeartbeat = absl::Seconds(10);
 constexpr absl::Duration kRoundTime = absl::Seconds(30);
 constexpr absl::Duration kTokenLeeway = absl::Seconds(60);
 constexpr size_t kMaxFeedEntries = 100;
+constexpr size_t kEnoughBytes = 1u << 20;
 
 }  // namespace
 
@@ -66,33 +67,41 @@ Task<absl::StatusOr<std::optional<v1::DocumentChange>>> WatchDocuments::ToChange
 
 Task<absl::StatusOr<v1::WatchDocumentsResponse>> WatchDocuments::NextPart(
     const CallContext& context, const OpenHub& hub, const HubName& name,
-    const std::optional<ProjectUid>& only, store::Sequence sequence, v1::DocumentView view) {
+    const std::optional<ProjectUid>& only, Place& place, v1::DocumentView view) {
   // Not every commit of a hub is in its feed (a rotation is not): what was committed before this
   // look and is not in it has been passed as well, or the caller would look again at once, for
   // ever.
   CMK_CO_ASSIGN_OR_RETURN(const store::Sequence committed, engine_.LastSequence(hub.partition()));
   CMK_CO_ASSIGN_OR_RETURN(
       const std::vector<store::FeedEntry> entries,
-      store::ChangeFeed(engine_).ReadAfter(hub.partition(), sequence, kMaxFeedEntries));
+      store::ChangeFeed(engine_).ReadAfter(hub.partition(), place.sequence, kMaxFeedEntries));
   bool whole = entries.size() < kMaxFeedEntries;
   v1::WatchDocumentsResponse part;
+  size_t bytes = 0;
   for (const auto& [at, record] : entries) {
-    for (const storage::v1::FeedChange& change : record.changes()) {
-      auto converting = ToChange(context, hub, name, only, change, view);
+    for (int i = place.told; i < record.changes_size(); ++i) {
+      if (bytes > kEnoughBytes) {  // the rest of this commit comes in the next part
+        place.told = i;
+        part.set_sequence(place.sequence);
+        co_return part;
+      }
+      auto converting = ToChange(context, hub, name, only, record.changes(i), view);
       CMK_CO_ASSIGN_OR_RETURN(std::optional<v1::DocumentChange> shown,
                               co_await std::move(converting));
       if (!shown.has_value()) continue;
       shown->set_sequence(at);
       *shown->mutable_commit_time() = ToTimestamp(record.commit_time_micros());
+      bytes += shown->ByteSizeLong();
       *part.add_changes() = *std::move(shown);
     }
-    sequence = at;
-    if (part.ByteSizeLong() > (1u << 20)) {
+    place = {at, 0};
+    if (bytes > kEnoughBytes) {
       whole = false;
       break;
     }
   }
-  part.set_sequence(whole ? std::max(sequence, committed) : sequence);
+  if (whole) place.sequence = std::max(place.sequence, committed);
+  part.set_sequence(place.sequence);
   co_return part;
 }
 
@@ -105,7 +114,7 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
   if (!hub_name.ok()) co_return hub_name.status();
   CMK_CO_RETURN_IF_ERROR(CheckView(request.view()));
   const AdmittedCall& admitted = stream_context.admitted;
-  store::Sequence sequence = request.after_sequence();
+  Place place{request.after_sequence(), 0};
   std::optional<ProjectUid> only;
   bool first = true, told = false;
   while (!stream.cancelled()) {
@@ -114,20 +123,26 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
     if (now > admitted.caller().expires + kTokenLeeway) co_return TokenExpired();
     const AdmittedCall round = admitted.WithDeadline(now + kRoundTime);
     const CallContext context{round, stream_context.executor};
-    auto opening = hubs_.Open(context, *hub_name);
-    CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
-    if (first && project.ok()) {
-      CMK_CO_ASSIGN_OR_RETURN(only, hubs_.Project(*hub.entry, project->project));
+    HubEntryPtr entry;
+    v1::WatchDocumentsResponse part;
+    bool moved = false;
+    {  // The hub's keys for no longer than it takes to read, however slow the caller is.
+      auto opening = hubs_.Open(context, *hub_name);
+      CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
+      entry = hub.entry;
+      if (first && project.ok()) {
+        CMK_CO_ASSIGN_OR_RETURN(only, hubs_.Project(*entry, project->project));
+      }
+      if (first && request.from_now()) {
+        CMK_CO_ASSIGN_OR_RETURN(place.sequence, engine_.LastSequence(entry->partition));
+      }
+      if (first) entry->usage->Count(store::UsageCounter::kWatchCalls);
+      first = false;
+      const Place before = place;
+      auto reading = NextPart(context, hub, *hub_name, only, place, request.view());
+      CMK_CO_ASSIGN_OR_RETURN(part, co_await std::move(reading));
+      moved = place != before;
     }
-    if (first && request.from_now()) {
-      CMK_CO_ASSIGN_OR_RETURN(sequence, engine_.LastSequence(hub.partition()));
-    }
-    if (first) hub.entry->usage->Count(store::UsageCounter::kWatchCalls);
-    first = false;
-    auto reading = NextPart(context, hub, *hub_name, only, sequence, request.view());
-    CMK_CO_ASSIGN_OR_RETURN(v1::WatchDocumentsResponse part, co_await std::move(reading));
-    const bool moved = part.sequence() != sequence;
-    sequence = part.sequence();
     if (moved && part.changes().empty()) {
       co_await Requeued(
           context.executor);  // a long feed of others' changes is not to hold the queue
@@ -135,11 +150,11 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
     }
     if (!moved && told) {
       const absl::Time until = clock_.WallNow() + kHeartbeat;
-      const store::Partition partition = hub.partition();
-      auto waiting = signal_.Wait(context.executor, hub.uid(), until, [this, partition, sequence] {
-        const auto last = engine_.LastSequence(partition);
-        return !last.ok() || *last > sequence;
-      });
+      auto waiting = signal_.Wait(context.executor, entry->uid, until,
+                                  [this, partition = entry->partition, from = place.sequence] {
+                                    const auto last = engine_.LastSequence(partition);
+                                    return !last.ok() || *last > from;
+                                  });
       co_await waiting;
       if (clock_.WallNow() < until) continue;
     }

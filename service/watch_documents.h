@@ -21,11 +21,19 @@ class WatchDocuments {
                            ResponseStream<v1::WatchDocumentsResponse>& stream);
 
  private:
-  // The changes after `sequence`, at most one part of the stream.
+  // How far a watch has come: all commits up to a sequence, and so many changes of the next one.
+  struct Place {
+    store::Sequence sequence = 0;
+    int told = 0;
+    bool operator==(const Place&) const = default;
+  };
+
+  // The changes behind `place`, at most one part of the stream, and moves it. A commit that is too
+  // large for one part goes in several, each but the last with the sequence of the commit before.
   Task<absl::StatusOr<v1::WatchDocumentsResponse>> NextPart(const CallContext& context,
                                                             const OpenHub& hub, const HubName& name,
                                                             const std::optional<ProjectUid>& only,
-                                                            store::Sequence sequence,
+                                                            Place& place,
                                                             v1::DocumentView view);
   // Absent: not a document's change, or of a project that is not watched or is gone.
   Task<absl::StatusOr<std::optional<v1::DocumentChange>>> ToChange(

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "base/file.h"
 #include "crypto/key_wrap.h"
 #include "crypto/random.h"
 
@@ -18,11 +19,8 @@ constexpr char kVersionId[] = "platform:key/1";
 bool WriteNewKey(const std::string& path) {
   crypto::SystemRandom random;
   const crypto::SecretBytes key = random.Secret(kKeyBytes);
-  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (file < 0) return false;
-  const bool written = write(file, key.Reveal().data(), kKeyBytes) == kKeyBytes && fsync(file) == 0;
-  close(file);
-  return written;
+  return WriteFileDurably(path,
+                          {reinterpret_cast<const char*>(key.Reveal().data()), key.Reveal().size()});
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <grpcpp/create_channel.h>
 
+#include <thread>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
 #include "google/longrunning/operations.grpc.pb.h"
@@ -144,6 +146,42 @@ TEST_F(LifecycleTest, AKeyChangesWithinItsVaultAndNoDocumentIsRewritten) {
   EXPECT_EQ(UpdateHub(wanted, {"encryption.customer_managed"}), "VAULT_CHANGE_REFUSED");
   wanted.mutable_encryption()->mutable_platform_managed();
   EXPECT_EQ(UpdateHub(wanted, {"encryption"}), "KEY_KIND_IMMUTABLE");
+}
+
+TEST_F(LifecycleTest, AHubIsUnderTheKeyThatItNamesWhateverElseIsChangedMeanwhile) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  owner_->Key("POST", "/keys/k2/create", {{"kty", "RSA"}, {"key_size", 2048}});
+  // The checks of the new key wrap once, the change of the key does so again.
+  owner_->Script({{{"operation", "wrapkey"}, {"skip", 1}, {"delay_ms", 700}, {"kind", "alter"}}});
+  const int before = owner_->Admin("GET", "stats").value("wrapkey", 0);
+  std::string changed;
+  std::thread changing([&] {
+    v1::Hub wanted;
+    wanted.mutable_encryption()->mutable_customer_managed()->set_key_name("k2");
+    changed = UpdateHub(wanted, {"encryption.customer_managed.key_name"});
+  });
+  while (owner_->Admin("GET", "stats").value("wrapkey", 0) < before + 1) {
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  const Operation rotating = Rotate();
+  v1::Hub other;
+  other.mutable_outage_grace()->set_seconds(60);
+  EXPECT_EQ(UpdateHub(other, {"outage_grace"}), "OK");
+  changing.join();
+  EXPECT_EQ(changed, "OK");
+  Await(rotating);
+  v1::GetHubRequest get;
+  get.set_name(kHub);
+  v1::Hub hub;
+  ASSERT_TRUE(hubs_->GetHub(As("reader").get(), get, &hub).ok());
+  EXPECT_EQ(hub.encryption().customer_managed().key_name(), "k2");
+  EXPECT_EQ(hub.outage_grace().seconds(), 60);
+  const v1::KeyStatus status = KeyStatus();
+  ASSERT_EQ(status.generations_size(), 2);
+  for (const v1::DekGeneration& generation : status.generations()) {
+    EXPECT_THAT(generation.kek_id(), ::testing::HasSubstr("/keys/k2/"));
+  }
 }
 
 TEST_F(LifecycleTest, AllowedNetworksAreForContentAndOthersAreDenied) {

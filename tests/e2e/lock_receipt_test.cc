@@ -1,6 +1,10 @@
 // What a lock leaves behind: the same answers before and after a restart, and before and after the
 // first probe of the new process (KL-12).
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 #include "tests/e2e/served_hub.h"
 
 namespace cmkstore {
@@ -42,6 +46,31 @@ class LockReceiptTest : public ServedHub {
     return KeyStatus();
   }
 };
+
+TEST_F(LockReceiptTest, ALockWaitsForNoCallThatWaitsForAVault) {
+  SetUpHub();
+  owner_->Admin("DELETE", "stats");
+  owner_->Script({{{"operation", "get"}, {"kind", "hang"}, {"hang_ms", 600'000}, {"count", -1}}});
+  std::atomic<int> ended = 0;
+  std::vector<std::thread> checking;
+  for (int i = 0; i < 12; ++i) {  // more than there are control threads
+    checking.emplace_back([&] {
+      v1::CheckKeyRequest request;
+      request.set_parent(kHub);
+      v1::CheckKeyResponse response;
+      EXPECT_TRUE(keys_->CheckKey(As("key_admin").get(), request, &response).ok());
+      ++ended;
+    });
+  }
+  const absl::Time give_up = absl::Now() + absl::Seconds(10);
+  while (owner_->Admin("GET", "stats").value("get", 0) == 0 && absl::Now() < give_up) {
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  EXPECT_EQ(Lock().availability(), v1::KeyStatus::LOCKED_BY_PUSH);
+  EXPECT_EQ(ended, 0);
+  owner_->Script(nlohmann::json::array());
+  for (std::thread& one : checking) one.join();
+}
 
 TEST_F(LockReceiptTest, APushLockIsTheSameAfterARestart) {
   SetUpHub();

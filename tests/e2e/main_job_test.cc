@@ -114,6 +114,43 @@ TEST_F(MainJobTest, ABatchIsAllOrNothingAndARequestIdGivesTheFirstAnswer) {
   EXPECT_EQ(response.documents(0).etag(), etag) << "the repeat must not write again";
 }
 
+TEST_F(MainJobTest, AWatchShowsACommitTooLargeForOnePartInSeveral) {
+  SetUpHub();
+  v1::BatchWriteDocumentsRequest batch;
+  batch.set_parent(kHub);
+  for (int i = 0; i < 5; ++i) {
+    v1::Document& document = *batch.add_writes()->mutable_create();
+    document.set_name(NameOf(absl::StrCat("e", i)));
+    document.set_content("{}");
+  }
+  v1::BatchWriteDocumentsResponse written;
+  ASSERT_EQ(ReasonOf(documents_->BatchWriteDocuments(As("contributor").get(), batch, &written)),
+            "OK");
+  for (int i = 0; i < 5; ++i) {  // small when they were committed together, large now
+    const std::string content = absl::StrCat("{\"v\":\"", std::string(900'000, 'x'), "\"}");
+    ASSERT_EQ(ReasonOf(Put(absl::StrCat("e", i), content)), "OK");
+  }
+  v1::WatchDocumentsRequest request;
+  request.set_parent(kProject);
+  request.set_after_sequence(written.sequence() - 1);
+  request.set_view(v1::FULL);
+  auto context = As("reader");
+  auto stream = documents_->WatchDocuments(context.get(), request);
+  int of_the_batch = 0, parts = 0;
+  v1::WatchDocumentsResponse part;
+  while (of_the_batch < 5 && stream->Read(&part)) {
+    ++parts;
+    EXPECT_LT(part.ByteSizeLong(), 3u << 20);
+    for (const v1::DocumentChange& change : part.changes()) {
+      of_the_batch += change.sequence() == written.sequence() ? 1 : 0;
+    }
+    EXPECT_EQ(part.sequence() < written.sequence(), of_the_batch < 5);
+  }
+  EXPECT_EQ(of_the_batch, 5);
+  EXPECT_GE(parts, 3);
+  context->TryCancel();
+}
+
 TEST_F(MainJobTest, AWatchSeesPutsAndDeletesInOrderAndEndsWhenTheHubLocks) {
   SetUpHub();
   ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
