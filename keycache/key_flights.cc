@@ -267,6 +267,8 @@ absl::Status KeyCache::Core::LandOlder(const Flight& flight, absl::Time began,
   older = Older();
   if (key.ok()) older.key = *key;
   older.under = flight.key;
+  // Another flight that failed may have taken the hub off the key that both were under.
+  flight.key->hubs.insert(flight.hub);
   older.unwrapped_at = began;
   if (denied) {
     older.refusal = key.status();

@@ -194,6 +194,29 @@ TEST_F(KeyCacheRacesTest, ADisabledOldVersionOfTheVaultKeyDarkensOnlyWhatItWraps
   EXPECT_THAT(FetchOpen(hub, older), IsOk());
 }
 
+TEST_F(KeyCacheRacesTest, AnOlderGenerationIsWatchedAlthoughAnotherOfItsKeyFailed) {  // KL-4
+  served_by_ = &slow_;
+  const HubUid hub = NewHub();
+  const DekId first = AddGeneration(hub), second = AddGeneration(hub);
+  HubKeyRecords records = *source_.Load(hub);
+  const std::string old_version = "https://contoso.vault.azure.net/keys/key/0";
+  for (int i : {0, 1}) records.deks[i].wrapped.version_id = old_version;
+  source_.Set(hub, records);
+  ASSERT_THAT(Fetch(hub), IsOk());
+  slow_.HoldNextAnswer();
+  cache().FetchOpenKey(hub, second, absl::InfiniteFuture(), [this](auto) { ++ended_; });
+  slow_.AwaitHeld();
+  vault_.BreakVersion(old_version, kOutage);
+  EXPECT_THAT(FetchOpen(hub, first), FailsWith("VAULT_UNREACHABLE", ""));
+  vault_.HealVersion(old_version);
+  slow_.Release();
+  AwaitEnded(1);
+  ASSERT_NE(*cache().LookupOpenKey(hub, second), nullptr);
+  vault_.BreakVersion(old_version, kDenied);
+  Pass(absl::Seconds(45));
+  EXPECT_THAT(cache().LookupOpenKey(hub, second), FailsWith("CUSTOMER_KEY_REVOKED", ""));
+}
+
 TEST_F(KeyCacheRacesTest, ANewerFormatOfOneHubIsNoOutageOfItsVault) {  // KL-3
   const HubUid good = NewHub("key", absl::ZeroDuration()), newer = NewHub();
   HubKeyRecords records = *source_.Load(newer);
