@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "service/call_stats.h"
 #include "service/queue_executor.h"
+#include "service/request_bytes.h"
 #include "service/request_gate.h"
 #include "service/task.h"
 
@@ -22,12 +23,17 @@ namespace cmkstore::service {
 class CallEnvironment {
  public:
   CallEnvironment(std::unique_ptr<grpc::ServerCompletionQueue> queue, RequestGate& gate,
-                  CallStats& stats)
-      : queue_(std::move(queue)), executor_(*queue_), gate_(gate), stats_(stats) {}
+                  RequestBytes& request_bytes, CallStats& stats)
+      : queue_(std::move(queue)),
+        executor_(*queue_),
+        gate_(gate),
+        request_bytes_(request_bytes),
+        stats_(stats) {}
 
   grpc::ServerCompletionQueue& queue() { return *queue_; }
   QueueExecutor& executor() { return executor_; }
   CallStats& stats() { return stats_; }
+  RequestBytes& request_bytes() { return request_bytes_; }
 
   std::string NewRequestId() { return gate_.NewRequestId(); }
   absl::StatusOr<AdmittedCall> Admit(const grpc::ServerContext& context,
@@ -53,6 +59,7 @@ class CallEnvironment {
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   QueueExecutor executor_;
   RequestGate& gate_;
+  RequestBytes& request_bytes_;
   CallStats& stats_;
   std::atomic<int64_t> calls_{0};
   std::atomic<bool> draining_{false};

@@ -159,6 +159,13 @@ class UnaryMethod final : public RpcMethod {
         Finish(admitted.status());
         co_return;
       }
+      absl::StatusOr<RequestBytes::Hold> held = environment_.request_bytes().Take(
+          admitted->caller().tenant, request_.ByteSizeLong());
+      if (!held.ok()) {
+        Finish(held.status());
+        co_return;
+      }
+      held_ = *std::move(held);
       const CallContext context{*admitted, environment_.executor()};
       absl::StatusOr<Response> response = co_await method_.handler_(context, request_);
       if (response.ok()) {
@@ -184,6 +191,7 @@ class UnaryMethod final : public RpcMethod {
 
     UnaryMethod& method_;
     Request request_;
+    RequestBytes::Hold held_;
     grpc::ServerAsyncResponseWriter<Response> responder_;
     bool finishing_ = false;
   };

@@ -34,6 +34,7 @@ void SetConnectionBounds(grpc::ServerBuilder& builder) {
 RpcServer::RpcServer(RpcServerOptions options, RequestGate& gate)
     : options_(options),
       gate_(gate),
+      request_bytes_(options.max_bytes_under_way),
       control_(WorkerOptions{.name = "control",
                              .threads = options.control_threads,
                              .max_queued = options.max_queued_control_calls}),
@@ -70,7 +71,8 @@ absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
   for (const auto& service : services_) builder.RegisterService(service.get());
   for (size_t i = 0; i < options_.queues; ++i) {
     environments_.push_back(
-        std::make_unique<CallEnvironment>(builder.AddCompletionQueue(), gate_, stats_));
+        std::make_unique<CallEnvironment>(builder.AddCompletionQueue(), gate_,
+                                           request_bytes_, stats_));
   }
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) {

@@ -39,6 +39,8 @@ struct RpcServerOptions {
   // Twice the largest batch: what is somewhat too large is still refused by its field and limit,
   // what is far too large by gRPC.
   size_t max_request_bytes = 16u << 20;
+  // That requests under way may hold together; a quarter of it those of one tenant.
+  size_t max_bytes_under_way = 256u << 20;
   AcceptorOptions connections;  // of each listener
 };
 
@@ -160,6 +162,7 @@ class RpcServer {
 
   const RpcServerOptions options_;
   RequestGate& gate_;
+  RequestBytes request_bytes_;
   Worker control_;
   Worker prompt_;  // for handlers that only wait for the disk
   CallStats stats_;
