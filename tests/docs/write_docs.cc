@@ -1,13 +1,35 @@
-// cmkstore_docs [--check] DOCS_DIR: the pages that are made from the code.
+// cmkstore_docs [--check] DOCS_DIR: the pages that are made from the code, and whether errors.md has
+// every reason with its code.
 
 #include <cstdio>
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "base/file.h"
+#include "base/reasons.h"
 #include "service/config/config_printer.h"
 #include "service/coverage_table.h"
 #include "service/metrics.h"
+
+namespace {
+
+// How many reasons have no row of their own.
+int MissingReasons(const std::string& path) {
+  const std::string page = cmkstore::ReadFile(path).value_or("");
+  int missing = 0;
+  for (const cmkstore::Reason& reason : cmkstore::kReasons) {
+    const std::string row = absl::StrCat("\n| `", reason.word, "` | ",
+                                         absl::StatusCodeToString(reason.code), " | ");
+    if (absl::StrContains(page, row)) continue;
+    std::fprintf(stderr, "%s has no row%s...\n", path.c_str(), row.c_str());
+    ++missing;
+  }
+  return missing;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   const bool check = argc == 3 && std::string(argv[1]) == "--check";
@@ -21,7 +43,7 @@ int main(int argc, char** argv) {
       {"coverage.md", cmkstore::service::CoverageReference()},
       {"metrics.md", cmkstore::service::MetricsReference()},
   };
-  int stale = 0;
+  int stale = MissingReasons(directory + "/errors.md");
   for (const auto& [name, content] : pages) {
     const std::string path = directory + "/" + name;
     if (cmkstore::ReadFile(path) == content) continue;
