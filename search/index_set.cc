@@ -178,6 +178,9 @@ absl::Status IndexSet::Rebuild(HubUid hub,
   absl::MutexLock lock(&slot->io);
   slot->rebuild.reset();
   if (status.ok() && slot->closed != closed) status = HubLocked();
+  // What is still in its log is missing from the file that would be swapped in.
+  std::error_code ignored;
+  if (status.ok() && std::filesystem::exists(beside + "-wal", ignored)) status = StoreFull();
   if (status.ok()) {
     if (slot->index != nullptr) slot->index->Close();
     slot->index.reset();
