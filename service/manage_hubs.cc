@@ -32,11 +32,13 @@ v1::Hub ManageHubs::ToHubNow(const HubEntry& entry) {
   v1::Hub hub = ToHub(record, entry.uid);
   if (hub.state() != v1::Hub::ACTIVE) return hub;
   const absl::StatusOr<keycache::HubKeysPtr> keys = hubs_.key_cache().Lookup(entry.uid);
-  if (!keys.ok() || record.locked_by_push()) {
+  // An outage, or our own login that fails, locks nobody: GetKeyStatus says what stands in the way.
+  if (record.locked_by_push() || HasReason(keys.status(), "CUSTOMER_KEY_REVOKED")) {
     hub.set_state(v1::Hub::LOCKED);
     hub.set_state_reason(record.locked_by_push() ? "HUB_LOCKED" : ReasonOf(keys.status()));
     return hub;
   }
+  if (!keys.ok()) return hub;
   // The display name is sealed: shown while the keys are at hand, left out while they are not.
   if (*keys == nullptr) {
     // Nobody has asked the vault since a restart: its last word counts.
