@@ -95,7 +95,8 @@ absl::Status UsageMeter::FlushSome(absl::Span<const std::shared_ptr<HubUsage>> h
     }
     store::UsageTable::Add(writes, hour, more);
     store::HubSecretsTable::RequirePresent(writes, Gone());
-    engine_.Apply(hub->partition_, std::move(writes), [&, hub, more](const auto& result) {
+    // Not a share of it: the caller holds one until all are answered, and DropUnused counts who does.
+    engine_.Apply(hub->partition_, std::move(writes), [&, hub = hub.get(), more](const auto& result) {
       if (!result.ok() && !HasReason(result.status(), "HUB_NOT_FOUND")) {
         GiveBack(*hub, more);
         absl::MutexLock lock(&mutex);
