@@ -99,10 +99,15 @@ absl::Status ManageBackups::RequireDirectory() const {
   return StateInvalid("backup.directory is not configured on this server");
 }
 
-absl::Status ManageBackups::RequireEmpty() const {
+absl::StatusOr<bool> ManageBackups::IsEmpty() const {
   CMK_ASSIGN_OR_RETURN(const auto hubs,
                        store::HubsTable(shards_).List(store::CatalogPartition(), 1));
-  if (hubs.empty()) return absl::OkStatus();
+  return hubs.empty();
+}
+
+absl::Status ManageBackups::RequireEmpty() const {
+  CMK_ASSIGN_OR_RETURN(const bool empty, IsEmpty());
+  if (empty) return absl::OkStatus();
   return StateInvalid("the server has hubs; a restore goes into an empty one");
 }
 
@@ -184,7 +189,8 @@ ManageBackups::Result ManageBackups::RunBackup(OperationRun& run) {
 }
 
 // The hubs' rows go first and their names last: until a name is there, nobody finds the hub. After
-// a crash it begins anew and writes the same rows again.
+// a crash it begins anew and writes the same rows again, unless names are there: then all rows are
+// too, and hubs that have a name may have been written to since.
 ManageBackups::Result ManageBackups::RunRestore(OperationRun& run) {
   CMK_RETURN_IF_ERROR(RequireDirectory());
   const store::Partition catalog = store::CatalogPartition();
@@ -204,8 +210,11 @@ ManageBackups::Result ManageBackups::RunRestore(OperationRun& run) {
     CMK_ASSIGN_OR_RETURN(const StagedBackup staged,
                          StageBackup(options_, run.argument(), {data_dir_, shards_.shard_count()},
                                      scratch.path(), clock_, WatchOf(run)));
-    CMK_RETURN_IF_ERROR(
-        store::CopyHubs(*staged.shards, shards_, [&run](uint64_t) { return run.CheckGoOn(); }));
+    CMK_ASSIGN_OR_RETURN(const bool unnamed, IsEmpty());
+    if (unnamed) {
+      CMK_RETURN_IF_ERROR(
+          store::CopyHubs(*staged.shards, shards_, [&run](uint64_t) { return run.CheckGoOn(); }));
+    }
     CMK_RETURN_IF_ERROR(ImportCatalog(*staged.shards));
     auto result = std::make_unique<v1::RestoreResult>();
     result->set_backup(absl::StrCat(kBackups, run.argument()));
@@ -257,18 +266,18 @@ absl::Status ManageBackups::ImportNames(const std::vector<storage::v1::HubRecord
   store::WriteSet names;
   std::vector<std::pair<std::string, StoredAmount>> held;  // by tenant
   for (const storage::v1::HubRecord& record : records) {
+    // By this restore, before it was interrupted: in use since, and counted when the server started.
+    CMK_ASSIGN_OR_RETURN(const auto known, hubs.Get(catalog, record.tenant(), record.hub()));
+    if (known.has_value()) continue;
     const HubUid uid = HubDirectory::MakeEntry(record)->uid;
     indexes_.destroy(uid);
-    CMK_ASSIGN_OR_RETURN(const auto known, hubs.Get(catalog, record.tenant(), record.hub()));
-    // What was there at the start of this server, of a restore that was interrupted, is counted.
-    if (!known.has_value()) {
-      CMK_ASSIGN_OR_RETURN(const StoredAmount amount, quota_.AmountOf(record));
-      held.emplace_back(record.tenant(), amount);
-    }
+    CMK_ASSIGN_OR_RETURN(const StoredAmount amount, quota_.AmountOf(record));
+    held.emplace_back(record.tenant(), amount);
     store::HubsTable::Put(names, record.tenant(), record.hub(), record);
     CMK_ASSIGN_OR_RETURN(const auto lock, staged_locks.Get(catalog, uid));
     if (lock.has_value()) store::LocksTable::Put(names, uid, *lock);
   }
+  if (names.empty()) return absl::OkStatus();
   CMK_RETURN_IF_ERROR(ApplyBlocking(shards_, catalog, std::move(names)).status());
   for (const auto& [tenant, amount] : held) quota_.Add(tenant, amount);
   return absl::OkStatus();

@@ -50,6 +50,7 @@ class ManageBackups {
   using Result = absl::StatusOr<std::unique_ptr<google::protobuf::Message>>;
 
   absl::Status RequireDirectory() const;
+  absl::StatusOr<bool> IsEmpty() const;  // of hubs
   absl::Status RequireEmpty() const;
   Result RunBackup(OperationRun& run);
   Result RunRestore(OperationRun& run);

@@ -1,5 +1,9 @@
 // AdminService: what a backup has, what a restore gives back, what is refused.
 
+#include "service/apply_blocking.h"
+#include "service/operation_codec.h"
+#include "store/rocksdb/shard_set.h"
+#include "store/tables.h"
 #include "tests/e2e/backup_fixture.h"
 
 namespace cmkstore {
@@ -8,7 +12,32 @@ namespace {
 using ::testing::HasSubstr;
 using google::longrunning::Operation;
 
-class BackupTest : public BackupFixture {};
+class BackupTest : public BackupFixture {
+ protected:
+  // As a crash leaves it between the hubs' names and the end of the restore. No server runs.
+  void MarkRestoreAsUnderWay(const std::string& operation, const std::string& backup) {
+    store::ShardSetOptions options;
+    options.directory = data_dir() + "/shards";
+    options.shards = shards_;
+    const auto shards = store::ShardSet::Open(options);
+    ASSERT_TRUE(shards.ok()) << shards.status();
+    const std::string id = operation.substr(service::kServerOperations.size());
+    const auto ended = store::OperationsTable(**shards).Get(store::CatalogPartition(), id);
+    ASSERT_TRUE(ended.ok() && ended->has_value());
+    storage::v1::OperationRecord under_way = **ended;
+    under_way.set_done(false);
+    storage::v1::PendingOperation pending;
+    pending.set_operation(id);
+    storage::v1::RestoreRecord restore;
+    restore.set_backup(backup.substr(8));
+    store::WriteSet writes;
+    store::OperationsTable::Put(writes, id, under_way);
+    store::PendingOperationsTable::Put(writes, service::ServerEntry()->uid, id, pending);
+    store::RestoreTable::Put(writes, restore);
+    ASSERT_TRUE(
+        service::ApplyBlocking(**shards, store::CatalogPartition(), std::move(writes)).ok());
+  }
+};
 
 TEST_F(BackupTest, ABackupRestoredOfflineHasWhatWasThereAtItsMoment) {
   SetUpHub();
@@ -64,6 +93,30 @@ TEST_F(BackupTest, ABackupRestoredIntoARunningServerHasTheSame) {
   EXPECT_THAT(last_message_, HasSubstr("the server has hubs"));
   StartServer();
   EXPECT_EQ(ReasonOf(Get("d2")), "OK");
+}
+
+TEST_F(BackupTest, ARestoreThatGoesOnAfterACrashKeepsWhatWasWrittenSinceItsHubsHadNames) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{\"v\":1}")), "OK");
+  const v1::Backup backup = TakeBackup();
+  StartOn("other");
+  const Operation ended = Await(StartRestore(backup.name()));
+  ASSERT_EQ(ReasonOf(Put("d1", "{\"v\":2}")), "OK");
+  ASSERT_EQ(ReasonOf(Put("d2", "{}")), "OK");
+  Lock();
+  server_.reset();
+  MarkRestoreAsUnderWay(ended.name(), backup.name());
+  StartServer();
+  Operation resumed;
+  resumed.set_name(ended.name());
+  ASSERT_TRUE(Await(resumed).done());
+  EXPECT_EQ(ReasonOf(Get("d1")), "HUB_LOCKED");
+  Unlock();
+  v1::Document document;
+  ASSERT_EQ(ReasonOf(Get("d1", &document)), "OK");
+  EXPECT_EQ(document.content(), "{\"v\":2}");
+  EXPECT_EQ(ReasonOf(Get("d2")), "OK");
+  EXPECT_EQ(Verify().finding_count(), 0u);
 }
 
 TEST_F(BackupTest, TheSecondBackupWritesOnlyWhatIsNewAndOldOnesGo) {
