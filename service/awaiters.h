@@ -3,6 +3,7 @@
 #include <coroutine>
 #include <functional>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -74,15 +75,15 @@ class Requeued {
   QueueExecutor& executor_;
 };
 
-// co_await OnWorker(worker) continues on a thread of `worker`, where blocking is allowed. Gives
-// STORE_BUSY, on the calling thread, when the worker's queue is full.
+// co_await OnWorker(worker, party) continues on a thread of `worker` when it is the party's turn;
+// blocking is allowed there. Gives STORE_BUSY, on the calling thread, when its line is full.
 class OnWorker {
  public:
-  explicit OnWorker(Worker& worker) : worker_(worker) {}
+  OnWorker(Worker& worker, std::string party) : worker_(worker), party_(std::move(party)) {}
 
   bool await_ready() { return false; }
   bool await_suspend(std::coroutine_handle<> handle) {
-    if (worker_.TryRun([handle] { handle.resume(); })) return true;
+    if (worker_.TryRunFor(party_, [handle] { handle.resume(); })) return true;
     status_ = StoreBusy();
     return false;
   }
@@ -90,6 +91,7 @@ class OnWorker {
 
  private:
   Worker& worker_;
+  const std::string party_;
   absl::Status status_;
 };
 

@@ -25,7 +25,8 @@ namespace {
 using google::longrunning::Operation;
 using storage::v1::OperationRecord;
 
-constexpr size_t kThreads = 2;
+constexpr size_t kThreads = 4;
+constexpr size_t kThreadsOfTenant = 2;
 constexpr size_t kMaxQueued = 10'000;
 constexpr size_t kMaxStarted = 9'000;  // so that what is started at one time finds room
 constexpr size_t kMaxOfTenant = 100;
@@ -81,7 +82,10 @@ Operations::Operations(HubAccess& hubs, store::Engine& engine, crypto::Random& r
       random_(random),
       clock_(clock),
       tokens_(tokens),
-      worker_(WorkerOptions{.name = "operations", .threads = kThreads, .max_queued = kMaxQueued}),
+      worker_(WorkerOptions{.name = "operations",
+                            .threads = kThreads,
+                            .max_queued = kMaxQueued,
+                            .threads_of_one = kThreadsOfTenant}),
       server_worker_(WorkerOptions{.name = "server-ops", .threads = 1, .max_queued = kMaxQueued}) {}
 
 Operations::~Operations() { Stop(); }
@@ -191,7 +195,8 @@ void Operations::Enqueue(HubEntryPtr hub, const OperationRecord& record) {
     running_[run->id()] = run;
   }
   Worker& worker = IsServer(*run->hub()) ? server_worker_ : worker_;
-  if (!worker.TryRun([this, run, &body = body->second] { Execute(run, body); })) {
+  const std::string& tenant = run->hub()->record.tenant();
+  if (!worker.TryRunFor(tenant, [this, run, &body = body->second] { Execute(run, body); })) {
     absl::MutexLock lock(&mutex_);
     running_.erase(run->id());  // full or stopping: the next start resumes it
   }

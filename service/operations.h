@@ -46,6 +46,9 @@ class OperationRun {
 // idempotent: after a crash it runs once more from its begin, with the same argument. Operations go
 // on being readable while the hub is locked.
 //
+// Tenants take turns, two operations of each at once: one that rebuilds all its indexes delays
+// nobody else's new key.
+//
 // The server has operations of its own, `server/operations/{operation}`: their records are in the
 // catalog, and they run one after the other on a thread of their own.
 //

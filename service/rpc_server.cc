@@ -18,6 +18,10 @@ constexpr int kMaxMetadataBytes = 8 << 10;
 // there, so what is seldom called is armed sparingly.
 constexpr size_t kArmedRareCalls = 2;
 
+// Of threads and of places in line, what calls of one tenant may take: a vault that hangs is its
+// tenant's trouble.
+size_t ShareOfOne(size_t of_all) { return std::max<size_t>(1, of_all / 4); }
+
 }  // namespace
 
 void SetConnectionBounds(grpc::ServerBuilder& builder) {
@@ -35,11 +39,17 @@ RpcServer::RpcServer(RpcServerOptions options, RequestGate& gate)
     : options_(options),
       gate_(gate),
       request_bytes_(options.max_bytes_under_way),
-      control_(WorkerOptions{.name = "control",
-                             .threads = options.control_threads,
-                             .max_queued = options.max_queued_control_calls}),
+      control_(WorkerOptions{
+          .name = "control",
+          .threads = options.control_threads,
+          .max_queued = options.max_queued_control_calls,
+          .threads_of_one = ShareOfOne(options.control_threads),
+          .max_queued_of_one = ShareOfOne(options.max_queued_control_calls)}),
       prompt_(WorkerOptions{
-          .name = "prompt", .threads = 1, .max_queued = options.max_queued_control_calls}) {}
+          .name = "prompt",
+          .threads = 1,
+          .max_queued = options.max_queued_control_calls,
+          .max_queued_of_one = ShareOfOne(options.max_queued_control_calls)}) {}
 
 RpcServer::~RpcServer() { Shutdown(absl::ZeroDuration()); }
 

@@ -34,7 +34,8 @@ struct RpcListener {
 struct RpcServerOptions {
   size_t queues = 1;           // completion queues, one thread each
   size_t armed_calls = 16;     // calls of one method that may arrive at once per queue
-  size_t control_threads = 8;  // for handlers that block (vault, index)
+  // For handlers that block (vault, index); a quarter of them, at least one, those of one tenant.
+  size_t control_threads = 16;
   size_t max_queued_control_calls = 1024;
   // Twice the largest batch: what is somewhat too large is still refused by its field and limit,
   // what is far too large by gRPC.
@@ -150,7 +151,7 @@ class RpcServer {
   static Task<absl::StatusOr<Response>> RunOnWorker(Worker& worker, const Handler& handler,
                                                     const CallContext& context,
                                                     const Request& message) {
-    OnWorker moved(worker);
+    OnWorker moved(worker, context.admitted.caller().tenant);
     absl::Status status = co_await moved;
     if (!status.ok()) co_return status;
     const RequestScope scope(context.admitted.request_id());

@@ -129,7 +129,7 @@ Task<absl::StatusOr<v1::SearchResponse>> SearchDocuments::Search(const CallConte
     const absl::Status level = co_await std::move(levelling);
     if (!level.ok() && !HasReason(level, "DEADLINE_EXCEEDED")) co_return level;
   }
-  CMK_CO_RETURN_IF_ERROR(co_await OnWorker(worker_));
+  CMK_CO_RETURN_IF_ERROR(co_await OnWorker(worker_, name->tenant.value()));
   co_return Answer(context.admitted, hub, question);
 }
 

@@ -14,7 +14,7 @@ namespace cmkstore::vault {
 
 struct BoundedKeyVaultOptions {
   size_t per_vault = 4;
-  size_t overall = 8;
+  size_t overall = 16;
 };
 
 // For calls that a person waits for (checks, new hubs, rotations): few at once to each vault and

@@ -1,5 +1,8 @@
 // Quotas of tenants through a whole server.
 
+#include <atomic>
+#include <thread>
+
 #include "cmkstore/v1/admin_service.grpc.pb.h"
 #include "tests/e2e/backup_fixture.h"
 
@@ -289,6 +292,35 @@ TEST_F(QuotaTest, TheOperatorFindsWhoseQuotaItWasInTheLogAndNotInMetrics) {
   ASSERT_NE(at, std::string::npos);
   EXPECT_EQ(log.find("quota_reached", at + 1), std::string::npos) << "once a minute is enough";
   EXPECT_NE(log.find(absl::StrCat("\"tenant\":\"", kTenant), at - 200), std::string::npos) << log;
+}
+
+TEST_F(QuotaTest, CallsThatHangOnOneTenantsVaultLeaveRoomForAnothersControlCalls) {
+  owner_->Script({{{"operation", "get"}, {"kind", "hang"}, {"hang_ms", 600'000}, {"count", -1}}});
+  v1::CheckKeyRequest check;
+  check.set_parent(absl::StrCat("tenants/", kTenant));
+  check.mutable_key()->set_vault_uri(vault_->endpoints().url);
+  check.mutable_key()->set_key_name("k1");
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::thread> checking;
+  std::atomic<int> ended = 0;
+  for (size_t i = 0; i < 2 * service::RpcServerOptions().control_threads; ++i) {
+    contexts.push_back(As("owner"));
+    checking.emplace_back([&, context = contexts.back().get()] {
+      v1::CheckKeyResponse checked;
+      (void)keys_->CheckKey(context, check, &checked);
+      ++ended;
+    });
+  }
+  absl::SleepFor(absl::Milliseconds(300));  // they are under way; an answer too early proves less
+  v1::ListHubsRequest list;
+  list.set_parent(absl::StrCat("tenants/", kOtherTenant));
+  v1::ListHubsResponse listed;
+  EXPECT_EQ(ReasonOf(hubs_->ListHubs(AsOwnerOf(kOtherTenant).get(), list, &listed)), "OK");
+  EXPECT_EQ(listed.hubs_size(), 1);
+  EXPECT_EQ(ended, 0) << "answered while all of them hang";
+  for (const auto& context : contexts) context->TryCancel();
+  owner_->Script(nlohmann::json::array());
+  for (std::thread& one : checking) one.join();
 }
 
 }  // namespace
