@@ -18,6 +18,17 @@ bool IsValidId(absl::string_view text) {
   });
 }
 
+bool IsGuid(absl::string_view text) {
+  if (text.size() != 36) return false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    if (dash ? text[i] != '-' : !absl::ascii_isxdigit(static_cast<unsigned char>(text[i]))) {
+      return false;
+    }
+  }
+  return true;
+}
+
 absl::Status CheckId(absl::string_view field, absl::string_view text) {
   if (IsValidId(text)) return absl::OkStatus();
   return FieldInvalid(field, absl::StrCat("must be 1 to ", kMaxIdBytes,

@@ -18,6 +18,9 @@ inline constexpr size_t kMaxIdBytes = 128;
 // Whether `text` is 1-128 bytes of [A-Za-z0-9._~-] beginning with a letter or digit.
 bool IsValidId(absl::string_view text);
 
+// Whether `text` is 32 hex digits with dashes between, 8-4-4-4-12 (RFC 9562 4).
+bool IsGuid(absl::string_view text);
+
 // FIELD_INVALID naming `field` and the rule when `text` is not a valid id.
 absl::Status CheckId(absl::string_view field, absl::string_view text);
 

@@ -18,6 +18,7 @@ constexpr absl::Duration kExpiresSoon = absl::Hours(30 * 24);
 
 const std::map<absl::string_view, absl::string_view> kNeeded = {
     {"address", "https://NAME under a vault domain that this server allows"},
+    {"directory", "a vault of the tenant's own Entra directory, or of one shared with it"},
     {"reachable", "the vault's host resolves and takes connections from this server"},
     {"tls", "TLS 1.2 or later with a certificate of the vault's name"},
     {"token", "the vault takes this server's token"},
@@ -86,6 +87,10 @@ std::string KeyCheckRows::Remedy(absl::string_view check, absl::string_view caus
   const std::string vault = absl::StrCat(hsm ? " --hsm-name " : " --vault-name ", VaultName());
   const std::string key = absl::StrCat(vault, " --name ", key_.key_name);
   if (check == "address") return "correct the vault URI of the hub's key";
+  if (check == "directory") {
+    return "name a key in a vault of your own directory, or have the operator of this server share "
+           "the vault's directory with your tenant (vaults.shared_directories)";
+  }
   if (check == "reachable") {
     return absl::StrCat("az keyvault network-rule list --name ", VaultName(),
                         "; check the vault's DNS name, private endpoint and firewall");
@@ -150,6 +155,19 @@ void KeyCheckRows::Fail(absl::string_view check, std::string found, absl::string
 }
 void KeyCheckRows::Skip(absl::string_view check) {
   Add(check, v1::KeyCheck::SKIPPED, "could not be tried: a check before it failed");
+}
+
+void KeyCheckRows::AddNoDirectory(const absl::Status& answer) {
+  const std::string message(answer.message());
+  if (HasReason(answer, "FIELD_INVALID")) {
+    Fail("directory", message);
+    for (const char* check : {"reachable", "tls", "token", "get"}) Skip(check);
+    return;
+  }
+  Skip("directory");
+  const std::string cause = CauseOf(answer);
+  Fail(cause == kTls ? "tls" : "reachable", message, cause);
+  for (const char* check : {"token", "get"}) Skip(check);
 }
 
 bool KeyCheckRows::AddFirstCall(const absl::Status& answer, const std::string& version_id) {

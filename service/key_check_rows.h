@@ -23,6 +23,8 @@ class KeyCheckRows {
   void Fail(absl::string_view check, std::string found, absl::string_view cause = "");
   void Skip(absl::string_view check);
 
+  // Why it is not known that the tenant may name this vault, which was called without a token.
+  void AddNoDirectory(const absl::Status& answer);
   // Address, connection, token and read permission, as the answer to a first call shows them.
   // False when nothing more can be tried.
   bool AddFirstCall(const absl::Status& answer, const std::string& version_id);

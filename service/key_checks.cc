@@ -61,23 +61,30 @@ void KeyChecks::TryOperations(const vault::KeyRef& key, const vault::KeyDescript
   }
 }
 
-KeyChecks::Report KeyChecks::Try(const vault::KeyRef& key, absl::Time deadline) {
+KeyChecks::Report KeyChecks::Try(const std::string& tenant, const vault::KeyRef& key,
+                                 absl::Time deadline) {
   Report report;
   KeyCheckRows rows(key, report.response);
   const absl::Status address = vault::CheckKeyRef(addresses_, key);
   if (!address.ok()) {
     report.refusals.push_back(address);
     rows.Fail("address", std::string(address.message()));
-    for (const char* check : {"reachable", "tls", "token", "get"}) rows.Skip(check);
+    for (const char* check : {"directory", "reachable", "tls", "token", "get"}) rows.Skip(check);
   } else if (!options_.identities.contains(key.identity)) {
     report.refusals.push_back(
         FieldInvalid("encryption.customer_managed.identity", kUnknownIdentity));
     rows.Pass("address", key.vault_uri);
-    for (const char* check : {"reachable", "tls"}) rows.Skip(check);
+    for (const char* check : {"directory", "reachable", "tls"}) rows.Skip(check);
     rows.Fail("token", kUnknownIdentity, "identity");
     rows.Skip("get");
+  } else if (const auto directory = directory_.CheckMayName(tenant, key, deadline);
+             !directory.ok()) {
+    report.refusals.push_back(directory.status());
+    rows.Pass("address", key.vault_uri);
+    rows.AddNoDirectory(directory.status());
   } else {
     rows.Pass("address", key.vault_uri);
+    rows.Pass("directory", directory->empty() ? "not said by this local vault" : *directory);
     const auto described = vault_.Describe(key, deadline);
     if (rows.AddFirstCall(described.status(), described.ok() ? described->version_id : "")) {
       rows.AddDescription(*described, clock_.WallNow());
@@ -91,11 +98,12 @@ KeyChecks::Report KeyChecks::Try(const vault::KeyRef& key, absl::Time deadline) 
   return report;
 }
 
-KeyChecks::Report KeyChecks::TryUntilRolesHold(const vault::KeyRef& key, absl::Time deadline) {
+KeyChecks::Report KeyChecks::TryUntilRolesHold(const std::string& tenant,
+                                               const vault::KeyRef& key, absl::Time deadline) {
   const absl::Time give_up =
       std::min(deadline - 2 * kRoleRetry, clock_.WallNow() + options_.role_propagation);
   for (;;) {
-    Report report = Try(key, deadline);
+    Report report = Try(tenant, key, deadline);
     const bool propagating =
         std::any_of(report.refusals.begin(), report.refusals.end(), MayBePropagation);
     if (!propagating || clock_.WallNow() + kRoleRetry > give_up) return report;
@@ -103,8 +111,9 @@ KeyChecks::Report KeyChecks::TryUntilRolesHold(const vault::KeyRef& key, absl::T
   }
 }
 
-v1::CheckKeyResponse KeyChecks::Run(const vault::KeyRef& key, absl::Time deadline) {
-  v1::CheckKeyResponse response = TryUntilRolesHold(key, deadline).response;
+v1::CheckKeyResponse KeyChecks::Run(const std::string& tenant, const vault::KeyRef& key,
+                                    absl::Time deadline) {
+  v1::CheckKeyResponse response = TryUntilRolesHold(tenant, key, deadline).response;
   response.set_passed(std::none_of(
       response.checks().begin(), response.checks().end(), [](const v1::KeyCheck& check) {
         return check.result() == v1::KeyCheck::FAILED || check.result() == v1::KeyCheck::SKIPPED;
@@ -130,8 +139,9 @@ v1::CheckKeyResponse KeyChecks::RunPlatform(absl::Time deadline) {
   return response;
 }
 
-absl::Status KeyChecks::Require(const vault::KeyRef& key, absl::Time deadline) {
-  const Report report = TryUntilRolesHold(key, deadline);
+absl::Status KeyChecks::Require(const std::string& tenant, const vault::KeyRef& key,
+                                absl::Time deadline) {
+  const Report report = TryUntilRolesHold(tenant, key, deadline);
   std::vector<Violation> failed;
   for (const v1::KeyCheck& check : report.response.checks()) {
     if (check.result() != v1::KeyCheck::FAILED) continue;

@@ -2,12 +2,14 @@
 
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "cmkstore/v1/key_service.pb.h"
 #include "crypto/random.h"
 #include "vault/key_vault.h"
+#include "vault/vault_directory.h"
 #include "vault/vault_uri.h"
 
 namespace cmkstore::service {
@@ -26,28 +28,38 @@ struct KeyChecksOptions {
 class KeyChecks {
  public:
   KeyChecks(KeyChecksOptions options, vault::KeyVault& vault,
-            const vault::VaultAddressPolicy& addresses, crypto::Random& random, Clock& clock)
-      : options_(options), vault_(vault), addresses_(addresses), random_(random), clock_(clock) {}
+            vault::VaultDirectory& directory, const vault::VaultAddressPolicy& addresses,
+            crypto::Random& random, Clock& clock)
+      : options_(std::move(options)),
+        vault_(vault),
+        directory_(directory),
+        addresses_(addresses),
+        random_(random),
+        clock_(clock) {}
 
-  v1::CheckKeyResponse Run(const vault::KeyRef& key, absl::Time deadline);
+  v1::CheckKeyResponse Run(const std::string& tenant, const vault::KeyRef& key,
+                           absl::Time deadline);
   // The same for the key of this service itself, which has no vault, no role and no dates.
   v1::CheckKeyResponse RunPlatform(absl::Time deadline);
   // OK, or the error with which CreateHub is refused: CUSTOMER_KEY_UNFIT listing every failed
-  // check, or the vault's own outage or our login.
-  absl::Status Require(const vault::KeyRef& key, absl::Time deadline);
+  // check, or the vault's own outage or our login, or FIELD_INVALID for a vault that `tenant` may
+  // not name.
+  absl::Status Require(const std::string& tenant, const vault::KeyRef& key, absl::Time deadline);
 
  private:
   struct Report {
     v1::CheckKeyResponse response;
     std::vector<absl::Status> refusals;  // of the vault, in the order in which they came
   };
-  Report Try(const vault::KeyRef& key, absl::Time deadline);
-  Report TryUntilRolesHold(const vault::KeyRef& key, absl::Time deadline);
+  Report Try(const std::string& tenant, const vault::KeyRef& key, absl::Time deadline);
+  Report TryUntilRolesHold(const std::string& tenant, const vault::KeyRef& key,
+                           absl::Time deadline);
   void TryOperations(const vault::KeyRef& key, const vault::KeyDescription& description,
                      absl::Time deadline, Report& report);
 
   const KeyChecksOptions options_;
   vault::KeyVault& vault_;
+  vault::VaultDirectory& directory_;
   const vault::VaultAddressPolicy addresses_;
   crypto::Random& random_;
   Clock& clock_;

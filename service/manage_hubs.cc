@@ -102,7 +102,9 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
     return *existing;
   }
   const vault::KeyRef key = KeyRefOf(record);
-  if (!record.platform_managed()) CMK_RETURN_IF_ERROR(checks_.Require(key, call.deadline()));
+  if (!record.platform_managed()) {
+    CMK_RETURN_IF_ERROR(checks_.Require(record.tenant(), key, call.deadline()));
+  }
   if (request.validate_only()) return ToHubNow(*HubDirectory::MakeEntry(record));
 
   CMK_ASSIGN_OR_RETURN(

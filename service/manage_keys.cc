@@ -136,10 +136,12 @@ absl::StatusOr<v1::CheckKeyResponse> ManageKeys::Check(const AdmittedCall& call,
   if (const auto name = HubName::Parse("parent", request.parent()); name.ok()) {
     CMK_ASSIGN_OR_RETURN(const HubEntryPtr hub, hubs_.Find(call, *name));
     if (hub->record.platform_managed()) return checks_.RunPlatform(call.deadline());
-    return checks_.Run(KeyRefOf(hub->record), call.deadline());
+    return checks_.Run(hub->record.tenant(), KeyRefOf(hub->record), call.deadline());
   }
+  CMK_ASSIGN_OR_RETURN(const TenantName parent, TenantName::Parse("parent", request.parent()));
   const v1::CustomerManagedKey& key = request.key();
-  return checks_.Run({key.vault_uri(), key.key_name(), key.key_version(), key.identity()},
+  return checks_.Run(parent.tenant.value(),
+                     {key.vault_uri(), key.key_name(), key.key_version(), key.identity()},
                      call.deadline());
 }
 

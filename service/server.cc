@@ -57,6 +57,7 @@ namespace {
 constexpr absl::Duration kTick = absl::Milliseconds(100);
 constexpr absl::Duration kLook = absl::Seconds(1);  // at shards and disk
 constexpr size_t kSearchThreads = 4;
+constexpr size_t kMaxQueuedSearches = 1024;
 
 }  // namespace
 
@@ -76,6 +77,7 @@ class Server::Parts {
         metered(timed, meter),
         bounded({}, metered, budget, clock),
         retrying(bounded, clock),
+        vault_directory(options.vault_directory, options.vault_addresses, transport, clock),
         health(options.min_free_disk_bytes, clock),
         request_quota(clock) {}
 
@@ -102,6 +104,7 @@ class Server::Parts {
   vault::MeteredKeyVault metered;
   vault::BoundedKeyVault bounded;  // for what a person waits for; the cache has its lanes
   vault::RetryingKeyVault retrying;
+  vault::VaultDirectory vault_directory;
   Health health;
   RequestQuota request_quota;
   std::unique_ptr<AdminServer> admin;
@@ -120,7 +123,11 @@ class Server::Parts {
   std::unique_ptr<IndexSource> index_source;
   std::unique_ptr<search::IndexSet> indexes;
   std::unique_ptr<search::IndexFollower> follower;
-  Worker search_worker{{.name = "search", .threads = kSearchThreads, .max_queued = 1024}};
+  Worker search_worker{{.name = "search",
+                        .threads = kSearchThreads,
+                        .max_queued = kMaxQueuedSearches,
+                        .threads_of_one = kSearchThreads - 1,
+                        .max_queued_of_one = kMaxQueuedSearches / 4}};
   std::unique_ptr<PageTokens> tokens;
   std::unique_ptr<KeyChecks> checks;
   std::unique_ptr<HubKeyChanges> key_changes;
@@ -195,8 +202,8 @@ absl::Status Server::Parts::Start() {
       std::make_unique<search::IndexFollower>(options.follower, *indexes, *index_source, clock,
                                               [this](HubUid hub) { indexed.Notify(hub); });
   tokens = std::make_unique<PageTokens>(facts.token_key());
-  checks = std::make_unique<KeyChecks>(options.key_checks, *vault, options.vault_addresses, random,
-                                       clock);
+  checks = std::make_unique<KeyChecks>(options.key_checks, *vault, vault_directory,
+                                       options.vault_addresses, random, clock);
   key_changes = std::make_unique<HubKeyChanges>(*hubs, *key_source, *engine, *vault, random, clock);
   operations = std::make_unique<Operations>(*hubs, *engine, random, clock, *tokens);
   const auto provision_index = [this](HubUid hub) { follower->Notify(hub, 0); };

@@ -19,6 +19,7 @@
 #include "service/usage_meter.h"
 #include "store/rocksdb/shard_set.h"
 #include "vault/token_source.h"
+#include "vault/vault_directory.h"
 #include "vault/vault_uri.h"
 
 namespace cmkstore::service {
@@ -36,6 +37,7 @@ struct ServerOptions {
   std::string issuer_ca_file;                   // PEM, for jwks_url; empty: the system's
   std::vector<IssuerOptions> standing_issuers;  // beside them, whatever SetIssuers brings
   vault::VaultAddressPolicy vault_addresses;
+  vault::VaultDirectoryOptions vault_directory;
   KeyChecksOptions key_checks;
   std::string vault_ca_file;
   UsageMeterOptions usage;

@@ -8,9 +8,11 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/file.h"
@@ -183,6 +185,13 @@ absl::StatusOr<ServerOptions> MakeServerOptions(const LoadedConfig& loaded, Cloc
   }
   options.vault_addresses.allowed_hosts.assign(config.development().vault_hosts().begin(),
                                                config.development().vault_hosts().end());
+  for (const config::v1::SharedDirectory& shared : config.vaults().shared_directories()) {
+    std::set<std::string>& tenants =
+        options.vault_directory.shared[absl::AsciiStrToLower(shared.directory())];
+    for (const std::string& tenant : shared.tenants()) {
+      tenants.insert(absl::AsciiStrToLower(tenant));
+    }
+  }
   if (config.admin().address() != "off") options.admin_address = config.admin().address();
   options.min_free_disk_bytes = config.store().min_free_disk();
   options.operator_tenant = config.operator_tenant();

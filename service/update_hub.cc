@@ -112,7 +112,9 @@ absl::StatusOr<v1::Hub> ManageHubs::Update(const AdmittedCall& call,
   }
   const vault::KeyRef key = KeyRefOf(changed);
   const bool key_changed = key != KeyRefOf(before->record);
-  if (key_changed) CMK_RETURN_IF_ERROR(checks_.Require(key, call.deadline()));
+  if (key_changed) {
+    CMK_RETURN_IF_ERROR(checks_.Require(changed.tenant(), key, call.deadline()));
+  }
   if (request.validate_only()) return ToHubNow(*HubDirectory::MakeEntry(changed));
   std::unique_ptr<HubKeyChanges::Turn> turn;
   if (key_changed) {

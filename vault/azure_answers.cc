@@ -1,6 +1,7 @@
 #include "vault/azure_answers.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/ascii.h"
@@ -11,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "base/base64url.h"
 #include "base/errors.h"
+#include "base/ids.h"
 #include "base/status_macros.h"
 
 namespace cmkstore::vault {
@@ -161,6 +163,27 @@ void ReadAttributes(const json& attributes, KeyDescription& key) {
   key.purge_protection = recoverable && !absl::StrContains(key.recovery_level, "Purgeable");
 }
 
+// The first parameter of a challenge (RFC 9110 11.6.1) that has one of `names`, unquoted; empty if
+// there is none.
+absl::string_view ChallengeValue(absl::string_view challenge,
+                                 std::initializer_list<absl::string_view> names) {
+  for (absl::string_view part : absl::StrSplit(challenge, absl::ByAnyChar(" ,"))) {
+    const size_t equals = part.find('=');
+    if (equals == absl::string_view::npos) continue;
+    const absl::string_view name = part.substr(0, equals);
+    if (std::none_of(names.begin(), names.end(), [&](absl::string_view wanted) {
+          return absl::EqualsIgnoreCase(name, wanted);
+        })) {
+      continue;
+    }
+    absl::string_view value = part.substr(equals + 1);
+    absl::ConsumePrefix(&value, "\"");
+    absl::ConsumeSuffix(&value, "\"");
+    return value;
+  }
+  return "";
+}
+
 }  // namespace
 
 absl::string_view ToString(VaultOperation operation) {
@@ -242,18 +265,20 @@ absl::StatusOr<KeyOperationResult> ParseKeyOperation(const HttpResponse& respons
 }
 
 std::string ChallengeResource(absl::string_view challenge) {
-  for (absl::string_view part : absl::StrSplit(challenge, absl::ByAnyChar(" ,"))) {
-    for (absl::string_view name : {"resource=", "scope="}) {
-      if (!absl::StartsWithIgnoreCase(part, name)) continue;
-      absl::string_view value = part.substr(name.size());
-      absl::ConsumePrefix(&value, "\"");
-      absl::ConsumeSuffix(&value, "\"");
-      absl::ConsumeSuffix(&value, "/.default");
-      absl::ConsumeSuffix(&value, "/");
-      return std::string(value);
-    }
-  }
-  return "";
+  absl::string_view value = ChallengeValue(challenge, {"resource", "scope"});
+  absl::ConsumeSuffix(&value, "/.default");
+  absl::ConsumeSuffix(&value, "/");
+  return std::string(value);
+}
+
+std::string ChallengeDirectory(absl::string_view challenge) {
+  absl::string_view value = ChallengeValue(challenge, {"authorization", "authorization_uri"});
+  if (!absl::ConsumePrefix(&value, "https://")) return "";
+  const size_t host_end = value.find('/');
+  if (host_end == absl::string_view::npos) return "";
+  value.remove_prefix(host_end + 1);
+  value = value.substr(0, value.find('/'));
+  return IsGuid(value) ? absl::AsciiStrToLower(value) : "";
 }
 
 std::string VersionOf(absl::string_view version_id) {

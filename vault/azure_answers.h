@@ -10,6 +10,9 @@
 
 namespace cmkstore::vault {
 
+// Of every call.
+inline constexpr absl::string_view kApiVersion = "?api-version=7.4";
+
 enum class VaultOperation { kDescribe, kWrap, kUnwrap };
 absl::string_view ToString(VaultOperation operation);
 
@@ -32,9 +35,12 @@ struct KeyOperationResult {
 absl::StatusOr<KeyOperationResult> ParseKeyOperation(const HttpResponse& response,
                                                      const KeyRef& asked);
 
-// The `resource` or `scope` of a 401 challenge without "/.default"; empty if the challenge has
-// none.
+// The `resource` or `scope` of a 401 challenge without "/.default"; empty if it has none.
 std::string ChallengeResource(absl::string_view www_authenticate);
+// The directory (Entra tenant, a GUID in lower case) that the vault belongs to, by the `authorization`
+// or `authorization_uri` of its 401 challenge; empty if the challenge names none. Nothing else of
+// that URL is ever used.
+std::string ChallengeDirectory(absl::string_view www_authenticate);
 // The last part of a `kid`.
 std::string VersionOf(absl::string_view version_id);
 // Takes key name and version of a `kid` over into `key`; false, and `key` as it was, unless it is

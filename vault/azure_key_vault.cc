@@ -15,8 +15,6 @@
 namespace cmkstore::vault {
 namespace {
 
-constexpr absl::string_view kApiVersion = "?api-version=7.4";
-
 std::string OperationBody(absl::string_view algorithm, absl::string_view value) {
   std::string encoded = EncodeBase64Url(value);
   std::string body = nlohmann::json{{"alg", std::string(algorithm)}, {"value", encoded}}.dump();

@@ -113,6 +113,20 @@ void CheckVaultsAndDevelopment(const config::v1::Config& config, Problems& probl
     problems.push_back({absl::StrCat("vaults.allowed_suffixes[", i, "]"),
                         "write a domain with its leading dot, such as .vault.azure.net"});
   }
+  for (int i = 0; i < config.vaults().shared_directories_size(); ++i) {
+    const config::v1::SharedDirectory& shared = config.vaults().shared_directories(i);
+    const std::string path = absl::StrCat("vaults.shared_directories[", i, "]");
+    if (!IsGuid(shared.directory())) {
+      problems.push_back({path, "write directory: with the GUID of the vaults' Entra tenant"});
+    }
+    if (shared.tenants().empty()) {
+      problems.push_back({path, "write tenants: with those that may name its vaults, or ['*']"});
+    }
+    for (const std::string& tenant : shared.tenants()) {
+      if (tenant == "*" || IsValidId(tenant)) continue;
+      problems.push_back({path + ".tenants", "write the `tid` of a tenant's tokens, or '*'"});
+    }
+  }
   if (!config.development().enabled() && config.development().plaintext()) {
     problems.push_back({"development.plaintext", "it goes with development.enabled: true only"});
   }

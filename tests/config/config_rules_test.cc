@@ -44,6 +44,15 @@ TEST(ConfigRulesTest, CombinationsThatWouldNotWorkAreToldAtTheirLine) {
   ExpectProblem("development: {vault_hosts: ['localhost:1']}", "development.enabled: true");
   ExpectProblem("listeners: [{address: nowhere}]", "c.yaml:2:14: listeners[0].address: write HOST");
   ExpectProblem("admin: {address: '9464'}", "admin.address: write HOST:PORT");
+  ExpectProblem("vaults: {shared_directories: [{directory: contoso, tenants: ['*']}]}",
+                "write directory: with the GUID");
+  ExpectProblem(
+      "vaults: {shared_directories: [{directory: 00000000-0000-0000-0000-000000000000}]}",
+      "write tenants:");
+  ExpectProblem(
+      "vaults: {shared_directories: [{directory: 00000000-0000-0000-0000-000000000000, "
+      "tenants: ['a b']}]}",
+      "or '*'");
   ExpectProblem("identities: [{kind: client-secret, tenant_id: t, client_id: c}]",
                 "identities[0]: kind client-secret needs secret_file");
   ExpectProblem("identities: [{secret_file: /s}]", "secret_file: kind managed-identity has none");

@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "tests/testing/fake_key_vault.h"
 #include "tests/testing/matchers.h"
+#include "tests/testing/scripted_transport.h"
 #include "tests/testing/virtual_clock.h"
 
 namespace cmkstore::service {
@@ -51,10 +52,26 @@ absl::Status Outage(const char* cause) {
   return WithCause(VaultUnreachable(cause, absl::Seconds(5)), cause);
 }
 
+constexpr char kTenant[] = "11111111-2222-4333-8444-555555555555";
+constexpr char kOtherTenant[] = "99999999-2222-4333-8444-555555555555";
+
+// A vault that is called without a token: says whose it is, every time.
+class ChallengingTransport final : public HttpTransport {
+ public:
+  absl::StatusOr<HttpResponse> Send(const HttpRequest&, absl::Time) override { return answer; }
+
+  absl::StatusOr<HttpResponse> answer = HttpResponse{
+      401,
+      {{"WWW-Authenticate",
+        absl::StrCat("Bearer authorization=\"https://login.microsoftonline.com/", kTenant,
+                     "\", resource=\"https://vault.azure.net\"")}},
+      ""};
+};
+
 class KeyChecksTest : public ::testing::Test {
  protected:
   std::map<std::string, v1::KeyCheck> Run() {
-    response_ = checks_.Run(key_, clock_.WallNow() + absl::Seconds(30));
+    response_ = checks_.Run(tenant_, key_, clock_.WallNow() + absl::Seconds(30));
     std::map<std::string, v1::KeyCheck> rows;
     for (const v1::KeyCheck& row : response_.checks()) rows[row.check()] = row;
     return rows;
@@ -68,19 +85,25 @@ class KeyChecksTest : public ::testing::Test {
     }
     return names;
   }
-  absl::Status Require() { return checks_.Require(key_, clock_.WallNow() + absl::Seconds(30)); }
+  absl::Status Require() {
+    return checks_.Require(tenant_, key_, clock_.WallNow() + absl::Seconds(30));
+  }
 
   vault::KeyRef key_{"https://contoso-kv.vault.azure.net", "hub-key", "", ""};
   OddVault vault_;
   testing::VirtualClock clock_;
   crypto::SystemRandom random_;
-  KeyChecks checks_{KeyChecksOptions(), vault_, vault::VaultAddressPolicy(), random_, clock_};
+  std::string tenant_ = kTenant;
+  ChallengingTransport transport_;
+  vault::VaultDirectory directory_{{}, vault::VaultAddressPolicy(), transport_, clock_};
+  KeyChecks checks_{KeyChecksOptions(), vault_,  directory_, vault::VaultAddressPolicy(),
+                    random_,            clock_};
   v1::CheckKeyResponse response_;
 };
 
 TEST_F(KeyChecksTest, AGoodKeyPassesEveryCheckByName) {
   EXPECT_EQ(Rows(v1::KeyCheck::PASSED),
-            "address reachable tls token get key_type key_ops enabled validity soft_delete "
+            "address directory reachable tls token get key_type key_ops enabled validity soft_delete "
             "purge_protection recoverable_days wrap unwrap");
   EXPECT_TRUE(response_.passed());
   EXPECT_THAT(Require(), IsOk());
@@ -114,6 +137,27 @@ TEST_F(KeyChecksTest, EveryFaultOfAKeyIsNamedAtOnceWithWhatToRun) {
   const absl::Status refused = Require();
   EXPECT_THAT(refused, FailsWith("CUSTOMER_KEY_UNFIT", "purge_protection"));
   EXPECT_EQ(ViolationsOf(refused).size(), 9u);
+}
+
+TEST_F(KeyChecksTest, AVaultOfAnotherDirectoryIsNotCalledWithOurToken) {
+  tenant_ = kOtherTenant;
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "directory");
+  EXPECT_EQ(Rows(v1::KeyCheck::PASSED), "address");
+  EXPECT_FALSE(response_.passed());
+  EXPECT_TRUE(absl::StrContains(Run()["directory"].remedy(), "vaults.shared_directories"));
+  EXPECT_THAT(Require(), FailsWith("FIELD_INVALID", kTenant));
+  EXPECT_EQ(vault_.describes, 0);
+}
+
+TEST_F(KeyChecksTest, AVaultThatDoesNotSayWhoseItIsIsNotCalledEither) {
+  transport_.answer = Outage("tls");
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "tls");
+  transport_.answer = Outage("connect");
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "reachable");
+  EXPECT_THAT(Require(), FailsWith("VAULT_UNREACHABLE", "connect"));
+  transport_.answer = HttpResponse{401, {}, ""};
+  EXPECT_THAT(Require(), FailsWith("VAULT_UNREACHABLE", "which directory"));
+  EXPECT_EQ(vault_.describes, 0);
 }
 
 TEST_F(KeyChecksTest, AMissingRoleIsNamedWithItsCommand) {

@@ -1,0 +1,76 @@
+// A tenant may name vaults of its own directory, and those that the operator shares with it.
+
+#include "tests/e2e/served_hub.h"
+
+namespace cmkstore {
+namespace {
+
+using ::testing::HasSubstr;
+using nlohmann::json;
+
+constexpr char kOtherDirectory[] = "99999999-2222-4333-8444-555555555555";
+
+class VaultDirectoryTest : public ServedHub {
+ protected:
+  // The fixture's vault anew, as one of another directory.
+  VaultDirectoryTest() {
+    server_.reset();
+    vault_.reset();
+    dev_vault::DevVaultOptions options;
+    options.state_dir = dir_.path() + "/vault";
+    options.tenant_id = kOtherDirectory;
+    auto started = dev_vault::DevVault::Start(options, clock_);
+    EXPECT_TRUE(started.ok()) << started.status();
+    vault_ = std::move(*started);
+    owner_ = std::make_unique<VaultOwner>(vault_->endpoints());
+    owner_->Key("POST", "/keys/k1/create", {{"kty", "RSA"}, {"key_size", 2048}});
+    StartServer();
+  }
+  void Adjust(service::ServerOptions& options) override {
+    options.vault_directory.shared = shared_;
+  }
+  v1::CheckKeyResponse CheckKey() {
+    v1::CheckKeyRequest request;
+    request.set_parent(absl::StrCat("tenants/", kTenant));
+    request.mutable_key()->set_vault_uri(vault_->endpoints().url);
+    request.mutable_key()->set_key_name("k1");
+    v1::CheckKeyResponse response;
+    EXPECT_EQ(ReasonOf(keys_->CheckKey(As("owner").get(), request, &response)), "OK");
+    return response;
+  }
+
+  std::map<std::string, std::set<std::string>> shared_;
+};
+
+TEST_F(VaultDirectoryTest, AnotherTenantsVaultIsRefusedAndNeverSeesOurToken) {
+  const json before = owner_->Admin("GET", "stats");
+  const grpc::Status refused = CreateHub();
+  EXPECT_EQ(ReasonOf(refused), "FIELD_INVALID");
+  EXPECT_THAT(refused.error_message(), HasSubstr(kOtherDirectory));
+  const v1::CheckKeyResponse checked = CheckKey();
+  EXPECT_FALSE(checked.passed());
+  for (const v1::KeyCheck& row : checked.checks()) {
+    EXPECT_EQ(row.result() == v1::KeyCheck::FAILED, row.check() == "directory") << row.check();
+  }
+  const json after = owner_->Admin("GET", "stats");
+  for (const char* operation : {"token", "wrapkey", "unwrapkey"}) {
+    EXPECT_EQ(after.value(operation, 0), before.value(operation, 0)) << operation;
+  }
+  EXPECT_THAT(*ReadFile(dir_.path() + "/log.jsonl"), HasSubstr("vault_of_another_directory"));
+}
+
+TEST_F(VaultDirectoryTest, OneThatTheOperatorSharesServes) {
+  shared_[kOtherDirectory] = {kTenant};
+  StartServer();
+  EXPECT_TRUE(CheckKey().passed());
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK");
+  // What a hub is under stays its key: the operator's word is asked for a new one.
+  shared_.clear();
+  StartServer();
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK");
+}
+
+}  // namespace
+}  // namespace cmkstore

@@ -1,0 +1,61 @@
+#include "vault/vault_directory.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "vault/azure_answers.h"
+
+namespace cmkstore::vault {
+namespace {
+
+constexpr absl::Duration kRetryAfter = absl::Seconds(5);
+
+bool IsDevelopment(const VaultAddressPolicy& addresses, const KeyRef& key) {
+  const auto& hosts = addresses.allowed_hosts;
+  return std::find(hosts.begin(), hosts.end(), HostOf(key.vault_uri)) != hosts.end();
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> VaultDirectory::Ask(const KeyRef& key, absl::Time deadline) {
+  HttpRequest request;
+  request.url = absl::StrCat(key.vault_uri, "/keys/", key.key_name, kApiVersion);
+  request.headers = {{"Accept", "application/json"}};
+  CMK_ASSIGN_OR_RETURN(
+      const HttpResponse response,
+      transport_.Send(request, std::min(deadline, clock_.WallNow() + options_.call_timeout)));
+  if (response.status == 401) {
+    const std::string directory = ChallengeDirectory(response.Header("WWW-Authenticate"));
+    if (!directory.empty() || IsDevelopment(addresses_, key)) return directory;
+  } else if (response.status != 200) {
+    return MeaningOf(VaultOperation::kDescribe, response);
+  } else if (IsDevelopment(addresses_, key)) {
+    return "";  // a local vault that lets everyone in
+  }
+  return WithCause(
+      VaultUnreachable("unknown: the vault does not say which directory it belongs to",
+                       kRetryAfter),
+      "unknown");
+}
+
+absl::StatusOr<std::string> VaultDirectory::CheckMayName(const std::string& tenant,
+                                                         const KeyRef& key, absl::Time deadline) {
+  CMK_ASSIGN_OR_RETURN(std::string directory, Ask(key, deadline));
+  const std::string caller = absl::AsciiStrToLower(tenant);
+  if (directory.empty() || directory == caller) return directory;
+  if (const auto shared = options_.shared.find(directory); shared != options_.shared.end()) {
+    if (shared->second.contains("*") || shared->second.contains(caller)) return directory;
+  }
+  Log(LogLevel::kWarning, "vault_of_another_directory",
+      {{"tenant", tenant}, {"vault", key.vault_uri}, {"directory", directory}});
+  return FieldInvalid("encryption.customer_managed.vault_uri",
+                      absl::StrCat("is a vault of directory ", directory,
+                                   ", which is neither the tenant's own nor one that the operator "
+                                   "of this server shares with it"));
+}
+
+}  // namespace cmkstore::vault
