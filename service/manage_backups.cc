@@ -266,7 +266,7 @@ absl::Status ManageBackups::ImportNames(const std::vector<storage::v1::HubRecord
   store::WriteSet names;
   std::vector<std::pair<std::string, StoredAmount>> held;  // by tenant
   for (const storage::v1::HubRecord& record : records) {
-    // By this restore, before it was interrupted: in use since, and counted when the server started.
+    // By this restore before it was interrupted: in use since, and counted at the start.
     CMK_ASSIGN_OR_RETURN(const auto known, hubs.Get(catalog, record.tenant(), record.hub()));
     if (known.has_value()) continue;
     const HubUid uid = HubDirectory::MakeEntry(record)->uid;

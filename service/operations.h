@@ -54,7 +54,7 @@ class OperationRun {
 //
 // Thread-safe. Start, Get, List, Cancel and Delete block on local disk; Wait does not.
 //
-// Errors: OPERATION_NOT_FOUND, STATE_INVALID, STORE_BUSY, QUOTA_EXCEEDED (100 of a tenant under way).
+// Errors: OPERATION_NOT_FOUND, STATE_INVALID, STORE_BUSY, QUOTA_EXCEEDED (100 of a tenant).
 class Operations {
  public:
   // Its result; no customer content.

@@ -95,15 +95,16 @@ absl::Status UsageMeter::FlushSome(absl::Span<const std::shared_ptr<HubUsage>> h
     }
     store::UsageTable::Add(writes, hour, more);
     store::HubSecretsTable::RequirePresent(writes, Gone());
-    // Not a share of it: the caller holds one until all are answered, and DropUnused counts who does.
-    engine_.Apply(hub->partition_, std::move(writes), [&, hub = hub.get(), more](const auto& result) {
+    // Not a share of it: the caller holds one till all are answered, and DropUnused counts shares.
+    const auto answered = [&, hub = hub.get(), more](const auto& result) {
       if (!result.ok() && !HasReason(result.status(), "HUB_NOT_FOUND")) {
         GiveBack(*hub, more);
         absl::MutexLock lock(&mutex);
         failed.Update(result.status());
       }
       left.DecrementCount();
-    });
+    };
+    engine_.Apply(hub->partition_, std::move(writes), answered);
   }
   left.Wait();
   return failed;

@@ -37,9 +37,9 @@ absl::StatusOr<KeyOperationResult> ParseKeyOperation(const HttpResponse& respons
 
 // The `resource` or `scope` of a 401 challenge without "/.default"; empty if it has none.
 std::string ChallengeResource(absl::string_view www_authenticate);
-// The directory (Entra tenant, a GUID in lower case) that the vault belongs to, by the `authorization`
-// or `authorization_uri` of its 401 challenge; empty if the challenge names none. Nothing else of
-// that URL is ever used.
+// The directory (Entra tenant, a GUID in lower case) that the vault belongs to, by `authorization`
+// or `authorization_uri` of its 401 challenge; empty if it names none. Nothing else of that URL is
+// ever used.
 std::string ChallengeDirectory(absl::string_view www_authenticate);
 // The last part of a `kid`.
 std::string VersionOf(absl::string_view version_id);

@@ -103,8 +103,8 @@ class KeyChecksTest : public ::testing::Test {
 
 TEST_F(KeyChecksTest, AGoodKeyPassesEveryCheckByName) {
   EXPECT_EQ(Rows(v1::KeyCheck::PASSED),
-            "address directory reachable tls token get key_type key_ops enabled validity soft_delete "
-            "purge_protection recoverable_days wrap unwrap");
+            "address directory reachable tls token get key_type key_ops enabled validity "
+            "soft_delete purge_protection recoverable_days wrap unwrap");
   EXPECT_TRUE(response_.passed());
   EXPECT_THAT(Require(), IsOk());
 }
