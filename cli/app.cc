@@ -47,8 +47,8 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& invocation) {
   app.add_option("--tenant", options.tenant, "Tenant id; default: the token's")
       ->envname("CMKSTORE_TENANT");
   app.add_option("--timeout", options.timeout,
-                 "How long one call may take (default 30s); watch, and what waits for an operation: "
-                 "how long to go on (default: no end)")
+                 "How long one call may take (default 30s); watch, and what waits for an "
+                 "operation: how long to go on (default: no end)")
       ->envname("CMKSTORE_TIMEOUT");
   app.add_flag("--json", invocation.json, "JSON for programs: one object a line, errors too");
   app.require_subcommand(1);

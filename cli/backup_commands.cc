@@ -1,15 +1,13 @@
-#include <functional>
 #include <memory>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
+#include "cli/list_printer.h"
 #include "cli/operation_wait.h"
 #include "cli/output.h"
 #include "cli/paging.h"
-#include "cli/printable.h"
 #include "cli/resource_names.h"
 #include "cli/table.h"
 #include "cmkstore/v1/admin_service.grpc.pb.h"
@@ -23,6 +21,8 @@ using v1::AdminService;
 struct BackupFlags {
   std::string backup;
   bool no_wait = false;
+
+  Waits waits() const { return no_wait ? Waits::kNo : Waits::kYes; }
 };
 
 constexpr char kBackups[] = "backups/";
@@ -44,7 +44,8 @@ void ShowBackup(const v1::Backup& backup) {
                                   " files, of which new ", MebibytesText(backup.new_bytes()))});
   table.Add({"hubs", absl::StrCat(backup.hubs())});
   if (backup.platform_managed_hubs() > 0) {
-    table.Add({"platform.key", absl::StrCat("needed by ", backup.platform_managed_hubs(), " hubs")});
+    table.Add(
+        {"platform.key", absl::StrCat("needed by ", backup.platform_managed_hubs(), " hubs")});
   }
   table.Add({"shards", absl::StrCat(backup.shards())});
   for (const v1::BackupKeyVersion& key : backup.keys()) {
@@ -53,56 +54,29 @@ void ShowBackup(const v1::Backup& backup) {
   }
 }
 
-// Waits for what a call has started, and shows how it ended.
-template <typename Result>
-int Finish(const Invocation& invocation, const Connection& connection, const BackupFlags& flags,
-           const grpc::Status& started, Operation& operation,
-           const std::function<int(const Result&)>& show) {
-  if (!started.ok()) return Report(started, invocation.style());
-  if (flags.no_wait) {
-    ShowOperation(invocation, operation);
-    return kOk;
-  }
-  const int ended = WaitForOperation(invocation, connection, operation);
-  if (ended != kOk) return ended;
-  Result result;
-  if (!operation.response().UnpackTo(&result)) return kUnexpected;
-  return show(result);
-}
-
 int Create(const Invocation& invocation, const Connection& connection, const BackupFlags& flags) {
   const auto stub = AdminService::NewStub(connection.channel());
   Operation operation;
   const grpc::Status started =
       stub->Backup(connection.NewCall().get(), v1::BackupRequest(), &operation);
-  return Finish<v1::Backup>(invocation, connection, flags, started, operation,
-                            [&invocation](const v1::Backup& backup) -> int {
-                              if (!invocation.json) ShowBackup(backup);
-                              return kOk;
-                            });
+  return FinishOperation<v1::Backup>(invocation, connection, flags.waits(), started, operation,
+                                     [&invocation](const v1::Backup& backup) -> int {
+                                       if (!invocation.json) ShowBackup(backup);
+                                       return kOk;
+                                     });
 }
 
 int List(const Invocation& invocation, const Connection& connection, const BackupFlags& /*flags*/) {
   const auto stub = AdminService::NewStub(connection.channel());
-  std::unique_ptr<Table> table;
-  const grpc::Status status = ForEachPage(
-      connection, *stub, &AdminService::Stub::ListBackups, v1::ListBackupsRequest(),
-      [&](const v1::ListBackupsResponse& page) {
-        if (!invocation.json && table == nullptr) {
-          table = std::make_unique<Table>(
-              std::vector<std::string>{"BACKUP", "AS OF", "SIZE", "NEW", "HUBS"});
-        }
-        for (const v1::Backup& one : page.backups()) {
-          if (invocation.json) {
-            PrintJson(one);
-            continue;
-          }
-          table->Add({LastPart(one.name()), TimeText(one.create_time()),
-                      MebibytesText(one.size_bytes()), MebibytesText(one.new_bytes()),
-                      absl::StrCat(one.hubs())});
-        }
+  ListPrinter<v1::Backup> printer(
+      invocation, {"BACKUP", "AS OF", "SIZE", "NEW", "HUBS"}, [](const v1::Backup& one) {
+        return std::vector<std::string>{
+            LastPart(one.name()), TimeText(one.create_time()), MebibytesText(one.size_bytes()),
+            MebibytesText(one.new_bytes()), absl::StrCat(one.hubs())};
       });
-  return Report(status, invocation.style());
+  return printer.Finish(ForEachPage(
+      connection, *stub, &AdminService::Stub::ListBackups, v1::ListBackupsRequest(),
+      [&printer](const v1::ListBackupsResponse& page) { printer.AddAll(page.backups()); }));
 }
 
 int Show(const Invocation& invocation, const Connection& connection, const BackupFlags& flags) {
@@ -121,8 +95,8 @@ int Restore(const Invocation& invocation, const Connection& connection, const Ba
   request.set_name(BackupName(flags.backup));
   Operation operation;
   const grpc::Status started = stub->Restore(connection.NewCall().get(), request, &operation);
-  return Finish<v1::RestoreResult>(
-      invocation, connection, flags, started, operation,
+  return FinishOperation<v1::RestoreResult>(
+      invocation, connection, flags.waits(), started, operation,
       [&invocation](const v1::RestoreResult& result) -> int {
         if (invocation.json) return kOk;
         std::printf("%llu hubs are back; their search indexes are being built\n",
@@ -163,8 +137,8 @@ int Verify(const Invocation& invocation, const Connection& connection, const Bac
   Operation operation;
   const grpc::Status started =
       stub->VerifyIntegrity(connection.NewCall().get(), request, &operation);
-  return Finish<v1::VerifyIntegrityResult>(
-      invocation, connection, flags, started, operation,
+  return FinishOperation<v1::VerifyIntegrityResult>(
+      invocation, connection, flags.waits(), started, operation,
       [&invocation](const v1::VerifyIntegrityResult& result) {
         return ShowFindings(invocation, result);
       });
@@ -190,9 +164,11 @@ void AddBackupCommands(CLI::App& app, Invocation& invocation) {
   };
   CLI::App* backup = app.add_subcommand("backup", "Back up everything; for the server's operators");
   backup->require_subcommand(1);
-  waits(add(backup, "create", "Copy all shards, as they are now, into the server's backup directory",
+  waits(add(backup, "create",
+            "Copy all shards, as they are now, into the server's backup directory",
             "  cmkctl backup create              waits until it is written and verified\n"
-            "  cmkctl backup create --no-wait    then: cmkctl operations wait server/operations/OPERATION",
+            "  cmkctl backup create --no-wait    then: cmkctl operations wait "
+            "server/operations/OPERATION",
             Create));
   add(backup, "list", "List the backups there are, newest first", "  cmkctl backup list", List);
   add(backup, "show", "Show a backup and the key versions that it needs",

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "cli/commands.h"
 #include "cli/document_lists.h"
+#include "cli/list_printer.h"
 #include "cli/output.h"
 #include "cli/printable.h"
 #include "cli/resource_names.h"
@@ -118,28 +119,21 @@ int Remove(const Invocation& invocation, const Connection& connection, const Doc
 int List(const Invocation& invocation, const Connection& connection, const std::string& parent) {
   const auto full = FullName(connection.tenant(), parent, Depth::kHub, Depth::kCollection);
   if (!full.ok()) return ReportUsage(full.status(), invocation.style());
-  std::unique_ptr<Table> table;
-  const auto heads = [&] {
-    if (invocation.json || table != nullptr) return;
-    table = std::make_unique<Table>(
-        std::vector<std::string>{"DOCUMENT", "REVISION", "UPDATED", "LABELS"});
-  };
-  const grpc::Status status =
-      ForEachDocument(connection, *full, v1::BASIC, [&](const v1::Document& document) {
-        if (invocation.json) return PrintJson(document);
-        heads();
+  ListPrinter<v1::Document> printer(
+      invocation, {"DOCUMENT", "REVISION", "UPDATED", "LABELS"}, [](const v1::Document& document) {
         // By key: the map's own order changes from run to run.
         std::vector<std::string> labels;
         for (const auto& [key, value] : document.labels()) {
           labels.push_back(absl::StrCat(key, "=", value));
         }
         std::sort(labels.begin(), labels.end());
-        table->Add({ShortName(document.name()), absl::StrCat(document.revision()),
-                    TimeText(document.update_time()), absl::StrJoin(labels, " ")});
+        return std::vector<std::string>{
+            ShortName(document.name()), absl::StrCat(document.revision()),
+            TimeText(document.update_time()), absl::StrJoin(labels, " ")};
       });
-  if (status.ok()) heads();
-  table.reset();
-  return Report(status, invocation.style());
+  return printer.Finish(
+      ForEachDocument(connection, *full, v1::BASIC,
+                      [&printer](const v1::Document& document) { printer.Add(document); }));
 }
 
 }  // namespace

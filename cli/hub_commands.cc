@@ -7,6 +7,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "cli/commands.h"
+#include "cli/list_printer.h"
 #include "cli/output.h"
 #include "cli/paging.h"
 #include "cli/resource_names.h"
@@ -217,24 +218,15 @@ int ListHubs(const Invocation& invocation, const Connection& connection, bool de
   request.set_page_size(500);
   request.set_show_deleted(deleted);
   const auto stub = v1::HubService::NewStub(connection.channel());
-  std::unique_ptr<Table> table;
-  const grpc::Status status = ForEachPage(
-      connection, *stub, &v1::HubService::Stub::ListHubs, request,
-      [&](const v1::ListHubsResponse& page) {
-        if (!invocation.json && table == nullptr) {
-          table = std::make_unique<Table>(
-              std::vector<std::string>{"HUB", "STATE", "CREATED", "KEY", "DISPLAY NAME"});
-        }
-        for (const v1::Hub& hub : page.hubs()) {
-          if (invocation.json) {
-            PrintJson(hub);
-            continue;
-          }
-          table->Add({ShortName(hub.name()), v1::Hub::State_Name(hub.state()),
-                      TimeText(hub.create_time()), KeyText(hub.encryption()), hub.display_name()});
-        }
+  ListPrinter<v1::Hub> printer(
+      invocation, {"HUB", "STATE", "CREATED", "KEY", "DISPLAY NAME"}, [](const v1::Hub& hub) {
+        return std::vector<std::string>{ShortName(hub.name()), v1::Hub::State_Name(hub.state()),
+                                        TimeText(hub.create_time()), KeyText(hub.encryption()),
+                                        hub.display_name()};
       });
-  return Report(status, invocation.style());
+  return printer.Finish(
+      ForEachPage(connection, *stub, &v1::HubService::Stub::ListHubs, request,
+                  [&printer](const v1::ListHubsResponse& page) { printer.AddAll(page.hubs()); }));
 }
 
 void AddCreate(CLI::App& hub, Invocation& invocation, const std::shared_ptr<HubFlags>& flags) {

@@ -42,23 +42,18 @@ int Status(const Invocation& invocation, const Connection& connection, const std
 }
 
 int Rebuild(const Invocation& invocation, const Connection& connection, const std::string& hub,
-            bool no_wait) {
+            Waits waits) {
   v1::RebuildSearchIndexRequest request;
   request.set_name(absl::StrCat(hub, "/searchIndex"));
   google::longrunning::Operation operation;
   const auto stub = v1::SearchService::NewStub(connection.channel());
   const grpc::Status started =
       stub->RebuildSearchIndex(connection.NewCall().get(), request, &operation);
-  if (!started.ok()) return Report(started, invocation.style());
-  if (no_wait) {
-    ShowOperation(invocation, operation);
-    return kOk;
-  }
-  const int ended = WaitForOperation(invocation, connection, operation);
-  if (ended != kOk || invocation.json) return ended;
-  v1::SearchIndex index;
-  if (operation.response().UnpackTo(&index)) Show(invocation, index);
-  return kOk;
+  return FinishOperation<v1::SearchIndex>(invocation, connection, waits, started, operation,
+                                          [&invocation](const v1::SearchIndex& index) -> int {
+                                            if (!invocation.json) Show(invocation, index);
+                                            return kOk;
+                                          });
 }
 
 }  // namespace
@@ -89,7 +84,8 @@ void AddIndexCommands(CLI::App& app, Invocation& invocation) {
           "  cmkctl index rebuild h1 --no-wait    then: cmkctl operations wait HUB/OPERATION\n"
           "Needs room on disk for the index once more. No document is changed.",
           [&invocation, flags](const Connection& connection, const std::string& hub) {
-            return Rebuild(invocation, connection, hub, flags->no_wait);
+            return Rebuild(invocation, connection, hub,
+                           flags->no_wait ? Waits::kNo : Waits::kYes);
           });
   rebuild->add_flag("--no-wait", flags->no_wait, "Only start it");
 }

@@ -154,19 +154,17 @@ int Rotate(const Invocation& invocation, const Connection& connection, const Key
   google::longrunning::Operation operation;
   const auto stub = v1::KeyService::NewStub(connection.channel());
   const grpc::Status started = stub->RotateDek(connection.NewCall().get(), request, &operation);
-  if (!started.ok()) return Report(started, invocation.style());
-  if (flags.no_wait) {
-    ShowOperation(invocation, operation);
-    return kOk;
-  }
-  const int ended = WaitForOperation(invocation, connection, operation);
-  if (ended != kOk || invocation.json) return ended;
-  v1::RotateDekResult result;
-  if (operation.response().UnpackTo(&result)) {
-    std::printf("generation %u seals from now on, wrapped by %s; older generations only open\n",
-                result.generation().generation(), Printable(result.generation().kek_id()).c_str());
-  }
-  return kOk;
+  return FinishOperation<v1::RotateDekResult>(
+      invocation, connection, flags.no_wait ? Waits::kNo : Waits::kYes, started, operation,
+      [&invocation](const v1::RotateDekResult& result) -> int {
+        const v1::DekGeneration& generation = result.generation();
+        if (!invocation.json) {
+          std::printf(
+              "generation %u seals from now on, wrapped by %s; older generations only open\n",
+              generation.generation(), Printable(generation.kek_id()).c_str());
+        }
+        return kOk;
+      });
 }
 
 }  // namespace

@@ -1,14 +1,13 @@
 #include <memory>
-#include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
+#include "base/errors.h"
 #include "cli/commands.h"
+#include "cli/list_printer.h"
 #include "cli/operation_wait.h"
 #include "cli/output.h"
 #include "cli/paging.h"
 #include "cli/resource_names.h"
-#include "cli/table.h"
 #include "cmkstore/v1/key_service.pb.h"
 #include "google/longrunning/operations.grpc.pb.h"
 
@@ -18,38 +17,37 @@ namespace {
 using google::longrunning::Operation;
 using google::longrunning::Operations;
 
-int List(const Invocation& invocation, const Connection& connection, const std::string& hub) {
-  const auto name = FullName(connection.tenant(), hub, Depth::kHub);
-  if (!name.ok()) return ReportUsage(name.status(), invocation.style());
+struct OperationFlags {
+  std::string name;
+  bool server = false;
+};
+
+// What has operations: a hub, or the server itself.
+absl::StatusOr<std::string> ParentOf(const Connection& connection, const OperationFlags& flags) {
+  if (flags.server) return "server";
+  if (flags.name.empty()) return StateInvalid("say whose operations: HUB, or --server");
+  return FullName(connection.tenant(), flags.name, Depth::kHub);
+}
+
+int List(const Invocation& invocation, const Connection& connection, const OperationFlags& flags) {
+  const auto parent = ParentOf(connection, flags);
+  if (!parent.ok()) return ReportUsage(parent.status(), invocation.style());
   google::longrunning::ListOperationsRequest request;
-  request.set_name(*name);
+  request.set_name(*parent);
   request.set_page_size(500);
   const auto stub = Operations::NewStub(connection.channel());
-  std::unique_ptr<Table> table;
-  const grpc::Status status = ForEachPage(
-      connection, *stub, &Operations::Stub::ListOperations, request,
-      [&](const google::longrunning::ListOperationsResponse& page) {
-        if (!invocation.json && table == nullptr) {
-          table = std::make_unique<Table>(
-              std::vector<std::string>{"OPERATION", "KIND", "STATE", "PROGRESS", "STARTED"});
-        }
-        for (const Operation& one : page.operations()) {
-          if (invocation.json) {
-            PrintJson(one);
-            continue;
-          }
-          v1::OperationMetadata metadata;
-          one.metadata().UnpackTo(&metadata);
-          table->Add(
-              {ShortName(one.name()), metadata.kind(),
-               !one.done()       ? "running"
-               : one.has_error() ? "failed"
-                                 : "done",
-               metadata.total() == 0 ? "" : absl::StrCat(metadata.done(), " of ", metadata.total()),
-               TimeText(metadata.create_time())});
-        }
+  ListPrinter<Operation> printer(
+      invocation, {"OPERATION", "KIND", "STATE", "PROGRESS", "STARTED"}, [](const Operation& one) {
+        v1::OperationMetadata metadata;
+        one.metadata().UnpackTo(&metadata);
+        return std::vector<std::string>{ShortName(one.name()), metadata.kind(), StateText(one),
+                                        ProgressText(metadata), TimeText(metadata.create_time())};
       });
-  return Report(status, invocation.style());
+  return printer.Finish(
+      ForEachPage(connection, *stub, &Operations::Stub::ListOperations, request,
+                  [&printer](const google::longrunning::ListOperationsResponse& page) {
+                    printer.AddAll(page.operations());
+                  }));
 }
 
 grpc::Status Fetch(const Connection& connection, const std::string& name, Operation& operation) {
@@ -87,22 +85,27 @@ int Cancel(const Invocation& invocation, const Connection& connection, const std
 }  // namespace
 
 void AddOperationCommands(CLI::App& app, Invocation& invocation) {
-  const auto name = std::make_shared<std::string>();
-  CLI::App* operations = app.add_subcommand("operations", "Follow long-running work of a hub");
+  const auto flags = std::make_shared<OperationFlags>();
+  CLI::App* operations =
+      app.add_subcommand("operations", "Follow long-running work of a hub or of the server");
   operations->require_subcommand(1);
-  CLI::App* list = operations->add_subcommand("list", "List a hub's operations, newest first");
-  list->footer("\nExamples:\n  cmkctl operations list h1");
-  list->add_option("HUB", *name)->required();
-  OnRun(list, invocation, [&invocation, name](const Connection& connection) {
-    return List(invocation, connection, *name);
+  CLI::App* list = operations->add_subcommand("list", "List operations, newest first");
+  list->footer(
+      "\nExamples:\n"
+      "  cmkctl operations list h1\n"
+      "  cmkctl operations list --server    backups, restores and checks; for operators");
+  CLI::Option* hub = list->add_option("HUB", flags->name, "Whose");
+  list->add_flag("--server", flags->server, "Those of the server itself")->excludes(hub);
+  OnRun(list, invocation, [&invocation, flags](const Connection& connection) {
+    return List(invocation, connection, *flags);
   });
   const auto add = [&](const char* verb, const char* what, const char* examples,
                        int (*run)(const Invocation&, const Connection&, const std::string&)) {
     CLI::App* command = operations->add_subcommand(verb, what);
     command->footer(std::string("\nExamples:\n") + examples);
-    command->add_option("HUB/OPERATION", *name)->required();
-    OnRun(command, invocation, [&invocation, name, run](const Connection& connection) -> int {
-      const auto full = OperationName(connection.tenant(), *name);
+    command->add_option("HUB/OPERATION", flags->name)->required();
+    OnRun(command, invocation, [&invocation, flags, run](const Connection& connection) -> int {
+      const auto full = OperationName(connection.tenant(), flags->name);
       if (!full.ok()) return ReportUsage(full.status(), invocation.style());
       return run(invocation, connection, *full);
     });

@@ -11,7 +11,6 @@
 #include "cli/progress.h"
 #include "cli/resource_names.h"
 #include "cli/table.h"
-#include "cmkstore/v1/key_service.pb.h"
 #include "google/longrunning/operations.grpc.pb.h"
 
 namespace cmkstore::cli {
@@ -35,6 +34,15 @@ void ShowProgress(const Operation& operation) {
 
 }  // namespace
 
+std::string StateText(const Operation& operation) {
+  if (!operation.done()) return "running";
+  return operation.has_error() ? "failed" : "done";
+}
+
+std::string ProgressText(const v1::OperationMetadata& metadata) {
+  return metadata.total() == 0 ? "" : absl::StrCat(metadata.done(), " of ", metadata.total());
+}
+
 void ShowOperation(const Invocation& invocation, const Operation& operation) {
   if (invocation.json) return PrintJson(operation);
   v1::OperationMetadata metadata;
@@ -42,11 +50,11 @@ void ShowOperation(const Invocation& invocation, const Operation& operation) {
   Table table;
   table.Add({"operation", ShortName(operation.name())});
   table.Add({"kind", metadata.kind()});
-  table.Add({"state", !operation.done() ? "running" : operation.has_error() ? "failed" : "done"});
+  table.Add({"state", StateText(operation)});
   if (operation.has_error()) table.Add({"error", operation.error().message()});
   if (metadata.cancel_requested()) table.Add({"cancel", "requested"});
-  if (metadata.total() != 0) {
-    table.Add({"progress", absl::StrCat(metadata.done(), " of ", metadata.total())});
+  if (const std::string progress = ProgressText(metadata); !progress.empty()) {
+    table.Add({"progress", progress});
   }
   table.Add({"started", TimeText(metadata.create_time())});
   table.Add({"last progress", TimeText(metadata.update_time())});

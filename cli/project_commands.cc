@@ -3,6 +3,7 @@
 
 #include "base/errors.h"
 #include "cli/commands.h"
+#include "cli/list_printer.h"
 #include "cli/output.h"
 #include "cli/paging.h"
 #include "cli/resource_names.h"
@@ -94,24 +95,14 @@ int ListProjects(const Invocation& invocation, const Connection& connection,
   request.set_parent(*parent);
   request.set_page_size(500);
   const auto stub = v1::ProjectService::NewStub(connection.channel());
-  std::unique_ptr<Table> table;
-  const grpc::Status status =
-      ForEachPage(connection, *stub, &v1::ProjectService::Stub::ListProjects, request,
-                  [&](const v1::ListProjectsResponse& page) {
-                    if (!invocation.json && table == nullptr) {
-                      table = std::make_unique<Table>(
-                          std::vector<std::string>{"PROJECT", "CREATED", "DISPLAY NAME"});
-                    }
-                    for (const v1::Project& project : page.projects()) {
-                      if (invocation.json) {
-                        PrintJson(project);
-                      } else {
-                        table->Add({ShortName(project.name()), TimeText(project.create_time()),
-                                    project.display_name()});
-                      }
-                    }
-                  });
-  return Report(status, invocation.style());
+  ListPrinter<v1::Project> printer(
+      invocation, {"PROJECT", "CREATED", "DISPLAY NAME"}, [](const v1::Project& project) {
+        return std::vector<std::string>{ShortName(project.name()), TimeText(project.create_time()),
+                                        project.display_name()};
+      });
+  return printer.Finish(ForEachPage(
+      connection, *stub, &v1::ProjectService::Stub::ListProjects, request,
+      [&printer](const v1::ListProjectsResponse& page) { printer.AddAll(page.projects()); }));
 }
 
 }  // namespace

@@ -78,7 +78,8 @@ absl::StatusOr<std::string> OperationName(const std::string& tenant, const std::
     CMK_ASSIGN_OR_RETURN(const std::string hub, FullName(tenant, parts[0], Depth::kHub));
     return absl::StrCat(hub, "/operations/", parts[1]);
   }
-  return FieldInvalid(absl::StrCat("\"", name, "\""), "must be HUB/OPERATION or server/operations/OPERATION");
+  return FieldInvalid(absl::StrCat("\"", name, "\""),
+                      "must be HUB/OPERATION or server/operations/OPERATION");
 }
 
 std::string ShortName(absl::string_view full) {

@@ -81,5 +81,24 @@ TEST_F(CliBackupTest, AStartedBackupIsWaitedForByItsName) {
   EXPECT_EQ(Operator({"operations", "wait", operation}).exit_code, 0);
 }
 
+TEST_F(CliBackupTest, OperationsOfTheServerAreListedForItsOperators) {
+  MakeHub();
+  ASSERT_EQ(Operator({"backup", "create"}).exit_code, 0);
+  ASSERT_EQ(Operator({"verify"}).exit_code, 0);
+  const Output list = Operator({"operations", "list", "--server"});
+  ASSERT_EQ(list.exit_code, 0) << list.err;
+  EXPECT_THAT(list.out, AllOf(HasSubstr("verify-integrity  done"), HasSubstr("backup")));
+  const auto lines = Operator({"operations", "list", "--server", "--json"}).JsonLines();
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(Operator({"operations", "get", lines[0]["name"]}).exit_code, 0);
+  const Output owner = Ctl({"operations", "list", "--server"});
+  EXPECT_EQ(owner.exit_code, 4) << "not for a tenant's owner";
+  EXPECT_EQ(owner.out, "") << "no heads of a list that was refused";
+  EXPECT_EQ(Operator({"operations", "list", "--server", "h1"}).exit_code, 2);
+  const Output whose = Operator({"operations", "list"});
+  EXPECT_EQ(whose.exit_code, 2);
+  EXPECT_THAT(whose.err, HasSubstr("HUB, or --server"));
+}
+
 }  // namespace
 }  // namespace cmkstore
