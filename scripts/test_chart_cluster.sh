@@ -60,7 +60,7 @@ install() { helm "$1" cmk $chart -n cmk --values $chart/ci/aks-values.yaml --wai
 hash() { kubectl -n cmk get statefulset cmk-cmkstore -o jsonpath='{.spec.template.metadata.annotations.checksum/config}'; }
 kubectl -n cmk create secret generic cmkstore-test --from-literal=token=t >/dev/null
 install install; first=$(hash)
-install upgrade --set config.log.level=debug
+install upgrade --set config.requests.queues=2
 [ "$(hash)" != "$first" ] || fail "a changed configuration does not restart the pod"
 helm rollback cmk 1 -n cmk --wait --timeout 60s >/dev/null
 [ "$(hash)" = "$first" ] || fail "the roll-back did not bring the configuration back"

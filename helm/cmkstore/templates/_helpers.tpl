@@ -27,6 +27,18 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- .Values.tls.existingSecret | default (printf "%s-tls" (include "cmkstore.fullname" .)) }}
 {{- end }}
 
+{{/* The release's own pods that call the server, by their app.kubernetes.io/name. */}}
+{{- define "cmkstore.callingPods" -}}
+{{- $pods := list }}
+{{- if .Values.backup.enabled }}{{ $pods = append $pods (include "cmkstore.backupName" .) }}{{ end }}
+{{- if .Values.test.existingSecret }}{{ $pods = append $pods (include "cmkstore.testName" .) }}{{ end }}
+{{- join " " $pods }}
+{{- end }}
+
+{{- define "cmkstore.backupName" -}}{{ include "cmkstore.fullname" . }}-backup{{- end }}
+
+{{- define "cmkstore.testName" -}}{{ include "cmkstore.fullname" . }}-test{{- end }}
+
 {{/* What runs beside nothing else of the pod: no rights, a root file system that cannot be written. */}}
 {{- define "cmkstore.containerSecurity" -}}
 allowPrivilegeEscalation: false
@@ -53,12 +65,17 @@ seccompProfile: {type: RuntimeDefault}
 {{- $_ := set $config "identities" (list (dict "kind" "workload-identity" "tenant_id" .Values.workloadIdentity.tenantId "client_id" .Values.workloadIdentity.clientId "token_file" "/var/run/secrets/azure/tokens/azure-identity-token")) }}
 {{- end }}
 {{- with .Values.backup }}{{ if .enabled }}
-{{- $_ := set $config "operator_tenant" .operatorTenant }}
+{{- with .operatorTenant }}{{ $_ := set $config "operator_tenant" . }}{{ end }}
 {{- $backup := dict "directory" "/var/lib/cmkstore-backup" "keep" .keep }}
 {{- if .receiptsClaim }}{{ $_ := set $backup "receipts_directory" "/var/lib/cmkstore-receipts" }}{{ end }}
 {{- $_ := set $config "backup" $backup }}
 {{- end }}{{ end }}
 {{- toYaml (mergeOverwrite $config (deepCopy .Values.config)) }}
+{{- end }}
+
+{{/* What takes effect only at a start: the rest the server takes over by itself when kubelet has swapped the file. */}}
+{{- define "cmkstore.configOfStart" -}}
+{{- toYaml (omit (include "cmkstore.config" . | fromYaml) "issuers" "quotas" "log") }}
 {{- end }}
 
 {{/* One step of `helm test`: cmkctl as a tenant. */}}
