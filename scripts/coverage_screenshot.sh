@@ -4,6 +4,7 @@
 # Writes build/artifacts/coverage.html, coverage.png (the whole page on a screen) and coverage.pdf (as it is printed).
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/dev_vault.sh
 
 preset=dev
 if [ "${1:-}" = --help ]; then sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 0; fi
@@ -22,13 +23,8 @@ finish() {
 trap finish EXIT
 
 scripts/quickstart_servers.sh start "$work" "$bin" || exit 1
-ready() { jq -r ".$1" "$work/vault/ready.json"; }
 vault=$(ready url)
-token=$(curl -sf --cacert "$(ready ca_file)" "$vault/$(ready tenant_id)/oauth2/v2.0/token" \
-  -d grant_type=client_credentials -d "client_id=$(ready client_id)" \
-  -d scope=https://vault.azure.net/.default --data-urlencode "client_secret=$(cat "$(ready secret_file)")" | jq -r .access_token)
-curl -sf --cacert "$(ready ca_file)" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
-  -X POST "$vault/keys/hub-key/create?api-version=7.4" -d '{"kty":"RSA","key_size":3072}' >/dev/null
+vault_call POST /keys/hub-key/create '{"kty":"RSA","key_size":3072}' >/dev/null
 ctl() {
   "$bin/cmkctl" --endpoint "localhost:$(sed 's/.*://' "$work/address")" --ca "$work/data/dev/ca.pem" \
     --cert "$work/data/dev/client.pem" --key "$work/data/dev/client.key" --token-file "$work/data/dev/owner.token" "$@"

@@ -8,6 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/quickstart_checks.sh
+. scripts/dev_vault.sh
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
@@ -52,15 +53,7 @@ say "2. Start a local key vault with HTTPS, real RSA keys and the answers that A
    mutual TLS, which logs in to the vault with a client secret"
 scripts/quickstart_servers.sh start "$work" "$bin" || exit 1
 scripts/quickstart_servers.sh status "$work"
-ready() { jq -r ".$1" "$work/vault/ready.json"; }
 vault=$(ready url)
-token=$(curl -sf --cacert "$(ready ca_file)" "$vault/$(ready tenant_id)/oauth2/v2.0/token" \
-  -d grant_type=client_credentials -d "client_id=$(ready client_id)" \
-  -d scope=https://vault.azure.net/.default --data-urlencode "client_secret=$(cat "$(ready secret_file)")" | jq -r .access_token)
-vault_call() {
-  curl -sf --cacert "$(ready ca_file)" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
-    -X "$1" "$vault$2?api-version=7.4" -d "${3:-{\}}"
-}
 
 say "3. The customer makes a key in the vault. It can be recovered and not be purged, else no hub would take it"
 vault_call POST /keys/hub-key/create '{"kty":"RSA","key_size":3072}' |

@@ -16,8 +16,8 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 work=${2:-$root/build/quickstart}
 bin=${3:-$root/build/release/bin}
 [ -d "$work" ] || fail "there is no folder $work; scripts/quickstart.sh --keep makes it"
-
-ready() { jq -r ".$1" "$work/vault/ready.json"; }
+# shellcheck source=scripts/dev_vault.sh
+. "$root/scripts/dev_vault.sh"
 
 # pid_of NAME: its process id, if it runs.
 pid_of() {

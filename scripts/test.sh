@@ -4,12 +4,17 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-preset=dev
-if [ "${1:-}" = --help ]; then sed -n '2,3s/^# //p' "$0"; exit 0; fi
-if [ "${1:-}" = --preset ]; then preset=$2; shift 2; fi
-exclude=(-LE slow)
-if [ "${1:-}" = --slow ]; then exclude=(); shift; fi
+preset=dev exclude=(-LE slow) options=()
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --help) sed -n '2,3s/^# //p' "$0"; exit 0 ;;
+    --preset) preset=${2:?--preset needs a name}; shift ;;
+    --slow) exclude=() ;;
+    *) options+=("$1") ;;
+  esac
+  shift
+done
 scripts/install_deps.sh
 cmake --preset "$preset" >/dev/null
 cmake --build "build/$preset"
-ctest --test-dir "build/$preset" --output-on-failure -j "$(nproc)" "${exclude[@]}" "$@"
+ctest --test-dir "build/$preset" --output-on-failure -j "$(nproc)" "${exclude[@]}" "${options[@]}"

@@ -4,6 +4,7 @@
 #   scripts/test_image.sh      builds the release preset's programs first
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/dev_vault.sh
 [ "${1:-}" != --help ] || { sed -n '2,4s/^# //p' "$0"; exit 0; }
 fail() { echo "test_image: $*" >&2; exit 1; }
 
@@ -25,13 +26,8 @@ wait_for() { for _ in $(seq 100); do [ -s "$1" ] && return; sleep 0.1; done; cat
 
 build/release/bin/cmkdevvault --state-dir "$work/vault" >"$work/vault.log" 2>&1 & pids+=($!)
 wait_for "$work/vault/ready.json" cmkdevvault
-ready() { jq -r ".$1" "$work/vault/ready.json"; }
 vault=$(ready url)
-token=$(curl -sf --cacert "$(ready ca_file)" "$vault/$(ready tenant_id)/oauth2/v2.0/token" \
-  -d grant_type=client_credentials -d "client_id=$(ready client_id)" \
-  -d scope=https://vault.azure.net/.default --data-urlencode "client_secret@$(ready secret_file)" | jq -r .access_token)
-curl -sf --cacert "$(ready ca_file)" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
-  "$vault/keys/hub-key/create?api-version=7.4" -d '{"kty":"RSA","key_size":2048}' >/dev/null
+vault_call POST /keys/hub-key/create '{"kty":"RSA","key_size":2048}' >/dev/null
 
 mkdir "$work/data" "$work/vault_login"
 cp "$(ready ca_file)" "$work/vault_login/ca.pem"; cp "$(ready secret_file)" "$work/vault_login/secret"

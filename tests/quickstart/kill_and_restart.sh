@@ -5,6 +5,7 @@
 set -euo pipefail
 bin=$1 seed=${2:-$RANDOM}
 cd "$(dirname "$0")/../.."
+. scripts/dev_vault.sh
 work=$(mktemp -d)
 killer_pid=
 cleanup() {
@@ -17,7 +18,6 @@ fail() { echo "kill_and_restart, seed $seed: $*" >&2; tail -n 3 "$work"/*.log >&
 
 is() { [ "$1" = "$2" ] || fail "$3: expected $1, found $2"; }
 servers() { scripts/quickstart_servers.sh "$1" "$work" "$bin"; }
-ready() { jq -r ".$1" "$work/vault/ready.json"; }
 
 # The killer ends with both servers up.
 killer() {
@@ -39,16 +39,8 @@ is 1 "$(grep -c '"event":"serving"' "$work/cmkstored.log")" "servers started"
 export HOME=$work CMKSTORE_ENDPOINT CMKSTORE_CA=$work/data/dev/ca.pem CMKSTORE_CERT=$work/data/dev/client.pem \
   CMKSTORE_KEY=$work/data/dev/client.key CMKSTORE_TOKEN_FILE=$work/data/dev/owner.token
 CMKSTORE_ENDPOINT=localhost:$(cat "$work/cmkstored.port")
-vault=$(ready url) ca=$(ready ca_file)
+vault=$(ready url)
 ctl() { "$bin/cmkctl" --timeout 10s "$@"; }
-vault_call() {
-  local token
-  token=$(curl -sf --cacert "$ca" "$vault/$(ready tenant_id)/oauth2/v2.0/token" \
-    -d grant_type=client_credentials -d "client_id=$(ready client_id)" -d scope=https://vault.azure.net/.default \
-    --data-urlencode "client_secret=$(cat "$(ready secret_file)")" | jq -r .access_token)
-  curl -sf --cacert "$ca" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
-    -X "$1" "$vault$2?api-version=7.4" -d "${3:-{\}}"
-}
 # again COMMAND…: until it is acknowledged.
 again() {
   for _ in $(seq 200); do
