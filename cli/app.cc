@@ -30,7 +30,8 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& invocation) {
   CLI::App& app = *made;
   ConnectionOptions& options = invocation.connection;
   app.footer(kFooter);
-  app.set_version_flag("--version", std::string("cmkctl " CMKSTORE_VERSION));
+  app.set_version_flag("--version", std::string("cmkctl " CMKSTORE_VERSION),
+                       "Print the version, and end");
   app.add_option("--profile", options.profile, "Section of the profile file")
       ->envname("CMKSTORE_PROFILE");
   app.add_option("--config", options.profile_file, "Profile file")->envname("CMKSTORE_CONFIG");

@@ -119,9 +119,9 @@ The file and the files that it names are looked at every few seconds, so that a 
 What is marked `yes` below takes effect without a restart and without ending a call; a file that is wrong is reported in the log
 (`config_not_reloaded`) and what was in force stays in force. Certificates and CA bundles are looked at likewise.
 
-For development there are flags in place of a file: `cmkstored --help`.
+For development there are flags in place of a file; they and all others are at the end of this page.
 
-This page is made from the settings in `proto/cmkstore/config/v1/config.proto`; a test compares the two.
+This page is made from the settings in `proto/cmkstore/config/v1/config.proto` and from the grammar of the command line; a test compares them.
 
 | option | write | default | bounds | changes while running | meaning |
 | --- | --- | --- | --- | --- | --- |

@@ -1,5 +1,5 @@
-// cmkstore_docs [--check] DOCS_DIR: the pages that are made from the code, and whether errors.md has
-// every reason with its code.
+// cmkstore_docs [--check] DOCS_DIR: the pages and parts of pages that are made from the code, and
+// whether errors.md has every reason with its code.
 
 #include <cstdio>
 #include <string>
@@ -9,11 +9,35 @@
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "base/reasons.h"
+#include "cli/commands.h"
 #include "service/config/config_printer.h"
 #include "service/coverage_table.h"
 #include "service/metrics.h"
+#include "service/server_flags.h"
+#include "tests/docs/command_reference.h"
 
 namespace {
+
+// What follows this line of cli.md is made from the grammar; what is before it is written by hand.
+constexpr char kCommands[] = "\n## Every command and option\n\n";
+
+std::string CliPage(const std::string& path) {
+  const std::string page = cmkstore::ReadFile(path).value_or("");
+  cmkstore::cli::Invocation invocation;
+  return absl::StrCat(
+      page.substr(0, page.find(kCommands)), kCommands,
+      "Made from the grammar of `cmkctl`; a test compares the two. The first options go with every "
+      "command, before or after it.\n\n",
+      cmkstore::CommandReference(*cmkstore::cli::MakeApp(invocation)));
+}
+
+std::string ConfigPage() {
+  cmkstore::service::ServerFlags flags;
+  CLI::App app("", "cmkstored");
+  cmkstore::service::DeclareFlags(app, flags);
+  return absl::StrCat(cmkstore::service::ConfigReference(), "\n## Command line of cmkstored\n\n",
+                      cmkstore::CommandReference(app));
+}
 
 // How many reasons have no row of their own.
 int MissingReasons(const std::string& path) {
@@ -39,7 +63,8 @@ int main(int argc, char** argv) {
   }
   const std::string directory = argv[argc - 1];
   const std::pair<std::string, std::string> pages[] = {
-      {"configuration.md", cmkstore::service::ConfigReference()},
+      {"cli.md", CliPage(directory + "/cli.md")},
+      {"configuration.md", ConfigPage()},
       {"coverage.md", cmkstore::service::CoverageReference()},
       {"metrics.md", cmkstore::service::MetricsReference()},
   };
