@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -92,12 +93,14 @@ absl::Status Forbidden(VaultOperation operation, const std::string& code) {
   return WithCause(CustomerKeyRevoked(why), code.empty() ? "Forbidden" : code);
 }
 
-// Azure says that a ciphertext, or a request, does not fit the key by an error object. A 400 of
-// another shape is a gateway's or a framework's: it has not looked at the key at all.
+// Azure says by an error object that a key is not there, or that a request does not fit it. A 400
+// or 404 of another shape is a proxy's, a gateway's or a framework's: it has not looked at the key.
+bool IsTheVaultsWord(const json& answer) {
+  return answer.is_object() && answer.contains("error") && answer["error"].is_object();
+}
+
 absl::Status BadRequest(VaultOperation operation, const json& answer) {
-  if (!answer.is_object() || !answer.contains("error") || !answer["error"].is_object()) {
-    return Unknown("the vault answered 400 without saying why");
-  }
+  if (!IsTheVaultsWord(answer)) return Unknown("the vault answered 400 without saying why");
   if (operation == VaultOperation::kUnwrap) {
     return WithCause(DekRecordCorrupt("the vault says that it is not a ciphertext of this key"),
                      "BadParameter");
@@ -106,6 +109,20 @@ absl::Status BadRequest(VaultOperation operation, const json& answer) {
       CustomerKeyUnfit(
           {{"operation", "the vault refuses the request for this key (its type does not fit)"}}),
       "BadParameter");
+}
+
+absl::Status NotThere(VaultOperation operation, const HttpResponse& response, bool key_is_there) {
+  if (!IsTheVaultsWord(ParseJson(response))) {
+    return Unknown(absl::StrCat("the answer was ", response.status,
+                                ", and not in the words of a key vault"));
+  }
+  if (operation == VaultOperation::kUnwrap && key_is_there) {
+    return WithCause(DekRecordCorrupt("the key version that wrapped it is gone from the vault, "
+                                      "though the key is there; restore that version"),
+                     "KeyVersionNotFound");
+  }
+  return WithCause(CustomerKeyRevoked("the key does not exist in the vault, or is deleted"),
+                   "KeyNotFound");
 }
 
 absl::Duration RetryAfter(const HttpResponse& response, absl::Duration otherwise) {
@@ -196,21 +213,13 @@ absl::string_view ToString(VaultOperation operation) {
 }
 
 absl::Status MeaningOf(VaultOperation operation, const HttpResponse& response,
-                       std::optional<bool> key_exists) {
+                       bool key_is_there) {
   switch (response.status) {
     case 400: return BadRequest(operation, ParseJson(response));
     case 401: return WithCause(VaultLoginFailed("the vault refuses our token"), "login");
     case 403: return Forbidden(operation, InnerCode(ParseJson(response)));
     case 404:
-    case 410:
-      if (operation == VaultOperation::kUnwrap && key_exists == true) {
-        return WithCause(
-            DekRecordCorrupt("the key version that wrapped it is gone from the vault, "
-                             "though the key is there; restore that version"),
-            "KeyVersionNotFound");
-      }
-      return WithCause(CustomerKeyRevoked("the key does not exist in the vault, or is deleted"),
-                       "KeyNotFound");
+    case 410: return NotThere(operation, response, key_is_there);
     case 408:
       return WithCause(VaultUnreachable("timeout: the vault answered 408",
                                         RetryAfter(response, kRetryAfter)),

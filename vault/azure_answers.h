@@ -1,6 +1,5 @@
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -19,11 +18,11 @@ absl::string_view ToString(VaultOperation operation);
 // What an answer of Azure Key Vault that is not 200 means (docs/vaults.md has the table). Pure: the
 // text of the answer decides nothing but the inner code of a 403, and never reaches the status.
 //
-// A 404 of unwrap may be a deleted key or a removed version; `key_exists` says which, if it is
-// known: then a removed version is DEK_RECORD_CORRUPT (fail closed, page), a deleted key is
+// A 404 of unwrap may be a deleted key or a removed version. `key_is_there`: a second look found
+// the key, so the version was removed: DEK_RECORD_CORRUPT (fail closed, page). Else it is
 // CUSTOMER_KEY_REVOKED.
 absl::Status MeaningOf(VaultOperation operation, const HttpResponse& response,
-                       std::optional<bool> key_exists = std::nullopt);
+                       bool key_is_there = false);
 
 // Reads the 200 of GET, wrapkey and unwrapkey. `kid` must name the host, the key and, where one was
 // asked for, the version. Errors: VAULT_UNREACHABLE for an answer that is not what it should be.

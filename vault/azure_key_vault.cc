@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/request_scope.h"
 #include "base/status_macros.h"
+#include "vault/vault_errors.h"
 
 namespace cmkstore::vault {
 namespace {
@@ -122,6 +123,18 @@ absl::StatusOr<WrappedKey> AzureKeyVault::Wrap(const KeyRef& key, const crypto::
   return WrappedKey{std::move(result.version_id), std::string(algorithm), std::move(result.value)};
 }
 
+// What a 404 to an unwrap means: is the key gone, or only the version?
+absl::Status AzureKeyVault::LookAgain(KeyRef key, const HttpResponse& not_found,
+                                      absl::Time deadline) {
+  const absl::Status gone = MeaningOf(VaultOperation::kUnwrap, not_found);
+  if (OutcomeOf(gone) != VaultOutcome::kDenied) return gone;
+  key.version.clear();
+  const absl::Status looked = Describe(key, deadline).status();
+  if (looked.ok()) return MeaningOf(VaultOperation::kUnwrap, not_found, /*key_is_there=*/true);
+  // A look that came to nothing shows nothing: a hub is not locked for half of an answer.
+  return OutcomeOf(looked) == VaultOutcome::kDenied ? gone : looked;
+}
+
 absl::StatusOr<crypto::SecretBytes> AzureKeyVault::Unwrap(const KeyRef& key,
                                                           const WrappedKey& wrapped,
                                                           absl::Time deadline) {
@@ -137,13 +150,7 @@ absl::StatusOr<crypto::SecretBytes> AzureKeyVault::Unwrap(const KeyRef& key,
             absl::StrCat("/keys/", wrapping.key_name, "/", wrapping.version, "/unwrapkey"),
             OperationBody(wrapped.algorithm, wrapped.ciphertext)},
            deadline));
-  if (response.status == 404) {
-    KeyRef latest = wrapping;
-    latest.version.clear();
-    const absl::StatusOr<KeyDescription> described = Describe(latest, deadline);
-    return MeaningOf(VaultOperation::kUnwrap, response,
-                     described.ok() ? std::optional<bool>(true) : std::nullopt);
-  }
+  if (response.status == 404) return LookAgain(wrapping, response, deadline);
   if (response.status != 200) return MeaningOf(VaultOperation::kUnwrap, response);
   absl::StatusOr<KeyOperationResult> result = ParseKeyOperation(response, wrapping);
   crypto::Wipe(response.body);

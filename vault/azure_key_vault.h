@@ -39,6 +39,7 @@ class AzureKeyVault final : public KeyVault {
                                     absl::Time deadline);
   absl::StatusOr<HttpResponse> Send(const KeyRef& key, const Question& question,
                                     const std::string& token, absl::Time deadline);
+  absl::Status LookAgain(KeyRef key, const HttpResponse& not_found, absl::Time deadline);
 
   const VaultAddressPolicy addresses_;
   HttpTransport& transport_;

@@ -84,14 +84,25 @@ TEST_F(OddAnswersTest, RedirectOfADoubleSlashIsNotFollowed) {
   EXPECT_EQ(transport_.requests()[0].url.find("//", 8), std::string::npos) << "nor asked for";
 }
 
-TEST_F(OddAnswersTest, PlainText404IsADenialAndPlainText405IsNot) {
-  const auto plain = [](int status) {
-    return HttpResponse{status, {{"Content-Type", "text/plain"}}, "404 page not found"};
-  };
-  transport_.Answer(plain(404));
-  transport_.Answer(plain(404));
-  EXPECT_THAT(Unwrap(), FailsWith("CUSTOMER_KEY_REVOKED", "does not exist"));
-  transport_.Answer(plain(405));
+TEST_F(OddAnswersTest, A404ThatIsNotInTheVaultsWordsIsUnreachableNeverADenial) {
+  const HttpResponse pages[] = {
+      {404, {{"Content-Type", "text/plain"}}, "404 page not found"},
+      {404, {{"Content-Type", "text/html"}}, "<html>no such page</html>"},
+      {404, {{"Content-Type", "text/html"}}, R"({"error":{"code":"KeyNotFound"}})"},
+      {410, {{"Content-Type", "text/html"}}, "<html>gone</html>"},
+      JsonAnswer(404, R"({"timestamp":"2026-01-01","status":404,"error":"Not Found"})"),
+      JsonAnswer(404, R"({"statusCode":404,"message":"Resource not found"})"),
+      JsonAnswer(404, "")};
+  for (const HttpResponse& page : pages) {
+    transport_.Answer(page);
+    EXPECT_THAT(Unwrap(), FailsWith("VAULT_UNREACHABLE", "not in the words")) << page.body;
+    transport_.Answer(page);
+    EXPECT_THAT(Describe(), FailsWith("VAULT_UNREACHABLE", "not in the words")) << page.body;
+  }
+}
+
+TEST_F(OddAnswersTest, PlainText405IsUnreachable) {
+  transport_.Answer(HttpResponse{405, {{"Content-Type", "text/plain"}}, "method not allowed"});
   EXPECT_THAT(Unwrap(), FailsWith("VAULT_UNREACHABLE", "405"));
 }
 
@@ -208,6 +219,35 @@ TEST_F(OddAnswersTest, AVersionGoneFromAKeyThatIsThereIsPagedNotLocked) {
   transport_.Answer(JsonAnswer(200, Bundle()));
   EXPECT_THAT(Unwrap(), FailsWith("DEK_RECORD_CORRUPT", "version"));
   EXPECT_EQ(transport_.requests()[1].url, "https://contoso.vault.azure.net/keys/k1?api-version=7.4");
+}
+
+TEST_F(OddAnswersTest, A404WhoseSecondLookComesToNothingIsUnreachableNeverADenial) {
+  const std::pair<absl::StatusOr<HttpResponse>, VaultOutcome> looks[] = {
+      {JsonAnswer(503, "{}"), VaultOutcome::kUnreachable},
+      {JsonAnswer(429, R"({"error":{"code":"Throttled"}})"), VaultOutcome::kThrottled},
+      {HttpResponse{404, {{"Content-Type", "text/html"}}, "<html>"}, VaultOutcome::kUnreachable},
+      {HttpResponse{200, {{"Content-Type", "text/html"}}, "<html>"}, VaultOutcome::kUnreachable},
+      {WithCause(VaultUnreachable("timeout", absl::Seconds(5)), "timeout"),
+       VaultOutcome::kUnreachable}};
+  for (const auto& [look, outcome] : looks) {
+    transport_.Answer(JsonAnswer(404, R"({"error":{"code":"KeyNotFound"}})"));
+    transport_.Answer(look);
+    const absl::Status status = Unwrap().status();
+    EXPECT_EQ(OutcomeOf(status), outcome) << status;
+  }
+  transport_.Answer(JsonAnswer(404, R"({"error":{"code":"KeyNotFound"}})"));
+  for (int i = 0; i < 2; ++i) {
+    transport_.Answer(JsonAnswer(401, R"({"error":{"code":"Unauthorized"}})"));
+  }
+  EXPECT_EQ(OutcomeOf(Unwrap().status()), VaultOutcome::kLoginFailed);
+}
+
+TEST_F(OddAnswersTest, A404WhoseSecondLookIsRefusedTooIsADenial) {
+  for (const int status : {404, 403}) {
+    transport_.Answer(JsonAnswer(404, R"({"error":{"code":"KeyNotFound"}})"));
+    transport_.Answer(JsonAnswer(status, R"({"error":{"code":"Forbidden"}})"));
+    EXPECT_THAT(Unwrap(), FailsWith("CUSTOMER_KEY_REVOKED", "does not exist"));
+  }
 }
 
 TEST_F(OddAnswersTest, ARecordOfAnotherVaultIsNeverAsked) {
