@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
@@ -14,7 +15,9 @@ namespace {
 
 constexpr size_t kMaxSteps = 16;
 
-}  // namespace
+absl::Status Wrong(absl::string_view source, absl::string_view what, size_t at) {
+  return FieldInvalid(source, absl::StrCat(what, ", at byte ", at + 1));
+}
 
 absl::StatusOr<Field> ToField(const std::vector<std::string>& steps, absl::string_view source) {
   static const auto* const kColumns = new std::map<std::string, std::pair<FieldKind, std::string>>{
@@ -28,9 +31,8 @@ absl::StatusOr<Field> ToField(const std::vector<std::string>& steps, absl::strin
   if (steps.size() > kMaxSteps) return FieldInvalid(source, "has a field of more than 16 steps");
   for (const std::string& step : steps) {
     // A zero byte would end SQLite's path before its closing quotation mark.
-    if (step.empty() || step.find_first_of("\"\0", 0, 2) != std::string::npos) {
-      return FieldInvalid(
-          source, "has a field with an empty step, or a quotation mark or zero byte in one");
+    if (step.find_first_of("\"\0", 0, 2) != std::string::npos) {
+      return FieldInvalid(source, "has a field with a quotation mark or zero byte in a step");
     }
   }
   if (const auto column = kColumns->find(steps.front());
@@ -43,31 +45,49 @@ absl::StatusOr<Field> ToField(const std::vector<std::string>& steps, absl::strin
     return Field{FieldKind::kContent, "", {std::next(steps.begin()), steps.end()}};
   }
   return FieldInvalid(source,
-                      absl::StrCat("knows the fields project, collection, document, content_type, ",
-                                   source == "facets" ? "" : "create_time, update_time, ",
-                                   "labels.KEY and content.PATH"));
+                      "knows the fields project, collection, document, content_type, create_time, "
+                      "update_time, labels.KEY and content.PATH");
 }
 
-absl::StatusOr<Field> ParseField(absl::string_view text, absl::string_view source) {
+}  // namespace
+
+bool EndsWord(char c) { return absl::ascii_isspace(c) || absl::StrContains("()\"=!<>:,", c); }
+
+absl::StatusOr<std::string> ScanQuoted(absl::string_view text, size_t& at,
+                                       absl::string_view source) {
+  std::string quoted;
+  for (size_t next = at + 1; next < text.size(); ++next) {
+    if (text[next] == '"') {
+      at = next + 1;
+      return quoted;
+    }
+    if (text[next] == '\\' && next + 1 < text.size()) ++next;
+    quoted += text[next];
+  }
+  return Wrong(source, "a quotation mark is not closed", at);
+}
+
+absl::StatusOr<Field> ScanField(absl::string_view text, size_t& at, absl::string_view source) {
   std::vector<std::string> steps;
-  size_t at = 0;
   for (;;) {
     std::string step;
     if (at < text.size() && text[at] == '"') {
-      const size_t end = text.find('"', at + 1);
-      if (end == absl::string_view::npos)
-        return FieldInvalid(source, "has an unclosed quotation mark");
-      step = std::string(text.substr(at + 1, end - at - 1));
-      at = end + 1;
+      CMK_ASSIGN_OR_RETURN(step, ScanQuoted(text, at, source));
     } else {
-      while (at < text.size() && text[at] != '.') step += text[at++];
+      while (at < text.size() && !EndsWord(text[at]) && text[at] != '.') step += text[at++];
     }
+    if (step.empty()) return Wrong(source, "a field, or a step of one, is missing", at);
     steps.push_back(std::move(step));
-    if (at == text.size()) break;
-    if (text[at] != '.') return FieldInvalid(source, "needs a dot between the steps of a field");
+    if (at == text.size() || text[at] != '.') return ToField(steps, source);
     ++at;
   }
-  return ToField(steps, source);
+}
+
+absl::StatusOr<Field> ParseField(absl::string_view text, absl::string_view source) {
+  size_t at = 0;
+  CMK_ASSIGN_OR_RETURN(Field field, ScanField(text, at, source));
+  if (at < text.size()) return Wrong(source, "the field should end here", at);
+  return field;
 }
 
 std::string JsonPath(const Field& field) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -22,10 +23,18 @@ struct Field {
   std::vector<std::string> steps;  // the label's key, or the path
 };
 
-// `steps` are the name's parts between dots. `source` names the request field for errors.
-// Errors: FIELD_INVALID.
-absl::StatusOr<Field> ToField(const std::vector<std::string>& steps, absl::string_view source);
-// The same from text such as `labels."a b"`.
+// Where a plain word of a filter, an order or a facet ends.
+bool EndsWord(char c);
+
+// Reads the quoted text that begins at `at` (a quotation mark) and moves `at` behind it; a
+// backslash takes the next character as it is. `source` names the request field for errors.
+//
+// Errors, of all three: FIELD_INVALID, saying what is wrong at which byte.
+absl::StatusOr<std::string> ScanQuoted(absl::string_view text, size_t& at,
+                                       absl::string_view source);
+// Reads the field that begins at `at` and moves `at` behind it.
+absl::StatusOr<Field> ScanField(absl::string_view text, size_t& at, absl::string_view source);
+// The field that the whole of `text` names.
 absl::StatusOr<Field> ParseField(absl::string_view text, absl::string_view source);
 
 // The SQL expression of the field's value for the row `d` of docs; null when the document has none.

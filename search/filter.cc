@@ -7,9 +7,8 @@
 
 #include "search/filter.h"
 
-#include <optional>
+#include <cmath>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -26,12 +25,43 @@ namespace {
 
 constexpr size_t kMaxBytes = 2048;
 constexpr int kMaxComparisons = 32;
-constexpr int kMaxDepth = 16;
+// SQLite's parser stacks at most 100 symbols, of which a level takes up to five.
+constexpr int kMaxDepth = 10;
 
 struct Literal {
   std::string text;
   bool quoted = false;
 };
+
+// A literal as content is compared with it, and the types of JSON that it can be compared with:
+// for SQLite any text is greater than any number.
+struct TypedLiteral {
+  SqlValue value;
+  absl::string_view types;
+};
+
+TypedLiteral TypeOf(const Literal& literal) {
+  int64_t whole = 0;
+  double real = 0;
+  if (literal.quoted) return {literal.text, "'text'"};
+  if (literal.text == "true" || literal.text == "false") {
+    return {int64_t{literal.text == "true"}, "'true', 'false'"};
+  }
+  if (absl::SimpleAtoi(literal.text, &whole)) return {whole, "'integer', 'real'"};
+  // "nan" and "inf" are words.
+  if (absl::SimpleAtod(literal.text, &real) && std::isfinite(real)) {
+    return {real, "'integer', 'real'"};
+  }
+  return {literal.text, "'text'"};
+}
+
+// The field's value if it is of one of the types, else null.
+Sql ContentOf(const Field& field, absl::string_view types) {
+  const std::string path = JsonPath(field);
+  return {absl::StrCat("(SELECT CASE WHEN json_type(content, ?) IN (", types,
+                       ") THEN json_extract(content, ?) END FROM texts WHERE id = d.id)"),
+          {path, path}};
+}
 
 class Parser {
  public:
@@ -51,9 +81,6 @@ class Parser {
   }
   void SkipSpace() {
     while (at_ < text_.size() && absl::ascii_isspace(text_[at_])) ++at_;
-  }
-  static bool EndsWord(char c) {
-    return absl::ascii_isspace(c) || absl::StrContains("()\"=!<>:", c);
   }
   absl::string_view PeekWord() {
     SkipSpace();
@@ -78,39 +105,45 @@ class Parser {
   }
 
   absl::StatusOr<Sql> Filter() {
-    CMK_ASSIGN_OR_RETURN(Sql left, Sequence());
+    CMK_ASSIGN_OR_RETURN(Sql all, Sequence());
     while (Keyword("AND")) {
-      CMK_ASSIGN_OR_RETURN(const Sql right, Sequence());
-      left = Joined(std::move(left), " AND ", right);
+      CMK_ASSIGN_OR_RETURN(const Sql next, Sequence());
+      all.text += " AND ";
+      all.Append(next);
     }
-    return left;
+    return all;
   }
   absl::StatusOr<Sql> Sequence() {
-    CMK_ASSIGN_OR_RETURN(Sql left, Factor());
+    CMK_ASSIGN_OR_RETURN(Sql all, Factor());
     while (!AtEnd() && PeekWord() != "AND") {
-      CMK_ASSIGN_OR_RETURN(const Sql right, Factor());
-      left = Joined(std::move(left), " AND ", right);
+      CMK_ASSIGN_OR_RETURN(const Sql next, Factor());
+      all.text += " AND ";
+      all.Append(next);
     }
-    return left;
+    return all;
   }
+  // Only alternatives are put in parentheses: AND binds closer in SQL, and each that is open takes
+  // of the parser's stack.
   absl::StatusOr<Sql> Factor() {
-    CMK_ASSIGN_OR_RETURN(Sql left, Term());
+    CMK_ASSIGN_OR_RETURN(Sql any, Term());
+    bool several = false;
     while (Keyword("OR")) {
-      CMK_ASSIGN_OR_RETURN(const Sql right, Term());
-      left = Joined(std::move(left), " OR ", right);
+      CMK_ASSIGN_OR_RETURN(const Sql next, Term());
+      any.text += " OR ";
+      any.Append(next);
+      several = true;
     }
-    return left;
+    if (several) any.text = absl::StrCat("(", any.text, ")");
+    return any;
   }
   absl::StatusOr<Sql> Term() {
     if (Keyword("NOT") || Symbol("-")) {
       if (++depth_ > kMaxDepth) return Wrong("nested too deep");
-      CMK_ASSIGN_OR_RETURN(const Sql inner, Term());
+      CMK_ASSIGN_OR_RETURN(Sql inner, Term());
       --depth_;
       // Null (no such field) is false, so that its NOT is true.
-      Sql sql{"NOT coalesce(", {}};
-      sql.Append(inner);
-      sql.text += ", 0)";
-      return sql;
+      inner.text = absl::StrCat("(", inner.text, ") IS NOT TRUE");
+      return inner;
     }
     if (!Symbol("(")) return Comparison();
     if (++depth_ > kMaxDepth) return Wrong("nested too deep");
@@ -119,16 +152,11 @@ class Parser {
     --depth_;
     return inner;
   }
-  static Sql Joined(Sql left, absl::string_view operation, const Sql& right) {
-    left.text = absl::StrCat("(", left.text, operation);
-    left.Append(right);
-    left.text += ")";
-    return left;
-  }
 
   absl::StatusOr<Sql> Comparison() {
     if (++comparisons_ > kMaxComparisons) return Wrong("more than 32 comparisons");
-    CMK_ASSIGN_OR_RETURN(const Field field, FieldName());
+    SkipSpace();
+    CMK_ASSIGN_OR_RETURN(const Field field, ScanField(text_, at_, "filter"));
     for (absl::string_view operation : {"!=", "<=", ">=", "=", "<", ">", ":"}) {
       if (!Symbol(operation)) continue;
       CMK_ASSIGN_OR_RETURN(const Literal value, Value());
@@ -136,45 +164,16 @@ class Parser {
     }
     return Wrong("one of = != < <= > >= : is needed after a field");
   }
-  absl::StatusOr<Field> FieldName() {
-    std::vector<std::string> steps;
-    SkipSpace();
-    std::string step;
-    for (;;) {
-      if (at_ < text_.size() && text_[at_] == '"') {
-        CMK_ASSIGN_OR_RETURN(step, Quoted());
-      } else {
-        step.clear();
-        while (at_ < text_.size() && !EndsWord(text_[at_]) && text_[at_] != '.')
-          step += text_[at_++];
-      }
-      if (step.empty()) return Wrong("a field is missing");
-      steps.push_back(step);
-      if (at_ == text_.size() || text_[at_] != '.') break;
-      ++at_;
-    }
-    return ToField(steps, "filter");
-  }
-  absl::StatusOr<std::string> Quoted() {
-    std::string text;
-    for (++at_; at_ < text_.size(); ++at_) {
-      if (text_[at_] == '"') {
-        ++at_;
-        return text;
-      }
-      if (text_[at_] == '\\' && at_ + 1 < text_.size()) ++at_;
-      text += text_[at_];
-    }
-    return Wrong("a quotation mark is not closed");
-  }
   absl::StatusOr<Literal> Value() {
     SkipSpace();
     if (at_ < text_.size() && text_[at_] == '"') {
-      CMK_ASSIGN_OR_RETURN(std::string text, Quoted());
+      CMK_ASSIGN_OR_RETURN(std::string text, ScanQuoted(text_, at_, "filter"));
       return Literal{std::move(text), true};
     }
     std::string word;  // a bare time has colons
-    while (at_ < text_.size() && (!EndsWord(text_[at_]) || text_[at_] == ':')) word += text_[at_++];
+    while (at_ < text_.size() && (!EndsWord(text_[at_]) || absl::StrContains(":,", text_[at_]))) {
+      word += text_[at_++];
+    }
     if (word.empty()) return Wrong("a value is missing");
     return Literal{std::move(word), false};
   }
@@ -191,18 +190,14 @@ class Parser {
       return Binary(ValueOf(field), operation, absl::ToUnixMicros(time));
     }
     const bool equality = operation == "=" || operation == "!=";
-    if (field.kind == FieldKind::kContent && !value.quoted) {
-      int64_t whole = 0;
-      double real = 0;
-      if (value.text == "true" || value.text == "false") {
-        return Binary(ValueOf(field), operation, int64_t{value.text == "true"});
-      }
-      if (absl::SimpleAtoi(value.text, &whole)) return Binary(ValueOf(field), operation, whole);
-      if (absl::SimpleAtod(value.text, &real)) return Binary(ValueOf(field), operation, real);
-    }
     if (equality && value.text.size() > 1 &&
         (value.text.front() == '*' || value.text.back() == '*')) {
-      return Like(ValueOf(field), operation == "!=", value.text);
+      return Like(field.kind == FieldKind::kContent ? ContentOf(field, "'text'") : ValueOf(field),
+                  operation == "!=", value.text);
+    }
+    if (field.kind == FieldKind::kContent) {
+      TypedLiteral typed = TypeOf(value);
+      return Binary(ContentOf(field, typed.types), operation, std::move(typed.value));
     }
     if (by_label_index_ && field.kind == FieldKind::kLabel && operation == "=") {
       return Sql{"d.id IN (SELECT doc FROM labels WHERE name = ? AND value = ?)",
@@ -211,7 +206,7 @@ class Parser {
     return Binary(ValueOf(field), operation, value.text);
   }
   static Sql Binary(Sql left, absl::string_view operation, SqlValue value) {
-    left.text = absl::StrCat("(", left.text, " ", operation, " ?)");
+    absl::StrAppend(&left.text, " ", operation, " ?");
     left.values.push_back(std::move(value));
     return left;
   }
@@ -222,31 +217,34 @@ class Parser {
     // GLOB: case counts; its own special characters are put in brackets.
     const std::string body =
         absl::StrReplaceAll(pattern, {{"[", "[[]"}, {"*", "[*]"}, {"?", "[?]"}});
-    left.text = absl::StrCat("(", left.text, negated ? " NOT GLOB ?)" : " GLOB ?)");
+    left.text += negated ? " NOT GLOB ?" : " GLOB ?";
     left.values.push_back(absl::StrCat(open_begin ? "*" : "", body, open_end ? "*" : ""));
     return left;
   }
   absl::StatusOr<Sql> Has(const Field& field, const Literal& value) {
     if (value.text == "*" && !value.quoted) {
-      Sql sql{"(", {}};
-      sql.Append(ValueOf(field));
-      sql.text += " IS NOT NULL)";
+      Sql sql = ValueOf(field);
+      sql.text += " IS NOT NULL";
       return sql;
     }
     if (field.kind == FieldKind::kTime) return Wrong("a time field takes no : but :*");
     if (field.kind != FieldKind::kContent) {
-      Sql sql{"(instr(", {}};
+      Sql sql{"instr(", {}};
       sql.Append(ValueOf(field));
-      sql.text += ", ?) > 0)";
+      sql.text += ", ?) > 0";
       sql.values.push_back(value.text);
       return sql;
     }
-    // An array is walked by its elements, a scalar is its own only element.
+    // An array is walked by its elements, a scalar is its own only element. A word is looked for as
+    // a text, too, whatever else it may be.
+    TypedLiteral typed = TypeOf(value);
+    const std::string path = JsonPath(field);
     return Sql{
-        "EXISTS (SELECT 1 FROM texts x, json_each(x.content, ?) e WHERE x.id = d.id AND "
-        "(CAST(e.value AS TEXT) = ? OR (json_type(x.content, ?) = 'text' AND instr(e.value, ?) > "
-        "0)))",
-        {JsonPath(field), value.text, JsonPath(field), value.text}};
+        absl::StrCat("EXISTS (SELECT 1 FROM texts x, json_each(x.content, ?) e WHERE x.id = d.id "
+                     "AND (e.type IN (", typed.types,
+                     ") AND e.value = ? OR e.type = 'text' AND (e.value = ? OR "
+                     "json_type(x.content, ?) = 'text' AND instr(e.value, ?) > 0)))"),
+        {path, std::move(typed.value), value.text, path, value.text}};
   }
 
   const absl::string_view text_;

@@ -44,14 +44,15 @@ class Search {
       return FieldInvalid("order_by", "relevance needs a query");
     }
     if (!order.empty() && order != "relevance") {
-      CMK_ASSIGN_OR_RETURN(order_, ToSqlOrder(order));
+      CMK_ASSIGN_OR_RETURN(order_, ToSqlOrder(query_.order_by));
     }
     if (query_.facets.size() > kMaxFacets)
       return FieldInvalid("facets", "must be at most 8 fields");
     for (const std::string& facet : query_.facets) {
       CMK_ASSIGN_OR_RETURN(Field field, ParseField(facet, "facets"));
-      if (field.kind == FieldKind::kTime)
-        return FieldInvalid("facets", "a time has no values to count");
+      const bool counted = field.kind == FieldKind::kLabel || field.column == "d.project" ||
+                           field.column == "d.collection";
+      if (!counted) return FieldInvalid("facets", "may be project, collection and labels.KEY");
       facets_.push_back(std::move(field));
     }
     return absl::OkStatus();

@@ -1,12 +1,9 @@
 #include "search/order_by.h"
 
-#include <vector>
+#include <algorithm>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "search/fields.h"
@@ -16,23 +13,32 @@ namespace {
 
 constexpr size_t kMaxFields = 4;
 
+void SkipSpace(absl::string_view text, size_t& at) {
+  while (at < text.size() && absl::ascii_isspace(text[at])) ++at;
+}
+
 }  // namespace
 
 absl::StatusOr<Sql> ToSqlOrder(absl::string_view order_by) {
   Sql order;
-  const std::vector<absl::string_view> parts = absl::StrSplit(order_by, ',');
-  if (parts.size() > kMaxFields) return FieldInvalid("order_by", "must be at most 4 fields");
-  for (absl::string_view part : parts) {
-    part = absl::StripAsciiWhitespace(part);
-    const bool descending = absl::ConsumeSuffix(&part, " desc");
-    if (!descending) absl::ConsumeSuffix(&part, " asc");
-    CMK_ASSIGN_OR_RETURN(const Field field,
-                         ParseField(absl::StripAsciiWhitespace(part), "order_by"));
-    if (!order.text.empty()) order.text += ", ";
+  size_t at = 0;
+  for (size_t fields = 1;; ++fields) {
+    if (fields > kMaxFields) return FieldInvalid("order_by", "must be at most 4 fields");
+    SkipSpace(order_by, at);
+    CMK_ASSIGN_OR_RETURN(const Field field, ScanField(order_by, at, "order_by"));
+    const size_t end = std::min(order_by.find(',', at), order_by.size());
+    const absl::string_view direction =
+        absl::StripAsciiWhitespace(order_by.substr(at, end - at));
+    if (!direction.empty() && direction != "asc" && direction != "desc") {
+      return FieldInvalid("order_by",
+                          absl::StrCat("a field stands alone or with `desc`, at byte ", at + 1));
+    }
     order.Append(ValueOf(field));
-    absl::StrAppend(&order.text, descending ? " DESC" : " ASC", " NULLS LAST");
+    absl::StrAppend(&order.text, direction == "desc" ? " DESC" : " ASC", " NULLS LAST");
+    if (end == order_by.size()) return order;
+    order.text += ", ";
+    at = end + 1;
   }
-  return order;
 }
 
 }  // namespace cmkstore::search

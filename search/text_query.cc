@@ -16,7 +16,8 @@ namespace {
 
 constexpr size_t kMaxBytes = 1024;
 constexpr int kMaxWords = 64;
-constexpr int kMaxDepth = 16;
+// FTS5's parser stacks at most 100 symbols, of which a level takes up to seven.
+constexpr int kMaxDepth = 10;
 
 class Parser {
  public:
@@ -80,7 +81,7 @@ class Parser {
     CMK_ASSIGN_OR_RETURN(std::string left, Primary());
     while (Operator("NOT")) {
       CMK_ASSIGN_OR_RETURN(const std::string right, Primary());
-      left = absl::StrCat("(", left, " NOT ", right, ")");
+      left = absl::StrCat(left, " NOT ", right);  // binds closest, and to the left
     }
     return left;
   }

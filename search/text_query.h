@@ -11,8 +11,8 @@ namespace cmkstore::search {
 //
 //   words are joined by AND · "a phrase" · prefix* · a AND b · a OR b · a NOT b · ( … )
 //
-// AND binds closer than OR. Anything that is no operator is a word, punctuation included. At most 1
-// KiB, 64 words, 16 parentheses deep.
+// NOT binds closer than AND, and AND closer than OR. Anything that is no operator is a word,
+// punctuation included. At most 1 KiB, 64 words, 10 parentheses deep.
 //
 // Errors: FIELD_INVALID ("query"), saying what is wrong at which byte.
 absl::StatusOr<std::string> ToFtsExpression(absl::string_view text);

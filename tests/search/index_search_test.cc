@@ -103,6 +103,42 @@ TEST_F(IndexSearchTest, AFilterNarrowsAQuery) {
   EXPECT_EQ(Find("accuracy", "labels.team = red").total, 1u);
 }
 
+TEST_F(IndexSearchTest, ContentIsComparedWithValuesOfItsOwnType) {
+  ASSERT_THAT(index().Apply({Put("text", R"({"x": "n/a"})"), Put("number", R"({"x": 0.95})"),
+                             Put("digits", R"({"x": "0.95"})"), Put("list", R"({"x": [0.95]})"),
+                             Put("yes", R"({"x": true})"), Put("one", R"({"x": 1})"),
+                             Put("null", R"({"x": null})")},
+                            8),
+              IsOk());
+  const auto ids = [&](const std::string& filter) { return Ids(Find("", filter)); };
+  EXPECT_THAT(ids("content.x >= 0.9"), UnorderedElementsAre("number", "one"));
+  EXPECT_THAT(ids("content.x = 0.95"), ElementsAre("number"));
+  EXPECT_THAT(ids("content.x = \"0.95\""), ElementsAre("digits"));
+  EXPECT_THAT(ids("content.x > a"), ElementsAre("text"));
+  EXPECT_THAT(ids("content.x = 0*"), ElementsAre("digits"));
+  EXPECT_THAT(ids("content.x = true"), ElementsAre("yes"));
+  EXPECT_THAT(ids("content.x = 1"), ElementsAre("one"));
+  EXPECT_THAT(ids("content.x != 1"), ElementsAre("number"));
+  EXPECT_THAT(ids("content.x = nan"), ElementsAre());
+  EXPECT_EQ(Find("", "NOT content.x = 1").total, 10u);
+}
+
+TEST_F(IndexSearchTest, AnArrayHasWhatIsWrittenAsItIs) {
+  ASSERT_THAT(index().Apply({Put("mixed", R"({"x": [true, 3, "four", "7"]})"),
+                             Put("yes", R"({"x": true})"), Put("text", R"({"x": "true north"})"),
+                             Put("one", R"({"x": [1]})")},
+                            8),
+              IsOk());
+  const auto ids = [&](const std::string& filter) { return Ids(Find("", filter)); };
+  EXPECT_THAT(ids("content.x:true"), UnorderedElementsAre("mixed", "yes", "text"));
+  EXPECT_THAT(ids("content.x:\"true\""), ElementsAre("text"));
+  EXPECT_THAT(ids("content.x:3"), ElementsAre("mixed"));
+  EXPECT_THAT(ids("content.x:7"), ElementsAre("mixed"));
+  EXPECT_THAT(ids("content.x:four"), ElementsAre("mixed"));
+  EXPECT_THAT(ids("content.x:fou"), ElementsAre()) << "an element is had as a whole";
+  EXPECT_THAT(ids("content.x:north"), ElementsAre("text"));
+}
+
 TEST_F(IndexSearchTest, RefusesAFilterThatDoesNotParseAndSaysWhere) {
   for (const auto& [filter, what] :
        std::vector<std::pair<std::string, std::string>>{{"team = red", "labels.KEY"},
@@ -128,7 +164,7 @@ TEST_F(IndexSearchTest, ValuesAreNeverSql) {
 
 TEST_F(IndexSearchTest, CountsFacetsOfAllMatches) {
   SearchQuery query;
-  query.facets = {"collection", "labels.team", "content.model"};
+  query.facets = {"collection", "labels.team", "project"};
   query.limit = 1;
   const SearchResult result = Find(query);
   ASSERT_EQ(result.facets.size(), 3u);
@@ -136,9 +172,11 @@ TEST_F(IndexSearchTest, CountsFacetsOfAllMatches) {
   EXPECT_EQ(result.facets[0][0].count, 2u);
   EXPECT_EQ(result.facets[1][0].value, "red");
   EXPECT_EQ(result.facets[1][0].count, 2u);
-  EXPECT_EQ(result.facets[2].size(), 2u);
-  query.facets = {"update_time"};
-  Refused(query, "facets");
+  EXPECT_EQ(result.facets[2].size(), 1u);
+  for (const char* other : {"update_time", "document", "content.model", "labels.team x", ""}) {
+    query.facets = {other};
+    Refused(query, "facets");
+  }
 }
 
 TEST_F(IndexSearchTest, OrdersByFieldsMissingOnesLast) {
@@ -151,8 +189,24 @@ TEST_F(IndexSearchTest, OrdersByFieldsMissingOnesLast) {
   EXPECT_THAT(Ids(Find(query)), ElementsAre("eval-1", "eval-2"));
   query.order_by = "relevance";
   Refused(query, "relevance needs a query");
-  query.order_by = "nonsense";
-  Refused(query, "order_by");
+  for (const char* wrong : {"nonsense", "document down", "document desc asc", "document,", ",",
+                            "labels.\"a", "document document"}) {
+    query.order_by = wrong;
+    Refused(query, "order_by");
+  }
+}
+
+TEST_F(IndexSearchTest, AFieldInQuotesMayHoldWhatElseEndsIt) {
+  const std::string label = "a, b desc";
+  ASSERT_THAT(index().Apply({Put("b", "{}", {{label, "1"}}), Put("a", "{}", {{label, "2"}})}, 8),
+              IsOk());
+  SearchQuery query;
+  query.filter = "labels.\"a, b desc\":*";
+  query.order_by = " labels.\"a, b desc\" desc ,document ";
+  query.facets = {"labels.\"a, b desc\""};
+  const SearchResult found = Find(query);
+  EXPECT_THAT(Ids(found), ElementsAre("a", "b"));
+  EXPECT_EQ(found.facets[0].size(), 2u);
 }
 
 TEST_F(IndexSearchTest, RanksNamesAndRareWordsHigher) {
