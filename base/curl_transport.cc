@@ -45,7 +45,6 @@ absl::string_view KindOf(CURLcode code) {
   switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST: return "dns";
     case CURLE_COULDNT_CONNECT: return "connect";
-    case CURLE_OPERATION_TIMEDOUT: return "timeout";
     case CURLE_WRITE_ERROR: return "too_large";
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
@@ -53,6 +52,41 @@ absl::string_view KindOf(CURLcode code) {
     case CURLE_SSL_CACERT_BADFILE: return "tls";
     default: return "transport";
   }
+}
+
+// How far a call had come when its time ran out: its kind, and what it waited for.
+struct Hung {
+  absl::string_view kind;
+  absl::string_view at;
+};
+Hung WhereItHung(CURL* curl) {
+  long sent = 0, port = 0;
+  curl_off_t resolved = 0;
+  curl_easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &sent);
+  curl_easy_getinfo(curl, CURLINFO_LOCAL_PORT, &port);
+  curl_easy_getinfo(curl, CURLINFO_NAMELOOKUP_TIME_T, &resolved);
+  if (sent > 0) return {"timeout", "it took the request, but did not answer"};
+  if (port != 0) return {"tls", "it took the connection, but did not shake hands"};
+  if (resolved > 0) return {"connect", "it took no connection"};
+  return {"dns", "its name did not resolve"};
+}
+
+absl::Status FailureOf(CURL* curl, CURLcode code) {
+  if (code != CURLE_OPERATION_TIMEDOUT) {
+    return WithCause(VaultUnreachable(absl::StrCat(KindOf(code), ": ", curl_easy_strerror(code)),
+                                      kRetryAfter),
+                     KindOf(code));
+  }
+  const Hung hung = WhereItHung(curl);
+  curl_off_t microseconds = 0;
+  curl_easy_getinfo(curl, CURLINFO_TOTAL_TIME_T, &microseconds);
+  const absl::Duration tenth = absl::Milliseconds(100);
+  const absl::Duration waited = absl::Floor(absl::Microseconds(microseconds) + tenth / 2, tenth);
+  return WithCause(
+      VaultUnreachable(
+          absl::StrCat(hung.kind, ": ", hung.at, " within ", absl::FormatDuration(waited)),
+          kRetryAfter),
+      hung.kind);
 }
 
 struct ListFree {
@@ -151,12 +185,9 @@ absl::StatusOr<HttpResponse> CurlTransport::Send(const HttpRequest& request, abs
   const CURLcode code = curl_easy_perform(curl);
   long status = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+  const absl::Status failure = code == CURLE_OK ? absl::OkStatus() : FailureOf(curl, code);
   GiveBack(std::move(handle));
-  if (code != CURLE_OK) {
-    return WithCause(VaultUnreachable(absl::StrCat(KindOf(code), ": ", curl_easy_strerror(code)),
-                                      kRetryAfter),
-                     KindOf(code));
-  }
+  if (!failure.ok()) return failure;
   receiver.response.status = static_cast<int>(status);
   return std::move(receiver.response);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -17,7 +18,7 @@ constexpr int kMinRecoverableDays = 7;
 constexpr absl::Duration kExpiresSoon = absl::Hours(30 * 24);
 
 const std::map<absl::string_view, absl::string_view> kNeeded = {
-    {"address", "https://NAME under a vault domain that this server allows"},
+    {"address", "https://NAME under a vault domain that this server allows, and a key's name"},
     {"directory", "a vault of the tenant's own Entra directory, or of one shared with it"},
     {"reachable", "the vault's host resolves and takes connections from this server"},
     {"tls", "TLS 1.2 or later with a certificate of the vault's name"},
@@ -35,18 +36,7 @@ const std::map<absl::string_view, absl::string_view> kNeeded = {
     {"platform_key", "this server's own key wraps a key, and gives the same key back"},
 };
 
-// Refusals of a call that no role would mend, by their cause: the check whose remedy fits.
-const std::map<absl::string_view, absl::string_view> kMendedBy = {
-    {"KeyOperationForbidden", "key_ops"},    {"KeyDisabled", "enabled"},
-    {"KeyNotYetValidOrExpired", "validity"}, {"BadParameter", "key_type"},
-    {"ForbiddenByFirewall", "reachable"},    {"ForbiddenByConnection", "reachable"},
-};
-
-constexpr absl::string_view kTls = "tls";
-
-bool IsConnection(const std::string& cause) {
-  return cause == "dns" || cause == "connect" || cause == "timeout" || cause == "transport";
-}
+constexpr absl::string_view kAnAnswer = "an answer of the vault, within the time that it has";
 
 bool Allows(const vault::KeyDescription& key, const char* operation) {
   return std::find(key.operations.begin(), key.operations.end(), operation) != key.operations.end();
@@ -64,76 +54,6 @@ std::string Day(absl::Time time) {
 
 }  // namespace
 
-std::string KeyCheckRows::VaultName() const {
-  const absl::string_view host = vault::HostOf(key_.vault_uri);
-  return std::string(host.substr(0, host.find_first_of(".:")));
-}
-
-std::string KeyCheckRows::GrantRole() const {
-  if (absl::StrContains(key_.vault_uri, ".managedhsm.")) {
-    return absl::StrCat("az keyvault role assignment create --hsm-name ", VaultName(),
-                        " --role 'Managed HSM Crypto Service Encryption User' --scope /keys/",
-                        key_.key_name, " --assignee CLIENT_ID_OF_THIS_SERVER");
-  }
-  return absl::StrCat(
-      "az role assignment create --role 'Key Vault Crypto Service Encryption User' --scope $(az "
-      "keyvault show --name ",
-      VaultName(), " --query id -o tsv)/keys/", key_.key_name,
-      " --assignee CLIENT_ID_OF_THIS_SERVER");
-}
-
-std::string KeyCheckRows::Remedy(absl::string_view check, absl::string_view cause) const {
-  const bool hsm = absl::StrContains(key_.vault_uri, ".managedhsm.");
-  const std::string vault = absl::StrCat(hsm ? " --hsm-name " : " --vault-name ", VaultName());
-  const std::string key = absl::StrCat(vault, " --name ", key_.key_name);
-  if (check == "address") return "correct the vault URI of the hub's key";
-  if (check == "directory") {
-    return "name a key in a vault of your own directory, or have the operator of this server share "
-           "the vault's directory with your tenant (vaults.shared_directories)";
-  }
-  if (check == "reachable") {
-    return absl::StrCat("az keyvault network-rule list --name ", VaultName(),
-                        "; check the vault's DNS name, private endpoint and firewall");
-  }
-  if (check == "tls") return "check that nothing between this server and the vault ends TLS";
-  if (check == "token" && cause == "identity")
-    return "name an identity that this server has, or none for its default one";
-  if (check == "token")
-    return "the operator of this server must mend its identity (its log says why)";
-  if (check == "platform_key")
-    return "the operator of this server must look after its platform.key";
-  if (check == "get" || check == "wrap" || check == "unwrap") {
-    if (const auto mends = kMendedBy.find(cause); mends != kMendedBy.end()) {
-      return Remedy(mends->second);
-    }
-    if (cause != "KeyNotFound") return GrantRole();
-    return absl::StrCat("correct the key's name, make the key (az keyvault key create", key,
-                        hsm ? " --kty RSA-HSM" : " --kty RSA",
-                        " --size 3072), or bring a deleted one back (az keyvault key recover", key,
-                        ")");
-  }
-  if (check == "key_type")
-    return absl::StrCat("az keyvault key create", key, " --kty RSA --size 3072");
-  if (check == "key_ops") {
-    return absl::StrCat("az keyvault key set-attributes", key, " --ops wrapKey unwrapKey");
-  }
-  if (check == "enabled")
-    return absl::StrCat("az keyvault key set-attributes", key, " --enabled true");
-  if (check == "validity") {
-    return absl::StrCat("az keyvault key set-attributes", key,
-                        " --not-before EARLIER --expires LATER, or: az keyvault key rotate", key);
-  }
-  if (check == "soft_delete" || check == "recoverable_days") {
-    return "soft delete and its days are fixed when a vault is made: make the key in a new vault "
-           "(az keyvault create --retention-days 90)";
-  }
-  if (check == "purge_protection") {
-    return absl::StrCat("az keyvault update --name ", VaultName(),
-                        " --enable-purge-protection true");
-  }
-  return "";
-}
-
 v1::KeyCheck& KeyCheckRows::Add(absl::string_view check, v1::KeyCheck::Result result,
                                 std::string found) {
   v1::KeyCheck& row = *response_.add_checks();
@@ -148,59 +68,85 @@ void KeyCheckRows::Pass(absl::string_view check, std::string found) {
   Add(check, v1::KeyCheck::PASSED, std::move(found));
 }
 void KeyCheckRows::Warn(absl::string_view check, std::string found) {
-  Add(check, v1::KeyCheck::WARNING, std::move(found)).set_remedy(Remedy(check));
+  Add(check, v1::KeyCheck::WARNING, std::move(found)).set_remedy(remedies_.Of(check));
 }
 void KeyCheckRows::Fail(absl::string_view check, std::string found, absl::string_view cause) {
-  Add(check, v1::KeyCheck::FAILED, std::move(found)).set_remedy(Remedy(check, cause));
+  Add(check, v1::KeyCheck::FAILED, std::move(found)).set_remedy(remedies_.Of(check, cause));
 }
-void KeyCheckRows::Skip(absl::string_view check) {
-  Add(check, v1::KeyCheck::SKIPPED, "could not be tried: a check before it failed");
+void KeyCheckRows::Fail(absl::string_view check, const absl::Status& refusal) {
+  Fail(check, std::string(refusal.message()), CauseOf(refusal));
+  const vault::VaultOutcome outcome = vault::OutcomeOf(refusal);
+  if (outcome == vault::VaultOutcome::kUnreachable || outcome == vault::VaultOutcome::kThrottled) {
+    response_.mutable_checks()->rbegin()->set_needed(std::string(kAnAnswer));
+  }
+}
+void KeyCheckRows::Skip(absl::string_view check, absl::string_view why) {
+  Add(check, v1::KeyCheck::SKIPPED, absl::StrCat("could not be tried: ", why));
+}
+
+void KeyCheckRows::AddLoginFailure(const absl::Status& answer) {
+  if (CauseOf(answer) == vault::kTokenRefused) {
+    Pass("reachable", "answers");
+    Pass("tls", "verified");
+  } else {
+    for (const char* check : {"reachable", "tls"}) {
+      Skip(check, "without a token the vault is not called");
+    }
+  }
+  Fail("token", std::string(answer.message()), CauseOf(answer));
+  Skip("get");
+}
+
+// The vault did not come to speak of the key: how far did the call get?
+void KeyCheckRows::AddNoWord(const absl::Status& answer) {
+  const std::string cause = CauseOf(answer);
+  if (cause == "dns" || cause == "connect") {
+    Fail("reachable", std::string(answer.message()), cause);
+    for (const char* check : {"tls", "token", "get"}) Skip(check);
+    return;
+  }
+  if (cause.empty() && vault::OutcomeOf(answer) == vault::VaultOutcome::kThrottled) {
+    for (const char* check : {"reachable", "tls", "token"}) {
+      Skip(check, "this server's own turn at the vault did not come in time");
+    }
+    return Fail("get", std::string(answer.message()), "throttled");
+  }
+  Pass("reachable", "takes connections");
+  if (cause == "tls") {
+    Fail("tls", std::string(answer.message()));
+    for (const char* check : {"token", "get"}) Skip(check);
+    return;
+  }
+  Pass("tls", "verified");
+  Skip("token", "this answer does not tell");
+  Fail("get", answer);
 }
 
 void KeyCheckRows::AddNoDirectory(const absl::Status& answer) {
-  const std::string message(answer.message());
-  if (HasReason(answer, "FIELD_INVALID")) {
-    Fail("directory", message);
-    for (const char* check : {"reachable", "tls", "token", "get"}) Skip(check);
-    return;
+  if (!HasReason(answer, "FIELD_INVALID")) {
+    Skip("directory", "the vault does not say whose it is");
+    return AddNoWord(answer);
   }
-  Skip("directory");
-  const std::string cause = CauseOf(answer);
-  Fail(cause == kTls ? "tls" : "reachable", message, cause);
-  for (const char* check : {"token", "get"}) Skip(check);
+  Fail("directory", std::string(answer.message()));
+  for (const char* check : {"reachable", "tls", "token", "get"}) Skip(check);
 }
 
 bool KeyCheckRows::AddFirstCall(const absl::Status& answer, const std::string& version_id) {
-  const std::string cause = CauseOf(answer);
-  const std::string message(answer.message());
-  // Our login comes first: without a token the vault is not called.
-  const bool login = vault::OutcomeOf(answer) == vault::VaultOutcome::kLoginFailed;
-  if (IsConnection(cause)) {
-    Fail("reachable", message);
-    for (const char* check : {"tls", "token", "get"}) Skip(check);
-    return false;
-  }
-  if (login) {
-    Warn("reachable", "not tried: this server has no token that the vault takes");
-    Skip("tls");
-    Fail("token", message);
-    Skip("get");
-    return false;
+  switch (vault::OutcomeOf(answer)) {
+    case vault::VaultOutcome::kLoginFailed: AddLoginFailure(answer); return false;
+    case vault::VaultOutcome::kUnreachable:
+    case vault::VaultOutcome::kThrottled: AddNoWord(answer); return false;
+    default: break;
   }
   Pass("reachable", "answers");
-  if (cause == kTls) {
-    Fail("tls", message);
-    for (const char* check : {"token", "get"}) Skip(check);
-    return false;
-  }
   Pass("tls", "verified");
   Pass("token", "accepted");
-  if (!answer.ok()) {
-    Fail("get", message, cause);
-    return false;
+  if (answer.ok()) {
+    Pass("get", version_id);
+  } else {
+    Fail("get", answer);
   }
-  Pass("get", version_id);
-  return true;
+  return answer.ok();
 }
 
 void KeyCheckRows::AddDescription(const vault::KeyDescription& key, absl::Time now) {

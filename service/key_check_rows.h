@@ -6,6 +6,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "cmkstore/v1/key_service.pb.h"
+#include "service/key_check_remedies.h"
 #include "vault/key_vault.h"
 
 namespace cmkstore::service {
@@ -15,13 +16,15 @@ namespace cmkstore::service {
 class KeyCheckRows {
  public:
   KeyCheckRows(const vault::KeyRef& key, v1::CheckKeyResponse& response)
-      : key_(key), response_(response) {}
+      : remedies_(key), response_(response) {}
 
   void Pass(absl::string_view check, std::string found);
   void Warn(absl::string_view check, std::string found);
   // What is advised depends on what the vault refused with: see CauseOf.
   void Fail(absl::string_view check, std::string found, absl::string_view cause = "");
-  void Skip(absl::string_view check);
+  // The same for what a call to the vault came to.
+  void Fail(absl::string_view check, const absl::Status& refusal);
+  void Skip(absl::string_view check, absl::string_view why = "a check before it failed");
 
   // Why it is not known that the tenant may name this vault, which was called without a token.
   void AddNoDirectory(const absl::Status& answer);
@@ -33,11 +36,10 @@ class KeyCheckRows {
 
  private:
   v1::KeyCheck& Add(absl::string_view check, v1::KeyCheck::Result result, std::string found);
-  std::string Remedy(absl::string_view check, absl::string_view cause = "") const;
-  std::string GrantRole() const;
-  std::string VaultName() const;
+  void AddLoginFailure(const absl::Status& answer);
+  void AddNoWord(const absl::Status& answer);
 
-  const vault::KeyRef& key_;
+  const KeyCheckRemedies remedies_;
   v1::CheckKeyResponse& response_;
 };
 

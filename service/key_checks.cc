@@ -12,14 +12,25 @@
 namespace cmkstore::service {
 namespace {
 
-constexpr absl::Duration kRoleRetry = absl::Seconds(2);
+constexpr absl::Duration kRetry = absl::Seconds(2);
+// Of the caller's time, to answer in.
+constexpr absl::Duration kToAnswer = absl::Milliseconds(300);
 constexpr char kUnknownIdentity[] = "is not the name of an identity of this server";
+// A version that no key has: an unwrap by it shows no more than whether it is permitted.
+constexpr char kNoVersion[] = "00000000000000000000000000000000";
+constexpr size_t kUsualBytes = 384;
 
-// A refusal that a role which is on its way would explain.
-bool MayBePropagation(const absl::Status& status) {
+// What may be otherwise in a moment: a refusal that a role which is on its way would explain, and
+// an answer that is none.
+bool MayPass(const absl::Status& status) {
+  if (HasReason(status, "VAULT_UNREACHABLE") || HasReason(status, "VAULT_THROTTLED")) return true;
   const std::string cause = CauseOf(status);
   return cause == "ForbiddenByRbac" || cause == "ForbiddenByPolicy" || cause == "AccessDenied" ||
          cause == "Forbidden";
+}
+
+bool IsDenied(const absl::Status& status) {
+  return vault::OutcomeOf(status) == vault::VaultOutcome::kDenied;
 }
 
 const char* const kDescriptionChecks[] = {"key_type",        "key_ops",     "enabled",
@@ -28,8 +39,22 @@ const char* const kDescriptionChecks[] = {"key_type",        "key_ops",     "ena
 
 }  // namespace
 
-// Wrap, then unwrap of what was wrapped. Where wrap fails, a ciphertext of nothing still shows
-// whether unwrap is forbidden too: where it is not, the vault calls the ciphertext bad.
+// A ciphertext of nothing shows whether unwrap is permitted: where it is, the vault calls the
+// ciphertext bad, or does not know the version.
+void KeyChecks::TryUnwrapOfNothing(const vault::KeyRef& key, const std::string& version_id,
+                                   size_t bytes, absl::Time deadline, Report& report) {
+  KeyCheckRows rows(key, report.response);
+  const vault::WrappedKey nothing{version_id, "RSA-OAEP-256", std::string(bytes, '\x01')};
+  const absl::Status answer = vault_.Unwrap(key, nothing, deadline).status();
+  const vault::VaultOutcome outcome = vault::OutcomeOf(answer);
+  if (outcome == vault::VaultOutcome::kCorrupt || outcome == vault::VaultOutcome::kUnfit ||
+      CauseOf(answer) == "KeyNotFound") {
+    return rows.Skip("unwrap", "it is permitted, but there is nothing wrapped to unwrap");
+  }
+  report.refusals.push_back(answer);
+  rows.Fail("unwrap", answer);
+}
+
 void KeyChecks::TryOperations(const vault::KeyRef& key, const vault::KeyDescription& description,
                               absl::Time deadline, Report& report) {
   KeyCheckRows rows(key, report.response);
@@ -37,22 +62,15 @@ void KeyChecks::TryOperations(const vault::KeyRef& key, const vault::KeyDescript
   const auto wrapped = vault_.Wrap(key, sample, deadline);
   if (!wrapped.ok()) {
     report.refusals.push_back(wrapped.status());
-    rows.Fail("wrap", std::string(wrapped.status().message()), CauseOf(wrapped.status()));
-    const vault::WrappedKey nothing{description.version_id, "RSA-OAEP-256",
-                                    std::string(description.size_bits / 8, '\x01')};
-    const absl::Status refusal = vault_.Unwrap(key, nothing, deadline).status();
-    if (vault::OutcomeOf(refusal) == vault::VaultOutcome::kDenied) {
-      report.refusals.push_back(refusal);
-      return rows.Fail("unwrap", std::string(refusal.message()), CauseOf(refusal));
-    }
-    return rows.Skip("unwrap");
+    rows.Fail("wrap", wrapped.status());
+    return TryUnwrapOfNothing(key, description.version_id, description.size_bits / 8, deadline,
+                              report);
   }
   rows.Pass("wrap", wrapped->algorithm);
   const auto unwrapped = vault_.Unwrap(key, *wrapped, deadline);
   if (!unwrapped.ok()) {
     report.refusals.push_back(unwrapped.status());
-    return rows.Fail("unwrap", std::string(unwrapped.status().message()),
-                     CauseOf(unwrapped.status()));
+    return rows.Fail("unwrap", unwrapped.status());
   }
   if (unwrapped->EqualsInConstantTime(sample.Reveal())) {
     rows.Pass("unwrap", "gives back what was wrapped");
@@ -61,27 +79,41 @@ void KeyChecks::TryOperations(const vault::KeyRef& key, const vault::KeyDescript
   }
 }
 
+// Of a key that cannot be read.
+void KeyChecks::TryWithoutReading(const vault::KeyRef& key, const absl::Status& refusal,
+                                  absl::Time deadline, Report& report) {
+  KeyCheckRows rows(key, report.response);
+  for (const char* check : kDescriptionChecks) rows.Skip(check);
+  if (!IsDenied(refusal) || CauseOf(refusal) == "KeyNotFound") {
+    for (const char* check : {"wrap", "unwrap"}) rows.Skip(check);
+    return;
+  }
+  rows.Skip("wrap", "a wrap reads the key first, which is refused");
+  const std::string version_id =
+      absl::StrCat(key.vault_uri, "/keys/", key.key_name, "/",
+                   key.version.empty() ? std::string(kNoVersion) : key.version);
+  TryUnwrapOfNothing(key, version_id, kUsualBytes, deadline, report);
+}
+
 KeyChecks::Report KeyChecks::Try(const std::string& tenant, const vault::KeyRef& key,
                                  absl::Time deadline) {
   Report report;
   KeyCheckRows rows(key, report.response);
-  const absl::Status address = vault::CheckKeyRef(addresses_, key);
-  if (!address.ok()) {
-    report.refusals.push_back(address);
-    rows.Fail("address", std::string(address.message()));
+  absl::Status refusal = vault::CheckKeyRef(addresses_, key);
+  if (!refusal.ok()) {
+    rows.Fail("address", std::string(refusal.message()), ViolationsOf(refusal).front().subject);
     for (const char* check : {"directory", "reachable", "tls", "token", "get"}) rows.Skip(check);
   } else if (!options_.identities.contains(key.identity)) {
-    report.refusals.push_back(
-        FieldInvalid("encryption.customer_managed.identity", kUnknownIdentity));
+    refusal = FieldInvalid("encryption.customer_managed.identity", kUnknownIdentity);
     rows.Pass("address", key.vault_uri);
     for (const char* check : {"directory", "reachable", "tls"}) rows.Skip(check);
     rows.Fail("token", kUnknownIdentity, "identity");
     rows.Skip("get");
   } else if (const auto directory = directory_.CheckMayName(tenant, key, deadline);
              !directory.ok()) {
-    report.refusals.push_back(directory.status());
+    refusal = directory.status();
     rows.Pass("address", key.vault_uri);
-    rows.AddNoDirectory(directory.status());
+    rows.AddNoDirectory(refusal);
   } else {
     rows.Pass("address", key.vault_uri);
     rows.Pass("directory", directory->empty() ? "not said by this local vault" : *directory);
@@ -91,29 +123,36 @@ KeyChecks::Report KeyChecks::Try(const std::string& tenant, const vault::KeyRef&
       TryOperations(key, *described, deadline, report);
       return report;
     }
-    report.refusals.push_back(described.status());
+    refusal = described.status();
   }
-  for (const char* check : kDescriptionChecks) rows.Skip(check);
-  for (const char* check : {"wrap", "unwrap"}) rows.Skip(check);
+  report.refusals.push_back(refusal);
+  TryWithoutReading(key, refusal, deadline, report);
   return report;
 }
 
-KeyChecks::Report KeyChecks::TryUntilRolesHold(const std::string& tenant,
-                                               const vault::KeyRef& key, absl::Time deadline) {
-  const absl::Time give_up =
-      std::min(deadline - 2 * kRoleRetry, clock_.WallNow() + options_.role_propagation);
+KeyChecks::Report KeyChecks::TryUntilItHolds(const std::string& tenant, const vault::KeyRef& key,
+                                             absl::Time deadline) {
+  deadline -= kToAnswer;
+  const absl::Time give_up = std::min(deadline, clock_.WallNow() + options_.retry_for);
   for (;;) {
+    const absl::Time began = clock_.WallNow();
     Report report = Try(tenant, key, deadline);
-    const bool propagating =
-        std::any_of(report.refusals.begin(), report.refusals.end(), MayBePropagation);
-    if (!propagating || clock_.WallNow() + kRoleRetry > give_up) return report;
-    clock_.Sleep(kRoleRetry);
+    absl::Duration wait = kRetry;
+    for (const absl::Status& refusal : report.refusals) {
+      if (!HasReason(refusal, "VAULT_THROTTLED")) continue;
+      wait = std::max(wait, RetryAfterOf(refusal).value_or(wait));
+    }
+    // The next time may take as long as this one.
+    const absl::Time now = clock_.WallNow();
+    const bool may_pass = std::any_of(report.refusals.begin(), report.refusals.end(), MayPass);
+    if (!may_pass || now + wait + (now - began) > give_up) return report;
+    clock_.Sleep(wait);
   }
 }
 
 v1::CheckKeyResponse KeyChecks::Run(const std::string& tenant, const vault::KeyRef& key,
                                     absl::Time deadline) {
-  v1::CheckKeyResponse response = TryUntilRolesHold(tenant, key, deadline).response;
+  v1::CheckKeyResponse response = TryUntilItHolds(tenant, key, deadline).response;
   response.set_passed(std::none_of(
       response.checks().begin(), response.checks().end(), [](const v1::KeyCheck& check) {
         return check.result() == v1::KeyCheck::FAILED || check.result() == v1::KeyCheck::SKIPPED;
@@ -141,7 +180,7 @@ v1::CheckKeyResponse KeyChecks::RunPlatform(absl::Time deadline) {
 
 absl::Status KeyChecks::Require(const std::string& tenant, const vault::KeyRef& key,
                                 absl::Time deadline) {
-  const Report report = TryUntilRolesHold(tenant, key, deadline);
+  const Report report = TryUntilItHolds(tenant, key, deadline);
   std::vector<Violation> failed;
   for (const v1::KeyCheck& check : report.response.checks()) {
     if (check.result() != v1::KeyCheck::FAILED) continue;

@@ -15,16 +15,19 @@
 namespace cmkstore::service {
 
 struct KeyChecksOptions {
-  // A role that was granted a moment ago may take minutes to be in force: for so long a vault that
-  // forbids is asked again, every 2 s, before the answer is believed. Part of the call's deadline.
-  absl::Duration role_propagation = absl::Seconds(10);
+  // A role that was granted a moment ago may take minutes to be in force, and an outage may be over
+  // in a moment: for so long a vault that forbids or does not answer is asked again, every 2 s,
+  // before that is believed. Part of the call's deadline.
+  absl::Duration retry_for = absl::Seconds(10);
   // The names of this server's identities: another one is the request's fault, and calls nobody.
   std::set<std::string> identities = {""};
 };
 
 // Tries a vault key in every way that a hub will need it, and says of each check what was found,
 // what is needed and what to run. Every check that can be tried is, whatever became of the others.
-// Changes nothing. Blocking, thread-safe.
+// Changes nothing. Blocking, thread-safe. `vault` bounds each call by the time that calls for
+// documents have, and does not repeat it: a vault that hangs, or is too slow for documents, fails
+// the check at which it does.
 class KeyChecks {
  public:
   KeyChecks(KeyChecksOptions options, vault::KeyVault& vault,
@@ -52,8 +55,11 @@ class KeyChecks {
     std::vector<absl::Status> refusals;  // of the vault, in the order in which they came
   };
   Report Try(const std::string& tenant, const vault::KeyRef& key, absl::Time deadline);
-  Report TryUntilRolesHold(const std::string& tenant, const vault::KeyRef& key,
-                           absl::Time deadline);
+  Report TryUntilItHolds(const std::string& tenant, const vault::KeyRef& key, absl::Time deadline);
+  void TryWithoutReading(const vault::KeyRef& key, const absl::Status& refusal, absl::Time deadline,
+                         Report& report);
+  void TryUnwrapOfNothing(const vault::KeyRef& key, const std::string& version_id, size_t bytes,
+                          absl::Time deadline, Report& report);
   void TryOperations(const vault::KeyRef& key, const vault::KeyDescription& description,
                      absl::Time deadline, Report& report);
 

@@ -75,9 +75,11 @@ class Server::Parts {
         meter(clock),
         timed(azure, clock),
         metered(timed, meter),
-        bounded({}, metered, budget, clock),
+        bounded({.call_time = options.keys.vault_call_timeout}, metered, budget, clock),
         retrying(bounded, clock),
-        vault_directory(options.vault_directory, options.vault_addresses, transport, clock),
+        vault_directory({.shared = options.shared_vault_directories,
+                         .call_timeout = options.keys.vault_call_timeout},
+                        options.vault_addresses, transport, clock),
         health(options.min_free_disk_bytes, clock),
         request_quota(clock) {}
 
@@ -109,7 +111,7 @@ class Server::Parts {
   RequestQuota request_quota;
   std::unique_ptr<AdminServer> admin;
   std::unique_ptr<vault::PlatformKeyVault> platform;
-  std::unique_ptr<vault::RoutingKeyVault> vault, cache_vault;
+  std::unique_ptr<vault::RoutingKeyVault> vault, cache_vault, check_vault;
   ChangeSignal signal;   // commits and locks
   ChangeSignal indexed;  // what the indexes have applied
   std::unique_ptr<LockReceipts> receipts;
@@ -176,6 +178,7 @@ absl::Status Server::Parts::Start() {
   CMK_ASSIGN_OR_RETURN(platform, vault::PlatformKeyVault::Open(platform_key));
   vault = std::make_unique<vault::RoutingKeyVault>(*platform, retrying);
   cache_vault = std::make_unique<vault::RoutingKeyVault>(*platform, metered);
+  check_vault = std::make_unique<vault::RoutingKeyVault>(*platform, bounded);
   storage_quota = std::make_unique<StorageQuota>(*engine, clock);
   CMK_RETURN_IF_ERROR(storage_quota->Load());
   SetQuotas(options.quotas);
@@ -202,7 +205,7 @@ absl::Status Server::Parts::Start() {
       std::make_unique<search::IndexFollower>(options.follower, *indexes, *index_source, clock,
                                               [this](HubUid hub) { indexed.Notify(hub); });
   tokens = std::make_unique<PageTokens>(facts.token_key());
-  checks = std::make_unique<KeyChecks>(options.key_checks, *vault, vault_directory,
+  checks = std::make_unique<KeyChecks>(options.key_checks, *check_vault, vault_directory,
                                        options.vault_addresses, random, clock);
   key_changes = std::make_unique<HubKeyChanges>(*hubs, *key_source, *engine, *vault, random, clock);
   operations = std::make_unique<Operations>(*hubs, *engine, random, clock, *tokens);

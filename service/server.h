@@ -37,7 +37,7 @@ struct ServerOptions {
   std::string issuer_ca_file;                   // PEM, for jwks_url; empty: the system's
   std::vector<IssuerOptions> standing_issuers;  // beside them, whatever SetIssuers brings
   vault::VaultAddressPolicy vault_addresses;
-  vault::VaultDirectoryOptions vault_directory;
+  std::map<std::string, std::set<std::string>> shared_vault_directories;  // VaultDirectoryOptions
   KeyChecksOptions key_checks;
   std::string vault_ca_file;
   UsageMeterOptions usage;

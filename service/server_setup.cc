@@ -187,7 +187,7 @@ absl::StatusOr<ServerOptions> MakeServerOptions(const LoadedConfig& loaded, Cloc
                                                config.development().vault_hosts().end());
   for (const config::v1::SharedDirectory& shared : config.vaults().shared_directories()) {
     std::set<std::string>& tenants =
-        options.vault_directory.shared[absl::AsciiStrToLower(shared.directory())];
+        options.shared_vault_directories[absl::AsciiStrToLower(shared.directory())];
     for (const std::string& tenant : shared.tenants()) {
       tenants.insert(absl::AsciiStrToLower(tenant));
     }

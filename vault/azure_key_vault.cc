@@ -87,7 +87,7 @@ absl::StatusOr<HttpResponse> AzureKeyVault::Call(const KeyRef& key, const Questi
     const std::string asked = ChallengeResource(response.Header("WWW-Authenticate"));
     if (!asked.empty() && asked != resource) {
       return WithCause(VaultLoginFailed("the vault asks for a token of another resource"),
-                       "login");
+                       kTokenRefused);
     }
     identities_.Drop(key.identity, resource, token);
   }

@@ -1,5 +1,7 @@
 #include "vault/bounded_key_vault.h"
 
+#include <algorithm>
+
 #include "base/errors.h"
 #include "vault/vault_errors.h"
 
@@ -35,9 +37,9 @@ void BoundedKeyVault::Leave(const std::string& vault) {
 }
 
 template <typename T>
-absl::StatusOr<T> BoundedKeyVault::InTurn(const KeyRef& key, double calls_per_second,
-                                          absl::Time deadline,
-                                          const std::function<absl::StatusOr<T>()>& call) {
+absl::StatusOr<T> BoundedKeyVault::InTurn(
+    const KeyRef& key, double calls_per_second, absl::Time deadline, absl::Duration call_time,
+    const std::function<absl::StatusOr<T>(absl::Time)>& call) {
   if (!Enter(key.vault_uri, deadline)) return VaultThrottled(kRetryAfter);
   while (!budget_.TryTake(key.vault_uri, calls_per_second)) {
     if (clock_.WallNow() + kLook >= deadline) {
@@ -46,7 +48,7 @@ absl::StatusOr<T> BoundedKeyVault::InTurn(const KeyRef& key, double calls_per_se
     }
     clock_.Sleep(kLook);
   }
-  absl::StatusOr<T> result = call();
+  absl::StatusOr<T> result = call(std::min(deadline, clock_.WallNow() + call_time));
   Leave(key.vault_uri);
   if (OutcomeOf(result.status()) == VaultOutcome::kThrottled) {
     budget_.Throttled(key.vault_uri, RetryAfterOf(result.status()).value_or(kRetryAfter), 0);
@@ -58,13 +60,15 @@ absl::StatusOr<T> BoundedKeyVault::InTurn(const KeyRef& key, double calls_per_se
 
 absl::StatusOr<KeyDescription> BoundedKeyVault::Describe(const KeyRef& key, absl::Time deadline) {
   return InTurn<KeyDescription>(key, CallsPerSecond(kUsualAlgorithm, kUsualBytes), deadline,
-                                [&] { return vault_.Describe(key, deadline); });
+                                options_.call_time,
+                                [&](absl::Time until) { return vault_.Describe(key, until); });
 }
 
 absl::StatusOr<WrappedKey> BoundedKeyVault::Wrap(const KeyRef& key, const crypto::SecretBytes& dek,
                                                  absl::Time deadline) {
   return InTurn<WrappedKey>(key, CallsPerSecond(kUsualAlgorithm, kUsualBytes), deadline,
-                            [&] { return vault_.Wrap(key, dek, deadline); });
+                            2 * options_.call_time,
+                            [&](absl::Time until) { return vault_.Wrap(key, dek, until); });
 }
 
 absl::StatusOr<crypto::SecretBytes> BoundedKeyVault::Unwrap(const KeyRef& key,
@@ -72,7 +76,8 @@ absl::StatusOr<crypto::SecretBytes> BoundedKeyVault::Unwrap(const KeyRef& key,
                                                             absl::Time deadline) {
   return InTurn<crypto::SecretBytes>(
       key, CallsPerSecond(wrapped.algorithm, wrapped.ciphertext.size()), deadline,
-      [&] { return vault_.Unwrap(key, wrapped, deadline); });
+      options_.call_time,
+      [&](absl::Time until) { return vault_.Unwrap(key, wrapped, until); });
 }
 
 }  // namespace cmkstore::vault

@@ -15,10 +15,13 @@ namespace cmkstore::vault {
 struct BoundedKeyVaultOptions {
   size_t per_vault = 4;
   size_t overall = 16;
+  // Of one call, once its turn has come. A wrap asks the vault twice, and has twice as long.
+  absl::Duration call_time = absl::Seconds(3);
 };
 
 // For calls that a person waits for (checks, new hubs, rotations): few at once to each vault and
-// overall, and within the vault's budget, so that they take nothing from the keys of hubs in use.
+// overall, and within the vault's budget, so that they take nothing from the keys of hubs in use. A
+// call waits for its turn until its deadline, and then has as long as the calls for documents have.
 //
 // Thread-safe. All that it is given by reference must outlive this. Errors: as the vault's, and
 // VAULT_THROTTLED when a turn does not come before the deadline.
@@ -36,7 +39,8 @@ class BoundedKeyVault final : public KeyVault {
  private:
   template <typename T>
   absl::StatusOr<T> InTurn(const KeyRef& key, double calls_per_second, absl::Time deadline,
-                           const std::function<absl::StatusOr<T>()>& call);
+                           absl::Duration call_time,
+                           const std::function<absl::StatusOr<T>(absl::Time)>& call);
   bool Enter(const std::string& vault, absl::Time deadline);
   void Leave(const std::string& vault);
 

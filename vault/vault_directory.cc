@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "vault/azure_answers.h"
+#include "vault/vault_errors.h"
 
 namespace cmkstore::vault {
 namespace {
@@ -32,7 +33,13 @@ absl::StatusOr<std::string> VaultDirectory::Ask(const KeyRef& key, absl::Time de
     const std::string directory = ChallengeDirectory(response.Header("WWW-Authenticate"));
     if (!directory.empty() || IsDevelopment(addresses_, key)) return directory;
   } else if (response.status != 200) {
-    return MeaningOf(VaultOperation::kDescribe, response);
+    const absl::Status meaning = MeaningOf(VaultOperation::kDescribe, response);
+    if (OutcomeOf(meaning) != VaultOutcome::kDenied) return meaning;
+    // Nobody has asked for the key yet: it is not withdrawn.
+    return WithCause(VaultUnreachable(absl::StrCat("unknown: a call without a token is answered ",
+                                                   response.status),
+                                      kRetryAfter),
+                     CauseOf(meaning));
   } else if (IsDevelopment(addresses_, key)) {
     return "";  // a local vault that lets everyone in
   }

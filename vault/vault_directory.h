@@ -40,7 +40,7 @@ class VaultDirectory {
   // for a host of VaultAddressPolicy::allowed_hosts that names none. `key` has passed CheckKeyRef.
   //
   // Errors: FIELD_INVALID when the tenant may not name it; VAULT_UNREACHABLE, also for an answer
-  // that names no directory; what else the vault says without a token, such as VAULT_THROTTLED.
+  // that names no directory; VAULT_THROTTLED.
   absl::StatusOr<std::string> CheckMayName(const std::string& tenant, const KeyRef& key,
                                            absl::Time deadline);
 

@@ -21,9 +21,11 @@ enum class VaultOutcome {
 
 // What can stand between us and a vault's word: CauseOf an answer that is kUnreachable, kThrottled
 // or kLoginFailed.
-inline constexpr std::array<absl::string_view, 10> kOutageCauses = {
-    "dns",       "connect", "tls",       "timeout",   "http_5xx",
-    "throttled", "login",   "too_large", "transport", "unknown"};
+inline constexpr std::array<absl::string_view, 11> kOutageCauses = {
+    "dns",   "connect",       "tls",       "timeout",   "http_5xx", "throttled",
+    "login", "token_refused", "too_large", "transport", "unknown"};
+// We have no token ("login"), or the vault did not take the one that we have.
+inline constexpr absl::string_view kTokenRefused = "token_refused";
 
 // By the status's reason; anything unknown is kUnreachable.
 VaultOutcome OutcomeOf(const absl::Status& status);

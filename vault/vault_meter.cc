@@ -73,7 +73,7 @@ VaultUsage VaultMeter::Usage(const std::string& vault) {
 
 VaultMeter::Contact VaultMeter::ContactOf(const Entry& entry) {
   if (entry.cause.empty()) return kAnswered;
-  if (entry.cause == "login") return kNoLogin;
+  if (entry.cause == "login" || entry.cause == kTokenRefused) return kNoLogin;
   for (absl::string_view answer : {"http_5xx", "throttled", "too_large", "unknown"}) {
     if (entry.cause == answer) return kErred;
   }

@@ -17,6 +17,7 @@ namespace {
 constexpr absl::string_view kScheme = "https://";
 constexpr absl::string_view kField = "encryption.customer_managed.vault_uri";
 constexpr size_t kMaxUriBytes = 128;
+constexpr char kHsmResource[] = "https://managedhsm.azure.net";
 
 bool IsLabel(absl::string_view label) {
   return !label.empty() && label.size() <= 63 && label.front() != '-' && label.back() != '-' &&
@@ -48,6 +49,44 @@ bool IsLocal(const VaultAddressPolicy& policy, absl::string_view host) {
          policy.allowed_hosts.end();
 }
 
+// The first character that a key's name may not have, as it can be shown.
+std::string BadCharacterOf(absl::string_view word) {
+  for (const char c : word) {
+    if (IsKeyWord(absl::string_view(&c, 1))) continue;
+    return absl::ascii_isprint(static_cast<unsigned char>(c))
+               ? absl::StrCat("has a '", std::string(1, c), "'")
+               : "has a character that is none of ASCII's letters and digits";
+  }
+  return "is longer than 127 characters";
+}
+
+// What is wrong with an address that is no vault's.
+std::string FaultOf(const VaultAddressPolicy& policy, absl::string_view uri) {
+  if (uri.empty()) return "is not set";
+  if (uri.size() > kMaxUriBytes) return "is longer than 128 bytes";
+  if (!absl::StartsWith(uri, kScheme)) return "does not begin with https://";
+  const absl::string_view rest = uri.substr(kScheme.size());
+  const absl::string_view host = rest.substr(0, rest.find_first_of("/?#\\"));
+  if (absl::StrContains(host, '@')) return "has a user";
+  if (host.size() != rest.size()) return "has a path, a query or a fragment";
+  if (absl::StrContains(host, ':')) return "has a port";
+  if (absl::EndsWith(host, ".")) return "ends with a dot";
+  if (std::any_of(host.begin(), host.end(),
+                  [](char c) { return absl::ascii_isupper(static_cast<unsigned char>(c)); })) {
+    return "has upper-case letters";
+  }
+  for (const VaultDomain& domain : policy.domains) {
+    if (!absl::EndsWith(host, domain.suffix)) continue;
+    const absl::string_view name = host.substr(0, host.size() - domain.suffix.size());
+    if (absl::StrContains(name, '.')) {
+      return absl::StrCat("has more than one label before ", domain.suffix);
+    }
+    return absl::StrCat("has no vault's name before ", domain.suffix,
+                        " (letters, digits and dashes)");
+  }
+  return "is under no domain that this server allows";
+}
+
 }  // namespace
 
 VaultDomain VaultDomainFrom(absl::string_view text) {
@@ -72,21 +111,27 @@ absl::Status CheckVaultDomain(const VaultDomain& domain) {
 }
 
 std::string ResourceOf(const VaultAddressPolicy& policy, absl::string_view vault_uri) {
-  const absl::string_view host = HostOf(vault_uri);
-  const VaultDomain* domain = IsLocal(policy, host) ? nullptr : DomainOf(policy, host);
-  return domain == nullptr ? policy.development_resource : domain->resource;
+  absl::string_view host = HostOf(vault_uri);
+  if (!IsLocal(policy, host)) {
+    const VaultDomain* domain = DomainOf(policy, host);
+    return domain == nullptr ? policy.development_resource : domain->resource;
+  }
+  // A local vault may bear a name of the cloud's, and is then asked as the one of that name would be.
+  host = host.substr(0, host.find(':'));
+  if (const VaultDomain* domain = DomainOf(policy, host)) return domain->resource;
+  return absl::StrContains(host, ".managedhsm.") ? kHsmResource : policy.development_resource;
 }
 
 absl::string_view HostOf(absl::string_view vault_uri) { return vault_uri.substr(kScheme.size()); }
 
 absl::Status CheckVaultUri(const VaultAddressPolicy& policy, absl::string_view uri) {
-  if (uri.size() > kMaxUriBytes || !absl::StartsWith(uri, kScheme)) {
-    return FieldInvalid(kField, "must be https://HOST of at most 128 bytes, without a path");
+  if (uri.size() <= kMaxUriBytes && absl::StartsWith(uri, kScheme)) {
+    const absl::string_view host = HostOf(uri);
+    if (IsLocal(policy, host) || DomainOf(policy, host) != nullptr) return absl::OkStatus();
   }
-  const absl::string_view host = HostOf(uri);
-  if (IsLocal(policy, host) || DomainOf(policy, host) != nullptr) return absl::OkStatus();
   return FieldInvalid(
-      kField, absl::StrCat("must be https://NAME with NAME under one of ",
+      kField, absl::StrCat(FaultOf(policy, uri),
+                           "; it must be https://NAME with NAME under one of ",
                            absl::StrJoin(policy.domains, ", ",
                                          [](std::string* out, const VaultDomain& domain) {
                                            out->append(domain.suffix);
@@ -97,12 +142,15 @@ absl::Status CheckVaultUri(const VaultAddressPolicy& policy, absl::string_view u
 absl::Status CheckKeyRef(const VaultAddressPolicy& policy, const KeyRef& key) {
   CMK_RETURN_IF_ERROR(CheckVaultUri(policy, key.vault_uri));
   if (key.key_name.empty() || !IsKeyWord(key.key_name)) {
-    return FieldInvalid("encryption.customer_managed.key_name",
-                        "must be 1 to 127 characters of 0-9 A-Z a-z -");
+    return FieldInvalid(
+        "encryption.customer_managed.key_name",
+        absl::StrCat(key.key_name.empty() ? "is not set" : BadCharacterOf(key.key_name),
+                     "; it must be 1 to 127 characters of 0-9 A-Z a-z -"));
   }
   if (!IsKeyWord(key.version)) {
     return FieldInvalid("encryption.customer_managed.key_version",
-                        "must be at most 127 characters of 0-9 A-Z a-z -");
+                        absl::StrCat(BadCharacterOf(key.version),
+                                     "; it must be at most 127 characters of 0-9 A-Z a-z -"));
   }
   return absl::OkStatus();
 }

@@ -31,7 +31,8 @@ struct VaultAddressPolicy {
   };
   // Whole "host:port" texts, for a local vault in development; none in production.
   std::vector<std::string> allowed_hosts;
-  // The resource of tokens for allowed_hosts, which are under no domain.
+  // The resource of tokens for those allowed_hosts whose names say nothing else: not those under a
+  // domain, nor those like hsm1.managedhsm.localhost:8443.
   std::string development_resource = "https://vault.azure.net";
 };
 

@@ -27,7 +27,7 @@ class VaultDirectoryTest : public ServedHub {
     StartServer();
   }
   void Adjust(service::ServerOptions& options) override {
-    options.vault_directory.shared = shared_;
+    options.shared_vault_directories = shared_;
   }
   v1::CheckKeyResponse CheckKey() {
     v1::CheckKeyRequest request;

@@ -25,7 +25,8 @@ class VaultMistakesTest : public ServedHub {
   }
   std::string Cause() { return KeyStatus().cause(); }
   void Adjust(service::ServerOptions& options) override {
-    options.key_checks.role_propagation = absl::ZeroDuration();
+    options.key_checks.retry_for = absl::ZeroDuration();
+    if (hurry_) options.keys.vault_call_timeout = absl::Milliseconds(700);
     if (!client_id_.empty()) {
       options.identities[0].second.client_id = client_id_;
       options.identities[0].second.secret_file = secret_file_;
@@ -51,11 +52,14 @@ class VaultMistakesTest : public ServedHub {
   // The vault answers 503 from now on, and the cache knows it.
   void BeginOutage() {
     Script({{{"operation", "unwrapkey"}, {"status", 503}, {"count", kEndless}}});
+    AwaitAvailability(v1::KeyStatus::UNREACHABLE);
+  }
+  void AwaitAvailability(v1::KeyStatus::Availability availability) {
     const absl::Time give_up = absl::Now() + absl::Seconds(20);
-    while (KeyStatus().availability() != v1::KeyStatus::UNREACHABLE && absl::Now() < give_up) {
+    while (KeyStatus().availability() != availability && absl::Now() < give_up) {
       absl::SleepFor(absl::Milliseconds(20));
     }
-    ASSERT_EQ(KeyStatus().availability(), v1::KeyStatus::UNREACHABLE);
+    ASSERT_EQ(KeyStatus().availability(), availability) << Cause();
   }
   grpc::Status Update(v1::Hub wanted, const std::string& field) {
     v1::UpdateHubRequest request;
@@ -89,6 +93,7 @@ class VaultMistakesTest : public ServedHub {
     EXPECT_TRUE(status.ok()) << status.error_message();
     return response;
   }
+  bool hurry_ = false;                   // little time for each call to a vault
   std::string client_id_, secret_file_;  // of the server's identity, if not the first
   std::string second_client_, secret_file_of_second_;
   static std::string Failed(const v1::CheckKeyResponse& response) {
@@ -153,7 +158,7 @@ TEST_F(VaultMistakesTest, AnIdentityThatWasReplacedServesOnceTheVaultLetsItIn) {
   owner_->Admin("PUT", "identities/replacement", {{"secret", "of-the-replacement"}});
   StartServer();
   AwaitReason("CUSTOMER_KEY_REVOKED");
-  EXPECT_EQ(Failed(Check()), "get ");
+  EXPECT_EQ(Failed(Check()), "get unwrap ");
   SetVault({{"access", {{"replacement", {"get", "wrapKey", "unwrapKey"}}}}});
   EXPECT_EQ(Failed(Check()), "");
   AwaitReason("OK");
@@ -228,6 +233,52 @@ TEST_F(VaultMistakesTest, APinnedVersionThatIsDisabledDarkensTheHubUntilItIsEnab
 TEST_F(VaultMistakesTest, AWrongVersionIsRefusedBeforeAnythingIsMade) {
   EXPECT_EQ(Failed(Check("00000000000000000000000000000000")), "get ");
   EXPECT_EQ(Failed(Check()), "");
+}
+
+TEST_F(VaultMistakesTest, AVaultThatHangsGetsItsCheckListAndTheStepIsNamed) {
+  hurry_ = true;
+  StartServer();
+  const std::pair<const char*, const char*> kSteps[] = {
+      {"get", "get "}, {"wrapkey", "wrap "}, {"unwrapkey", "unwrap "}};
+  for (const auto& [operation, checks] : kSteps) {
+    Script({{{"operation", operation}, {"kind", "hang"}, {"count", kEndless}}});
+    const v1::CheckKeyResponse response = Check();
+    EXPECT_EQ(Failed(response), checks);
+    for (const v1::KeyCheck& check : response.checks()) {
+      if (check.result() != v1::KeyCheck::FAILED) continue;
+      EXPECT_NE(check.found().find("did not answer within"), std::string::npos) << check.found();
+    }
+  }
+}
+
+TEST_F(VaultMistakesTest, AVaultTooSlowForDocumentsFailsTheCheck) {
+  hurry_ = true;
+  StartServer();
+  Script({{{"operation", "unwrapkey"}, {"delay_ms", 1000}, {"count", kEndless}}});
+  EXPECT_EQ(Failed(Check()), "unwrap ");
+  Script({{{"operation", "unwrapkey"}, {"delay_ms", 100}, {"count", kEndless}}});
+  EXPECT_EQ(Failed(Check()), "");
+}
+
+TEST_F(VaultMistakesTest, A404WhoseSecondLookFailsAndAProxysPageLockNobody) {
+  SetUpDocument();
+  const nlohmann::json not_found = {{"operation", "unwrapkey"},
+                                    {"status", 404},
+                                    {"code", "KeyNotFound"},
+                                    {"count", kEndless}};
+  Script({not_found, {{"operation", "get"}, {"status", 503}, {"count", kEndless}}});
+  AwaitAvailability(v1::KeyStatus::UNREACHABLE);
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK") << "within the grace";
+  Script(nlohmann::json::array());
+  AwaitAvailability(v1::KeyStatus::AVAILABLE);
+  Script({{{"operation", "unwrapkey"},
+           {"status", 404},
+           {"content_type", "text/html"},
+           {"body", "<html>no such page</html>"},
+           {"count", kEndless}}});
+  AwaitAvailability(v1::KeyStatus::UNREACHABLE);
+  ExpectNothingIsLost();
+  EXPECT_FALSE(KeyStatus().has_last_receipt()) << "no lock";
 }
 
 TEST_F(VaultMistakesTest, AnUnfitKeyIsRefusedWithEveryFailedCheckAsAViolation) {

@@ -24,6 +24,7 @@ class OddVault final : public vault::KeyVault {
   absl::StatusOr<vault::KeyDescription> Describe(const vault::KeyRef& key,
                                                  absl::Time deadline) override {
     ++describes;
+    if (on_describe) on_describe();
     if (!describe.ok()) return describe;
     auto description = fake.Describe(key, deadline);
     if (edit) edit(*description);
@@ -43,6 +44,7 @@ class OddVault final : public vault::KeyVault {
 
   absl::Status describe, wrap, unwrap;
   std::function<void(vault::KeyDescription&)> edit;
+  std::function<void()> on_describe;
   int describes = 0;
   testing::FakeKeyVault fake;
 };
@@ -214,20 +216,136 @@ TEST_F(KeyChecksTest, ARoleOnItsWayIsWaitedForWithinItsBudget) {
   EXPECT_EQ(clock_.WallNow() - began, absl::Seconds(10));
 }
 
-TEST_F(KeyChecksTest, TheConnectionIsToldApartFromTheKey) {
-  for (const char* cause : {"dns", "connect", "timeout"}) {
-    vault_.describe = Outage(cause);
-    EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "reachable") << cause;
-    EXPECT_THAT(Require(), FailsWith("VAULT_UNREACHABLE", cause));
+struct FirstAnswer {
+  absl::Status answer;
+  std::string passed, failed;  // of the rows of the first call
+  std::string remedy;          // of the failed one
+};
+
+// What each answer to the first call shows, and what mends it: never a role where none is missing,
+// and never a token called accepted by an answer that did not look at it.
+TEST_F(KeyChecksTest, EveryFirstAnswerHasItsRowsAndItsRemedy) {
+  const auto refused = [](const char* cause) {
+    return WithCause(VaultLoginFailed("no token"), cause);
+  };
+  const FirstAnswer answers[] = {
+      {Outage("dns"), "address", "reachable", "DNS name"},
+      {Outage("connect"), "address", "reachable", "network-rule list"},
+      {Outage("tls"), "address reachable", "tls", "ends TLS"},
+      {Outage("timeout"), "address reachable tls", "get", "too slow or does not answer"},
+      {Outage("http_5xx"), "address reachable tls", "get", "trouble of its own"},
+      {WithCause(VaultThrottled(absl::Seconds(1)), "throttled"), "address reachable tls", "get",
+       "asked too often"},
+      {VaultThrottled(absl::Seconds(1)), "address", "get", "asked too often"},
+      {Outage("unknown"), "address reachable tls", "get", "not a key vault"},
+      {Outage("too_large"), "address reachable tls", "get", "not a key vault"},
+      {Outage("transport"), "address reachable tls", "get", "not a key vault"},
+      {refused("login"), "address", "token", "its log says why"},
+      {refused("token_refused"), "address reachable tls", "token", "az ad sp create"},
+      {Refusal("KeyNotFound"), "address reachable tls token", "get", "az keyvault key create"},
+      {Refusal("ForbiddenByRbac"), "address reachable tls token", "get", "az role assignment"},
+      {Refusal("ForbiddenByFirewall"), "address reachable tls token", "get", "network-rule add"},
+      {Refusal("ForbiddenByConnection"), "address reachable tls token", "get",
+       "private endpoint"}};
+  for (const auto& [answer, passed, failed, remedy] : answers) {
+    vault_.describe = answer;
+    EXPECT_EQ(Rows(v1::KeyCheck::PASSED), passed) << answer;
+    EXPECT_EQ(Rows(v1::KeyCheck::FAILED), failed) << answer;
+    EXPECT_THAT(Run()[failed].remedy(), ::testing::HasSubstr(remedy)) << answer;
+    const bool grants = absl::StrContains(Run()[failed].remedy(), "role assignment");
+    EXPECT_EQ(grants, CauseOf(answer) == "ForbiddenByRbac") << answer;
+    EXPECT_FALSE(response_.passed());
+    const std::string reason = ReasonOf(answer);
+    EXPECT_THAT(Require(),
+                FailsWith(reason == "CUSTOMER_KEY_REVOKED" ? "CUSTOMER_KEY_UNFIT" : reason, ""));
   }
-  vault_.describe = Outage("tls");
-  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "tls");
-  vault_.describe = WithCause(VaultLoginFailed("no token"), "login");
-  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "token");
-  EXPECT_THAT(Require(), FailsWith("VAULT_LOGIN_FAILED", "no token"));
+}
+
+TEST_F(KeyChecksTest, AnOutageIsWaitedForAsLongAsARoleOnItsWay) {
   vault_.describe = Outage("http_5xx");
+  const absl::Time began = clock_.WallNow();
   EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "get");
-  EXPECT_THAT(Require(), FailsWith("VAULT_UNREACHABLE", ""));
+  EXPECT_EQ(clock_.WallNow() - began, absl::Seconds(10));
+  vault_.describe = WithCause(VaultThrottled(absl::Minutes(1)), "throttled");
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "get");
+  EXPECT_EQ(clock_.WallNow() - began, absl::Seconds(10)) << "it asked for more time than there is";
+}
+
+TEST_F(KeyChecksTest, AHangingVaultGetsItsRowsWithinTheTimeOfTheCheck) {
+  vault_.describe = Outage("timeout");
+  vault_.on_describe = [this] { clock_.Advance(absl::Seconds(3)); };
+  const absl::Time began = clock_.WallNow();
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "get");
+  EXPECT_LE(clock_.WallNow() - began, absl::Seconds(10));
+  EXPECT_GT(vault_.describes, 1);
+}
+
+TEST_F(KeyChecksTest, WhatIsPermittedIsTriedThoughTheKeyCannotBeRead) {
+  vault_.describe = Refusal("AccessDenied");
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "get");
+  EXPECT_THAT(Run()["unwrap"].found(), ::testing::HasSubstr("it is permitted"));
+  EXPECT_THAT(Run()["wrap"].found(), ::testing::HasSubstr("reads the key first"));
+  vault_.unwrap = Refusal("KeyNotFound");
+  EXPECT_THAT(Run()["unwrap"].found(), ::testing::HasSubstr("it is permitted"));
+  vault_.unwrap = Refusal("AccessDenied");
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "get unwrap");
+  vault_.describe = Refusal("KeyNotFound");
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "get") << "there is no key to try";
+}
+
+TEST_F(KeyChecksTest, BothWaysOfGrantingAreNamedWhereTheAnswerDoesNotTell) {
+  for (const char* cause : {"AccessDenied", "ForbiddenByPolicy", "Forbidden"}) {
+    vault_.wrap = vault_.unwrap = Refusal(cause);
+    auto rows = Run();
+    for (const char* check : {"wrap", "unwrap"}) {
+      EXPECT_THAT(rows[check].remedy(), ::testing::HasSubstr("az role assignment create"));
+      EXPECT_THAT(rows[check].remedy(),
+                  ::testing::HasSubstr("az keyvault set-policy --name contoso-kv --spn "
+                                       "CLIENT_ID_OF_THIS_SERVER --key-permissions get wrapKey "
+                                       "unwrapKey"));
+    }
+  }
+}
+
+TEST_F(KeyChecksTest, RemediesNameThePinnedVersion) {
+  key_.version = "0123abcd";
+  vault_.edit = [this](vault::KeyDescription& key) {
+    key.operations = {"sign"};
+    key.enabled = false;
+    key.expires = clock_.WallNow() - absl::Hours(1);
+  };
+  auto rows = Run();
+  for (const char* check : {"key_ops", "enabled", "validity"}) {
+    EXPECT_THAT(rows[check].remedy(),
+                ::testing::HasSubstr("--vault-name contoso-kv --name hub-key --version 0123abcd"));
+  }
+  vault_.describe = Refusal("KeyNotFound");
+  EXPECT_THAT(Run()["get"].remedy(), ::testing::HasSubstr("az keyvault key list-versions"));
+}
+
+TEST_F(KeyChecksTest, AManagedHsmHasCommandsOfItsOwn) {
+  key_.vault_uri = "https://contoso.managedhsm.azure.net";
+  vault_.edit = [](vault::KeyDescription& key) {
+    key.type = "EC";
+    key.operations = {"sign"};
+    key.soft_delete = key.purge_protection = false;
+  };
+  auto rows = Run();
+  const std::pair<const char*, const char*> kAdvice[] = {
+      {"key_type", "--hsm-name contoso --name hub-key --kty RSA-HSM --size 3072"},
+      {"key_type", "--kty oct-HSM --size 256"},
+      {"key_ops", "set-attributes --hsm-name contoso --name hub-key --ops"},
+      {"soft_delete", "az keyvault create --hsm-name"},
+      {"purge_protection", "az keyvault update-hsm --hsm-name contoso --enable-purge-protection"}};
+  for (const auto& [check, advice] : kAdvice) {
+    EXPECT_THAT(rows[check].remedy(), ::testing::HasSubstr(advice));
+  }
+  vault_.wrap = Refusal("ForbiddenByFirewall");
+  EXPECT_THAT(Run()["wrap"].remedy(), ::testing::HasSubstr("az keyvault update-hsm --hsm-name"));
+  vault_.wrap = Refusal("Forbidden");
+  EXPECT_THAT(Run()["wrap"].remedy(), ::testing::HasSubstr(
+      "az keyvault role assignment create --hsm-name contoso --role 'Managed HSM Crypto Service "
+      "Encryption User' --scope /keys/hub-key"));
 }
 
 TEST_F(KeyChecksTest, ABadAddressIsTheRequestsFaultAndCallsNobody) {
@@ -235,6 +353,22 @@ TEST_F(KeyChecksTest, ABadAddressIsTheRequestsFaultAndCallsNobody) {
   EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "address");
   EXPECT_THAT(Require(), FailsWith("FIELD_INVALID", "vault_uri"));
   EXPECT_EQ(vault_.describes, 0);
+}
+
+TEST_F(KeyChecksTest, WhatIsWrongWithAnAddressIsSaidAndMended) {
+  const std::pair<vault::KeyRef, std::pair<const char*, const char*>> kFaults[] = {
+      {{"https://contoso-kv.vault.azure.net:443", "k", "", ""}, {"has a port", "vault URI"}},
+      {{"https://contoso-kv.vault.azure.net/", "k", "", ""}, {"has a path", "vault URI"}},
+      {{"https://Contoso.vault.azure.net", "k", "", ""}, {"upper-case", "vault URI"}},
+      {{"https://contoso.example", "k", "", ""}, {"under no domain", "vault URI"}},
+      {{"https://contoso-kv.vault.azure.net", "hub_key", "", ""}, {"has a '_'", "name"}},
+      {{"https://contoso-kv.vault.azure.net", "k", "1/2", ""}, {"has a '/'", "version"}}};
+  for (const auto& [key, expected] : kFaults) {
+    key_ = key;
+    EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "address");
+    EXPECT_THAT(Run()["address"].found(), ::testing::HasSubstr(expected.first));
+    EXPECT_THAT(Run()["address"].remedy(), ::testing::HasSubstr(expected.second));
+  }
 }
 
 TEST_F(KeyChecksTest, AnIdentityThatTheServerHasNotIsTheRequestsFaultAndCallsNobody) {

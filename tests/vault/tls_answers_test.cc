@@ -138,6 +138,34 @@ TEST_F(TlsAnswersTest, ADrippingAnswerEndsAtTheDeadline) {
   EXPECT_EQ(CauseOf(answer.status()), "timeout");
 }
 
+TEST_F(TlsAnswersTest, TheStepAtWhichAServerHangsIsNamed) {
+  TlsServer server({});
+  Greet(server);
+  server.http().Get("/hang", [](const httplib::Request&, httplib::Response&) {
+    absl::SleepFor(absl::Milliseconds(900));
+  });
+  CurlTransport transport({.ca_file = server.ca_file(), .connect_to = {server.ConnectTo(kHost)}});
+  HttpRequest request;
+  for (const bool reused : {false, true}) {
+    if (reused) {
+      request.url = absl::StrCat("https://", kHost, "/x");
+      EXPECT_THAT(transport.Send(request, absl::Now() + absl::Seconds(10)), IsOk());
+    }
+    request.url = absl::StrCat("https://", kHost, "/hang");
+    const auto answer = transport.Send(request, absl::Now() + absl::Milliseconds(400));
+    EXPECT_THAT(answer, FailsWith("VAULT_UNREACHABLE", "did not answer within")) << reused;
+    EXPECT_EQ(CauseOf(answer.status()), "timeout");
+  }
+  // Takes connections, and says nothing.
+  httplib::Server silent;
+  const int port = silent.bind_to_any_port("127.0.0.1");
+  CurlTransport mute(
+      {.ca_file = "", .connect_to = {absl::StrCat(kHost, ":443:127.0.0.1:", port)}});
+  const auto answer = mute.Send(request, absl::Now() + absl::Milliseconds(400));
+  EXPECT_THAT(answer, FailsWith("VAULT_UNREACHABLE", "did not shake hands"));
+  EXPECT_EQ(CauseOf(answer.status()), "tls");
+}
+
 // A vault that was deleted may lose its name, or keep it: neither says that the key was withdrawn.
 TEST_F(TlsAnswersTest, AClosedPortAndAnUnknownNameAreToldApartAndNeitherIsADenial) {
   std::string nobody;

@@ -81,6 +81,11 @@ TEST_F(VaultDirectoryTest, WhatNamesNoDirectoryIsNotBelieved) {
   }
   transport_.Answer(HttpResponse{503, {}, ""});
   EXPECT_THAT(Check(kTenant), FailsWith("VAULT_UNREACHABLE", "503"));
+  transport_.Answer(testing::JsonAnswer(
+      403, R"({"error":{"code":"Forbidden","innererror":{"code":"ForbiddenByFirewall"}}})"));
+  const absl::Status forbidden = Check(kTenant).status();
+  EXPECT_THAT(forbidden, FailsWith("VAULT_UNREACHABLE", "403"));
+  EXPECT_EQ(CauseOf(forbidden), "ForbiddenByFirewall");
   transport_.Answer(HttpResponse{429, {}, ""});
   EXPECT_THAT(Check(kTenant), FailsWith("VAULT_THROTTLED", ""));
   EXPECT_THAT(Check(kTenant), FailsWith("VAULT_UNREACHABLE", "the script has ended"));

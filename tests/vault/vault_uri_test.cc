@@ -147,6 +147,34 @@ TEST(VaultUriTest, ALocalVaultIsAcceptedByItsWholeAddressOnly) {
   }
 }
 
+TEST(VaultUriTest, ALocalVaultOfTheCloudsNameIsAskedWithATokenAsThatOneWouldBe) {
+  VaultAddressPolicy policy;
+  policy.allowed_hosts = {"kv1.managedhsm.azure.net:8443", "hsm1.managedhsm.localhost:8443",
+                          "kv1.vault.usgovcloudapi.net:8443", "kv1.vault.localhost:8443"};
+  const char* const resources[] = {"https://managedhsm.azure.net", "https://managedhsm.azure.net",
+                                   "https://vault.usgovcloudapi.net", "https://vault.azure.net"};
+  for (size_t i = 0; i < policy.allowed_hosts.size(); ++i) {
+    EXPECT_EQ(ResourceOf(policy, "https://" + policy.allowed_hosts[i]), resources[i]);
+  }
+}
+
+TEST(VaultUriTest, WhatIsWrongWithAnAddressIsSaid) {
+  const std::pair<const char*, const char*> kFaults[] = {
+      {"", "is not set"},
+      {"http://contoso.vault.azure.net", "does not begin with https://"},
+      {"https://a@contoso.vault.azure.net", "has a user"},
+      {"https://contoso.vault.azure.net/keys/k", "has a path"},
+      {"https://contoso.vault.azure.net:443", "has a port"},
+      {"https://contoso.vault.azure.net.", "ends with a dot"},
+      {"https://Contoso.vault.azure.net", "has upper-case letters"},
+      {"https://a.b.vault.azure.net", "has more than one label before .vault.azure.net"},
+      {"https://con_toso.vault.azure.net", "has no vault's name before .vault.azure.net"},
+      {"https://contoso.example", "is under no domain"}};
+  for (const auto& [uri, fault] : kFaults) {
+    EXPECT_THAT(CheckVaultUri(VaultAddressPolicy(), uri), FailsWith("FIELD_INVALID", fault)) << uri;
+  }
+}
+
 TEST(VaultUriTest, KeyNamesAndVersionsAreWords) {
   const VaultAddressPolicy policy;
   const std::string vault = "https://contoso.vault.azure.net";
