@@ -1,6 +1,8 @@
 #pragma once
 
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,7 +21,6 @@
 #include "service/usage_meter.h"
 #include "store/rocksdb/shard_set.h"
 #include "vault/token_source.h"
-#include "vault/vault_directory.h"
 #include "vault/vault_uri.h"
 
 namespace cmkstore::service {

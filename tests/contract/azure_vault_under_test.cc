@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/errors.h"
 #include "base/status_macros.h"
 
 namespace cmkstore::contract {
@@ -44,10 +45,27 @@ vault::VaultAddressPolicy PolicyFor(const AzureVaultOptions& options) {
   if (!vault::CheckVaultUri(policy, options.url).ok()) {
     policy.allowed_hosts = {std::string(vault::HostOf(options.url))};
   }
+  if (options.managed_hsm) policy.development_resource = "https://managedhsm.azure.net";
   return policy;
 }
 
 }  // namespace
+
+absl::Status CheckAzureVaultOptions(const AzureVaultOptions& options) {
+  constexpr absl::string_view kScheme = "https://";
+  if (!absl::StartsWith(options.url, kScheme)) {
+    return FieldInvalid("CMKSTORE_CONTRACT_VAULT",
+                        "must be https://HOST: a bearer token is sent to it");
+  }
+  const absl::string_view host = vault::HostOf(options.url);
+  if (host.empty() || host.find_first_of("/?#@\\") != absl::string_view::npos) {
+    return FieldInvalid("CMKSTORE_CONTRACT_VAULT",
+                        "must be https://HOST or https://HOST:PORT, and nothing else");
+  }
+  return options.identity == nullptr ? absl::OkStatus() : vault::CheckIdentity(*options.identity);
+}
+
+bool LooksLikeManagedHsm(absl::string_view url) { return absl::StrContains(url, ".managedhsm."); }
 
 AzureVaultUnderTest::AzureVaultUnderTest(AzureVaultOptions options)
     : options_(std::move(options)),
@@ -85,11 +103,16 @@ absl::Status AzureVaultUnderTest::Expect(int status, const std::string& method,
                                          response.body.substr(0, 200)));
 }
 
-absl::Status AzureVaultUnderTest::MakeKey(const std::string& name, int bits) {
+absl::Status AzureVaultUnderTest::MakeKey(const std::string& name, const KeyKind& kind) {
+  if (kind.symmetric && !options_.managed_hsm) {
+    return absl::UnimplementedError("only managed HSMs have AES keys");
+  }
+  const char* const type = kind.symmetric ? "oct-HSM" : options_.managed_hsm ? "RSA-HSM" : "RSA";
   CMK_ASSIGN_OR_RETURN(
       const HttpResponse response,
       Send("POST", absl::StrCat("/keys/", name, "/create"),
-           json{{"kty", "RSA"}, {"key_size", bits}, {"key_ops", {"wrapKey", "unwrapKey"}}}.dump()));
+           json{{"kty", type}, {"key_size", kind.bits}, {"key_ops", {"wrapKey", "unwrapKey"}}}
+               .dump()));
   const json answer = json::parse(response.body, nullptr, false);
   if (response.status != 200 || !answer.is_object() || !answer.contains("key")) {
     return absl::UnknownError(
@@ -141,7 +164,7 @@ absl::StatusOr<std::string> AzureVaultUnderTest::AskWithoutToken(const std::stri
 }
 
 absl::Status AzureVaultUnderTest::DescribeWithBadToken(const std::string& name) {
-  CMK_RETURN_IF_ERROR(MakeKey(name, 2048));
+  CMK_RETURN_IF_ERROR(MakeKey(name, {}));
   return azure_.Describe({options_.url, name, "", kBadIdentity}, absl::Now() + kCallTime).status();
 }
 

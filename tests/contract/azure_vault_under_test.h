@@ -18,9 +18,15 @@ struct AzureVaultOptions {
   std::string connect_to;  // host:port where that is really found; empty: as the URL says
   std::string ca_file;     // empty: the system's
   absl::Duration settle_time = absl::ZeroDuration();
+  bool managed_hsm = false;  // keys in hardware, AES keys, tokens of another resource
   // Empty: any bearer token will do, for servers that look at none.
   std::unique_ptr<vault::IdentityOptions> identity;
 };
+
+// Whether tokens and secrets may be sent where these options say. Errors: FIELD_INVALID.
+absl::Status CheckAzureVaultOptions(const AzureVaultOptions& options);
+// By its name; a local one may be called anything.
+bool LooksLikeManagedHsm(absl::string_view url);
 
 // A vault that speaks Azure Key Vault's REST, be it Azure's own, a local one or an emulator.
 class AzureVaultUnderTest final : public VaultUnderTest {
@@ -30,7 +36,7 @@ class AzureVaultUnderTest final : public VaultUnderTest {
   vault::KeyVault& vault() override { return azure_; }
   std::string uri() const override { return options_.url; }
   absl::Duration settle_time() const override { return options_.settle_time; }
-  absl::Status MakeKey(const std::string& name, int bits) override;
+  absl::Status MakeKey(const std::string& name, const KeyKind& kind) override;
   absl::Status Change(const std::string& name, const KeyChange& change) override;
   absl::Status Delete(const std::string& name) override;
   absl::Status Recover(const std::string& name) override;

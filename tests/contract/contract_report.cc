@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/errors.h"
@@ -12,6 +13,23 @@ namespace cmkstore::contract {
 namespace {
 
 using nlohmann::json;
+
+// What a vault has said, for a terminal: one line, and nothing that would drive it.
+std::string Shown(std::string text) {
+  for (char& c : text) {
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = ' ';
+  }
+  return text;
+}
+
+std::string Observed(const CaseResult& result) {
+  std::string text = result.observed.empty() ? "-" : result.observed;
+  if (result.observed == kNotSetUp) absl::StrAppend(&text, ": ", result.detail);
+  if (result.late_looks > 0) {
+    absl::StrAppend(&text, " (the change was not seen at the first ", result.late_looks, " looks)");
+  }
+  return Shown(std::move(text));
+}
 
 const char* Verdict(const Profile& profile, const CaseResult& result) {
   if (result.observed.empty()) return "n/a";
@@ -42,16 +60,20 @@ Report MakeReport(const std::string& vault, const Profile& profile,
                   const std::vector<CaseResult>& results) {
   Report report;
   json cases = json::array();
+  int late = 0;
   absl::StrAppendFormat(&report.table, "%-7s %-30s %-32s %s\n", "", "case", "contract", "observed");
   for (const CaseResult& result : results) {
     const std::string verdict = Verdict(profile, result);
     report.failed += verdict == "FAILED" ? 1 : 0;
     absl::StrAppendFormat(&report.table, "%-7s %-30s %-32s %s\n", verdict, result.name,
-                          result.expected, result.observed.empty() ? "-" : result.observed);
+                          result.expected, Observed(result));
+    late += result.late_looks > 0 ? 1 : 0;
     cases.push_back({{"case", result.name},
                      {"situation", result.situation},
                      {"contract", result.expected},
                      {"observed", result.observed},
+                     {"detail", result.detail},
+                     {"late_looks", result.late_looks},
                      {"verdict", verdict}});
     if (const auto known = profile.differences.find(result.name);
         known != profile.differences.end()) {
@@ -68,10 +90,16 @@ Report MakeReport(const std::string& vault, const Profile& profile,
   }
   absl::StrAppendFormat(&report.table, "%d cases, %d not as expected by profile %s\n",
                         results.size(), report.failed, profile.name);
-  report.json =
-      json{{"vault", vault}, {"profile", profile.name}, {"failed", report.failed}, {"cases", cases}}
-          .dump(2) +
-      "\n";
+  if (late > 0) {
+    absl::StrAppendFormat(&report.table, "%d changes were not seen at once\n", late);
+  }
+  const json whole = {{"vault", vault},
+                      {"profile", profile.name},
+                      {"failed", report.failed},
+                      {"changes_seen_late", late},
+                      {"cases", cases}};
+  // A vault's words may be of any bytes, and are cut anywhere.
+  report.json = whole.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
   return report;
 }
 

@@ -54,7 +54,18 @@ std::unique_ptr<vault::IdentityOptions> IdentityFromEnvironment(const std::strin
   return identity;
 }
 
-int Run(const std::string& profile_file, const std::string& json_file, double settle_seconds) {
+struct Flags {
+  std::string profile_file, json_file;
+  double settle_seconds = 15;
+  bool managed_hsm = false;
+};
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "vault_conformance: %s\n", std::string(status.message()).c_str());
+  return 2;
+}
+
+int Run(const Flags& flags) {
   const testing::TempDir scratch;
   SystemClock clock;
   std::unique_ptr<dev_vault::DevVault> local;
@@ -63,26 +74,25 @@ int Run(const std::string& profile_file, const std::string& json_file, double se
   if (options.url.empty()) {
     dev_vault::DevVaultOptions dev;
     dev.state_dir = absl::StrCat(scratch.path(), "/vault");
+    dev.managed_hsm = flags.managed_hsm;
     auto started = dev_vault::DevVault::Start(dev, clock);
-    if (!started.ok()) {
-      std::fprintf(stderr, "vault_conformance: %s\n", started.status().ToString().c_str());
-      return 2;
-    }
+    if (!started.ok()) return Fail(started.status());
     local = *std::move(started);
     options = LocalVaultOptions(local->endpoints());
   } else {
     options.connect_to = Environment("CMKSTORE_CONTRACT_CONNECT_TO");
     options.ca_file = Environment("CMKSTORE_CONTRACT_CA");
     options.identity = IdentityFromEnvironment(scratch.path());
-    options.settle_time = absl::Seconds(settle_seconds);
+    options.settle_time = absl::Seconds(flags.settle_seconds);
+  }
+  options.managed_hsm = flags.managed_hsm || LooksLikeManagedHsm(options.url);
+  if (const absl::Status checked = CheckAzureVaultOptions(options); !checked.ok()) {
+    return Fail(checked);
   }
   Profile profile;
-  if (!profile_file.empty()) {
-    auto read = ReadProfile(profile_file);
-    if (!read.ok()) {
-      std::fprintf(stderr, "vault_conformance: %s\n", std::string(read.status().message()).c_str());
-      return 2;
-    }
+  if (!flags.profile_file.empty()) {
+    auto read = ReadProfile(flags.profile_file);
+    if (!read.ok()) return Fail(read.status());
     profile = *std::move(read);
   }
   const std::string url = options.url;
@@ -92,9 +102,8 @@ int Run(const std::string& profile_file, const std::string& json_file, double se
       absl::StrCat("cmk-", crypto::SystemRandom().NewUid<HubUid>().ToHex().substr(0, 8), "-");
   const Report report = MakeReport(url, profile, RunContract(under_test, prefix));
   std::printf("%s", report.table.c_str());
-  if (!json_file.empty() && !WriteFileDurably(json_file, report.json)) {
-    std::fprintf(stderr, "vault_conformance: the report file cannot be written\n");
-    return 2;
+  if (!flags.json_file.empty() && !WriteFileDurably(flags.json_file, report.json)) {
+    return Fail(absl::UnavailableError("the report file cannot be written"));
   }
   return report.failed == 0 ? 0 : 1;
 }
@@ -113,14 +122,17 @@ int main(int argc, char** argv) {
       "AZURE_CLIENT_CERTIFICATE_PATH, AZURE_FEDERATED_TOKEN_FILE; none of these: a managed "
       "identity.\n"
       "Without AZURE_CLIENT_ID a meaningless token is sent, for servers that look at none.\n\n"
-      "It makes about thirty keys whose names begin with cmk-, and deletes two of them. Exit code "
-      "0: as expected.");
-  std::string profile, json_file;
-  double settle = 15;
-  app.add_option("--profile", profile, "JSON file of the differences that this vault is known for");
-  app.add_option("--json", json_file, "Where to write the report as JSON");
-  app.add_option("--settle", settle, "Seconds that a change may take to be seen")
+      "It makes at most one key for each case, whose names begin with cmk-, and deletes two of "
+      "them. Exit code 0: as expected.");
+  cmkstore::contract::Flags flags;
+  app.add_option("--profile", flags.profile_file,
+                 "JSON file of the differences that this vault is known for");
+  app.add_option("--json", flags.json_file, "Where to write the report as JSON");
+  app.add_option("--settle", flags.settle_seconds,
+                 "Seconds for which a change of a key may not be seen yet")
       ->capture_default_str();
+  app.add_flag("--managed-hsm", flags.managed_hsm,
+               "It is a managed HSM: RSA-HSM and oct-HSM keys; told by *.managedhsm.* otherwise");
   CLI11_PARSE(app, argc, argv);
-  return cmkstore::contract::Run(profile, json_file, settle);
+  return cmkstore::contract::Run(flags);
 }

@@ -10,6 +10,11 @@
 
 namespace cmkstore::contract {
 
+struct KeyKind {
+  bool symmetric = false;  // AES, where the vault has such; else RSA
+  int bits = 2048;
+};
+
 // Changes to a key that its owner makes; what is not set stays as it is.
 struct KeyChange {
   std::optional<bool> enabled;
@@ -28,8 +33,8 @@ class VaultUnderTest {
   // How long a change may take to be seen.
   virtual absl::Duration settle_time() const { return absl::ZeroDuration(); }
 
-  // A new RSA key, or a new version of one that is there.
-  virtual absl::Status MakeKey(const std::string& name, int bits) = 0;
+  // A new key, or a new version of one that is there.
+  virtual absl::Status MakeKey(const std::string& name, const KeyKind& kind) = 0;
   virtual absl::Status Change(const std::string& name, const KeyChange& change) = 0;
   virtual absl::Status Delete(const std::string& name) = 0;
   virtual absl::Status Recover(const std::string& name) = 0;
