@@ -92,7 +92,9 @@ absl::Status KeyCache::Core::CheckServed(const Hub& hub, const VaultKey* key) co
   if (key->availability == KeyAvailability::kDenied) return key->refusal;
   if (key->availability == KeyAvailability::kUnreachable &&
       now >= key->last_success + hub.outage_grace) {
-    return Annotate(key->outage, "the hub's outage grace has passed");
+    return Annotate(key->outage, key->last_success == absl::InfinitePast()
+                                     ? "the hub's key is not in memory since the server's start"
+                                     : "the hub's outage grace has passed");
   }
   return absl::OkStatus();
 }

@@ -222,7 +222,11 @@ TEST_F(KeyCacheTest, WithoutGraceAnOutageRefusesAtOnce) {  // KL-5
   ASSERT_THAT(Fetch(hub), IsOk());
   vault_.Break("key", kOutage);
   Pass(absl::Seconds(40));
-  EXPECT_THAT(cache().Lookup(hub), FailsWith("VAULT_UNREACHABLE", ""));
+  EXPECT_THAT(cache().Lookup(hub), FailsWith("VAULT_UNREACHABLE", "grace has passed"));
+  const HubUid cold = NewHub("key2");
+  vault_.Break("key2", kOutage);
+  EXPECT_THAT(Fetch(cold), FailsWith("VAULT_UNREACHABLE", "answered 503"));
+  EXPECT_THAT(cache().Lookup(cold), FailsWith("VAULT_UNREACHABLE", "not in memory since"));
 }
 
 TEST_F(KeyCacheTest, PastTheGraceARefusalSaysWhatStandsInTheWayNow) {  // KL-5
