@@ -46,7 +46,9 @@ absl::StatusOr<storage::v1::StoreRecord> LoadStoreRecord(store::Engine& engine,
 }
 
 absl::Status CheckPlatformKeyFile(const store::Engine& engine, const std::string& path) {
-  if (std::filesystem::exists(path)) return absl::OkStatus();
+  std::error_code failed;
+  if (std::filesystem::exists(path, failed)) return absl::OkStatus();
+  if (failed) return StateInvalid(absl::StrCat(path, " cannot be looked at: ", failed.message()));
   const store::HubsTable hubs(engine);
   const store::Partition catalog = store::CatalogPartition();
   CMK_ASSIGN_OR_RETURN(auto records, hubs.List(catalog, kHubsAtOnce));

@@ -32,6 +32,15 @@ std::string ShardPath(const std::string& directory, uint32_t shard) {
   return absl::StrCat(directory, "/shard-", shard);
 }
 
+absl::StatusOr<bool> IsThere(const std::string& path) {
+  std::error_code failed;
+  const bool there = std::filesystem::exists(path, failed);
+  if (failed) {
+    return StateInvalid(absl::StrCat("the data directory cannot be read: ", failed.message()));
+  }
+  return there;
+}
+
 }  // namespace
 
 ShardSet::ShardSet(std::shared_ptr<rocksdb::Cache> block_cache,
@@ -43,10 +52,11 @@ ShardSet::~ShardSet() = default;
 absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& options) {
   std::error_code ignored;
   std::filesystem::create_directories(options.directory, ignored);
-  const bool made_before = std::filesystem::exists(ShardPath(options.directory, 0));
-  const bool last_is_there =
-      std::filesystem::exists(ShardPath(options.directory, options.shards - 1));
-  const bool next_is_there = std::filesystem::exists(ShardPath(options.directory, options.shards));
+  CMK_ASSIGN_OR_RETURN(const bool made_before, IsThere(ShardPath(options.directory, 0)));
+  CMK_ASSIGN_OR_RETURN(const bool last_is_there,
+                       IsThere(ShardPath(options.directory, options.shards - 1)));
+  CMK_ASSIGN_OR_RETURN(const bool next_is_there,
+                       IsThere(ShardPath(options.directory, options.shards)));
   if (made_before && (!last_is_there || next_is_there)) {
     return StateInvalid("the data directory was made with another number of shards");
   }

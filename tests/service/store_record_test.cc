@@ -44,5 +44,14 @@ TEST(CheckPlatformKeyFileTest, AKeyThatAHubIsUnderMustBeThere) {
   EXPECT_THAT(CheckPlatformKeyFile(engine, path), IsOk()) << "nothing is left to open";
 }
 
+TEST(CheckPlatformKeyFileTest, APathThatCannotBeLookedAtIsToldAndNotTakenForMissing) {
+  store::MemoryEngine engine(1);
+  const testing::TempDir dir;
+  const std::string path = dir.path() + "/platform.key";
+  std::filesystem::create_symlink(path, path);  // leads nowhere but to itself
+  EXPECT_THAT(CheckPlatformKeyFile(engine, path),
+              FailsWith("STATE_INVALID", "cannot be looked at"));
+}
+
 }  // namespace
 }  // namespace cmkstore::service

@@ -54,6 +54,12 @@ class ShardSetTest : public ::testing::Test {
   const Partition other_ = {1, std::string(16, 'o')};
 };
 
+TEST_F(ShardSetTest, ADirectoryThatCannotBeReadIsNotTakenForANewOne) {
+  options_.directory = dir_.path() + "/loop";
+  std::filesystem::create_symlink(options_.directory, options_.directory);
+  EXPECT_THAT(ShardSet::Open(options_), FailsWith("STATE_INVALID", "cannot be read"));
+}
+
 TEST_F(ShardSetTest, WhatWasAppliedIsReadAlsoAfterReopening) {
   ASSERT_THAT(ApplyAndWait(*engine_, hub_, PutOne("k", "v")), IsOk());
   EXPECT_EQ(Get(hub_, "k"), "v");
