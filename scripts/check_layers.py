@@ -15,7 +15,7 @@ ALLOWED = {
     "vault/dev_vault": {"base", "crypto"},
     "keycache": {"base", "crypto", "vault"},
     "store": {"base", "crypto"},
-    "search": {"base", "crypto", "keycache", "store"},
+    "search": {"base", "crypto"},
     "service": {"base", "crypto", "vault", "keycache", "store", "search"},
     "cli": {"base"},
 }
