@@ -24,6 +24,14 @@ std::optional<std::string> ReadFile(const std::string& path) {
   return content;
 }
 
+bool SyncDirectory(const std::string& path) {
+  const int directory = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) return false;
+  const bool synced = fsync(directory) == 0;
+  close(directory);
+  return synced;
+}
+
 bool WriteFileDurably(const std::string& path, absl::string_view content) {
   const std::string next = path + ".new";
   const int file = open(next.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -37,11 +45,7 @@ bool WriteFileDurably(const std::string& path, absl::string_view content) {
     return false;
   }
   const std::string directory = std::filesystem::path(path).parent_path().string();
-  const int parent = open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY);
-  if (parent < 0) return false;
-  const bool synced = fsync(parent) == 0;
-  close(parent);
-  return synced;
+  return SyncDirectory(directory.empty() ? "." : directory);
 }
 
 }  // namespace cmkstore

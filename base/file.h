@@ -10,6 +10,9 @@ namespace cmkstore {
 // The whole content of a small file; nothing if it cannot be read.
 std::optional<std::string> ReadFile(const std::string& path);
 
+// Makes the names in a directory durable. False if it failed.
+bool SyncDirectory(const std::string& path);
+
 // Replaces `path` (mode 0600) so that after a crash it holds the old content or the new, never a
 // part: a new file is written, synced and renamed over it, and its directory is synced. False if
 // any step failed.

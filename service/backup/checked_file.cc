@@ -114,10 +114,7 @@ absl::StatusOr<FileDigest> CopyDurably(const std::string& from, const std::strin
 }
 
 absl::Status SyncDirectory(const std::string& path) {
-  const OpenFile directory(path, O_RDONLY | O_DIRECTORY);
-  if (directory.get() < 0 || fsync(directory.get()) != 0) {
-    return BackupStorageFailed("a directory cannot be synced");
-  }
+  if (!cmkstore::SyncDirectory(path)) return BackupStorageFailed("a directory cannot be synced");
   return absl::OkStatus();
 }
 
