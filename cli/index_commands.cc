@@ -26,6 +26,9 @@ void Show(const Invocation& invocation, const v1::SearchIndex& index) {
   // A locked hub's is closed: nobody can count in it.
   if (index.state() == v1::SearchIndex::LOCKED) return;
   table.Add({"documents", absl::StrCat(index.document_count())});
+  if (index.unreadable_count() > 0) {
+    table.Add({"unreadable", absl::StrCat(index.unreadable_count(), " documents, left out")});
+  }
   table.Add({"bytes", absl::StrCat(index.size_bytes())});
   table.Add({"indexed",
              absl::StrCat(index.indexed_sequence(), " of ", index.last_sequence(), " changes")});

@@ -40,6 +40,12 @@ void ShowHits(const v1::SearchResponse& page) {
   }
 }
 
+void ShowUnreadable(const v1::SearchResponse& page) {
+  for (const std::string& name : page.unreadable()) {
+    PrintLine(absl::StrCat(Printable(ShortName(name)), "  (does not open: cmkctl get says why)"));
+  }
+}
+
 void ShowFacets(const v1::SearchResponse& page) {
   for (const v1::Facet& facet : page.facets()) {
     PrintLine("");
@@ -75,6 +81,7 @@ int Search(const Invocation& invocation, const Connection& connection, const Sea
       PrintJson(page);
     } else {
       ShowHits(page);
+      ShowUnreadable(page);
       if (last) {
         ShowFacets(page);
         const bool behind = page.indexed_sequence() < page.last_sequence();

@@ -37,10 +37,15 @@ IndexFollower::IndexFollower(IndexFollowerOptions options, IndexSet& indexes, Ch
 
 IndexFollower::~IndexFollower() { Stop(); }
 void IndexFollower::Stop() {
+  std::vector<HubUid> busy;
   {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
+    for (const auto& [uid, hub] : hubs_) {
+      if (hub.busy) busy.push_back(uid);
+    }
   }
+  for (const HubUid uid : busy) indexes_.Close(uid);
   worker_.Stop();
 }
 
@@ -115,66 +120,90 @@ void IndexFollower::Tick() {
   }
 }
 
+void IndexFollower::MarkLost(HubUid uid) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (std::exchange(hubs_[uid].lost, true)) return;
+    ++stats_.damaged;
+  }
+  Log(LogLevel::kError, "index_lost", {{"hub_uid", uid.ToHex()}, {"hub", source_.NameOf(uid)}});
+}
+
 void IndexFollower::Repair(HubUid uid) {
+  MarkLost(uid);
   absl::MutexLock lock(&mutex_);
-  Hub& hub = hubs_[uid];
-  hub.lost = true;
-  if (clock_.MonotonicNow() >= hub.not_before) Start(uid, hub);
+  StartWhenDue(uid, hubs_[uid]);
 }
 
 void IndexFollower::Turn(HubUid uid) {
   bool lost = false;
+  uint64_t swaps = 0;
   {
     absl::MutexLock lock(&mutex_);
     if (stopping_) return;
-    lost = std::exchange(hubs_[uid].lost, false);
+    lost = hubs_[uid].lost;
+    swaps = hubs_[uid].swaps;
   }
   absl::StatusOr<uint64_t> indexed =
-      lost ? absl::StatusOr<uint64_t>(IndexCorrupt("it was found damaged")) : ApplyBatch(uid);
-  if (HasReason(indexed.status(), "INDEX_CORRUPT")) indexed = RebuildLost(uid);
-  Finish(uid, indexed);
-  if (!indexed.ok()) {
+      lost ? absl::StatusOr<uint64_t>(IndexCorrupt("it was found damaged")) : FollowOpenIndex(uid);
+  if (HasReason(indexed.status(), "INDEX_CORRUPT")) {
+    MarkLost(uid);
+    const absl::Status rebuilt = RebuildLost(uid);
+    if (!rebuilt.ok()) indexed = rebuilt;
+  }
+  if (const absl::Status failure = Finish(uid, swaps, indexed); !failure.ok()) {
     Log(LogLevel::kWarning, "index_not_advancing",
-        {{"hub_uid", uid.ToHex()},
-         {"hub", source_.NameOf(uid)},
-         {"reason", ReasonOf(indexed.status())}});
+        {{"hub_uid", uid.ToHex()}, {"hub", source_.NameOf(uid)}, {"reason", ReasonOf(failure)}});
   }
   advanced_(uid);
 }
 
-absl::StatusOr<uint64_t> IndexFollower::RebuildLost(HubUid uid) {
-  Log(LogLevel::kError, "index_lost", {{"hub_uid", uid.ToHex()}, {"hub", source_.NameOf(uid)}});
-  {
-    absl::MutexLock lock(&mutex_);
-    ++stats_.damaged;
-  }
-  CMK_RETURN_IF_ERROR(Rebuild(uid, [](uint64_t) { return absl::OkStatus(); }));
-  return IndexedSequence(uid);
+absl::Status IndexFollower::RebuildLost(HubUid uid) {
+  // Somebody else's rebuild does as well, if it succeeds.
+  if (indexes_.IsRebuilding(uid)) return StoreBusy();
+  return Rebuild(uid, [](uint64_t) { return absl::OkStatus(); });
 }
 
-absl::StatusOr<uint64_t> IndexFollower::ApplyBatch(HubUid uid) {
+absl::StatusOr<uint64_t> IndexFollower::FollowOpenIndex(HubUid uid) {
   CMK_ASSIGN_OR_RETURN(const std::shared_ptr<SqliteHubIndex> index, indexes_.Open(uid));
-  const uint64_t from = index->indexed_sequence();
-  CMK_ASSIGN_OR_RETURN(const ChangeBatch batch, source_.Read(uid, from, options_.batch));
-  {
-    // Whoever woke it may have known of less: a crash leaves commits that nobody told of.
-    absl::MutexLock lock(&mutex_);
-    Hub& hub = hubs_[uid];
-    hub.target = std::max(hub.target, batch.hub_sequence);
-  }
-  // Only a store that was put back to an earlier state is behind: what it lost is in the index.
-  if (batch.last_sequence < from) return IndexCorrupt("it is ahead of its documents");
-  if (batch.last_sequence == from) return from;
-  CMK_RETURN_IF_ERROR(index->Apply(batch.changes, batch.last_sequence));
-  absl::MutexLock lock(&mutex_);
-  stats_.applied += batch.changes.size();
-  return batch.last_sequence;
+  return ApplyBatch(uid, *index);
 }
 
-void IndexFollower::Finish(HubUid uid, const absl::StatusOr<uint64_t>& indexed) {
+absl::StatusOr<uint64_t> IndexFollower::ApplyBatch(HubUid uid, SqliteHubIndex& index) {
+  FeedPlace place{index.indexed_sequence(), 0};
+  do {
+    CMK_ASSIGN_OR_RETURN(const ChangeBatch batch, source_.Read(uid, place, options_.batch));
+    {
+      // Whoever woke it may have known of less: a crash leaves commits that nobody told of.
+      absl::MutexLock lock(&mutex_);
+      Hub& hub = hubs_[uid];
+      hub.target = std::max(hub.target, batch.hub_sequence);
+    }
+    // Only a store that was put back to an earlier state is behind: what it lost is in the index.
+    if (batch.reached.sequence < place.sequence) {
+      return IndexCorrupt("it is ahead of its documents");
+    }
+    if (batch.reached == place) break;
+    // In the middle of a commit the sequence stays: who is cut off there begins with it again.
+    CMK_RETURN_IF_ERROR(index.Apply(batch.changes, batch.reached.sequence));
+    place = batch.reached;
+    absl::MutexLock lock(&mutex_);
+    stats_.applied += batch.changes.size();
+  } while (place.told > 0);
+  return place.sequence;
+}
+
+absl::Status IndexFollower::Finish(HubUid uid, uint64_t swaps,
+                                   const absl::StatusOr<uint64_t>& indexed) {
   absl::MutexLock lock(&mutex_);
   Hub& hub = hubs_[uid];
   hub.busy = false;
+  if (stopping_) return absl::OkStatus();  // it may be what cut the turn off
+  if (hub.swaps != swaps) {
+    // What the turn did to the index before says nothing of the one that serves now.
+    StartWhenDue(uid, hub);
+    return absl::OkStatus();
+  }
   hub.failure = indexed.status();
   if (indexed.ok()) {
     hub.indexed = *indexed;
@@ -184,13 +213,37 @@ void IndexFollower::Finish(HubUid uid, const absl::StatusOr<uint64_t>& indexed) 
         hub.indexed >= hub.wanted && hub.target < hub.indexed + options_.batch && !hub.lost;
     hub.not_before = gathers ? clock_.MonotonicNow() + options_.refresh : absl::InfinitePast();
     StartWhenDue(uid, hub);
-    return;
+    return absl::OkStatus();
   }
   ++stats_.failures;
   hub.stopped = IsRefusal(indexed.status());
   hub.pause = std::clamp(hub.pause * 2, options_.retry_after, options_.retry_at_most);
   hub.not_before = hub.stopped ? absl::InfinitePast() : clock_.MonotonicNow() + hub.pause;
   if (!hub.stopped) due_[uid] = hub.not_before;
+  return hub.failure;
+}
+
+absl::Status IndexFollower::Fill(HubUid uid, SqliteHubIndex& fresh,
+                                 const std::function<absl::Status(uint64_t)>& progress) {
+  // What is written after this is in the feed after it, and applied once more.
+  CMK_ASSIGN_OR_RETURN(const uint64_t begun, source_.LastSequence(uid));
+  uint64_t documents = 0;
+  std::string cursor;
+  do {
+    CMK_ASSIGN_OR_RETURN(SnapshotPage page, source_.Snapshot(uid, cursor, options_.batch));
+    // Only the last transaction says that the index is whole up to the sequence.
+    CMK_RETURN_IF_ERROR(fresh.Apply(page.documents, page.next_cursor.empty() ? begun : 0));
+    documents += page.documents.size();
+    CMK_RETURN_IF_ERROR(progress(documents));
+    cursor = std::move(page.next_cursor);
+  } while (!cursor.empty());
+  // Who has found a write in the old index shall find it in the new one.
+  CMK_ASSIGN_OR_RETURN(const uint64_t ended, source_.LastSequence(uid));
+  while (fresh.indexed_sequence() < ended) {
+    CMK_RETURN_IF_ERROR(ApplyBatch(uid, fresh).status());
+    CMK_RETURN_IF_ERROR(progress(documents));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status IndexFollower::Rebuild(HubUid uid,
@@ -200,31 +253,26 @@ absl::Status IndexFollower::Rebuild(HubUid uid,
     ++stats_.rebuilds;
   }
   uint64_t sequence = 0;
-  const absl::Status status = indexes_.Rebuild(uid, [&](SqliteHubIndex& fresh) -> absl::Status {
-    // What is written after this is in the feed after it, and applied once more.
-    CMK_ASSIGN_OR_RETURN(sequence, source_.LastSequence(uid));
-    uint64_t documents = 0;
-    std::string cursor;
-    do {
-      CMK_ASSIGN_OR_RETURN(SnapshotPage page, source_.Snapshot(uid, cursor, options_.batch));
-      // Only the last transaction says that the index is whole up to the sequence.
-      const uint64_t reached = page.next_cursor.empty() ? sequence : 0;
-      CMK_RETURN_IF_ERROR(fresh.Apply(page.documents, reached));
-      documents += page.documents.size();
-      CMK_RETURN_IF_ERROR(progress(documents));
-      cursor = std::move(page.next_cursor);
-    } while (!cursor.empty());
+  CMK_RETURN_IF_ERROR(indexes_.Rebuild(uid, [&](SqliteHubIndex& fresh) -> absl::Status {
+    CMK_RETURN_IF_ERROR(Fill(uid, fresh, progress));
+    sequence = fresh.indexed_sequence();
     return absl::OkStatus();
-  });
-  CMK_RETURN_IF_ERROR(status);
+  }));
   Log(LogLevel::kInfo, "index_rebuilt", {{"hub_uid", uid.ToHex()}, {"hub", source_.NameOf(uid)}});
-  absl::MutexLock lock(&mutex_);
-  Hub& hub = hubs_[uid];
-  hub.indexed = sequence;
-  hub.known = true;
-  hub.target = std::max(hub.target, sequence);
-  hub.stopped = false;
-  if (NeedsWork(hub)) Start(uid, hub);
+  {
+    absl::MutexLock lock(&mutex_);
+    Hub& hub = hubs_[uid];
+    ++hub.swaps;
+    hub.indexed = sequence;
+    hub.target = std::max(hub.target, sequence);
+    hub.known = true;
+    hub.stopped = hub.lost = false;
+    hub.failure = absl::OkStatus();
+    hub.pause = absl::ZeroDuration();
+    hub.not_before = absl::InfinitePast();
+    StartWhenDue(uid, hub);
+  }
+  advanced_(uid);
   return absl::OkStatus();
 }
 

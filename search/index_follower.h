@@ -72,9 +72,10 @@ class IndexFollower {
   uint64_t IndexedSequence(HubUid hub) const;
   // Why the hub does not advance; OK when it does.
   absl::Status FailureOf(HubUid hub) const;
-  // Rebuilds the hub's index from its documents, beside the one that serves, and swaps. Blocking,
-  // on the caller's thread. `progress(documents so far)` is called now and then and ends the
-  // rebuild by an error. Errors: STATE_INVALID when a rebuild is under way.
+  // Rebuilds the hub's index from its documents, beside the one that serves, and swaps once it has
+  // what was written meanwhile. Blocking, on the caller's thread. `progress(documents so far)` is
+  // called now and then and ends the rebuild by an error. Errors: STATE_INVALID when a rebuild is
+  // under way.
   absl::Status Rebuild(HubUid hub, const std::function<absl::Status(uint64_t)>& progress);
   // The hub's index was found damaged: rebuilds it in the background.
   void Repair(HubUid hub);
@@ -82,7 +83,8 @@ class IndexFollower {
   void Tick();
 
   IndexFollowerStats Stats() const;
-  // Waits for the turns under way; hubs in line are left for the next start.
+  // Closes the indexes that are worked on, which ends the turns; hubs in line, and what was cut
+  // off, are left for the next start.
   void Stop();
 
  private:
@@ -93,7 +95,8 @@ class IndexFollower {
     bool known = false;    // `indexed` has been read from the index
     bool busy = false;     // queued, or being worked on
     bool stopped = false;  // key refused
-    bool lost = false;     // found damaged
+    bool lost = false;     // found damaged, and not rebuilt yet
+    uint64_t swaps = 0;    // times that another index took the place of the one before
     absl::Duration pause = absl::ZeroDuration();
     absl::Time not_before = absl::InfinitePast();
     absl::Status failure;
@@ -105,9 +108,15 @@ class IndexFollower {
   void StartWhenDue(HubUid uid, Hub& hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Committed(HubUid uid, Hub& hub, uint64_t sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Turn(HubUid uid);
-  absl::StatusOr<uint64_t> ApplyBatch(HubUid uid);
-  absl::StatusOr<uint64_t> RebuildLost(HubUid uid);
-  void Finish(HubUid uid, const absl::StatusOr<uint64_t>& indexed);
+  // Both return up to which sequence the index has come.
+  absl::StatusOr<uint64_t> ApplyBatch(HubUid uid, SqliteHubIndex& index);
+  absl::StatusOr<uint64_t> FollowOpenIndex(HubUid uid);
+  absl::Status Fill(HubUid uid, SqliteHubIndex& fresh,
+                    const std::function<absl::Status(uint64_t)>& progress);
+  absl::Status RebuildLost(HubUid uid);
+  void MarkLost(HubUid uid);
+  // `swaps`: those of the hub when the turn began. Returns why the hub does not advance, if so.
+  absl::Status Finish(HubUid uid, uint64_t swaps, const absl::StatusOr<uint64_t>& indexed);
 
   const IndexFollowerOptions options_;
   IndexSet& indexes_;

@@ -1,8 +1,5 @@
 #include "search/index_set.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <filesystem>
 #include <utility>
@@ -11,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
+#include "base/file.h"
 #include "base/status_macros.h"
 
 namespace cmkstore::search {
@@ -18,13 +16,6 @@ namespace {
 
 constexpr absl::string_view kRebuildSuffix = ".rebuild";
 constexpr size_t kMaxSkipped = 64;  // oldest ones in use that an eviction looks past
-
-void SyncDirectory(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  fsync(fd);
-  close(fd);
-}
 
 }  // namespace
 
@@ -37,11 +28,13 @@ absl::StatusOr<std::unique_ptr<IndexSet>> IndexSet::Create(IndexSetOptions optio
   }
   if (failed) return StoreFull();
   std::vector<std::filesystem::path> left;
-  for (const auto& entry : std::filesystem::directory_iterator(options.directory, failed)) {
-    if (absl::StrContains(entry.path().filename().string(), kRebuildSuffix)) {
-      left.push_back(entry.path());
+  std::filesystem::directory_iterator entry(options.directory, failed);
+  for (; !failed && entry != std::filesystem::directory_iterator(); entry.increment(failed)) {
+    if (absl::StrContains(entry->path().filename().string(), kRebuildSuffix)) {
+      left.push_back(entry->path());
     }
   }
+  if (failed) return StoreBusy();
   for (const auto& path : left) std::filesystem::remove(path, failed);
   return std::unique_ptr<IndexSet>(new IndexSet(std::move(options), source));
 }
@@ -182,12 +175,12 @@ absl::Status IndexSet::Rebuild(HubUid hub,
   std::error_code ignored;
   if (status.ok() && std::filesystem::exists(beside + "-wal", ignored)) status = StoreFull();
   if (status.ok()) {
-    if (slot->index != nullptr) slot->index->Close();
+    if (slot->index != nullptr) slot->index->CloseForAnother();
     slot->index.reset();
     Unlist(*slot);
     // A log that closing did not fold in would be applied to the new file: it goes, and before it
     // its main file, which is nothing without it.
-    if (std::filesystem::exists(absl::StrCat(path, "-wal"))) {
+    if (std::filesystem::exists(absl::StrCat(path, "-wal"), ignored)) {
       std::remove(path.c_str());
       SyncDirectory(options_.directory);
       SqliteHubIndex::Destroy(path);

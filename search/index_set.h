@@ -46,21 +46,22 @@ struct IndexSetStats {
 class IndexSet {
  public:
   // Removes what an unfinished rebuild has left behind. Errors: STORE_FULL when the directory
-  // cannot be made.
+  // cannot be made, STORE_BUSY when it cannot be read.
   static absl::StatusOr<std::unique_ptr<IndexSet>> Create(IndexSetOptions options,
                                                           ChangeSource& source);
 
   // The hub's index, provisioned empty (sequence 0) when there is none. Do not keep the pointer
   // beyond a request.
   absl::StatusOr<std::shared_ptr<SqliteHubIndex>> Open(HubUid hub);
-  // Closes the hub's index, waiting for nothing but the statement in flight, and wipes its key;
-  // those who hold it get HUB_LOCKED. A rebuild under way is abandoned. Returns whether it was
-  // open.
+  // Closes the hub's index and wipes its key; those who hold it get HUB_LOCKED. A rebuild under way
+  // is abandoned. Waits for an opening or a swap of its files, for the document in hand, and while
+  // the log is folded in. Returns whether it was open.
   bool Close(HubUid hub);
   // Closes and deletes the files of the hub.
   void Destroy(HubUid hub);
-  // Fills an empty index beside the one that goes on serving, and swaps. A crash leaves the old
-  // one, the new one, or (when the old one's log could not be folded in) none.
+  // Fills an empty index beside the one that goes on serving, and swaps; those who hold the old one
+  // then get STORE_BUSY. A crash leaves the old one, the new one, or (when the old one's log could
+  // not be folded in) none.
   absl::Status Rebuild(HubUid hub, const std::function<absl::Status(SqliteHubIndex&)>& fill);
 
   bool IsRebuilding(HubUid hub);

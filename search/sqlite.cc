@@ -131,9 +131,9 @@ absl::StatusOr<int64_t> Sqlite::QueryInt(const Sql& sql) {
   return row ? statement.Int(0) : 0;
 }
 
-void Sqlite::BoundSteps(int64_t steps, const std::atomic<bool>& cancelled) {
+void Sqlite::BoundSteps(int64_t steps, std::function<bool()> cancelled) {
   steps_left_ = steps;
-  cancelled_ = &cancelled;
+  cancelled_ = std::move(cancelled);
   sqlite3_progress_handler(db_, kStepsPerCheck, OnProgress, this);
 }
 
@@ -142,7 +142,7 @@ void Sqlite::UnboundSteps() { sqlite3_progress_handler(db_, 0, nullptr, nullptr)
 int Sqlite::OnProgress(void* self) {
   auto* sqlite = static_cast<Sqlite*>(self);
   sqlite->steps_left_ -= kStepsPerCheck;
-  return sqlite->steps_left_ <= 0 || *sqlite->cancelled_ ? 1 : 0;
+  return sqlite->steps_left_ <= 0 || sqlite->cancelled_() ? 1 : 0;
 }
 
 }  // namespace cmkstore::search

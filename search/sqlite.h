@@ -2,8 +2,8 @@
 
 #include <sqlite3.h>
 
-#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -84,8 +84,8 @@ class Sqlite {
   // The first column of the first row; 0 when there is none.
   absl::StatusOr<int64_t> QueryInt(const Sql& sql);
   // Until UnboundSteps, statements end with QUOTA_EXCEEDED after about so many steps of SQLite's
-  // machine, or soon after `cancelled` becomes true.
-  void BoundSteps(int64_t steps, const std::atomic<bool>& cancelled);
+  // machine, or soon after `cancelled` has become true.
+  void BoundSteps(int64_t steps, std::function<bool()> cancelled);
   void UnboundSteps();
   sqlite3* handle() { return db_; }
 
@@ -98,7 +98,7 @@ class Sqlite {
   sqlite3* const db_;
   absl::flat_hash_map<std::string, sqlite3_stmt*> idle_;  // by their text
   int64_t steps_left_ = 0;
-  const std::atomic<bool>* cancelled_ = nullptr;
+  std::function<bool()> cancelled_;
 };
 
 // The status of an SQLite result code.

@@ -21,6 +21,7 @@ namespace {
 // search shows, of which the body of JSON content is made when it is wanted.
 constexpr int64_t kSchemaVersion = 2;
 constexpr size_t kProjectKeyBytes = 16;
+constexpr size_t kRowsPerSlice = 256;  // of a project that goes
 constexpr char kSchema[] = R"sql(
 CREATE TABLE docs (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, project TEXT NOT NULL,
                    collection TEXT NOT NULL, document TEXT NOT NULL, content_type TEXT NOT NULL,
@@ -39,6 +40,17 @@ INSERT INTO fts (fts, rank) VALUES ('automerge', 8);
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('sequence', 0);
 )sql";
+// Of the documents that do not open. Indexes that were made before it get it when they are opened.
+constexpr char kSkippedTable[] =
+    "CREATE TABLE IF NOT EXISTS skipped (key BLOB PRIMARY KEY) WITHOUT ROWID";
+
+bool IsProject(const IndexChange& change) { return change.key.size() == kProjectKeyBytes; }
+
+// The rows of a table whose keys begin with a project's uid.
+Sql OfProject(absl::string_view statement, const std::string& project) {
+  return {absl::StrCat(statement, " WHERE key BETWEEN ? AND ?"),
+          {Blob{project}, Blob{project + std::string(64, '\xff')}}};
+}
 
 }  // namespace
 
@@ -77,6 +89,7 @@ absl::Status SqliteHubIndex::Prepare() {
         absl::StrCat("BEGIN;", kSchema, "PRAGMA user_version = ", kSchemaVersion, "; COMMIT")
             .c_str()));
   }
+  CMK_RETURN_IF_ERROR(db_->Execute(kSkippedTable));
   CMK_RETURN_IF_ERROR(AddRelevance(*db_));
   CMK_ASSIGN_OR_RETURN(const int64_t sequence,
                        db_->QueryInt({"SELECT value FROM meta WHERE name = 'sequence'", {}}));
@@ -93,15 +106,27 @@ void SqliteHubIndex::Destroy(const std::string& path) {
 
 SqliteHubIndex::~SqliteHubIndex() { Close(); }
 
-void SqliteHubIndex::Close() {
-  closing_ = true;
+void SqliteHubIndex::Close() { Close(Closing::kForGood); }
+void SqliteHubIndex::CloseForAnother() { Close(Closing::kForAnother); }
+void SqliteHubIndex::Close(Closing why) {
+  closing_ = why;
   absl::MutexLock lock(&mutex_);
   db_.reset();
   vfs_.reset();
 }
 
 absl::Status SqliteHubIndex::CheckOpen() const {
-  return db_ == nullptr || closing_ ? HubLocked() : absl::OkStatus();
+  switch (closing_.load()) {
+    case Closing::kNo: return absl::OkStatus();
+    case Closing::kForAnother: return StoreBusy();
+    case Closing::kForGood: break;
+  }
+  return HubLocked();
+}
+
+void SqliteHubIndex::Admit() {
+  --readers_waiting_;
+  ++readers_admitted_;
 }
 
 absl::Status SqliteHubIndex::Judged(absl::Status status) const {
@@ -109,53 +134,103 @@ absl::Status SqliteHubIndex::Judged(absl::Status status) const {
   return status;
 }
 
+absl::Status SqliteHubIndex::Ended(absl::Status status) {
+  if (status.ok()) status = db_->Execute("COMMIT");
+  if (status.ok()) return status;
+  db_->Execute("ROLLBACK").IgnoreError();
+  return Judged(std::move(status));
+}
+
 absl::Status SqliteHubIndex::Apply(const std::vector<IndexChange>& changes, uint64_t sequence) {
+  // Only the last transaction moves the sequence.
+  std::span<const IndexChange> rest(changes);
+  for (size_t i = 0; i < rest.size();) {
+    if (!IsProject(rest[i])) {
+      ++i;
+      continue;
+    }
+    CMK_RETURN_IF_ERROR(ApplyTogether(rest.first(i), indexed_sequence()));
+    CMK_RETURN_IF_ERROR(RemoveProject(rest[i].key));
+    rest = rest.subspan(i + 1);
+    i = 0;
+  }
+  return ApplyTogether(rest, sequence);
+}
+
+absl::Status SqliteHubIndex::ApplyTogether(std::span<const IndexChange> changes,
+                                           uint64_t sequence) {
   absl::MutexLock lock(&mutex_);
   CMK_RETURN_IF_ERROR(CheckOpen());
   CMK_RETURN_IF_ERROR(Judged(db_->Execute("BEGIN IMMEDIATE")));
-  absl::Status status = ApplyInTransaction(changes, sequence);
-  if (status.ok()) status = db_->Execute("COMMIT");
-  if (!status.ok()) {
-    db_->Execute("ROLLBACK").IgnoreError();
-    return Judged(status);
-  }
+  CMK_RETURN_IF_ERROR(Ended(ApplyInTransaction(changes, sequence)));
   sequence_ = sequence;
   return absl::OkStatus();
 }
 
-absl::Status SqliteHubIndex::ApplyInTransaction(const std::vector<IndexChange>& changes,
+absl::Status SqliteHubIndex::ApplyInTransaction(std::span<const IndexChange> changes,
                                                 uint64_t sequence) {
   for (const IndexChange& change : changes) {
-    const bool project = change.key.size() == kProjectKeyBytes;
-    CMK_RETURN_IF_ERROR(
-        Remove(project ? Sql{"SELECT id FROM docs WHERE key BETWEEN ? AND ?",
-                             {Blob{change.key}, Blob{change.key + std::string(64, '\xff')}}}
-                       : Sql{"SELECT id FROM docs WHERE key = ?", {Blob{change.key}}}));
+    CMK_RETURN_IF_ERROR(CheckOpen());
+    CMK_RETURN_IF_ERROR(RemoveKey(change.key));
     if (change.document.has_value()) {
       CMK_RETURN_IF_ERROR(Insert(change.key, *change.document));
+    } else if (change.unreadable) {
+      CMK_RETURN_IF_ERROR(db_->Run({"INSERT INTO skipped VALUES (?)", {Blob{change.key}}}));
     }
   }
   return db_->Run(
       {"UPDATE meta SET value = ? WHERE name = 'sequence'", {static_cast<int64_t>(sequence)}});
 }
 
-absl::Status SqliteHubIndex::Remove(const Sql& which) {
-  std::vector<int64_t> ids;
-  {
-    CMK_ASSIGN_OR_RETURN(Statement found, db_->Prepare(which));
-    for (;;) {
-      CMK_ASSIGN_OR_RETURN(const bool row, found.Step());
-      if (!row) break;
-      ids.push_back(found.Int(0));
-    }
+// A project may have any number of documents: neither a lock of the hub nor a search waits for all
+// of them.
+absl::Status SqliteHubIndex::RemoveProject(const std::string& project) {
+  absl::MutexLock lock(&mutex_);
+  for (;;) {
+    CMK_RETURN_IF_ERROR(CheckOpen());
+    CMK_RETURN_IF_ERROR(Judged(db_->Execute("BEGIN IMMEDIATE")));
+    const absl::StatusOr<size_t> removed = RemoveSlice(project);
+    CMK_RETURN_IF_ERROR(Ended(removed.status()));
+    if (*removed < kRowsPerSlice) return absl::OkStatus();
+    const auto let_in = [this, before = readers_admitted_] {
+      return readers_waiting_ == 0 || readers_admitted_ != before;
+    };
+    mutex_.Await(absl::Condition(&let_in));
   }
-  for (const int64_t id : ids) CMK_RETURN_IF_ERROR(RemoveOne(id));
-  return absl::OkStatus();
+}
+
+absl::StatusOr<size_t> SqliteHubIndex::RemoveSlice(const std::string& project) {
+  Sql which = OfProject("SELECT id FROM docs", project);
+  which.Append({" LIMIT ?", {static_cast<int64_t>(kRowsPerSlice)}});
+  CMK_ASSIGN_OR_RETURN(const std::vector<int64_t> rows, Rows(which));
+  for (const int64_t id : rows) {
+    CMK_RETURN_IF_ERROR(CheckOpen());
+    CMK_RETURN_IF_ERROR(RemoveRow(id));
+  }
+  CMK_RETURN_IF_ERROR(db_->Run(OfProject("DELETE FROM skipped", project)));
+  return rows.size();
+}
+
+absl::Status SqliteHubIndex::RemoveKey(const std::string& key) {
+  CMK_ASSIGN_OR_RETURN(const std::vector<int64_t> rows,
+                       Rows({"SELECT id FROM docs WHERE key = ?", {Blob{key}}}));
+  for (const int64_t id : rows) CMK_RETURN_IF_ERROR(RemoveRow(id));
+  return db_->Run({"DELETE FROM skipped WHERE key = ?", {Blob{key}}});
+}
+
+absl::StatusOr<std::vector<int64_t>> SqliteHubIndex::Rows(const Sql& which) {
+  CMK_ASSIGN_OR_RETURN(Statement found, db_->Prepare(which));
+  std::vector<int64_t> rows;
+  for (;;) {
+    CMK_ASSIGN_OR_RETURN(const bool row, found.Step());
+    if (!row) return rows;
+    rows.push_back(found.Int(0));
+  }
 }
 
 // One row by VALUES: for a statement that may touch several, FTS5 first writes to its tables all
 // that it has gathered in memory, which costs more than the rest of indexing a document.
-absl::Status SqliteHubIndex::RemoveOne(int64_t id) {
+absl::Status SqliteHubIndex::RemoveRow(int64_t id) {
   std::string names, labels, body;
   {
     CMK_ASSIGN_OR_RETURN(
@@ -197,25 +272,40 @@ absl::Status SqliteHubIndex::Insert(const std::string& key, const IndexedDocumen
 }
 
 absl::StatusOr<SearchResult> SqliteHubIndex::Search(const SearchQuery& query) {
+  const auto given_up = [&query] { return query.given_up && query.given_up(); };
+  ++readers_waiting_;
   absl::MutexLock lock(&mutex_);
+  Admit();
   CMK_RETURN_IF_ERROR(CheckOpen());
-  db_->BoundSteps(options_.steps_per_search, closing_);
+  if (given_up()) return DeadlineExceeded("the search");
+  db_->BoundSteps(options_.steps_per_search,
+                  [&] { return closing_ != Closing::kNo || given_up(); });
   absl::StatusOr<SearchResult> result =
       RunSearch(*db_, query, options_.ranked_matches, options_.counted_matches);
   db_->UnboundSteps();
   CMK_RETURN_IF_ERROR(CheckOpen());
+  if (!result.ok() && given_up()) return DeadlineExceeded("the search");
   CMK_RETURN_IF_ERROR(Judged(result.status()));
+  CMK_ASSIGN_OR_RETURN(const uint64_t unreadable, CountOf("skipped"));
+  if (unreadable > 0) result->total_is_exact = false;
   result->indexed_sequence = sequence_;
   return result;
 }
 
+absl::StatusOr<uint64_t> SqliteHubIndex::CountOf(const char* table) {
+  absl::StatusOr<int64_t> count = db_->QueryInt({absl::StrCat("SELECT count(*) FROM ", table), {}});
+  CMK_RETURN_IF_ERROR(Judged(count.status()));
+  return static_cast<uint64_t>(*count);
+}
+
 absl::StatusOr<IndexStats> SqliteHubIndex::Stats() {
+  ++readers_waiting_;
   absl::MutexLock lock(&mutex_);
+  Admit();
   CMK_RETURN_IF_ERROR(CheckOpen());
   IndexStats stats;
-  absl::StatusOr<int64_t> count = db_->QueryInt({"SELECT count(*) FROM docs", {}});
-  CMK_RETURN_IF_ERROR(Judged(count.status()));
-  stats.documents = static_cast<uint64_t>(*count);
+  CMK_ASSIGN_OR_RETURN(stats.documents, CountOf("docs"));
+  CMK_ASSIGN_OR_RETURN(stats.unreadable, CountOf("skipped"));
   for (const char* suffix : {"", "-wal"}) {
     std::error_code missing;
     const uintmax_t bytes = std::filesystem::file_size(absl::StrCat(path_, suffix), missing);

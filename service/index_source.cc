@@ -3,8 +3,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/errors.h"
-#include "base/log.h"
 #include "base/status_macros.h"
 #include "crypto/sealed_document.h"
 #include "service/document_codec.h"
@@ -38,17 +36,15 @@ absl::StatusOr<uint64_t> IndexSource::LastSequence(HubUid hub) {
   return engine_.LastSequence(entry->partition);
 }
 
-// One damaged document must not keep all others from being found.
-absl::StatusOr<std::optional<search::IndexChange>> IndexSource::FindDocument(
-    const OpenHub& hub, const store::DocumentKey& key) {
-  absl::StatusOr<std::optional<search::IndexChange>> found = ReadDocument(hub, key);
-  if (!HasReason(found.status(), "DOCUMENT_CORRUPT")) return found;
-  Log(LogLevel::kError, "document_corrupt",
-      {{"hub_uid", hub.uid().ToHex()}, {"hub", hub.entry->Name()}});
-  return std::nullopt;
+absl::StatusOr<search::IndexChange> IndexSource::StateOf(const OpenHub& hub,
+                                                         const store::DocumentKey& key) {
+  absl::StatusOr<std::optional<search::IndexedDocument>> found = ReadDocument(hub, key);
+  if (found.ok()) return search::IndexChange{IndexKeyOf(key), *std::move(found)};
+  if (!unreadable_.GoesOnWithout(*hub.entry, found.status())) return found.status();
+  return search::IndexChange{IndexKeyOf(key), std::nullopt, /*unreadable=*/true};
 }
 
-absl::StatusOr<std::optional<search::IndexChange>> IndexSource::ReadDocument(
+absl::StatusOr<std::optional<search::IndexedDocument>> IndexSource::ReadDocument(
     const OpenHub& hub, const store::DocumentKey& key) {
   CMK_ASSIGN_OR_RETURN(const std::optional<crypto::SealedDocument> sealed,
                        store::DocumentsTable(engine_).Get(hub.partition(), key));
@@ -70,47 +66,55 @@ absl::StatusOr<std::optional<search::IndexChange>> IndexSource::ReadDocument(
   document.content = std::move(*body.mutable_content());
   document.create_time = absl::FromUnixMicros(body.create_time_micros());
   document.update_time = absl::FromUnixMicros(body.update_time_micros());
-  return search::IndexChange{IndexKeyOf(key), std::move(document)};
+  return document;
 }
 
-absl::StatusOr<search::ChangeBatch> IndexSource::Read(HubUid uid, uint64_t after_sequence,
+absl::StatusOr<std::optional<search::IndexChange>> IndexSource::ToChange(
+    const OpenHub& hub, const storage::v1::FeedChange& change) {
+  store::DocumentKey key;
+  CMK_ASSIGN_OR_RETURN(key.project, ProjectUid::FromBytes(change.project_uid()));
+  if (change.kind() == storage::v1::FeedChange::KIND_PROJECT_DELETED) {
+    return search::IndexChange{std::string(key.project.bytes()), std::nullopt};
+  }
+  if (change.kind() == storage::v1::FeedChange::KIND_PROJECT_CHANGED) return std::nullopt;
+  CMK_ASSIGN_OR_RETURN(key.collection, BlindName::FromBytes(change.blind_collection()));
+  CMK_ASSIGN_OR_RETURN(key.document, BlindName::FromBytes(change.blind_document()));
+  // The state of now, also for a deletion: what comes later in the feed says the same again.
+  return StateOf(hub, key);
+}
+
+absl::StatusOr<search::ChangeBatch> IndexSource::Read(HubUid uid, search::FeedPlace after,
                                                       size_t limit) {
   CMK_ASSIGN_OR_RETURN(const OpenHub hub, Open(uid));
   // Asked before the scan: what has no row in the feed up to here changed no document.
   CMK_ASSIGN_OR_RETURN(const store::Sequence last, engine_.LastSequence(hub.partition()));
   CMK_ASSIGN_OR_RETURN(
       const std::vector<store::FeedEntry> entries,
-      store::ChangeFeed(engine_).ReadAfter(hub.partition(), after_sequence, limit));
+      store::ChangeFeed(engine_).ReadAfter(hub.partition(), after.sequence, limit));
   search::ChangeBatch batch;
   batch.hub_sequence = last;
-  size_t bytes = 0;
+  batch.reached = entries.empty() ? search::FeedPlace{last, 0} : after;
   bool whole = entries.size() < limit;
+  size_t bytes = 0;
   for (const auto& [at, record] : entries) {
-    if (batch.changes.size() >= limit || bytes >= kMaxBatchRowBytes) {
+    if (batch.changes.size() >= limit) {
       whole = false;
       break;
     }
-    for (const storage::v1::FeedChange& change : record.changes()) {
-      store::DocumentKey key;
-      CMK_ASSIGN_OR_RETURN(key.project, ProjectUid::FromBytes(change.project_uid()));
-      if (change.kind() == storage::v1::FeedChange::KIND_PROJECT_DELETED) {
-        batch.changes.push_back({std::string(key.project.bytes()), std::nullopt});
-        continue;
+    for (int i = batch.reached.told; i < record.changes_size(); ++i) {
+      if (bytes >= kMaxBatchRowBytes) {  // the rest of this commit comes in the next batch
+        batch.reached.told = i;
+        return batch;
       }
-      if (change.kind() == storage::v1::FeedChange::KIND_PROJECT_CHANGED) continue;
-      CMK_ASSIGN_OR_RETURN(key.collection, BlindName::FromBytes(change.blind_collection()));
-      CMK_ASSIGN_OR_RETURN(key.document, BlindName::FromBytes(change.blind_document()));
-      // The state of now, also for a deletion: what comes later in the feed says the same again.
-      CMK_ASSIGN_OR_RETURN(std::optional<search::IndexChange> found, FindDocument(hub, key));
-      if (found.has_value()) bytes += found->document->content.size();
-      batch.changes.push_back(found.has_value()
-                                  ? *std::move(found)
-                                  : search::IndexChange{IndexKeyOf(key), std::nullopt});
+      CMK_ASSIGN_OR_RETURN(std::optional<search::IndexChange> change,
+                           ToChange(hub, record.changes(i)));
+      if (!change.has_value()) continue;
+      if (change->document.has_value()) bytes += change->document->content.size();
+      batch.changes.push_back(*std::move(change));
     }
-    batch.last_sequence = at;
+    batch.reached = {at, 0};
   }
-  if (whole) batch.last_sequence = std::max(batch.last_sequence, last);
-  if (entries.empty()) batch.last_sequence = last;
+  if (whole) batch.reached.sequence = std::max(batch.reached.sequence, last);
   return batch;
 }
 
@@ -123,8 +127,8 @@ absl::StatusOr<search::SnapshotPage> IndexSource::Snapshot(HubUid uid, const std
   search::SnapshotPage page;
   if (!keys.empty()) page.next_cursor = store::DocumentsTable::CursorAt(keys.back());
   for (const store::DocumentKey& key : keys) {
-    CMK_ASSIGN_OR_RETURN(std::optional<search::IndexChange> found, FindDocument(hub, key));
-    if (found.has_value()) page.documents.push_back(*std::move(found));
+    CMK_ASSIGN_OR_RETURN(search::IndexChange found, StateOf(hub, key));
+    if (found.document.has_value() || found.unreadable) page.documents.push_back(std::move(found));
   }
   return page;
 }

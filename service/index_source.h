@@ -2,6 +2,7 @@
 
 #include "search/change_source.h"
 #include "service/hub_access.h"
+#include "service/unreadable_rows.h"
 #include "store/documents_table.h"
 #include "store/engine.h"
 
@@ -11,11 +12,11 @@ namespace cmkstore::service {
 // the hub's keys and refused where a Get would be. Thread-safe, blocking.
 class IndexSource final : public search::ChangeSource {
  public:
-  IndexSource(HubAccess& hubs, store::Engine& engine, Clock& clock)
-      : hubs_(hubs), engine_(engine), clock_(clock) {}
+  IndexSource(HubAccess& hubs, store::Engine& engine, UnreadableRows& unreadable, Clock& clock)
+      : hubs_(hubs), engine_(engine), unreadable_(unreadable), clock_(clock) {}
 
   absl::StatusOr<std::shared_ptr<const crypto::SecretBytes>> IndexKey(HubUid hub) override;
-  absl::StatusOr<search::ChangeBatch> Read(HubUid hub, uint64_t after_sequence,
+  absl::StatusOr<search::ChangeBatch> Read(HubUid hub, search::FeedPlace after,
                                            size_t limit) override;
   absl::StatusOr<uint64_t> LastSequence(HubUid hub) override;
   absl::StatusOr<search::SnapshotPage> Snapshot(HubUid hub, const std::string& cursor,
@@ -25,14 +26,17 @@ class IndexSource final : public search::ChangeSource {
  private:
   absl::StatusOr<OpenHub> Open(HubUid hub);
   // Nothing when the document or its project is gone.
-  absl::StatusOr<std::optional<search::IndexChange>> ReadDocument(const OpenHub& hub,
-                                                                  const store::DocumentKey& key);
-  // The same, and nothing for one that does not open.
-  absl::StatusOr<std::optional<search::IndexChange>> FindDocument(const OpenHub& hub,
-                                                                  const store::DocumentKey& key);
+  absl::StatusOr<std::optional<search::IndexedDocument>> ReadDocument(
+      const OpenHub& hub, const store::DocumentKey& key);
+  // The document's state of now: there, gone, or there and unreadable.
+  absl::StatusOr<search::IndexChange> StateOf(const OpenHub& hub, const store::DocumentKey& key);
+  // What a change of the feed means to the index; nothing for one that is of no document.
+  absl::StatusOr<std::optional<search::IndexChange>> ToChange(
+      const OpenHub& hub, const storage::v1::FeedChange& change);
 
   HubAccess& hubs_;
   store::Engine& engine_;
+  UnreadableRows& unreadable_;
   Clock& clock_;
 };
 

@@ -203,8 +203,9 @@ inline constexpr MetricInfo kLastBackup = {
     "Time of which the newest backup has everything; 0: there is none."};
 inline constexpr MetricInfo kIntegrityErrors = {"cmkstore_integrity_errors_total", Kind::kCounter,
                                                 "Things that are not as they must be, found by "
-                                                "VerifyIntegrity and by the reading of table files "
-                                                "in the background."};
+                                                "VerifyIntegrity, by the reading of table files "
+                                                "in the background, and by searches and indexes on "
+                                                "their way."};
 
 inline constexpr MetricInfo kCertificateEnd = {
     "cmkstore_certificate_expiry_timestamp_seconds",

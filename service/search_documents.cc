@@ -49,14 +49,15 @@ std::string QuestionOf(const v1::SearchRequest& request) {
 
 SearchDocuments::SearchDocuments(HubAccess& hubs, store::Engine& engine, search::IndexSet& indexes,
                                  search::IndexFollower& follower, ChangeSignal& indexed,
-                                 Operations& operations, Worker& worker, Clock& clock,
-                                 const PageTokens& tokens)
+                                 Operations& operations, UnreadableRows& unreadable, Worker& worker,
+                                 Clock& clock, const PageTokens& tokens)
     : hubs_(hubs),
       engine_(engine),
       indexes_(indexes),
       follower_(follower),
       indexed_(indexed),
       operations_(operations),
+      unreadable_(unreadable),
       worker_(worker),
       clock_(clock),
       tokens_(tokens) {
@@ -118,6 +119,7 @@ Task<absl::StatusOr<v1::SearchResponse>> SearchDocuments::Search(const CallConte
     co_return FieldInvalid("min_sequence", "must be one that a write of this hub has returned");
   }
   const absl::Time deadline = context.admitted.deadline();
+  question.query.given_up = [this, deadline] { return clock_.WallNow() >= deadline; };
   auto waiting = WaitForIndex(context, hub, request.min_sequence(), deadline);
   CMK_CO_RETURN_IF_ERROR(co_await std::move(waiting));
   if (follower_.IndexedSequence(hub.uid()) == 0) {
@@ -150,12 +152,19 @@ absl::StatusOr<v1::SearchResponse> SearchDocuments::Answer(const AdmittedCall& c
   for (const search::SearchHit& hit : found->hits) {
     if (bytes > kMaxPageBytes) break;
     ++used;
-    CMK_ASSIGN_OR_RETURN(std::optional<v1::Document> document,
-                         ReadHit(call, hub, question.hub, hit,
-                                 question.request.view() == v1::FULL ? v1::FULL : v1::BASIC));
-    if (!document.has_value()) continue;  // deleted since; the index follows
+    std::string name =
+        absl::StrCat(question.hub.ToString(), "/projects/", hit.project, "/collections/",
+                     hit.collection, "/documents/", hit.document);
+    absl::StatusOr<std::optional<v1::Document>> document = ReadHit(
+        call, hub, name, question.request.view() == v1::FULL ? v1::FULL : v1::BASIC);
+    if (!document.ok()) {
+      if (!unreadable_.GoesOnWithout(*hub.entry, document.status())) return document.status();
+      response.add_unreadable(std::move(name));
+      continue;
+    }
+    if (!document->has_value()) continue;  // deleted since; the index follows
     v1::SearchHit& shown = *response.add_hits();
-    *shown.mutable_document() = *std::move(document);
+    *shown.mutable_document() = **std::move(document);
     shown.set_score(hit.score);
     SetSnippet(hit.snippet, shown);
     bytes += shown.ByteSizeLong();
@@ -192,14 +201,9 @@ absl::StatusOr<bool> SearchDocuments::IsLevel(const store::Partition& hub, store
 
 absl::StatusOr<std::optional<v1::Document>> SearchDocuments::ReadHit(const AdmittedCall& call,
                                                                      const OpenHub& hub,
-                                                                     const HubName& name,
-                                                                     const search::SearchHit& hit,
+                                                                     const std::string& name,
                                                                      v1::DocumentView view) {
-  CMK_ASSIGN_OR_RETURN(
-      const DocumentName document,
-      DocumentName::Parse("hit",
-                          absl::StrCat(name.ToString(), "/projects/", hit.project, "/collections/",
-                                       hit.collection, "/documents/", hit.document)));
+  CMK_ASSIGN_OR_RETURN(const DocumentName document, DocumentName::Parse("hit", name));
   const absl::StatusOr<ProjectUid> project = hubs_.Project(*hub.entry, document.project.project);
   if (HasReason(project.status(), "PROJECT_NOT_FOUND")) return std::nullopt;
   CMK_RETURN_IF_ERROR(project.status());
@@ -212,7 +216,7 @@ absl::StatusOr<std::optional<v1::Document>> SearchDocuments::ReadHit(const Admit
       hubs_.OpenRowBlocking(*hub.keys, call.deadline(),
                             BindingOf(*hub.entry, crypto::RowKind::kDocument, key), *sealed));
   CMK_ASSIGN_OR_RETURN(storage::v1::DocumentBody body, ParseBody(plaintext));
-  return ToDocument(document.ToString(), *sealed, std::move(body), view);
+  return ToDocument(name, *sealed, std::move(body), view);
 }
 
 absl::StatusOr<v1::SearchIndex> SearchDocuments::Describe(const HubEntry& hub) {
@@ -234,6 +238,7 @@ absl::StatusOr<v1::SearchIndex> SearchDocuments::Describe(const HubEntry& hub) {
   shown.set_state(indexes_.IsRebuilding(hub.uid) ? v1::SearchIndex::REBUILDING
                                                  : v1::SearchIndex::SERVING);
   shown.set_document_count(stats->documents);
+  shown.set_unreadable_count(stats->unreadable);
   shown.set_size_bytes(stats->file_bytes);
   CMK_ASSIGN_OR_RETURN(const bool level, IsLevel(hub.partition, stats->indexed_sequence, last));
   shown.set_indexed_sequence(level ? std::max(last, stats->indexed_sequence)

@@ -9,6 +9,7 @@
 #include "service/hub_access.h"
 #include "service/operations.h"
 #include "service/page_token.h"
+#include "service/unreadable_rows.h"
 #include "store/engine.h"
 
 namespace cmkstore::service {
@@ -21,7 +22,8 @@ class SearchDocuments {
   // `indexed` is notified each time a hub's index has moved.
   SearchDocuments(HubAccess& hubs, store::Engine& engine, search::IndexSet& indexes,
                   search::IndexFollower& follower, ChangeSignal& indexed, Operations& operations,
-                  Worker& worker, Clock& clock, const PageTokens& tokens);
+                  UnreadableRows& unreadable, Worker& worker, Clock& clock,
+                  const PageTokens& tokens);
 
   Task<absl::StatusOr<v1::SearchResponse>> Search(const CallContext& context,
                                                   const v1::SearchRequest& request);
@@ -46,8 +48,7 @@ class SearchDocuments {
   absl::StatusOr<bool> IsLevel(const store::Partition& hub, store::Sequence indexed,
                                store::Sequence last) const;
   absl::StatusOr<std::optional<v1::Document>> ReadHit(const AdmittedCall& call, const OpenHub& hub,
-                                                      const HubName& name,
-                                                      const search::SearchHit& hit,
+                                                      const std::string& name,
                                                       v1::DocumentView view);
 
   HubAccess& hubs_;
@@ -56,6 +57,7 @@ class SearchDocuments {
   search::IndexFollower& follower_;
   ChangeSignal& indexed_;
   Operations& operations_;
+  UnreadableRows& unreadable_;
   Worker& worker_;
   Clock& clock_;
   const PageTokens& tokens_;

@@ -41,6 +41,7 @@
 #include "service/status_report.h"
 #include "service/storage_quota.h"
 #include "service/store_record.h"
+#include "service/unreadable_rows.h"
 #include "service/watch_documents.h"
 #include "service/write_documents.h"
 #include "vault/azure_key_vault.h"
@@ -122,6 +123,8 @@ class Server::Parts {
   std::unique_ptr<HubKeySource> key_source;
   std::unique_ptr<keycache::KeyCache> keys;
   std::unique_ptr<HubAccess> hubs;
+  BackupStats backup_stats;
+  UnreadableRows unreadable{backup_stats.integrity_errors};
   std::unique_ptr<IndexSource> index_source;
   std::unique_ptr<search::IndexSet> indexes;
   std::unique_ptr<search::IndexFollower> follower;
@@ -134,7 +137,6 @@ class Server::Parts {
   std::unique_ptr<KeyChecks> checks;
   std::unique_ptr<HubKeyChanges> key_changes;
   std::unique_ptr<Operations> operations;
-  BackupStats backup_stats;
   std::unique_ptr<ManageBackups> backups;
   std::unique_ptr<Scrubber> scrubber;
   std::unique_ptr<ManageHubs> manage_hubs;
@@ -198,7 +200,7 @@ absl::Status Server::Parts::Start() {
   CMK_ASSIGN_OR_RETURN(keys, keycache::KeyCache::Create(options.keys, *key_source, *cache_vault,
                                                         budget, clock, random, *receipts));
   hubs = std::make_unique<HubAccess>(*directory, *keys);
-  index_source = std::make_unique<IndexSource>(*hubs, *engine, clock);
+  index_source = std::make_unique<IndexSource>(*hubs, *engine, unreadable, clock);
   options.indexes.directory = options.data_dir + "/indexes";
   CMK_ASSIGN_OR_RETURN(indexes, search::IndexSet::Create(options.indexes, *index_source));
   follower =
@@ -241,7 +243,8 @@ absl::Status Server::Parts::Start() {
       std::make_unique<WriteDocuments>(*hubs, *engine, *storage_quota, random, clock, committed);
   watches = std::make_unique<WatchDocuments>(*hubs, *reads, *engine, signal, clock);
   searches = std::make_unique<SearchDocuments>(*hubs, *engine, *indexes, *follower, indexed,
-                                               *operations, search_worker, clock, *tokens);
+                                               *operations, unreadable, search_worker, clock,
+                                               *tokens);
   CMK_ASSIGN_OR_RETURN(authenticator,
                        Authenticator::Create(AllIssuers(options.issuers), issuer_transport, clock));
   network = std::make_unique<NetworkPolicy>(*directory);

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/synchronization/mutex.h"
 #include "search/change_source.h"
@@ -19,22 +22,25 @@ class FakeChangeSource final : public ChangeSource {
       : key_(std::make_shared<const crypto::SecretBytes>(std::move(key))) {}
 
   uint64_t Write(const std::string& id, const std::string& content) {
+    return WriteTogether({id}, content);
+  }
+  uint64_t WriteTogether(const std::vector<std::string>& ids, const std::string& content) {
     absl::MutexLock lock(&mutex_);
-    documents_[id] = content;
-    feed_[++last_] = id;
+    for (const std::string& id : ids) documents_[id] = content;
+    feed_[++last_] = ids;
     return last_;
   }
   uint64_t Remove(const std::string& id) {
     absl::MutexLock lock(&mutex_);
     documents_.erase(id);
-    feed_[++last_] = id;
+    feed_[++last_] = {id};
     return last_;
   }
   // As a restored store is: the last `commits` commits never were.
   void PutBack(uint64_t commits) {
     absl::MutexLock lock(&mutex_);
     for (; commits > 0; --commits, --last_) {
-      documents_.erase(feed_[last_]);
+      for (const std::string& id : feed_[last_]) documents_.erase(id);
       feed_.erase(last_);
     }
   }
@@ -44,6 +50,15 @@ class FakeChangeSource final : public ChangeSource {
   }
   // Runs, without locks, before each page of a snapshot is given.
   void BeforeSnapshot(std::function<void()> action) { before_snapshot_ = std::move(action); }
+  // The same before each batch of the feed.
+  void BeforeRead(std::function<void()> action) { before_read_ = std::move(action); }
+  // A commit of more changes is given in several batches, as one with much content is.
+  void GiveAtMost(size_t changes) { most_at_once_ = changes; }
+  // What is stored of it does not open from now on.
+  void Damage(const std::string& id) {
+    absl::MutexLock lock(&mutex_);
+    damaged_.insert(id);
+  }
   int reads() {
     absl::MutexLock lock(&mutex_);
     return reads_;
@@ -58,16 +73,27 @@ class FakeChangeSource final : public ChangeSource {
     if (!refusal_.ok()) return refusal_;
     return key_;
   }
-  absl::StatusOr<ChangeBatch> Read(HubUid, uint64_t after_sequence, size_t limit) override {
+  absl::StatusOr<ChangeBatch> Read(HubUid, FeedPlace after, size_t limit) override {
+    if (before_read_) before_read_();
     absl::MutexLock lock(&mutex_);
     ++reads_;
     ChangeBatch batch;
-    batch.last_sequence = last_;
     batch.hub_sequence = last_;
-    for (auto entry = feed_.upper_bound(after_sequence); entry != feed_.end(); ++entry) {
-      if (batch.changes.size() == limit) break;
-      batch.changes.push_back(StateOf(entry->second));
-      batch.last_sequence = entry->first;
+    batch.reached = {last_, 0};
+    size_t told = static_cast<size_t>(after.told);
+    for (auto entry = feed_.upper_bound(after.sequence); entry != feed_.end(); ++entry) {
+      if (batch.changes.size() >= limit) break;
+      const std::vector<std::string>& ids = entry->second;
+      for (size_t i = told; i < ids.size(); ++i) {
+        if (batch.changes.size() == most_at_once_) {
+          batch.reached = {entry == feed_.begin() ? 0 : std::prev(entry)->first,
+                           static_cast<int>(i)};
+          return batch;
+        }
+        batch.changes.push_back(StateOf(ids[i]));
+      }
+      told = 0;
+      batch.reached = {entry->first, 0};
     }
     return batch;
   }
@@ -81,7 +107,7 @@ class FakeChangeSource final : public ChangeSource {
     SnapshotPage page;
     for (auto entry = documents_.upper_bound(cursor); entry != documents_.end(); ++entry) {
       if (page.documents.size() == limit) {
-        page.next_cursor = page.documents.back().document->document;
+        page.next_cursor = std::prev(entry)->first;
         break;
       }
       page.documents.push_back(StateOf(entry->first));
@@ -92,15 +118,18 @@ class FakeChangeSource final : public ChangeSource {
 
  private:
   IndexChange StateOf(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (damaged_.contains(id)) return {Removed(id).key, std::nullopt, /*unreadable=*/true};
     const auto found = documents_.find(id);
     return found == documents_.end() ? Removed(id) : Put(id, found->second);
   }
 
   const std::shared_ptr<const crypto::SecretBytes> key_;
-  std::function<void()> before_snapshot_;
+  std::function<void()> before_snapshot_, before_read_;
+  size_t most_at_once_ = 500;
   absl::Mutex mutex_;
   std::map<std::string, std::string> documents_ ABSL_GUARDED_BY(mutex_);
-  std::map<uint64_t, std::string> feed_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> damaged_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, std::vector<std::string>> feed_ ABSL_GUARDED_BY(mutex_);
   uint64_t last_ ABSL_GUARDED_BY(mutex_) = 0;
   int reads_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status refusal_ ABSL_GUARDED_BY(mutex_);

@@ -238,6 +238,21 @@ TEST_F(IndexSearchTest, AChangeReplacesAndARemovalRemoves) {
   EXPECT_THAT(index().CheckIntegrity(), IsOk());
 }
 
+TEST_F(IndexSearchTest, TellsThatItMayLackWhatCouldNotBeRead) {
+  EXPECT_TRUE(Find("").total_is_exact);
+  const IndexChange unreadable{Removed("eval-1", "evaluations").key, std::nullopt, true};
+  ASSERT_THAT(index().Apply({unreadable}, 8), IsOk());
+  index_.reset();
+  EXPECT_EQ(Find("").total, 3u);
+  EXPECT_FALSE(Find("").total_is_exact);
+  EXPECT_EQ(index().Stats()->unreadable, 1u);
+  ASSERT_THAT(index().Apply({unreadable, Put("eval-1", "{}", {}, "evaluations")}, 9), IsOk());
+  EXPECT_TRUE(Find("").total_is_exact) << "it was written anew";
+  ASSERT_THAT(index().Apply({unreadable, {std::string(16, 'p'), std::nullopt}}, 10), IsOk());
+  EXPECT_TRUE(Find("").total_is_exact) << "its project is gone";
+  EXPECT_EQ(Find("").total, 0u);
+}
+
 TEST_F(IndexSearchTest, BoundsWhatItCountsAndRanks) {
   index_.reset();
   options_.counted_matches = 50;
@@ -267,6 +282,19 @@ TEST_F(IndexSearchTest, ASearchThatLooksAtTooMuchIsEnded) {
   const auto refused = index().Search(query);
   EXPECT_THAT(refused, FailsWith("QUOTA_EXCEEDED", "narrow"));
   EXPECT_FALSE(RetryAfterOf(refused.status()).has_value()) << "later it is as wide";
+}
+
+TEST_F(IndexSearchTest, ASearchThatNobodyWaitsForIsEnded) {
+  std::vector<IndexChange> changes;
+  for (int i = 0; i < 3000; ++i) changes.push_back(Put(absl::StrCat("bulk", i), "{}"));
+  ASSERT_THAT(index().Apply(changes, 10), IsOk());
+  SearchQuery query;
+  query.filter = "content.a.b = 3";
+  int asked = 0;
+  query.given_up = [&] { return ++asked > 3; };
+  EXPECT_THAT(index().Search(query), FailsWith("DEADLINE_EXCEEDED", ""));
+  query.given_up = [] { return true; };
+  EXPECT_THAT(index().Search(query), FailsWith("DEADLINE_EXCEEDED", ""));
 }
 
 TEST_F(IndexSearchTest, DeepOrBrokenJsonDoesNoHarm) {

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "absl/status/status.h"
+#include "base/metrics.h"
+#include "service/hub_directory.h"
+
+namespace cmkstore::service {
+
+// What searches and indexes do about a document that does not open: they go on with the others, and
+// tell of it. A read of the document itself fails with the reason.
+//
+// Thread-safe. `damaged` counts what is not as it was written, and must outlive this.
+//
+// Log: the hub's uid and name, and the reason.
+class UnreadableRows {
+ public:
+  explicit UnreadableRows(Counter& damaged) : damaged_(damaged) {}
+
+  // Whether `status` is of one row alone, whoever asks and however often: damage, a later format, a
+  // key generation that is not there. Then it is logged and counted.
+  bool GoesOnWithout(const HubEntry& hub, const absl::Status& status);
+
+ private:
+  Counter& damaged_;
+};
+
+}  // namespace cmkstore::service

@@ -1,0 +1,107 @@
+// Documents that do not open, found by a search and met by the index: all others are found.
+
+#include <gmock/gmock.h>
+
+#include <filesystem>
+
+#include "tests/service/reasons_fixture.h"
+#include "tests/testing/await_operation.h"
+
+namespace cmkstore {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
+
+class UnreadableTest : public FailingHub {
+ protected:
+  void SetUp() override {
+    StartServer();
+    SetUpHub();
+    // Told apart by their revisions.
+    const char* const ids[] = {"whole", "damaged", "keyless", "too_new"};
+    v1::Document stored;
+    for (int document = 0; document < 4; ++document) {
+      for (int i = 0; i <= document; ++i) {
+        ASSERT_EQ(ReasonOf(Put(ids[document], R"({"word": "common"})", &stored)), "OK");
+      }
+    }
+    ASSERT_EQ(Find(stored.sequence()).hits_size(), 4);
+  }
+  void DamageRows() {
+    DamageStore([](store::Engine& engine) {
+      ChangeRow(engine, 2, 1000);  // the last byte
+      ChangeRow(engine, 3, 8);     // DEK id
+      ChangeRow(engine, 4, 2);     // format version; no row can be looked into after this
+    });
+  }
+  v1::SearchResponse Find(uint64_t min_sequence = 0) {
+    v1::SearchRequest request;
+    request.set_parent(kHub);
+    request.set_query("common");
+    request.set_min_sequence(min_sequence);
+    v1::SearchResponse response;
+    EXPECT_EQ(ReasonOf(search_->Search(As("reader").get(), request, &response)), "OK");
+    return response;
+  }
+  static std::vector<std::string> Hits(const v1::SearchResponse& response) {
+    std::vector<std::string> names;
+    for (const v1::SearchHit& hit : response.hits()) names.push_back(hit.document().name());
+    return names;
+  }
+  v1::SearchIndex Index() {
+    v1::GetSearchIndexRequest request;
+    request.set_name(absl::StrCat(kHub, "/searchIndex"));
+    v1::SearchIndex index;
+    EXPECT_EQ(ReasonOf(search_->GetSearchIndex(As("reader").get(), request, &index)), "OK");
+    return index;
+  }
+  // What is found when the index has met the damage itself.
+  void ExpectLeftOut() {
+    v1::Document stored;
+    ASSERT_EQ(ReasonOf(Put("later", R"({"word": "common"})", &stored)), "OK");
+    const v1::SearchResponse found = Find(stored.sequence());
+    EXPECT_THAT(Hits(found), UnorderedElementsAre(NameOf("whole"), NameOf("later")));
+    EXPECT_EQ(found.unreadable_size(), 0);
+    EXPECT_FALSE(found.total_is_exact());
+    EXPECT_EQ(Index().document_count(), 2u);
+    EXPECT_EQ(Index().unreadable_count(), 3u);
+  }
+};
+
+TEST_F(UnreadableTest, APageShowsTheOthersAndNamesThem) {
+  DamageRows();
+  const v1::SearchResponse found = Find();
+  EXPECT_THAT(Hits(found), ElementsAre(NameOf("whole")));
+  EXPECT_THAT(found.unreadable(),
+              UnorderedElementsAre(NameOf("damaged"), NameOf("keyless"), NameOf("too_new")));
+  EXPECT_EQ(found.total_size(), 4u);
+  EXPECT_EQ(ReasonOf(Get("damaged")), "DOCUMENT_CORRUPT");
+  const std::string log = *ReadFile(dir_.path() + "/log.jsonl");
+  EXPECT_THAT(log, HasSubstr("\"document_corrupt\""));
+  EXPECT_THAT(log, HasSubstr("\"document_too_new\""));
+}
+
+TEST_F(UnreadableTest, TheIndexGoesOnWithoutThemAndTellsHowManyItLacks) {
+  DamageRows();
+  server_.reset();
+  std::filesystem::remove_all(dir_.path() + "/data/indexes");
+  StartServer();
+  ExpectLeftOut();
+}
+
+TEST_F(UnreadableTest, SoDoesARebuild) {
+  DamageRows();
+  v1::RebuildSearchIndexRequest rebuild;
+  rebuild.set_name(absl::StrCat(kHub, "/searchIndex"));
+  google::longrunning::Operation operation;
+  ASSERT_EQ(ReasonOf(search_->RebuildSearchIndex(As("owner").get(), rebuild, &operation)),
+            "OK");
+  const auto ended = testing::AwaitOperation(channel_, [this] { return As("reader"); }, operation);
+  ASSERT_TRUE(ended.ok());
+  ExpectLeftOut();
+}
+
+}  // namespace
+}  // namespace cmkstore
