@@ -105,8 +105,11 @@ int Forecast(const Invocation& invocation, const Connection& connection,
     const grpc::Status status = VaultOf(connection, *name, only_vault);
     if (!status.ok()) return Report(status, invocation.style());
     if (only_vault.empty()) {
-      if (!invocation.json)
+      if (invocation.json) {
+        PrintLine(R"({"platformManaged":true,"operationsPerMonth":0})");
+      } else {
         std::printf("The hub's key is the platform's: it costs no vault call.\n");
+      }
       return kOk;
     }
   }

@@ -108,6 +108,9 @@ TEST_F(CliForecastTest, TheCallsThatWereCountedAreForecastForATenantOrAHub) {
   EXPECT_NEAR(hub["costPerMonth"].get<double>(), hub["operationsPerMonth"].get<double>() / 10'000,
               0.01);
   EXPECT_THAT(Ctl({"key", "forecast", "h2"}).out, HasSubstr("costs no vault call"));
+  const auto platform = Ctl({"key", "forecast", "h2", "--json"}).Json();
+  EXPECT_EQ(platform["platformManaged"], true);
+  EXPECT_EQ(platform["operationsPerMonth"], 0);
   EXPECT_EQ(Ctl({"key", "forecast", "none"}).exit_code, 3);
   EXPECT_EQ(Ctl({"key", "forecast", "--prices", "/nowhere"}).exit_code, 2);
   const Output lacking =
