@@ -1,15 +1,26 @@
 #include "tests/reliability/result.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "base/file.h"
 
 namespace cmkstore::reliability {
 
 using nlohmann::json;
+
+namespace {
+
+// Counts and seeds by every digit, so that a seed can be given again; else six digits will do.
+std::string Shown(double figure) {
+  const bool whole = figure == std::floor(figure) && std::abs(figure) < 1e15;
+  return whole ? absl::StrFormat("%.0f", figure) : absl::StrFormat("%.6g", figure);
+}
+
+}  // namespace
 
 void Result::AtMost(const std::string& what, double measured, double limit) {
   figures_.push_back({what, measured, "<=", limit, measured <= limit});
@@ -27,12 +38,12 @@ int Result::Finish(const std::string& json_file) const {
   json rows = json::array();
   for (const Figure& figure : figures_) {
     const bool noted = figure.relation.empty();
-    std::printf("%-6s %-56s %12.6g %2s %s\n",
+    std::printf("%-6s %-56s %12s %2s %s\n",
                 noted         ? ""
                 : figure.kept ? "ok"
                               : "MISSED",
-                figure.what.c_str(), figure.measured, figure.relation.c_str(),
-                noted ? "" : absl::StrCat(figure.limit).c_str());
+                figure.what.c_str(), Shown(figure.measured).c_str(), figure.relation.c_str(),
+                noted ? "" : Shown(figure.limit).c_str());
     json row = {{"what", figure.what}, {"measured", figure.measured}};
     if (!noted) {
       row["relation"] = figure.relation;

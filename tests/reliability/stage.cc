@@ -286,11 +286,12 @@ grpc::Status Stage::Write(const std::string& id) {
   return documents_->UpdateDocument(NewCall(kPatience).get(), put, &stored);
 }
 
-grpc::Status Stage::Look(const std::string& id) {
+grpc::Status Stage::Look(const std::string& id, v1::Hub* hub) {
   v1::GetHubRequest get;
   get.set_name(HubName(id));
   v1::Hub found;
-  return v1::HubService::NewStub(channel_)->GetHub(NewCall(kPatience).get(), get, &found);
+  return v1::HubService::NewStub(channel_)->GetHub(NewCall(kPatience).get(), get,
+                                                   hub == nullptr ? &found : hub);
 }
 
 bool Stage::IsServing() {

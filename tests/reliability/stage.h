@@ -10,6 +10,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "cmkstore/v1/document_service.grpc.pb.h"
+#include "cmkstore/v1/hub_service.pb.h"
 #include "service/server.h"
 #include "tests/e2e/vault_owner.h"
 #include "tests/testing/temp_dir.h"
@@ -62,8 +63,9 @@ class Stage {
   std::vector<grpc::Status> ReadAll(const std::vector<std::string>& ids, absl::Duration patience);
   // Writes another document of the hub.
   grpc::Status Write(const std::string& id);
-  // Whether the hub itself can be looked at, and whether the server says that it serves.
-  grpc::Status Look(const std::string& id);
+  // Whether the hub itself can be looked at, and what it is; and whether the server says that it
+  // serves.
+  grpc::Status Look(const std::string& id, v1::Hub* hub = nullptr);
   bool IsServing();
   // The sum of a metric over the series whose text contains `label`.
   double Metric(const std::string& name, const std::string& label = "");

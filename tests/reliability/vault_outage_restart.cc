@@ -94,9 +94,14 @@ int Run(size_t hubs_per_vault, const std::string& json_file) {
   const Refusals refusals = Count(stage.ReadAll(hubs, kOutagePatience));
   result.Exactly("hubs served without their vault", static_cast<double>(refusals.served), 0);
   result.Exactly("hubs refused for another reason", static_cast<double>(refusals.otherwise), 0);
-  size_t unseen = 0;
-  for (const std::string& id : hubs) unseen += !stage.Look(id).ok();
+  size_t unseen = 0, not_active = 0;
+  for (const std::string& id : hubs) {
+    v1::Hub hub;
+    unseen += !stage.Look(id, &hub).ok();
+    not_active += hub.state() != v1::Hub::ACTIVE;
+  }
   result.Exactly("hubs that could not be looked at", static_cast<double>(unseen), 0);
+  result.Exactly("hubs shown otherwise than ACTIVE", static_cast<double>(not_active), 0);
   result.Exactly("still says that it serves", stage.IsServing() ? 1 : 0, 1);
 
   outages.End();
