@@ -116,7 +116,7 @@ std::string ResourceOf(const VaultAddressPolicy& policy, absl::string_view vault
     const VaultDomain* domain = DomainOf(policy, host);
     return domain == nullptr ? policy.development_resource : domain->resource;
   }
-  // A local vault may bear a name of the cloud's, and is then asked as the one of that name would be.
+  // A local vault may bear a name of the cloud: it is asked as the one of that name would be.
   host = host.substr(0, host.find(':'));
   if (const VaultDomain* domain = DomainOf(policy, host)) return domain->resource;
   return absl::StrContains(host, ".managedhsm.") ? kHsmResource : policy.development_resource;
