@@ -8,7 +8,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "base/errors.h"
 
@@ -16,6 +15,7 @@ namespace cmkstore {
 namespace {
 
 constexpr absl::Duration kRetryAfter = absl::Seconds(5);
+constexpr size_t kMaxIdleHandles = 64;
 
 struct Receiver {
   HttpResponse response;
@@ -139,7 +139,7 @@ std::unique_ptr<CurlTransport::Handle> CurlTransport::Take() {
 void CurlTransport::GiveBack(std::unique_ptr<Handle> handle) {
   curl_easy_reset(handle->get());  // keeps its connections
   absl::MutexLock lock(&mutex_);
-  if (idle_.size() < options_.max_idle_handles) idle_.push_back(std::move(handle));
+  if (idle_.size() < kMaxIdleHandles) idle_.push_back(std::move(handle));
 }
 
 absl::StatusOr<HttpResponse> CurlTransport::Send(const HttpRequest& request, absl::Time deadline) {

@@ -16,7 +16,6 @@ struct CurlTransportOptions {
       connect_to;  // "host:port:host:port", as curl's --connect-to (tests, private links)
   absl::Duration connect_timeout = absl::Seconds(2);
   size_t max_response_bytes = 256u << 10;
-  size_t max_idle_handles = 64;
 };
 
 // HttpTransport over libcurl: TLS 1.2 or later with the peer verified, connections reused, no

@@ -1,6 +1,5 @@
 #include "base/redaction.h"
 
-#include <algorithm>
 #include <array>
 
 #include "absl/strings/ascii.h"

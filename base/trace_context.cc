@@ -28,9 +28,7 @@ std::optional<TraceContext> ParseTraceparent(absl::string_view header) {
   if (!IsHex(version) || !IsHex(trace) || !IsHex(parent) || !IsHex(flags)) return std::nullopt;
   if (version == "ff" || IsZero(trace) || IsZero(parent)) return std::nullopt;
   if (header.size() > kLength && (version == "00" || header[kLength] != '-')) return std::nullopt;
-  const char low = flags[1];
-  const int digit = low <= '9' ? low - '0' : low - 'a' + 10;
-  return TraceContext{std::string(trace), std::string(parent), (digit & 1) != 0};
+  return TraceContext{std::string(trace), std::string(parent)};
 }
 
 }  // namespace cmkstore

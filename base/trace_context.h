@@ -11,7 +11,6 @@ namespace cmkstore {
 struct TraceContext {
   std::string trace_id;   // 32
   std::string parent_id;  // 16
-  bool sampled = false;
 };
 
 // Reads a `traceparent` header (W3C Trace Context, version 00 and what later versions keep of it).

@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "cli/failure.h"

@@ -7,8 +7,6 @@
 #include <set>
 #include <string>
 
-#include "absl/strings/string_view.h"
-#include "absl/time/time.h"
 #include "cli/connection.h"
 #include "cmkstore/v1/document_service.grpc.pb.h"
 

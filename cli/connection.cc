@@ -4,7 +4,6 @@
 #include <grpcpp/security/credentials.h>
 
 #include <algorithm>
-#include <chrono>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"

@@ -3,7 +3,6 @@
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "cli/paging.h"
 #include "cmkstore/v1/document_service.grpc.pb.h"
 #include "cmkstore/v1/project_service.grpc.pb.h"

@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/str_format.h"
 #include "cli/failure_advice.h"
 #include "cli/printable.h"
 #include "google/rpc/error_details.pb.h"

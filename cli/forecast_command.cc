@@ -9,7 +9,6 @@
 #include "cli/commands.h"
 #include "cli/number_checks.h"
 #include "cli/output.h"
-#include "cli/printable.h"
 #include "cli/resource_names.h"
 #include "cli/table.h"
 #include "cli/vault_forecast.h"

@@ -12,7 +12,6 @@
 #include "absl/strings/str_split.h"
 #include "base/errors.h"
 #include "base/file.h"
-#include "base/status_macros.h"
 
 namespace cmkstore::cli {
 namespace {

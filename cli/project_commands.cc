@@ -1,7 +1,6 @@
 #include <memory>
 #include <vector>
 
-#include "base/errors.h"
 #include "cli/commands.h"
 #include "cli/list_printer.h"
 #include "cli/output.h"

@@ -7,15 +7,8 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/paging.h"
-#include "cli/resource_names.h"
 #include "cli/table.h"
-#include "cmkstore/v1/document_service.grpc.pb.h"
 #include "cmkstore/v1/hub_service.grpc.pb.h"
-#include "cmkstore/v1/key_service.grpc.pb.h"
-#include "cmkstore/v1/project_service.grpc.pb.h"
-#include "cmkstore/v1/search_service.grpc.pb.h"
-#include "cmkstore/v1/usage_service.grpc.pb.h"
-#include "google/longrunning/operations.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 
 namespace cmkstore::cli {

@@ -1,6 +1,5 @@
 #include <memory>
 
-#include "base/errors.h"
 #include "base/ids.h"
 #include "cli/commands.h"
 #include "cli/export.h"

@@ -1,4 +1,3 @@
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -10,7 +9,6 @@
 #include "cli/number_checks.h"
 #include "cli/output.h"
 #include "cli/paging.h"
-#include "cli/printable.h"
 #include "cli/resource_names.h"
 #include "cli/table.h"
 #include "cli/usage_estimate.h"

@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "base/status_macros.h"
-#include "tests/bench/corpus.h"
 #include "tests/bench/latencies.h"
 #include "tests/bench/load.h"
 

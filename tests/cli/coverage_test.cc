@@ -2,7 +2,6 @@
 
 #include <regex>
 
-#include "cli/coverage_page.h"
 #include "tests/cli/served_cli.h"
 
 namespace cmkstore {

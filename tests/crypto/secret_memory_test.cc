@@ -4,7 +4,6 @@
 
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "crypto/jwt.h"
 #include "crypto/key_wrap.h"
 #include "crypto/provider.h"

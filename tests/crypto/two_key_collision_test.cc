@@ -7,7 +7,6 @@
 #include <functional>
 #include <string>
 
-#include "base/errors.h"
 #include "crypto/envelope.h"
 #include "tests/crypto/raw_envelope.h"
 #include "tests/testing/matchers.h"
