@@ -47,15 +47,6 @@ absl::StatusOr<Uid<Tag>> Uid<Tag>::FromBytes(absl::string_view raw) {
 }
 
 template <typename Tag>
-absl::StatusOr<Uid<Tag>> Uid<Tag>::FromHex(absl::string_view hex) {
-  const bool valid = hex.size() == 2 * kBytes && std::all_of(hex.begin(), hex.end(), [](char c) {
-                       return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-                     });
-  if (!valid) return FieldInvalid("uid", "must be 32 lower-case hex digits");
-  return FromBytes(absl::HexStringToBytes(hex));
-}
-
-template <typename Tag>
 std::string Uid<Tag>::ToHex() const {
   return absl::BytesToHexString(bytes());
 }

@@ -86,8 +86,6 @@ class Uid {
 
   // Errors: INVARIANT when `raw` is not exactly 16 bytes.
   static absl::StatusOr<Uid> FromBytes(absl::string_view raw);
-  // Errors: FIELD_INVALID when `hex` is not 32 lower-case hex digits.
-  static absl::StatusOr<Uid> FromHex(absl::string_view hex);
 
   absl::string_view bytes() const {
     return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()};
