@@ -2,7 +2,19 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
+
 namespace cmkstore::store {
+
+bool Precondition::HoldsFor(std::optional<absl::string_view> stored) const {
+  switch (kind) {
+    case Kind::kAbsent: return !stored.has_value();
+    case Kind::kPresent: return stored.has_value();
+    case Kind::kBeginsWith: return stored.has_value() && absl::StartsWith(*stored, bytes);
+    case Kind::kEquals: return stored.has_value() && *stored == bytes;
+  }
+  return false;
+}
 
 void WriteSet::RequireAbsent(std::string key, absl::Status error) {
   preconditions_.push_back({Precondition::Kind::kAbsent, std::move(key), "", std::move(error)});

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,9 @@ struct Precondition {
   std::string key;
   std::string bytes;  // kBeginsWith, kEquals: what the stored value must begin with, or be
   absl::Status error;
+
+  // `stored`: the row's value, if it is there.
+  bool HoldsFor(std::optional<absl::string_view> stored) const;
 };
 
 // A set of preconditions and writes that commit together or not at all, on one partition.

@@ -1,7 +1,5 @@
 #include "store/memory/memory_engine.h"
 
-#include "absl/strings/match.h"
-#include "base/errors.h"
 #include "base/status_macros.h"
 #include "store/counter_row.h"
 #include "store/key_layout.h"
@@ -21,17 +19,6 @@ std::optional<std::string> Find(const Rows& rows, absl::string_view key) {
   const auto found = rows.find(std::string(key));
   if (found == rows.end()) return std::nullopt;
   return found->second;
-}
-
-bool Holds(const Precondition& condition, const std::optional<std::string>& stored) {
-  switch (condition.kind) {
-    case Precondition::Kind::kAbsent: return !stored.has_value();
-    case Precondition::Kind::kPresent: return stored.has_value();
-    case Precondition::Kind::kBeginsWith:
-      return stored.has_value() && absl::StartsWith(*stored, condition.bytes);
-    case Precondition::Kind::kEquals: return stored.has_value() && *stored == condition.bytes;
-  }
-  return false;
 }
 
 }  // namespace
@@ -102,7 +89,7 @@ absl::StatusOr<Sequence> MemoryEngine::CommitOne(const QueuedCommit& one) {
   absl::MutexLock lock(&mutex_);
   const Rows& now = RowsOf(one.prefix);
   for (const Precondition& condition : one.writes.preconditions()) {
-    if (!Holds(condition, Find(now, condition.key))) return condition.error;
+    if (!condition.HoldsFor(Find(now, condition.key))) return condition.error;
   }
   const Sequence last = ReadU64(Find(now, PartitionStateKey()).value_or(""));
   const Sequence sequence = last + 1;

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "base/errors.h"
 #include "base/status_macros.h"
 #include "store/counter_row.h"
 #include "store/key_layout.h"
@@ -78,26 +76,14 @@ absl::Status CommitBatch::ReadSums(const std::string& prefix, const WriteSet& wr
 
 absl::Status CommitBatch::Check(const std::string& key, const Precondition& condition) const {
   std::optional<std::string> stored;
-  absl::string_view value;
-  bool present = false;
+  std::optional<absl::string_view> value;
   if (auto found = written_.find(key); found != written_.end()) {
-    present = found->second != nullptr;
-    if (present) value = *found->second;
+    if (found->second != nullptr) value = *found->second;
   } else {
     CMK_ASSIGN_OR_RETURN(stored, ReadRow(db_, key));
-    present = stored.has_value();
-    if (present) value = *stored;
+    if (stored.has_value()) value = *stored;
   }
-  switch (condition.kind) {
-    case Precondition::Kind::kAbsent: return present ? condition.error : absl::OkStatus();
-    case Precondition::Kind::kPresent: return present ? absl::OkStatus() : condition.error;
-    case Precondition::Kind::kBeginsWith:
-      return present && absl::StartsWith(value, condition.bytes) ? absl::OkStatus()
-                                                                 : condition.error;
-    case Precondition::Kind::kEquals:
-      return present && value == condition.bytes ? absl::OkStatus() : condition.error;
-  }
-  return InvariantBroken("unknown precondition");
+  return condition.HoldsFor(value) ? absl::OkStatus() : condition.error;
 }
 
 absl::StatusOr<Sequence> CommitBatch::Last(const std::string& prefix) const {
