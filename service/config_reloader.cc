@@ -27,7 +27,7 @@ config::v1::Config NeedingRestart(config::v1::Config config) {
 }  // namespace
 
 ConfigReloader::ConfigReloader(LoadedConfig in_force, Server& server)
-    : in_force_(std::move(in_force)), server_(server) {
+    : started_with_(in_force.config), in_force_(std::move(in_force)), server_(server) {
   seen_ = Fingerprint(in_force_, ReadFile(in_force_.file).value_or(""));
 }
 
@@ -48,6 +48,7 @@ bool ConfigReloader::Poll() {
   // A file that is gone for a moment would read as an empty one: all defaults.
   if (text.empty()) status = StateInvalid("the configuration file cannot be read or is empty");
   if (status.ok()) status = Apply(*next);
+  server_.config_pending().refused = !status.ok();
   if (!status.ok()) {
     Log(LogLevel::kError, "config_not_reloaded", {{"problem", std::string(status.message())}});
     return false;
@@ -65,7 +66,10 @@ absl::Status ConfigReloader::Apply(const LoadedConfig& next) {
   std::string differences;
   google::protobuf::util::MessageDifferencer compare;
   compare.ReportDifferencesToString(&differences);
-  if (!compare.Compare(NeedingRestart(in_force_.config), NeedingRestart(next.config))) {
+  const bool pending =
+      !compare.Compare(NeedingRestart(started_with_), NeedingRestart(next.config));
+  server_.config_pending().needs_restart = pending;
+  if (pending) {
     Log(LogLevel::kWarning, "config_needs_restart", {{"changes", differences}});
   }
   Log(LogLevel::kInfo, "config_reloaded");

@@ -213,6 +213,13 @@ inline constexpr MetricInfo kCertificateEnd = {
     "When the first certificate of a file ends; 0 when the file cannot be read.",
     {"file"},
     {"server, client_ca, vault_ca, vault_login"}};
+inline constexpr MetricInfo kConfigPending = {
+    "cmkstore_config_pending",
+    Kind::kGauge,
+    "1 while the configuration file is not what the server goes by: it is refused (the log's "
+    "`config_not_reloaded` says why), or has changes that need a restart.",
+    {"why"},
+    {"refused, needs_restart"}};
 inline constexpr MetricInfo kLogHeldBack = {"cmkstore_log_lines_held_back_total", Kind::kCounter,
                                             "Lines that the log's bounds have cost."};
 
@@ -237,6 +244,7 @@ inline constexpr const MetricInfo* kAll[] = {
     &kIndexApplied, &kIndexHubs,     &kIndexLag,        &kOperations,  &kCertificateEnd,
     &kLogHeldBack,  &kCpu,           &kResident,        &kDescriptors, &kMaxDescriptors,
     &kThreads,      &kLastBackup,    &kIntegrityErrors, &kQuotaRefusals,
+    &kConfigPending,
 };
 
 }  // namespace cmkstore::service::metric

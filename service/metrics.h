@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,6 +30,12 @@ struct CertificateFile {
   std::string path;
 };
 
+// What the configuration file says and the server does not go by.
+struct ConfigPending {
+  std::atomic<bool> refused{false};
+  std::atomic<bool> needs_restart{false};
+};
+
 // The parts whose counts are shown. All must outlive whoever holds this.
 struct StatusSources {
   const Health& health;
@@ -49,6 +56,7 @@ struct StatusSources {
   absl::Time started;  // monotonic
   uint64_t min_free_disk_bytes;
   const std::vector<CertificateFile>& certificates;
+  const ConfigPending& config;
 };
 
 // Every metric of /metrics; the number of series of each is bounded by its labels' values. Tenants,

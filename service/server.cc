@@ -110,6 +110,7 @@ class Server::Parts {
   vault::VaultDirectory vault_directory;
   Health health;
   RequestQuota request_quota;
+  ConfigPending config_pending;
   std::unique_ptr<AdminServer> admin;
   std::unique_ptr<vault::PlatformKeyVault> platform;
   std::unique_ptr<vault::RoutingKeyVault> vault, cache_vault, check_vault;
@@ -291,7 +292,8 @@ void Server::Parts::PublishStatus() {
   status.reset(new StatusSources{health, *rpc, timed, meter, *engine, *keys, *indexes, *follower,
                                  *operations, backup_stats, *expiries, request_quota,
                                  *storage_quota, clock, options.data_dir, clock.MonotonicNow(),
-                                 options.min_free_disk_bytes, options.certificates});
+                                 options.min_free_disk_bytes, options.certificates,
+                                 config_pending});
   if (admin == nullptr) return;
   admin->Publish(
       {[this] { return RenderMetrics(*status); }, [this] { return StatusReport(*status); }});
@@ -344,6 +346,8 @@ void Server::Parts::SetQuotas(const QuotaOptions& quotas) {
 }
 
 void Server::SetQuotas(const QuotaOptions& quotas) { parts_->SetQuotas(quotas); }
+
+ConfigPending& Server::config_pending() { return parts_->config_pending; }
 
 void Server::StopBeingReady() {
   parts_->health.Drain();

@@ -69,6 +69,8 @@ class Server {
   absl::Status SetIssuers(std::vector<IssuerOptions> issuers);
   // Replaces the tenants' quotas. Thread-safe.
   void SetQuotas(const QuotaOptions& quotas);
+  // Shown by metrics.
+  ConfigPending& config_pending();
   // Says `not ready` everywhere, and goes on serving.
   void StopBeingReady();
   // Refuses new calls and lets those in flight end within `grace`.

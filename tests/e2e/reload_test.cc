@@ -186,6 +186,14 @@ TEST_F(ReloadTest, TheLogLevelFollowsTheFileAndRestartsAreAskedFor) {
   EXPECT_EQ(log.find("not_to_be_seen"), std::string::npos);
   EXPECT_NE(log.find("config_needs_restart"), std::string::npos);
   EXPECT_NE(log.find("requests.queues"), std::string::npos) << log;
+  // For as long as the file says so, whatever else is changed there.
+  EXPECT_TRUE(server_->config_pending().needs_restart);
+  WriteConfig("error", "requests: {queues: 2}\n");
+  EXPECT_TRUE(reloader_->Poll());
+  EXPECT_TRUE(server_->config_pending().needs_restart);
+  WriteConfig("error");
+  EXPECT_TRUE(reloader_->Poll());
+  EXPECT_FALSE(server_->config_pending().needs_restart);
 }
 
 TEST_F(ReloadTest, AWrongFileChangesNothing) {
@@ -193,12 +201,14 @@ TEST_F(ReloadTest, AWrongFileChangesNothing) {
   EXPECT_FALSE(reloader_->Poll());
   EXPECT_NE(ReadFile(log_)->find("config_not_reloaded"), std::string::npos);
   EXPECT_EQ(ReasonOf(List(Connect("v1"), "v1")), "OK");
+  EXPECT_TRUE(server_->config_pending().refused);
   std::filesystem::remove(dir_.path() + "/now");
   EXPECT_FALSE(reloader_->Poll());
   EXPECT_EQ(ReasonOf(List(Connect("v1"), "v1")), "OK");
   Point("v1");
   WriteConfig("info");
   EXPECT_TRUE(reloader_->Poll());
+  EXPECT_FALSE(server_->config_pending().refused);
 }
 
 }  // namespace
