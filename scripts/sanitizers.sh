@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # Builds and runs under the sanitizers the tests that have most to fear: of bytes from outside, and of threads.
-#   scripts/sanitizers.sh            cryptography and store under the address and undefined-behaviour sanitizers, key cache and store
-#                                    under the thread sanitizer
-#   scripts/sanitizers.sh --quick    without the store under the first, and the tests that do much of the same in one thread or in
-#                                    ten thousand hubs
+#   scripts/sanitizers.sh            cryptography, search, store and vault under the address and undefined-behaviour sanitizers; threads'
+#                                    turns, key cache, search and store under the thread sanitizer
+#   scripts/sanitizers.sh --quick    without search, without store and vault under the first, and without the tests that do much of
+#                                    the same in one thread or in ten thousand hubs
 # What is no fault of ours is named with its reason in tests/sanitizers/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-asan=(crypto_test store_test)
-tsan=(keycache_test store_test)
+asan=(crypto_test search_test store_test vault_test)
+tsan=(base_test keycache_test search_test store_test)
 # A process that is killed or starved tells a sanitizer nothing.
 skipped='*Kill*:*Descriptors*'
 case "${1:-}" in
   --help) sed -n '2,7s/^# //p' "$0"; exit 0 ;;
-  --quick) asan=(crypto_test) skipped+=':KeyCacheSimulation.*:VaultHerdTest.*' ;;
+  --quick) asan=(crypto_test) tsan=(base_test keycache_test store_test) skipped+=':KeyCacheSimulation.*:VaultHerdTest.*' ;;
   "") ;;
   *) echo "sanitizers.sh: unknown option $1; see --help" >&2; exit 2 ;;
 esac
