@@ -217,9 +217,10 @@ inline constexpr MetricInfo kConfigPending = {
     "cmkstore_config_pending",
     Kind::kGauge,
     "1 while the configuration file is not what the server goes by: it is refused (the log's "
-    "`config_not_reloaded` says why), or has changes that need a restart.",
+    "`config_not_reloaded` says why), has changes that need a restart, or names TLS files that "
+    "cannot be used (`tls_files_not_reloaded`).",
     {"why"},
-    {"refused, needs_restart"}};
+    {"refused, needs_restart, tls_refused"}};
 inline constexpr MetricInfo kLogHeldBack = {"cmkstore_log_lines_held_back_total", Kind::kCounter,
                                             "Lines that the log's bounds have cost."};
 

@@ -30,10 +30,11 @@ struct CertificateFile {
   std::string path;
 };
 
-// What the configuration file says and the server does not go by.
+// What the configuration and its TLS files say and the server does not go by.
 struct ConfigPending {
   std::atomic<bool> refused{false};
   std::atomic<bool> needs_restart{false};
+  std::atomic<bool> tls_refused{false};
 };
 
 // The parts whose counts are shown. All must outlive whoever holds this.

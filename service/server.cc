@@ -87,6 +87,7 @@ class Server::Parts {
   absl::Status Start();
   void Tick();
   void UpdateHealth();
+  void LookAtTlsFiles();
   void PublishStatus();
   void SetQuotas(const QuotaOptions& quotas);
   std::vector<IssuerOptions> AllIssuers(std::vector<IssuerOptions> issuers) const {
@@ -158,6 +159,7 @@ class Server::Parts {
   std::unique_ptr<RpcServer> rpc;
   std::unique_ptr<StatusSources> status;
   std::atomic<bool> stopping{false};
+  absl::Time next_tls_look = absl::InfinitePast();  // of the ticker
   std::thread ticker;
 };
 
@@ -288,6 +290,19 @@ void Server::Parts::UpdateHealth() {
       {{"why", absl::StrJoin(health.Ready().lines, "; ")}});
 }
 
+void Server::Parts::LookAtTlsFiles() {
+  if (options.tls_files == nullptr || clock.MonotonicNow() < next_tls_look) return;
+  next_tls_look = clock.MonotonicNow() + options.tls_reload_interval;
+  const absl::StatusOr<bool> changed = options.tls_files->Poll();
+  const bool refused = !changed.ok();
+  if (refused && !config_pending.tls_refused) {
+    Log(LogLevel::kError, "tls_files_not_reloaded",
+        {{"problem", std::string(changed.status().message())}});
+  }
+  config_pending.tls_refused = refused;
+  if (!refused && *changed) Log(LogLevel::kInfo, "tls_files_reloaded");
+}
+
 void Server::Parts::PublishStatus() {
   status.reset(new StatusSources{health, *rpc, timed, meter, *engine, *keys, *indexes, *follower,
                                  *operations, backup_stats, *expiries, request_quota,
@@ -314,6 +329,7 @@ void Server::Parts::Tick() {
     indexed.ExpireBefore(clock.WallNow());
     if (clock.MonotonicNow() >= next_look) {
       UpdateHealth();
+      LookAtTlsFiles();
       next_look = clock.MonotonicNow() + kLook;
     }
     clock.Sleep(kTick);

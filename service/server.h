@@ -18,6 +18,7 @@
 #include "service/purge_hubs.h"
 #include "service/quota_limits.h"
 #include "service/rpc_server.h"
+#include "service/tls_files.h"
 #include "service/usage_meter.h"
 #include "store/rocksdb/shard_set.h"
 #include "vault/token_source.h"
@@ -37,6 +38,9 @@ struct ServerOptions {
   std::vector<IssuerOptions> issuers;
   std::string issuer_ca_file;                   // PEM, for jwks_url; empty: the system's
   std::vector<IssuerOptions> standing_issuers;  // beside them, whatever SetIssuers brings
+  // What the listeners' credentials show of, looked at again now and then; null without TLS.
+  std::shared_ptr<TlsFiles> tls_files;
+  absl::Duration tls_reload_interval = absl::Seconds(10);
   vault::VaultAddressPolicy vault_addresses;
   std::map<std::string, std::set<std::string>> shared_vault_directories;  // VaultDirectoryOptions
   KeyChecksOptions key_checks;

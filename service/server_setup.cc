@@ -36,22 +36,15 @@ absl::StatusOr<std::string> ReadNamedFile(const LoadedConfig& loaded, const std:
 }
 
 // A caller without a certificate gets no stream at all, which also ends floods before they begin.
-std::shared_ptr<grpc::ServerCredentials> WatchedTls(const config::v1::Tls& tls) {
+std::shared_ptr<grpc::ServerCredentials> WatchedTls(const TlsFiles::Paths& shown) {
+  constexpr unsigned kLookSeconds = 1;  // at copies in memory
   const auto files = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
-      tls.key_file(), tls.certificate_file(), tls.client_ca_file(),
-      static_cast<unsigned>(tls.reload_interval().seconds()));
+      shown.key, shown.certificate, shown.client_ca, kLookSeconds);
   grpc::experimental::TlsServerCredentialsOptions options(files);
   options.watch_root_certs();
   options.watch_identity_key_cert_pairs();
   options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   return grpc::experimental::TlsServerCredentials(options);
-}
-
-absl::Status CheckTlsFiles(const LoadedConfig& loaded, const config::v1::Tls& tls) {
-  CMK_RETURN_IF_ERROR(
-      ReadNamedFile(loaded, "tls.certificate_file", tls.certificate_file()).status());
-  CMK_RETURN_IF_ERROR(ReadNamedFile(loaded, "tls.key_file", tls.key_file()).status());
-  return ReadNamedFile(loaded, "tls.client_ca_file", tls.client_ca_file()).status();
 }
 
 vault::IdentityOptions ToIdentity(const config::v1::Identity& identity) {
@@ -161,10 +154,16 @@ absl::StatusOr<ServerOptions> MakeServerOptions(const LoadedConfig& loaded, Cloc
   }
   std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
   if (!config.development().plaintext()) {
-    CMK_RETURN_IF_ERROR(CheckTlsFiles(loaded, tls));
+    absl::StatusOr<std::unique_ptr<TlsFiles>> files = TlsFiles::Open(
+        {tls.certificate_file(), tls.key_file(), tls.client_ca_file()});
+    if (!files.ok()) {
+      return ToStatus(loaded, {{"tls", std::string(files.status().message())}});
+    }
+    options.tls_files = *std::move(files);
+    options.tls_reload_interval = ToAbsl(tls.reload_interval());
     options.certificates.push_back({"server", tls.certificate_file()});
     options.certificates.push_back({"client_ca", tls.client_ca_file()});
-    credentials = WatchedTls(tls);
+    credentials = WatchedTls(options.tls_files->shown());
   }
   for (const config::v1::Listener& listener : config.listeners()) {
     options.listeners.push_back({listener.address(), credentials});

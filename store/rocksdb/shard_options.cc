@@ -8,6 +8,7 @@
 #include <rocksdb/write_buffer_manager.h>
 
 #include "base/ids.h"
+#include "store/rocksdb/store_log.h"
 
 namespace cmkstore::store {
 namespace {
@@ -43,7 +44,7 @@ rocksdb::Options ShardOptions(const ShardResources& resources) {
   // A torn tail is what a crash leaves; damage before it is reported instead of read as the end.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   options.max_open_files = 512;
-  options.keep_log_file_num = 4;
+  options.info_log = std::make_shared<StoreLog>();
 
   rocksdb::BlockBasedTableOptions table;
   table.format_version = 5;

@@ -196,6 +196,30 @@ TEST_F(ReloadTest, TheLogLevelFollowsTheFileAndRestartsAreAskedFor) {
   EXPECT_FALSE(server_->config_pending().needs_restart);
 }
 
+TEST_F(ReloadTest, TlsFilesThatCannotBeUsedChangeNothingAndStartNothing) {
+  const auto await_refused = [&](bool refused) {
+    const absl::Time give_up = absl::Now() + absl::Seconds(15);
+    while (server_->config_pending().tls_refused != refused && absl::Now() < give_up) {
+      absl::SleepFor(absl::Milliseconds(20));
+    }
+    EXPECT_EQ(server_->config_pending().tls_refused, refused);
+  };
+  const std::string live = dir_.path() + "/v1/dev/", other = dir_.path() + "/v2/dev/";
+  for (const char* file : {"server.key", "server.pem", "ca.pem"}) {
+    const std::string good = *ReadFile(live + file);
+    const bool pair = file == std::string("server.key");
+    ASSERT_TRUE(WriteFileDurably(live + file, pair ? *ReadFile(other + file) : "no PEM"));
+    await_refused(true);
+    absl::SleepFor(absl::Seconds(2));  // gRPC would have taken it by now
+    const auto loaded = service::ReadConfig(config_, *ReadFile(config_));
+    EXPECT_FALSE(service::MakeServerOptions(*loaded, clock_).ok()) << file;
+    ASSERT_TRUE(WriteFileDurably(live + file, good));
+    EXPECT_EQ(ReasonOf(List(Connect("v1"), "v1")), "OK") << file;
+    await_refused(false);
+  }
+  EXPECT_NE(ReadFile(log_)->find("the key is not that of the certificate"), std::string::npos);
+}
+
 TEST_F(ReloadTest, AWrongFileChangesNothing) {
   WriteConfig("loud");
   EXPECT_FALSE(reloader_->Poll());
