@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <vector>
@@ -20,6 +21,7 @@ struct SearchFlags {
   std::string parent, query, filter, order_by, page_token;
   std::vector<std::string> facets;
   int page_size = 20;
+  int required = 0;
   uint64_t min_sequence = 0;
   bool all = false;
 };
@@ -56,6 +58,25 @@ void ShowFacets(const v1::SearchResponse& page) {
   }
 }
 
+// What is required must not be missing only because the index is behind, and whoever asks from
+// another process than the one that wrote has no sequence to wait for.
+grpc::Status WaitForAllWrites(const Connection& connection, v1::SearchService::Stub& stub,
+                              v1::SearchRequest& request) {
+  v1::SearchRequest probe = request;
+  probe.set_page_size(1);
+  v1::SearchResponse page;
+  const grpc::Status status = stub.Search(connection.NewCall().get(), probe, &page);
+  request.set_min_sequence(std::max(request.min_sequence(), page.last_sequence()));
+  return status;
+}
+
+int ReportTooFew(int shown, int required, ErrorStyle style) {
+  return Report(grpc::Status(grpc::StatusCode::NOT_FOUND,
+                             absl::StrCat("at least ", required, " documents are required, ", shown,
+                                          " are found")),
+                style);
+}
+
 int Search(const Invocation& invocation, const Connection& connection, const SearchFlags& flags) {
   const auto parent = FullName(connection.tenant(), flags.parent, Depth::kHub, Depth::kProject);
   if (!parent.ok()) return ReportUsage(parent.status(), invocation.style());
@@ -69,6 +90,10 @@ int Search(const Invocation& invocation, const Connection& connection, const Sea
   request.set_min_sequence(flags.min_sequence);
   *request.mutable_facets() = {flags.facets.begin(), flags.facets.end()};
   const auto stub = v1::SearchService::NewStub(connection.channel());
+  if (flags.required > 0) {
+    const grpc::Status status = WaitForAllWrites(connection, *stub, request);
+    if (!status.ok()) return Report(status, invocation.style());
+  }
   int shown = 0;
   for (;;) {
     v1::SearchResponse page;
@@ -99,7 +124,9 @@ int Search(const Invocation& invocation, const Connection& connection, const Sea
         }
       }
     }
-    if (last) return kOk;
+    if (!last) continue;
+    if (shown < flags.required) return ReportTooFew(shown, flags.required, invocation.style());
+    return kOk;
   }
 }
 
@@ -135,6 +162,11 @@ void AddSearchCommand(CLI::App& app, Invocation& invocation) {
       ->add_option("--min-sequence", flags->min_sequence,
                    "Wait until the index holds this write (`put --json` shows its sequence)")
       ->check(WholeNumber(0));
+  search
+      ->add_option("--require", flags->required,
+                   "Wait until the index holds all writes so far; exit code 3 if fewer than this "
+                   "are shown")
+      ->check(WholeNumber(1));
   OnRun(search, invocation, [&invocation, flags](const Connection& connection) {
     return Search(invocation, connection, *flags);
   });

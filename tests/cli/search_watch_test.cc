@@ -89,6 +89,26 @@ TEST_F(CliLaggingIndexTest, AnIndexThatIsBehindIsTold) {
   EXPECT_THAT(Search({"nightly"}).out, HasSubstr("2 of 2 documents"));
 }
 
+TEST_F(CliLaggingIndexTest, WhatIsRequiredIsWaitedForAndMissedWithAnExitCode) {
+  Write("f1", "retail", R"({"name": "nightly"})");
+  ASSERT_EQ(Search({"nightly"}).exit_code, 0);
+  Write("f2", "retail", R"({"name": "nightly"})");
+  const Output found = Ctl({"search", "h1", "nightly", "--require", "2"});
+  EXPECT_EQ(found.exit_code, 0) << found.err;
+  EXPECT_THAT(found.out, HasSubstr("2 of 2 documents"));
+  const Output missed = Ctl({"search", "h1", "nightly", "--require", "3"});
+  EXPECT_EQ(missed.exit_code, 3);
+  EXPECT_THAT(missed.err, HasSubstr("at least 3 documents are required, 2 are found"));
+  EXPECT_EQ(Ctl({"search", "h1", "absent"}).exit_code, 0);
+  EXPECT_EQ(
+      Ctl({"search", "h1", "nightly", "--require", "2", "--page-size", "1", "--all"}).exit_code, 0);
+  const std::string one = R"(collection = "flows" AND document = "f2")";  // as `helm test` asks
+  EXPECT_EQ(Ctl({"search", "h1/p1", "nightly", "--filter", one, "--require", "1"}).exit_code, 0);
+  EXPECT_EQ(Ctl({"search", "h1/p1", "nightly", "--filter", one, "--require", "2"}).exit_code, 3);
+  EXPECT_EQ(Ctl({"search", "h1", "nightly", "--require", "0"}).exit_code, 2);
+  EXPECT_EQ(Ctl({"search", "h1/none", "x", "--require", "1"}).exit_code, 3);
+}
+
 TEST_F(CliSearchTest, RefusalsHaveTheirExitCodes) {
   sequence_ = "0";
   EXPECT_EQ(Search({"(open"}).exit_code, 9);
