@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the Helm chart at the strictest settings that make sense; needs no cluster.
 #   scripts/check_chart.sh            lint, unit tests, schemas of four Kubernetes versions, scores, golden renders, docs
-#   scripts/check_chart.sh --update   writes the golden renders and the chart's README anew
+#   scripts/check_chart.sh --update   writes the golden renders, the chart's README and its list of options anew
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "${1:-}" != --help ] || { sed -n '2,4s/^# //p' "$0"; exit 0; }
@@ -25,6 +25,13 @@ validate() {
       -schema-location "$tools/schemas/crd/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json" "$1"
   done
 }
+
+# Sections and options of `config` that the chart takes are those of the reference, which is made from the server's code.
+options=$chart/files/config_options.txt
+# shellcheck disable=SC2016  # the back-quotes are Markdown's
+grep -oP '^\| (\*\*)?`\K[a-z_]+(\.[a-z_]+)?' docs/configuration.md | sed 'p;s/\..*//' | sort -u >$renders/config_options.txt
+if [ "$update" = --update ]; then cp $renders/config_options.txt $options; fi
+diff -u $options $renders/config_options.txt || fail "$options is not what docs/configuration.md has: scripts/check_chart.sh --update"
 
 for values in "$chart"/ci/*-values.yaml; do
   scenario=$(basename "$values" -values.yaml)

@@ -64,8 +64,8 @@ seccompProfile: {type: RuntimeDefault}
 {{- if .Values.workloadIdentity.enabled }}
 {{- $_ := set $config "identities" (list (dict "kind" "workload-identity" "tenant_id" .Values.workloadIdentity.tenantId "client_id" .Values.workloadIdentity.clientId "token_file" "/var/run/secrets/azure/tokens/azure-identity-token")) }}
 {{- end }}
+{{- with .Values.backup.operatorTenant }}{{ $_ := set $config "operator_tenant" . }}{{ end }}
 {{- with .Values.backup }}{{ if .enabled }}
-{{- with .operatorTenant }}{{ $_ := set $config "operator_tenant" . }}{{ end }}
 {{- $backup := dict "directory" "/var/lib/cmkstore-backup" "keep" .keep }}
 {{- if .receiptsClaim }}{{ $_ := set $backup "receipts_directory" "/var/lib/cmkstore-receipts" }}{{ end }}
 {{- $_ := set $config "backup" $backup }}
