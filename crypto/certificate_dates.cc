@@ -6,24 +6,17 @@
 
 #include <algorithm>
 #include <ctime>
-#include <memory>
 
 #include "base/errors.h"
+#include "crypto/openssl_owned.h"
 
 namespace cmkstore::crypto {
 namespace {
 
-struct Free {
-  void operator()(X509* certificate) const { X509_free(certificate); }
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-template <typename T>
-using Owned = std::unique_ptr<T, Free>;
-
 }  // namespace
 
 absl::StatusOr<absl::Time> EarliestCertificateEnd(const std::string& pem) {
-  const Owned<BIO> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const Owned<BIO> bio = Reading(pem);
   absl::Time earliest = absl::InfiniteFuture();
   ERR_clear_error();
   while (const auto certificate =

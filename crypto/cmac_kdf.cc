@@ -6,17 +6,11 @@
 #include <openssl/params.h>
 
 #include <cstdlib>
-#include <memory>
+
+#include "crypto/openssl_owned.h"
 
 namespace cmkstore::crypto {
 namespace {
-
-struct MacFree {
-  void operator()(EVP_MAC* mac) const { EVP_MAC_free(mac); }
-  void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
-  void operator()(EVP_KDF* kdf) const { EVP_KDF_free(kdf); }
-  void operator()(EVP_KDF_CTX* context) const { EVP_KDF_CTX_free(context); }
-};
 
 // These calls fail only when the library or the machine is broken: nothing may go on then.
 void Require(bool ok) {
@@ -27,7 +21,7 @@ void Require(bool ok) {
 
 std::string AesCmac(std::span<const uint8_t> key, absl::string_view message) {
   static EVP_MAC* const cmac = EVP_MAC_fetch(nullptr, "CMAC", nullptr);
-  const std::unique_ptr<EVP_MAC_CTX, MacFree> context(EVP_MAC_CTX_new(cmac));
+  const Owned<EVP_MAC_CTX> context(EVP_MAC_CTX_new(cmac));
   char cipher[] = "AES-256-CBC";
   const OSSL_PARAM params[] = {
       OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_CIPHER, cipher, 0),
@@ -45,7 +39,7 @@ std::string AesCmac(std::span<const uint8_t> key, absl::string_view message) {
 
 SecretBytes DeriveKey(const SecretBytes& key, absl::string_view label) {
   static EVP_KDF* const kbkdf = EVP_KDF_fetch(nullptr, "KBKDF", nullptr);
-  const std::unique_ptr<EVP_KDF_CTX, MacFree> context(EVP_KDF_CTX_new(kbkdf));
+  const Owned<EVP_KDF_CTX> context(EVP_KDF_CTX_new(kbkdf));
   char mac[] = "CMAC";
   char cipher[] = "AES-256-CBC";
   char mode[] = "counter";

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include "crypto/openssl_owned.h"
+
 namespace cmkstore::crypto {
 namespace {
 
@@ -19,10 +21,7 @@ const unsigned char* Raw(absl::string_view bytes) {
   return reinterpret_cast<const unsigned char*>(bytes.data());
 }
 
-struct MacContextFree {
-  void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
-};
-using MacContext = std::unique_ptr<EVP_MAC_CTX, MacContextFree>;
+using MacContext = Owned<EVP_MAC_CTX>;
 
 const EVP_MD* Sha256Digest() {
   static const EVP_MD* const digest = EVP_MD_fetch(nullptr, "SHA2-256", nullptr);

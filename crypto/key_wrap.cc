@@ -4,21 +4,17 @@
 #include <openssl/evp.h>
 
 #include <cstdlib>
-#include <memory>
 
 #include "base/errors.h"
+#include "crypto/openssl_owned.h"
 
 namespace cmkstore::crypto {
 namespace {
 
-struct ContextFree {
-  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
-};
-
 constexpr size_t kIntegrityBytes = 8;
 
-std::unique_ptr<EVP_CIPHER_CTX, ContextFree> WrapContext() {
-  std::unique_ptr<EVP_CIPHER_CTX, ContextFree> context(EVP_CIPHER_CTX_new());
+Owned<EVP_CIPHER_CTX> WrapContext() {
+  Owned<EVP_CIPHER_CTX> context(EVP_CIPHER_CTX_new());
   EVP_CIPHER_CTX_set_flags(context.get(), EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
   return context;
 }

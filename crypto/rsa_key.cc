@@ -11,18 +11,10 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "crypto/openssl_owned.h"
 
 namespace cmkstore::crypto {
 namespace {
-
-struct Free {
-  void operator()(EVP_PKEY_CTX* context) const { EVP_PKEY_CTX_free(context); }
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-  void operator()(BIO* bio) const { BIO_free(bio); }
-  void operator()(BIGNUM* number) const { BN_free(number); }
-};
-template <typename T>
-using Owned = std::unique_ptr<T, Free>;
 
 const unsigned char* Data(absl::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
@@ -52,7 +44,7 @@ absl::StatusOr<RsaPrivateKey> RsaPrivateKey::Generate(int bits) {
 }
 
 absl::StatusOr<RsaPrivateKey> RsaPrivateKey::FromPem(const std::string& pem) {
-  const Owned<BIO> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const Owned<BIO> bio = Reading(pem);
   EVP_PKEY* key = PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr);
   if (key == nullptr) {
     ERR_clear_error();

@@ -6,25 +6,14 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
-#include <memory>
 #include <utility>
 #include <vector>
 
 #include "base/errors.h"
+#include "crypto/openssl_owned.h"
 
 namespace cmkstore::crypto {
 namespace {
-
-struct Free {
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-  void operator()(EVP_PKEY_CTX* context) const { EVP_PKEY_CTX_free(context); }
-  void operator()(BIGNUM* number) const { BN_clear_free(number); }
-  void operator()(BIO* bio) const { BIO_free(bio); }
-  void operator()(OSSL_PARAM_BLD* builder) const { OSSL_PARAM_BLD_free(builder); }
-  void operator()(OSSL_PARAM* params) const { OSSL_PARAM_free(params); }
-};
-template <typename T>
-using Owned = std::unique_ptr<T, Free>;
 
 const unsigned char* Data(absl::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());

@@ -4,26 +4,13 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
-#include <memory>
-
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "crypto/certificate_dates.h"
+#include "crypto/openssl_owned.h"
 
 namespace cmkstore::crypto {
 namespace {
-
-struct Free {
-  void operator()(X509* certificate) const { X509_free(certificate); }
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-template <typename T>
-using Owned = std::unique_ptr<T, Free>;
-
-Owned<BIO> Reading(const std::string& pem) {
-  return Owned<BIO>(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-}
 
 absl::Status CheckCertificates(const char* which, const std::string& pem) {
   const absl::Status read = EarliestCertificateEnd(pem).status();

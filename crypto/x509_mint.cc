@@ -5,20 +5,12 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
-#include <memory>
-
 #include "absl/strings/str_join.h"
 #include "base/errors.h"
+#include "crypto/openssl_owned.h"
 
 namespace cmkstore::crypto {
 namespace {
-
-struct Free {
-  void operator()(X509* certificate) const { X509_free(certificate); }
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-template <typename T>
-using Owned = std::unique_ptr<T, Free>;
 
 constexpr long kLifetimeSeconds = 30L * 24 * 60 * 60;
 constexpr long kSkewSeconds = 5L * 60;
@@ -71,7 +63,7 @@ absl::StatusOr<std::string> MintCertificate(const RsaPrivateKey& ca_key, const s
                                             const RsaPrivateKey& key,
                                             const std::string& common_name,
                                             const std::vector<std::string>& names) {
-  const Owned<BIO> bio(BIO_new_mem_buf(ca_pem.data(), static_cast<int>(ca_pem.size())));
+  const Owned<BIO> bio = Reading(ca_pem);
   const Owned<X509> ca(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
   if (ca == nullptr) {
     ERR_clear_error();

@@ -6,17 +6,10 @@
 #include <openssl/x509.h>
 
 #include "base/errors.h"
+#include "crypto/openssl_owned.h"
 
 namespace cmkstore::crypto {
 namespace {
-
-struct Free {
-  void operator()(X509* certificate) const { X509_free(certificate); }
-  void operator()(BIO* bio) const { BIO_free(bio); }
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-};
-template <typename T>
-using Owned = std::unique_ptr<T, Free>;
 
 const unsigned char* Data(absl::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
@@ -33,7 +26,7 @@ std::string Thumbprint(const X509* certificate, const EVP_MD* digest) {
 }  // namespace
 
 absl::StatusOr<CertificateVerifier> CertificateVerifier::FromPem(const std::string& pem) {
-  const Owned<BIO> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const Owned<BIO> bio = Reading(pem);
   const Owned<X509> certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
   if (certificate == nullptr) return StateInvalid("it is no PEM certificate");
   EVP_PKEY* key = X509_get_pubkey(certificate.get());

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "crypto/openssl_owned.h"
 
 // C2SP XAES-256-GCM: with L = AES_K(0) and K1 = L doubled in GF(2^128),
 //   Kx = AES_K(00 01 'X' 00 ‖ N[0:12] ⊕ K1) ‖ AES_K(00 02 'X' 00 ‖ N[0:12] ⊕ K1),  Nx = N[12:24].
@@ -21,10 +22,7 @@ namespace {
 
 using Block = std::array<uint8_t, 16>;
 
-struct ContextFree {
-  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
-};
-using Context = std::unique_ptr<EVP_CIPHER_CTX, ContextFree>;
+using Context = Owned<EVP_CIPHER_CTX>;
 
 // These calls fail only when the library or the machine is broken: nothing may go on then.
 void Require(bool ok) {
