@@ -28,11 +28,6 @@ constexpr absl::Duration kThrottledRetryAfter = absl::Seconds(1);
 constexpr size_t kMaxKeyIdBytes = 512;
 constexpr absl::Duration kMaxRetryAfter = absl::Minutes(5);
 
-// What no row of the table knows: nobody's decision, but somebody should look.
-absl::Status Unknown(absl::string_view what) {
-  return WithCause(VaultUnreachable(absl::StrCat("unknown: ", what), kRetryAfter), "unknown");
-}
-
 json ParseJson(const HttpResponse& response) {
   if (!absl::StrContains(absl::AsciiStrToLower(response.Header("Content-Type")), "json"))
     return nullptr;
@@ -101,7 +96,7 @@ bool IsTheVaultsWord(const json& answer) {
 }
 
 absl::Status BadRequest(VaultOperation operation, const json& answer) {
-  if (!IsTheVaultsWord(answer)) return Unknown("the vault answered 400 without saying why");
+  if (!IsTheVaultsWord(answer)) return UnknownAnswer("the vault answered 400 without saying why");
   if (operation == VaultOperation::kUnwrap) {
     return WithCause(DekRecordCorrupt("the vault says that it is not a ciphertext of this key"),
                      "BadParameter");
@@ -114,7 +109,7 @@ absl::Status BadRequest(VaultOperation operation, const json& answer) {
 
 absl::Status NotThere(VaultOperation operation, const HttpResponse& response, bool key_is_there) {
   if (!IsTheVaultsWord(ParseJson(response))) {
-    return Unknown(absl::StrCat("the answer was ", response.status,
+    return UnknownAnswer(absl::StrCat("the answer was ", response.status,
                                 ", and not in the words of a key vault"));
   }
   if (operation == VaultOperation::kUnwrap && key_is_there) {
@@ -146,7 +141,7 @@ absl::Status CheckKeyId(absl::string_view kid, const KeyRef& asked) {
       (asked.version.empty() || absl::EqualsIgnoreCase(named.version, asked.version))) {
     return absl::OkStatus();
   }
-  return Unknown("the answer names another key than was asked");
+  return UnknownAnswer("the answer names another key than was asked");
 }
 
 uint32_t BitsOf(absl::string_view big_endian) {
@@ -204,6 +199,10 @@ absl::string_view ChallengeValue(absl::string_view challenge,
 
 }  // namespace
 
+absl::Status UnknownAnswer(absl::string_view what) {
+  return WithCause(VaultUnreachable(absl::StrCat("unknown: ", what), kRetryAfter), "unknown");
+}
+
 absl::string_view ToString(VaultOperation operation) {
   switch (operation) {
     case VaultOperation::kDescribe: return "describe";
@@ -229,7 +228,7 @@ absl::Status MeaningOf(VaultOperation operation, const HttpResponse& response,
       return WithCause(VaultThrottled(RetryAfter(response, kThrottledRetryAfter)), "throttled");
     default: break;
   }
-  if (response.status < 500) return Unknown(absl::StrCat("the vault answered ", response.status));
+  if (response.status < 500) return UnknownAnswer(absl::StrCat("the vault answered ", response.status));
   return WithCause(
       VaultUnreachable(absl::StrCat("http_5xx: the vault answered ", response.status),
                        RetryAfter(response, kRetryAfter)),
@@ -239,7 +238,7 @@ absl::Status MeaningOf(VaultOperation operation, const HttpResponse& response,
 absl::StatusOr<KeyDescription> ParseKeyBundle(const HttpResponse& response, const KeyRef& asked) {
   const json answer = ParseJson(response);
   if (!answer.is_object() || !answer.contains("key")) {
-    return Unknown("the answer is no key");
+    return UnknownAnswer("the answer is no key");
   }
   const json& key = answer["key"];
   KeyDescription description;
@@ -262,13 +261,13 @@ absl::StatusOr<KeyDescription> ParseKeyBundle(const HttpResponse& response, cons
 absl::StatusOr<KeyOperationResult> ParseKeyOperation(const HttpResponse& response,
                                                      const KeyRef& asked) {
   const json answer = ParseJson(response);
-  if (!answer.is_object()) return Unknown("the answer is no JSON object");
+  if (!answer.is_object()) return UnknownAnswer("the answer is no JSON object");
   KeyOperationResult result;
   result.version_id = TextOf(answer, "kid");
   CMK_RETURN_IF_ERROR(CheckKeyId(result.version_id, asked));
   std::optional<std::string> value = BytesOf(answer, "value");
   if (!value.has_value() || value->empty()) {
-    return Unknown("the answer has no value");
+    return UnknownAnswer("the answer has no value");
   }
   result.value = std::move(*value);
   return result;

@@ -24,6 +24,10 @@ absl::string_view ToString(VaultOperation operation);
 absl::Status MeaningOf(VaultOperation operation, const HttpResponse& response,
                        bool key_is_there = false);
 
+// VAULT_UNREACHABLE for an answer that no row of the table knows: nobody's decision, but somebody
+// should look.
+absl::Status UnknownAnswer(absl::string_view what);
+
 // Reads the 200 of GET, wrapkey and unwrapkey. `kid` must name the host, the key and, where one was
 // asked for, the version. Errors: VAULT_UNREACHABLE for an answer that is not what it should be.
 absl::StatusOr<KeyDescription> ParseKeyBundle(const HttpResponse& response, const KeyRef& asked);

@@ -11,16 +11,6 @@
 #include "vault/vault_errors.h"
 
 namespace cmkstore::vault {
-namespace {
-
-constexpr absl::Duration kRetryAfter = absl::Seconds(5);
-
-bool IsDevelopment(const VaultAddressPolicy& addresses, const KeyRef& key) {
-  const auto& hosts = addresses.allowed_hosts;
-  return std::find(hosts.begin(), hosts.end(), HostOf(key.vault_uri)) != hosts.end();
-}
-
-}  // namespace
 
 absl::StatusOr<std::string> VaultDirectory::Ask(const KeyRef& key, absl::Time deadline) {
   HttpRequest request;
@@ -29,24 +19,21 @@ absl::StatusOr<std::string> VaultDirectory::Ask(const KeyRef& key, absl::Time de
   CMK_ASSIGN_OR_RETURN(
       const HttpResponse response,
       transport_.Send(request, std::min(deadline, clock_.WallNow() + options_.call_timeout)));
+  const bool local = IsLocal(addresses_, HostOf(key.vault_uri));
   if (response.status == 401) {
     const std::string directory = ChallengeDirectory(response.Header("WWW-Authenticate"));
-    if (!directory.empty() || IsDevelopment(addresses_, key)) return directory;
+    if (!directory.empty() || local) return directory;
   } else if (response.status != 200) {
     const absl::Status meaning = MeaningOf(VaultOperation::kDescribe, response);
     if (OutcomeOf(meaning) != VaultOutcome::kDenied) return meaning;
     // Nobody has asked for the key yet: it is not withdrawn.
-    return WithCause(VaultUnreachable(absl::StrCat("unknown: a call without a token is answered ",
-                                                   response.status),
-                                      kRetryAfter),
-                     CauseOf(meaning));
-  } else if (IsDevelopment(addresses_, key)) {
-    return "";  // a local vault that lets everyone in
+    return WithCause(
+        UnknownAnswer(absl::StrCat("a call without a token is answered ", response.status)),
+        CauseOf(meaning));
+  } else if (local) {
+    return "";  // one that lets everyone in
   }
-  return WithCause(
-      VaultUnreachable("unknown: the vault does not say which directory it belongs to",
-                       kRetryAfter),
-      "unknown");
+  return UnknownAnswer("the vault does not say which directory it belongs to");
 }
 
 absl::StatusOr<std::string> VaultDirectory::CheckMayName(const std::string& tenant,

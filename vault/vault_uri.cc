@@ -44,11 +44,6 @@ const VaultDomain* DomainOf(const VaultAddressPolicy& policy, absl::string_view 
   return nullptr;
 }
 
-bool IsLocal(const VaultAddressPolicy& policy, absl::string_view host) {
-  return std::find(policy.allowed_hosts.begin(), policy.allowed_hosts.end(), host) !=
-         policy.allowed_hosts.end();
-}
-
 // The first character that a key's name may not have, as it can be shown.
 std::string BadCharacterOf(absl::string_view word) {
   for (const char c : word) {
@@ -88,6 +83,11 @@ std::string FaultOf(const VaultAddressPolicy& policy, absl::string_view uri) {
 }
 
 }  // namespace
+
+bool IsLocal(const VaultAddressPolicy& policy, absl::string_view host) {
+  return std::find(policy.allowed_hosts.begin(), policy.allowed_hosts.end(), host) !=
+         policy.allowed_hosts.end();
+}
 
 VaultDomain VaultDomainFrom(absl::string_view text) {
   const size_t equals = text.find('=');

@@ -49,6 +49,8 @@ absl::Status CheckKeyRef(const VaultAddressPolicy& policy, const KeyRef& key);
 // The resource that a token for this vault is of. It is ours to say, by the domain that the host is
 // under: a challenge is only compared with it. `vault_uri` has passed CheckVaultUri.
 std::string ResourceOf(const VaultAddressPolicy& policy, absl::string_view vault_uri);
+// Whether the host (with port, if any) is one of the policy's allowed_hosts.
+bool IsLocal(const VaultAddressPolicy& policy, absl::string_view host);
 // The host (with port, if any) of a URI that has passed CheckVaultUri.
 absl::string_view HostOf(absl::string_view vault_uri);
 
