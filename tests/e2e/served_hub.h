@@ -47,16 +47,22 @@ class ServedHub : public ::testing::Test {
  protected:
   ServedHub() {
     SetLogFile(dir_.path() + "/log.jsonl");
-    dev_vault::DevVaultOptions vault;
-    vault.state_dir = dir_.path() + "/vault";
-    auto started = dev_vault::DevVault::Start(vault, clock_);
-    EXPECT_TRUE(started.ok()) << started.status();
-    vault_ = std::move(*started);
-    owner_ = std::make_unique<VaultOwner>(vault_->endpoints());
+    StartVault({});
     owner_->Key("POST", "/keys/k1/create", {{"kty", "RSA"}, {"key_size", 2048}});
     StartServer();
   }
   ~ServedHub() override { SetLogFile("/dev/stderr"); }
+
+  // In place of the vault that runs, with what that one has kept; no server runs then.
+  void StartVault(dev_vault::DevVaultOptions options) {
+    server_.reset();
+    vault_.reset();
+    options.state_dir = dir_.path() + "/vault";
+    auto started = dev_vault::DevVault::Start(options, clock_);
+    EXPECT_TRUE(started.ok()) << started.status();
+    vault_ = std::move(*started);
+    owner_ = std::make_unique<VaultOwner>(vault_->endpoints());
+  }
 
   // What a test wants otherwise; heard from the second StartServer on, the first being the
   // constructor's.

@@ -14,16 +14,9 @@ class VaultDirectoryTest : public ServedHub {
  protected:
   // The fixture's vault anew, as one of another directory.
   VaultDirectoryTest() {
-    server_.reset();
-    vault_.reset();
     dev_vault::DevVaultOptions options;
-    options.state_dir = dir_.path() + "/vault";
     options.tenant_id = kOtherDirectory;
-    auto started = dev_vault::DevVault::Start(options, clock_);
-    EXPECT_TRUE(started.ok()) << started.status();
-    vault_ = std::move(*started);
-    owner_ = std::make_unique<VaultOwner>(vault_->endpoints());
-    owner_->Key("POST", "/keys/k1/create", {{"kty", "RSA"}, {"key_size", 2048}});
+    StartVault(options);
     StartServer();
   }
   void Adjust(service::ServerOptions& options) override {

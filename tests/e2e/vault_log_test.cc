@@ -19,15 +19,9 @@ class VaultLogTest : public ServedHub {
   // The fixture's vault anew, with a certificate for its first client.
   VaultLogTest() {
     SetLogLevel(LogLevel::kTrace);
-    server_.reset();
-    vault_.reset();
     dev_vault::DevVaultOptions options;
-    options.state_dir = dir_.path() + "/vault";
     options.client_certificate = true;
-    auto started = dev_vault::DevVault::Start(options, clock_);
-    EXPECT_TRUE(started.ok()) << started.status();
-    vault_ = std::move(*started);
-    owner_ = std::make_unique<VaultOwner>(vault_->endpoints());
+    StartVault(options);
     StartServer();
   }
   ~VaultLogTest() override { SetLogLevel(LogLevel::kInfo); }
