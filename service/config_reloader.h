@@ -8,10 +8,10 @@
 namespace cmkstore::service {
 
 // Applies what changes in the configuration file, and in the key sets that it names, to a running
-// server: issuers, quotas and log level. Compares content, so that a file swapped through a symbolic
-// link counts as changed. What is wrong is logged (`config_not_reloaded`) and changes nothing; options
-// that need a restart are named in the log (`config_needs_restart`). Both are shown by
-// cmkstore_config_pending for as long as it is so.
+// server: issuers, quotas and log level. Compares content, so that a file swapped through a
+// symbolic link counts as changed. What is wrong is logged (`config_not_reloaded`) and changes
+// nothing; options that need a restart are named in the log (`config_needs_restart`). Both are
+// shown by cmkstore_config_pending for as long as it is so.
 //
 // Not thread-safe: Poll is to be called every few seconds from one thread. `server` must outlive
 // this. Certificates and CA bundles are watched by whoever uses them.
