@@ -78,6 +78,7 @@ bool SetLogFile(const std::string& path) {
         "cmkstore", std::make_shared<spdlog::sinks::basic_file_sink_mt>(path)));
     logger->set_level(std::atomic_load(&Logger())->level());
     std::atomic_store(&Logger(), logger);
+    Limiter().Refill();
     return true;
   } catch (const spdlog::spdlog_ex&) {
     return false;

@@ -32,8 +32,8 @@ bool LogEnabled(LogLevel level);
 uint64_t HeldBackLogLines();
 
 void SetLogLevel(LogLevel level);
-// Sends later lines to `path` in place of standard error (tests). Returns false if it cannot be
-// opened.
+// Sends later lines to `path` in place of standard error (tests); every event has its whole bound
+// there. Returns false if it cannot be opened.
 bool SetLogFile(const std::string& path);
 
 }  // namespace cmkstore

@@ -29,4 +29,9 @@ std::optional<uint64_t> LogLimiter::Admit(absl::string_view event, absl::Time no
   return std::exchange(bucket.held_back, 0);
 }
 
+void LogLimiter::Refill() {
+  absl::MutexLock lock(&mutex_);
+  buckets_.clear();
+}
+
 }  // namespace cmkstore

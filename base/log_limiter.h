@@ -23,6 +23,8 @@ class LogLimiter {
   // Whether a line of `event` may be written at `now`; then with how many were held back since the
   // last one.
   std::optional<uint64_t> Admit(absl::string_view event, absl::Time now);
+  // Gives every event its whole burst again, for a log that starts anew in another place.
+  void Refill();
   // Lines held back since the start, over all events.
   uint64_t held_back() const { return held_back_.load(std::memory_order_relaxed); }
 

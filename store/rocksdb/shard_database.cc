@@ -3,6 +3,8 @@
 #include <rocksdb/convenience.h>
 #include <rocksdb/wal_filter.h>
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -47,6 +49,9 @@ class AcknowledgedOnly final : public rocksdb::WalFilter {
 
 absl::StatusOr<std::unique_ptr<ShardDatabase>> ShardDatabase::Open(
     const std::string& path, const ShardResources& resources) {
+  // RocksDB would make it too, but calls its absence an error in the log first.
+  std::error_code ignored;
+  std::filesystem::create_directory(path, ignored);
   rocksdb::DB* db = nullptr;
   const rocksdb::Status opened = rocksdb::DB::Open(ShardOptions(resources), path, &db);
   if (opened.IsIOError() && absl::StrContains(opened.ToString(), "lock")) {

@@ -1,7 +1,10 @@
 #include "store/rocksdb/store_log.h"
 
 #include <cstdio>
+#include <string>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/string_view.h"
 #include "base/log.h"
 
 namespace cmkstore::store {
@@ -16,7 +19,8 @@ void StoreLog::Logv(rocksdb::InfoLogLevel level, const char* format, va_list arg
   char line[kMaxLineBytes];
   std::vsnprintf(line, sizeof(line), format, arguments);
   const bool error = level >= rocksdb::InfoLogLevel::ERROR_LEVEL;
-  Log(error ? LogLevel::kError : LogLevel::kWarning, "store_log", {{"detail", line}});
+  const absl::string_view text = absl::StripTrailingAsciiWhitespace(line);
+  Log(error ? LogLevel::kError : LogLevel::kWarning, "store_log", {{"detail", std::string(text)}});
 }
 
 }  // namespace cmkstore::store

@@ -15,6 +15,8 @@ namespace {
 TEST(StoreLogTest, WarningsAndErrorsGoIntoOurLogAndTheRestNowhere) {
   const testing::TempDir dir;
   const std::string log = dir.path() + "/log.jsonl";
+  StoreLog earlier;  // What a process has logged before costs the lines below nothing.
+  for (int i = 0; i < 100; ++i) rocksdb::Warn(&earlier, "an earlier line");
   SetLogFile(log);
   StoreLog rocks;
   rocksdb::Info(&rocks, "an ordinary %s", "line");
@@ -26,6 +28,18 @@ TEST(StoreLogTest, WarningsAndErrorsGoIntoOurLogAndTheRestNowhere) {
   EXPECT_NE(logged.find("a worrying line"), std::string::npos);
   EXPECT_NE(logged.find("xxxx"), std::string::npos);
   EXPECT_LT(logged.size(), 2'000u);
+}
+
+TEST(StoreLogTest, AFirstStartIsNoError) {
+  const testing::TempDir dir;
+  const std::string log = dir.path() + "/log.jsonl";
+  SetLogFile(log);
+  ShardSetOptions options;
+  options.directory = dir.path() + "/shards";
+  options.shards = 1;
+  EXPECT_TRUE(ShardSet::Open(options).ok());
+  SetLogFile("/dev/stderr");
+  EXPECT_EQ(*ReadFile(log), "");
 }
 
 // A file of its own on a full disk ended the process.
