@@ -216,7 +216,7 @@ absl::Status MeaningOf(VaultOperation operation, const HttpResponse& response,
                        bool key_is_there) {
   switch (response.status) {
     case 400: return BadRequest(operation, ParseJson(response));
-    case 401: return WithCause(VaultLoginFailed("the vault refuses our token"), kTokenRefused);
+    case 401: return TokenRefused();
     case 403: return Forbidden(operation, InnerCode(ParseJson(response)));
     case 404:
     case 410: return NotThere(operation, response, key_is_there);

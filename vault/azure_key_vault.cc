@@ -78,19 +78,18 @@ absl::StatusOr<HttpResponse> AzureKeyVault::Call(const KeyRef& key, const Questi
                                                  absl::Time deadline) {
   CMK_RETURN_IF_ERROR(CheckKeyRef(addresses_, key));
   const std::string resource = ResourceOf(addresses_, key.vault_uri);
-  for (int attempt = 0;; ++attempt) {
-    CMK_ASSIGN_OR_RETURN(const std::string token,
-                         identities_.Token(key.identity, resource, deadline));
-    CMK_ASSIGN_OR_RETURN(HttpResponse response, Send(key, question, token, deadline));
-    if (response.status != 401 || attempt == 1) return response;
-    // Once: the token may have been revoked or may be of an old signing key.
-    const std::string asked = ChallengeResource(response.Header("WWW-Authenticate"));
-    if (!asked.empty() && asked != resource) {
-      return WithCause(VaultLoginFailed("the vault asks for a token of another resource"),
-                       kTokenRefused);
-    }
-    identities_.Drop(key.identity, resource, token);
+  CMK_ASSIGN_OR_RETURN(std::string token, identities_.Token(key.identity, resource, deadline));
+  CMK_ASSIGN_OR_RETURN(HttpResponse response, Send(key, question, token, deadline));
+  if (response.status != 401) return response;
+  const std::string asked = ChallengeResource(response.Header("WWW-Authenticate"));
+  if (!asked.empty() && asked != resource) {
+    return WithCause(VaultLoginFailed("the vault asks for a token of another resource"),
+                     kTokenRefused);
   }
+  // Once: the token may have been revoked or may be of an old signing key.
+  CMK_ASSIGN_OR_RETURN(token, identities_.Renewed(key.identity, resource, token, key.vault_uri,
+                                                  deadline));
+  return Send(key, question, token, deadline);
 }
 
 absl::StatusOr<KeyDescription> AzureKeyVault::Describe(const KeyRef& key, absl::Time deadline) {

@@ -2,6 +2,8 @@
 
 #include "base/errors.h"
 #include "base/log.h"
+#include "base/status_macros.h"
+#include "vault/vault_errors.h"
 
 namespace cmkstore::vault {
 namespace {
@@ -46,12 +48,47 @@ absl::StatusOr<std::string> IdentitySet::Token(const std::string& identity,
   }
   if (refused) return slot.last_error;
   StartFetch(*source->second, key, slot);
+  CMK_RETURN_IF_ERROR(AwaitFetch(slot, deadline));
+  if (Usable(slot)) return slot.token.secret;
+  return Failed("the token expired");
+}
+
+absl::StatusOr<std::string> IdentitySet::Renewed(const std::string& identity,
+                                                 const std::string& resource,
+                                                 const std::string& refused,
+                                                 const std::string& vault, absl::Time deadline) {
+  const auto source = sources_.find(identity);
+  if (source == sources_.end()) return Failed("no identity of that name is configured");
+  const Key key(identity, resource);
+  absl::MutexLock lock(&mutex_);
+  Slot& slot = slots_[key];
+  const auto is_new = [&] { return Usable(slot) && slot.token.secret != refused; };
+  if (is_new()) return slot.token.secret;
+  if (!slot.fetching) {
+    if (clock_.WallNow() < slot.failed_until) return slot.last_error;
+    if (!MayRenewFor(slot, vault)) return TokenRefused();
+    StartFetch(*source->second, key, slot);
+  }
+  CMK_RETURN_IF_ERROR(AwaitFetch(slot, deadline));
+  // The metadata service may give the same one again.
+  return is_new() ? absl::StatusOr<std::string>(slot.token.secret) : TokenRefused();
+}
+
+absl::Status IdentitySet::AwaitFetch(Slot& slot, absl::Time deadline) {
   const auto idle = [&slot] { return !slot.fetching; };
-  if (!mutex_.AwaitWithTimeout(absl::Condition(&idle), deadline - now)) {
+  if (!mutex_.AwaitWithTimeout(absl::Condition(&idle), deadline - clock_.WallNow())) {
     return Failed("no token came in time");
   }
-  if (Usable(slot)) return slot.token.secret;
   return slot.last_error;
+}
+
+bool IdentitySet::MayRenewFor(Slot& slot, const std::string& vault) {
+  const absl::Time now = clock_.WallNow();
+  std::erase_if(slot.renewed_for, [&](const auto& one) {
+    return one.second + options_.renew_interval <= now;
+  });
+  if (slot.renewed_for.size() >= options_.max_refusing_vaults) return false;
+  return slot.renewed_for.emplace(vault, now).second;
 }
 
 void IdentitySet::StartFetch(TokenSource& source, const Key& key, Slot& slot) {
@@ -74,18 +111,11 @@ void IdentitySet::Fetch(TokenSource& source, const Key& key) {
   slot.fetching = false;
   if (fetched.ok()) {
     slot.token = *fetched;
-    slot.last_error = Failed("the token expired");
+    slot.last_error = absl::OkStatus();
   } else {
     slot.last_error = WithCause(fetched.status(), "login");
     slot.failed_until = clock_.WallNow() + options_.pause_after_failure;
   }
-}
-
-void IdentitySet::Drop(const std::string& identity, const std::string& resource,
-                       const std::string& token) {
-  absl::MutexLock lock(&mutex_);
-  Slot& slot = slots_[Key(identity, resource)];
-  if (slot.token.secret == token) slot.token.expires = absl::InfinitePast();
 }
 
 }  // namespace cmkstore::vault

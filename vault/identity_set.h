@@ -18,7 +18,9 @@ struct IdentitySetOptions {
   absl::Duration refresh_ahead = absl::Minutes(5);
   absl::Duration fetch_timeout = absl::Seconds(75);     // of one fetch, its retries included
   absl::Duration pause_after_failure = absl::Seconds(1);  // answered from memory meanwhile
-  size_t threads = 4;                                   // fetches under way at once
+  absl::Duration renew_interval = absl::Minutes(5);  // between new tokens because of one vault
+  size_t max_refusing_vaults = 1000;                 // in one such interval, for one token
+  size_t threads = 4;                                // fetches under way at once
 };
 
 // The identities of this server by name, with one cached token for each and each resource: fetched
@@ -36,15 +38,21 @@ class IdentitySet {
 
   absl::StatusOr<std::string> Token(const std::string& identity, const std::string& resource,
                                     absl::Time deadline);
-  // After a 401: drops the cached token if it still is `token`.
-  void Drop(const std::string& identity, const std::string& resource, const std::string& token);
+  // Another token than `refused`, to which `vault` has answered 401. If there is none yet, one is
+  // fetched beside the old one, which goes on serving other vaults: a vault that refuses every
+  // token must take it from nobody else. Nor may such a vault have us log in over and over: it
+  // causes one fetch in `renew_interval`, and after that the answer is that it refuses our token.
+  absl::StatusOr<std::string> Renewed(const std::string& identity, const std::string& resource,
+                                      const std::string& refused, const std::string& vault,
+                                      absl::Time deadline);
 
  private:
   struct Slot {
     AccessToken token{"", absl::InfinitePast()};
     bool fetching = false;
-    absl::Status last_error;
+    absl::Status last_error;  // of the last fetch
     absl::Time failed_until = absl::InfinitePast();
+    std::map<std::string, absl::Time> renewed_for;  // vaults that have caused a fetch, lately
   };
   using Key = std::pair<std::string, std::string>;
 
@@ -52,6 +60,8 @@ class IdentitySet {
   void StartFetch(TokenSource& source, const Key& key, Slot& slot)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Fetch(TokenSource& source, const Key& key);
+  absl::Status AwaitFetch(Slot& slot, absl::Time deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool MayRenewFor(Slot& slot, const std::string& vault) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Usable(const Slot& slot) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Clock& clock_;

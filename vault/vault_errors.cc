@@ -4,6 +4,10 @@
 
 namespace cmkstore::vault {
 
+absl::Status TokenRefused() {
+  return WithCause(VaultLoginFailed("the vault refuses our token"), kTokenRefused);
+}
+
 VaultOutcome OutcomeOf(const absl::Status& status) {
   if (status.ok()) return VaultOutcome::kHealthy;
   const std::string reason = ReasonOf(status);

@@ -26,6 +26,7 @@ inline constexpr std::array<absl::string_view, 11> kOutageCauses = {
     "login", "token_refused", "too_large", "transport", "unknown"};
 // We have no token ("login"), or the vault did not take the one that we have.
 inline constexpr absl::string_view kTokenRefused = "token_refused";
+absl::Status TokenRefused();
 
 // By the status's reason; anything unknown is kUnreachable.
 VaultOutcome OutcomeOf(const absl::Status& status);

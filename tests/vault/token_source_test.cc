@@ -4,11 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -23,7 +21,6 @@
 #include "tests/testing/scripted_transport.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/testing/virtual_clock.h"
-#include "vault/identity_set.h"
 #include "vault/vault_errors.h"
 
 namespace cmkstore::vault {
@@ -267,131 +264,6 @@ TEST_F(TokenSourceTest, AnIdentityThatLacksSomethingIsNamedAtStart) {
   options.tenant_id.clear();
   EXPECT_THAT(CheckIdentity(options), FailsWith("FIELD_INVALID", "tenant_id"));
   EXPECT_THAT(CheckIdentity(IdentityOptions()), IsOk());
-}
-
-// A source whose fetches wait for the test.
-class HeldSource final : public TokenSource {
- public:
-  explicit HeldSource(Clock& clock) : clock_(clock) {}
-  absl::StatusOr<AccessToken> Fetch(const std::string&, absl::Time) override {
-    absl::MutexLock lock(&mutex_);
-    const int number = ++fetches_;
-    const auto free = [this] { return !held_; };
-    mutex_.Await(absl::Condition(&free));
-    if (!failure_.ok()) return failure_;
-    return AccessToken{absl::StrCat("token-", number), clock_.WallNow() + absl::Hours(1)};
-  }
-  void Hold(bool held) {
-    absl::MutexLock lock(&mutex_);
-    held_ = held;
-  }
-  void FailWith(const absl::Status& failure) {
-    absl::MutexLock lock(&mutex_);
-    failure_ = failure;
-  }
-  int fetches() {
-    absl::MutexLock lock(&mutex_);
-    return fetches_;
-  }
-  void AwaitFetches(int wanted) {
-    absl::MutexLock lock(&mutex_);
-    const auto there = [this, wanted] { return fetches_ >= wanted; };
-    mutex_.Await(absl::Condition(&there));
-  }
-
- private:
-  Clock& clock_;
-  absl::Mutex mutex_;
-  bool held_ = false;
-  absl::Status failure_;
-  int fetches_ = 0;
-};
-
-class IdentitySetTest : public ::testing::Test {
- protected:
-  IdentitySetTest() {
-    auto source = std::make_unique<HeldSource>(clock_);
-    source_ = source.get();
-    identities_.Add("", std::move(source));
-  }
-  ~IdentitySetTest() override { source_->Hold(false); }
-  absl::StatusOr<std::string> Token() {
-    return identities_.Token("", kResource, clock_.WallNow() + absl::Seconds(5));
-  }
-  void AwaitToken(const std::string& wanted) {
-    while (*Token() != wanted) std::this_thread::yield();
-  }
-
-  testing::VirtualClock clock_;
-  HeldSource* source_;
-  IdentitySet identities_{clock_};
-};
-
-TEST_F(IdentitySetTest, ManyWhoWaitShareOneFetch) {
-  source_->Hold(true);
-  std::vector<std::thread> callers;
-  std::atomic<int> served = 0;
-  for (int i = 0; i < 16; ++i) {
-    callers.emplace_back([&] { served += *Token() == "token-1"; });
-  }
-  source_->AwaitFetches(1);
-  source_->Hold(false);
-  for (std::thread& caller : callers) caller.join();
-  EXPECT_EQ(served, 16);
-  EXPECT_EQ(source_->fetches(), 1);
-}
-
-TEST_F(IdentitySetTest, ATokenIsRefreshedAheadOfItsExpiryAndNobodyWaitsForIt) {
-  ASSERT_EQ(*Token(), "token-1");
-  clock_.Advance(absl::Minutes(54));
-  ASSERT_EQ(*Token(), "token-1");
-  EXPECT_EQ(source_->fetches(), 1) << "not before it is due";
-  source_->Hold(true);
-  clock_.Advance(absl::Minutes(2));
-  EXPECT_EQ(*Token(), "token-1") << "the refresh hangs, the old token serves";
-  source_->AwaitFetches(2);
-  source_->Hold(false);
-  AwaitToken("token-2");
-}
-
-TEST_F(IdentitySetTest, AFailedRefreshLeavesTheOldTokenUntilItExpires) {
-  ASSERT_EQ(*Token(), "token-1");
-  source_->FailWith(VaultLoginFailed("directory down"));
-  clock_.Advance(absl::Minutes(56));
-  EXPECT_EQ(*Token(), "token-1");
-  source_->AwaitFetches(2);
-  EXPECT_EQ(*Token(), "token-1");
-  clock_.Advance(absl::Minutes(5));
-  EXPECT_THAT(Token(), FailsWith("VAULT_LOGIN_FAILED", "directory down"));
-}
-
-TEST_F(IdentitySetTest, AFailureIsAnsweredFromMemoryForAMoment) {
-  source_->FailWith(VaultLoginFailed("directory down"));
-  EXPECT_THAT(Token(), FailsWith("VAULT_LOGIN_FAILED", "directory down"));
-  const int fetches = source_->fetches();
-  for (int i = 0; i < 100; ++i) EXPECT_THAT(Token(), FailsWith("VAULT_LOGIN_FAILED", "down"));
-  EXPECT_EQ(source_->fetches(), fetches);
-  source_->FailWith(absl::OkStatus());
-  clock_.Advance(absl::Seconds(2));
-  EXPECT_THAT(Token(), IsOk());
-}
-
-TEST_F(IdentitySetTest, OnlyTheTokenThatWasRefusedIsDropped) {
-  ASSERT_EQ(*Token(), "token-1");
-  identities_.Drop("", kResource, "another");
-  EXPECT_EQ(*Token(), "token-1");
-  identities_.Drop("", kResource, "token-1");
-  EXPECT_EQ(*Token(), "token-2");
-}
-
-TEST_F(IdentitySetTest, IdentitiesAndResourcesHaveTokensOfTheirOwn) {
-  identities_.Add("other", std::make_unique<HeldSource>(clock_));
-  EXPECT_EQ(*Token(), "token-1");
-  const absl::Time soon = clock_.WallNow() + absl::Seconds(5);
-  EXPECT_EQ(*identities_.Token("", "https://managedhsm.azure.net", soon), "token-2");
-  EXPECT_EQ(*identities_.Token("other", kResource, soon), "token-1");
-  EXPECT_THAT(identities_.Token("unknown", kResource, soon),
-              FailsWith("VAULT_LOGIN_FAILED", "no identity of that name"));
 }
 
 }  // namespace
