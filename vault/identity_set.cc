@@ -15,17 +15,17 @@ absl::Status Failed(absl::string_view why) { return WithCause(VaultLoginFailed(w
 }  // namespace
 
 IdentitySet::IdentitySet(Clock& clock, IdentitySetOptions options)
-    : clock_(clock),
-      options_(options),
-      worker_({.name = "tokens", .threads = options.threads, .max_queued = 1024}) {}
+    : clock_(clock), options_(options) {}
 
 IdentitySet::~IdentitySet() {
-  for (auto& [name, source] : sources_) source->Cancel();
-  worker_.Stop();
+  for (auto& [name, identity] : identities_) identity.source->Cancel();
+  for (auto& [name, identity] : identities_) identity.worker->Stop();
 }
 
 void IdentitySet::Add(const std::string& name, std::unique_ptr<TokenSource> source) {
-  sources_[name] = std::move(source);
+  identities_[name] = {std::move(source),
+                       std::make_unique<Worker>(WorkerOptions{
+                           .name = "tokens", .threads = options_.threads, .max_queued = 1024})};
 }
 
 bool IdentitySet::Usable(const Slot& slot) const {
@@ -34,8 +34,8 @@ bool IdentitySet::Usable(const Slot& slot) const {
 
 absl::StatusOr<std::string> IdentitySet::Token(const std::string& identity,
                                                const std::string& resource, absl::Time deadline) {
-  const auto source = sources_.find(identity);
-  if (source == sources_.end()) return Failed("no identity of that name is configured");
+  const auto found = identities_.find(identity);
+  if (found == identities_.end()) return Failed("no identity of that name is configured");
   const Key key(identity, resource);
   absl::MutexLock lock(&mutex_);
   Slot& slot = slots_[key];
@@ -43,11 +43,11 @@ absl::StatusOr<std::string> IdentitySet::Token(const std::string& identity,
   const bool refused = now < slot.failed_until;
   if (Usable(slot)) {
     const bool due = slot.token.expires - options_.refresh_ahead <= now;
-    if (due && !refused) StartFetch(*source->second, key, slot);
+    if (due && !refused) StartFetch(found->second, key, slot);
     return slot.token.secret;
   }
   if (refused) return slot.last_error;
-  StartFetch(*source->second, key, slot);
+  StartFetch(found->second, key, slot);
   CMK_RETURN_IF_ERROR(AwaitFetch(slot, deadline));
   if (Usable(slot)) return slot.token.secret;
   return Failed("the token expired");
@@ -57,8 +57,8 @@ absl::StatusOr<std::string> IdentitySet::Renewed(const std::string& identity,
                                                  const std::string& resource,
                                                  const std::string& refused,
                                                  const std::string& vault, absl::Time deadline) {
-  const auto source = sources_.find(identity);
-  if (source == sources_.end()) return Failed("no identity of that name is configured");
+  const auto found = identities_.find(identity);
+  if (found == identities_.end()) return Failed("no identity of that name is configured");
   const Key key(identity, resource);
   absl::MutexLock lock(&mutex_);
   Slot& slot = slots_[key];
@@ -67,7 +67,7 @@ absl::StatusOr<std::string> IdentitySet::Renewed(const std::string& identity,
   if (!slot.fetching) {
     if (clock_.WallNow() < slot.failed_until) return slot.last_error;
     if (!MayRenewFor(slot, vault)) return TokenRefused();
-    StartFetch(*source->second, key, slot);
+    StartFetch(found->second, key, slot);
   }
   CMK_RETURN_IF_ERROR(AwaitFetch(slot, deadline));
   // The metadata service may give the same one again.
@@ -91,9 +91,10 @@ bool IdentitySet::MayRenewFor(Slot& slot, const std::string& vault) {
   return slot.renewed_for.emplace(vault, now).second;
 }
 
-void IdentitySet::StartFetch(TokenSource& source, const Key& key, Slot& slot) {
+void IdentitySet::StartFetch(Identity& identity, const Key& key, Slot& slot) {
   if (slot.fetching) return;
-  slot.fetching = worker_.TryRun([this, &source, key] { Fetch(source, key); });
+  slot.fetching = identity.worker->TryRun(
+      [this, &source = *identity.source, key] { Fetch(source, key); });
   if (!slot.fetching) slot.last_error = Failed("too many tokens are being fetched");
 }
 

@@ -20,12 +20,12 @@ struct IdentitySetOptions {
   absl::Duration pause_after_failure = absl::Seconds(1);  // answered from memory meanwhile
   absl::Duration renew_interval = absl::Minutes(5);  // between new tokens because of one vault
   size_t max_refusing_vaults = 1000;                 // in one such interval, for one token
-  size_t threads = 4;                                // fetches under way at once
+  size_t threads = 4;                                // of each identity: its fetches at once
 };
 
 // The identities of this server by name, with one cached token for each and each resource: fetched
-// once for all who wait, on threads of its own, and refreshed ahead of its expiry while callers go
-// on with the old one.
+// once for all who wait, and refreshed ahead of its expiry while callers go on with the old one.
+// Each identity fetches on threads of its own: one whose logins hang keeps no other waiting.
 //
 // Thread-safe; no lock is held while a token is fetched. Errors: VAULT_LOGIN_FAILED.
 class IdentitySet {
@@ -47,6 +47,10 @@ class IdentitySet {
                                       absl::Time deadline);
 
  private:
+  struct Identity {
+    std::unique_ptr<TokenSource> source;
+    std::unique_ptr<Worker> worker;
+  };
   struct Slot {
     AccessToken token{"", absl::InfinitePast()};
     bool fetching = false;
@@ -57,7 +61,7 @@ class IdentitySet {
   using Key = std::pair<std::string, std::string>;
 
   // Begins a fetch unless one is under way.
-  void StartFetch(TokenSource& source, const Key& key, Slot& slot)
+  void StartFetch(Identity& identity, const Key& key, Slot& slot)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Fetch(TokenSource& source, const Key& key);
   absl::Status AwaitFetch(Slot& slot, absl::Time deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -66,10 +70,9 @@ class IdentitySet {
 
   Clock& clock_;
   const IdentitySetOptions options_;
-  std::map<std::string, std::unique_ptr<TokenSource>> sources_;
+  std::map<std::string, Identity> identities_;
   absl::Mutex mutex_;
   std::map<Key, Slot> slots_ ABSL_GUARDED_BY(mutex_);
-  Worker worker_;  // last: its threads use all of the above
 };
 
 }  // namespace cmkstore::vault

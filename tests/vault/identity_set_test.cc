@@ -183,6 +183,27 @@ TEST_F(IdentitySetTest, VaultsThatRefuseAreRememberedUpToABound) {
   EXPECT_THAT(Renewed(token, "vault-2"), IsOk());
 }
 
+TEST_F(IdentitySetTest, IdentitiesThatHangKeepNoOtherOneWaiting) {
+  std::vector<HeldSource*> hanging;
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 8; ++i) {
+    auto source = std::make_unique<HeldSource>(clock_);
+    source->Hold(true);
+    hanging.push_back(source.get());
+    identities_.Add(absl::StrCat("hangs-", i), std::move(source));
+  }
+  for (int i = 0; i < 8; ++i) {
+    callers.emplace_back([this, i] {
+      (void)identities_.Token(absl::StrCat("hangs-", i), kResource,
+                              clock_.WallNow() + absl::Seconds(5));
+    });
+    hanging[i]->AwaitFetches(1);
+  }
+  EXPECT_EQ(*Token(), "token-1");
+  for (HeldSource* source : hanging) source->Hold(false);
+  for (std::thread& caller : callers) caller.join();
+}
+
 TEST_F(IdentitySetTest, IdentitiesAndResourcesHaveTokensOfTheirOwn) {
   identities_.Add("other", std::make_unique<HeldSource>(clock_));
   EXPECT_EQ(*Token(), "token-1");
