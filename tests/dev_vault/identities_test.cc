@@ -154,6 +154,29 @@ TEST_F(IdentitiesTest, AFederatedTokenOfAnotherClustersKeySetIsTaken) {
   ExpectRefused(Assert(crypto::SignJwt(key, "k", claims.dump()), "aks"), "AADSTS50013");
 }
 
+// As Azure does it: a vault takes tokens of its own directory only, and a directory gives them to
+// applications that it knows.
+TEST_F(IdentitiesTest, AVaultTakesTokensOfItsOwnDirectoryOnly) {
+  const std::string other = "99999999-2222-4333-8444-555555555555";
+  SetVault({{"directory", other}});
+  const Reply refused = Key("GET", "/keys");
+  EXPECT_EQ(refused.status, 401);
+  EXPECT_THAT(refused.text, HasSubstr("AKV10032: Invalid issuer"));
+  EXPECT_THAT(std::string(refused.http.Header("WWW-Authenticate")), HasSubstr(url_ + "/" + other));
+  const auto log_in = [&] {
+    return Send("POST", absl::StrCat(url_, "/", other, "/oauth2/v2.0/token"),
+                absl::StrCat(kAssertion, "&client_id=cmkstore-dev&client_assertion=", Federated()),
+                {{"Content-Type", "application/x-www-form-urlencoded"}});
+  };
+  const Reply unknown = log_in();
+  EXPECT_EQ(unknown.status, 400);
+  EXPECT_EQ(unknown.body["error_codes"], json({700016}));
+  Admin("PUT", "identities/cmkstore-dev", {{"directories", {other}}});
+  ExpectWorks(log_in());
+  SetVault({{"directory", ""}});
+  EXPECT_EQ(Key("GET", "/keys").status, 401);
+}
+
 TEST_F(IdentitiesTest, TheMetadataServiceGivesTokensWithNumbersAsStrings) {
   const Reply token = Imds("&resource=https://vault.azure.net");
   ASSERT_EQ(token.status, 200) << token.text;

@@ -50,7 +50,8 @@ std::string CheckDates(const json& claims, absl::Time now) {
 
 std::string CheckCertificateAssertion(const crypto::Jwt& jwt, const json& header,
                                       const json& claims, const Identity& identity,
-                                      const TokenIssuer& issuer, absl::Time now) {
+                                      const TokenIssuer& issuer, const std::string& directory,
+                                      absl::Time now) {
   const auto certificate = crypto::CertificateVerifier::FromPem(identity.certificate);
   if (!certificate.ok()) {
     return "AADSTS700027: The certificate with identifier used to sign the client assertion is not "
@@ -67,9 +68,9 @@ std::string CheckCertificateAssertion(const crypto::Jwt& jwt, const json& header
   if (!certificate->Verify(Text(header, "alg"), jwt.signing_input, jwt.signature)) {
     return "AADSTS700027: Client assertion contains an invalid signature.";
   }
-  const std::string tenant = absl::StrCat(issuer.authority(), "/", issuer.tenant_id());
+  const std::string tenant = absl::StrCat(issuer.authority(), "/", directory);
   if (!IsMeantFor(claims, absl::StrCat(tenant, "/oauth2/v2.0/token")) &&
-      !IsMeantFor(claims, issuer.issuer())) {
+      !IsMeantFor(claims, issuer.IssuerOf(directory))) {
     return "AADSTS700021: Client assertion application identifier doesn't match 'client_id' "
            "parameter, or its audience is not this token endpoint.";
   }
@@ -114,7 +115,8 @@ std::string CheckFederatedAssertion(const std::string& assertion, const json& cl
 }  // namespace
 
 std::string CheckAssertion(const std::string& assertion, const Identity& identity,
-                           const TokenIssuer& issuer, absl::Time now) {
+                           const TokenIssuer& issuer, const std::string& directory,
+                           absl::Time now) {
   const auto jwt = crypto::ParseJwt(assertion);
   if (!jwt.ok()) return "AADSTS50027: JWT token is invalid or malformed.";
   const json header = json::parse(jwt->header, nullptr, false);
@@ -123,7 +125,7 @@ std::string CheckAssertion(const std::string& assertion, const Identity& identit
     return "AADSTS50027: JWT token is invalid or malformed.";
   }
   return Text(claims, "iss") == identity.client_id
-             ? CheckCertificateAssertion(*jwt, header, claims, identity, issuer, now)
+             ? CheckCertificateAssertion(*jwt, header, claims, identity, issuer, directory, now)
              : CheckFederatedAssertion(assertion, claims, identity, issuer, now);
 }
 

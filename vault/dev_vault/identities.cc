@@ -14,7 +14,8 @@ namespace {
 using nlohmann::json;
 
 const std::set<std::string> kFields = {"object_id", "secret",      "certificate", "federated",
-                                       "managed",   "resource_id", "roles",       "client_id"};
+                                       "managed",   "resource_id", "roles",       "client_id",
+                                       "directories"};
 
 // An object id that stays the same for a client id, in the shape of Entra's.
 std::string ObjectIdOf(const std::string& client_id) {
@@ -50,6 +51,7 @@ std::string Apply(const json& change, Identity& identity) {
   identity.managed = change.value("managed", identity.managed);
   identity.resource_id = change.value("resource_id", identity.resource_id);
   identity.roles = change.value("roles", identity.roles);
+  identity.directories = change.value("directories", identity.directories);
   if (change.contains("federated")) identity.federated = FederatedOf(change["federated"]);
   if (!identity.managed.empty() && identity.managed != "system" && identity.managed != "user") {
     return "managed is \"system\", \"user\" or empty";
@@ -72,6 +74,7 @@ json ToJson(const Identity& identity, bool with_secret) {
                 {"federated", federated},
                 {"managed", identity.managed},
                 {"roles", identity.roles},
+                {"directories", identity.directories},
                 {"certificate", identity.certificate},
                 {"resource_id", identity.resource_id}};
   if (with_secret) shown["secret"] = identity.secret;

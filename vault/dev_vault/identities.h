@@ -3,6 +3,7 @@
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ struct Identity {
   std::string managed;  // "system", "user" or empty
   std::string resource_id;
   std::vector<std::string> roles;  // of its tokens
+  std::set<std::string> directories;  // where it is known beside its own: az ad sp create
 };
 
 nlohmann::json ToJson(const Identity& identity, bool with_secret);

@@ -24,11 +24,12 @@ struct KeyCall {
 };
 using KeyHandler = std::function<Answer(const KeyCall&)>;
 
-Answer Challenge(const TokenIssuer& issuer, const std::string& resource, const std::string& why) {
+Answer Challenge(const TokenIssuer& issuer, const std::string& directory,
+                 const std::string& resource, const std::string& why) {
   Answer answer = ErrorAnswer(401, "Unauthorized", why);
   answer.headers.emplace_back("WWW-Authenticate",
                               absl::StrCat("Bearer authorization=\"", issuer.authority(), "/",
-                                           issuer.tenant_id(), "\", resource=\"", resource, "\""));
+                                           directory, "\", resource=\"", resource, "\""));
   return answer;
 }
 
@@ -79,14 +80,17 @@ class Gate {
     if (!vault.ok()) return BadParameter(vault.status().message());
     const VaultSettings settings = (*vault)->settings();
     const std::string resource = ResourceOf(**vault, settings);
+    const std::string directory =
+        settings.directory.empty() ? issuer_.tenant_id() : settings.directory;
     const std::string header = call.Header("authorization");
     absl::string_view token = header;
     if (!absl::ConsumePrefix(&token, "Bearer ")) {
-      return Challenge(issuer_, resource, "AKV10000: Request is missing a Bearer or PoP token.");
+      return Challenge(issuer_, directory, resource,
+                       "AKV10000: Request is missing a Bearer or PoP token.");
     }
-    absl::StatusOr<Caller> caller = issuer_.Verify(std::string(token), resource);
+    absl::StatusOr<Caller> caller = issuer_.Verify(std::string(token), resource, directory);
     if (!caller.ok()) {
-      return Challenge(issuer_, resource,
+      return Challenge(issuer_, directory, resource,
                        absl::StrCat("Error validating token: ", caller.status().message()));
     }
     caller->is_first = caller->client_id == first_client_;

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/ids.h"
 #include "vault/dev_vault/client_assertion.h"
 
 namespace cmkstore::dev_vault {
@@ -41,8 +42,8 @@ bool SameSecret(const std::string& a, const std::string& b) {
 }
 
 Answer TokenAnswer(const TokenIssuer& issuer, const Identity& identity,
-                   const std::string& audience) {
-  const TokenIssuer::Token token = issuer.Mint(identity, audience);
+                   const std::string& audience, const std::string& directory) {
+  const TokenIssuer::Token token = issuer.Mint(identity, audience, directory);
   Answer answer = Json(json{
       {"token_type", "Bearer"},
       {"expires_in", token.lifetime_s - 1},
@@ -60,7 +61,7 @@ std::string CheckCredential(const HttpCall& call, const Identity& identity,
     if (call.Param("client_assertion_type") != kAssertionType) {
       return "AADSTS50027: client_assertion_type is not jwt-bearer.";
     }
-    return CheckAssertion(assertion, identity, issuer, wall.WallNow());
+    return CheckAssertion(assertion, identity, issuer, call.Match(1), wall.WallNow());
   }
   const std::string secret = call.Param("client_secret");
   if (secret.empty()) {
@@ -75,9 +76,10 @@ std::string CheckCredential(const HttpCall& call, const Identity& identity,
 
 Answer Token(const HttpCall& call, const Identities& identities, const TokenIssuer& issuer,
              const Clock& wall) {
-  if (call.Match(1) != issuer.tenant_id()) {
+  const std::string directory = call.Match(1);
+  if (directory != issuer.tenant_id() && !IsGuid(directory)) {
     return OAuthError(400, "invalid_request",
-                      absl::StrCat("AADSTS90002: Tenant '", call.Match(1), "' not found."));
+                      absl::StrCat("AADSTS90002: Tenant '", directory, "' not found."));
   }
   if (call.Param("grant_type") != "client_credentials") {
     return OAuthError(400, "unsupported_grant_type",
@@ -90,14 +92,17 @@ Answer Token(const HttpCall& call, const Identities& identities, const TokenIssu
                       "flows must have a scope value with /.default suffixed to the resource.");
   }
   const std::optional<Identity> identity = identities.Find(call.Param("client_id"));
-  if (!identity.has_value()) {
+  if (!identity.has_value() ||
+      (directory != issuer.tenant_id() && !identity->directories.contains(directory))) {
     return OAuthError(400, "unauthorized_client",
-                      "AADSTS700016: Application was not found in the directory.");
+                      absl::StrCat("AADSTS700016: Application was not found in the directory '",
+                                   directory, "'."));
   }
   if (const std::string wrong = CheckCredential(call, *identity, issuer, wall); !wrong.empty()) {
     return OAuthError(401, "invalid_client", wrong);
   }
-  return TokenAnswer(issuer, *identity, std::string(absl::StripSuffix(scope, "/.default")));
+  return TokenAnswer(issuer, *identity, std::string(absl::StripSuffix(scope, "/.default")),
+                     directory);
 }
 
 Answer ImdsError(const std::string& description) {
@@ -116,7 +121,7 @@ Answer ImdsToken(const HttpCall& call, const Identities& identities, const Token
   const std::optional<Identity> identity =
       identities.FindManaged(call.Param("client_id"), call.Param("object_id"), resource_id);
   if (!identity.has_value()) return ImdsError("Identity not found");
-  const TokenIssuer::Token token = issuer.Mint(*identity, resource);
+  const TokenIssuer::Token token = issuer.Mint(*identity, resource, issuer.tenant_id());
   // Numbers are strings here, unlike at the token endpoint.
   Answer answer = Json(json{
       {"access_token", token.text},

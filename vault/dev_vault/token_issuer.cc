@@ -60,17 +60,18 @@ TokenIssuer::TokenIssuer(std::string authority, std::string tenant_id,
 
       clock_(clock) {}
 
-std::string TokenIssuer::issuer() const {
-  return absl::StrCat(authority_, "/", tenant_id_, "/v2.0");
+std::string TokenIssuer::IssuerOf(const std::string& directory) const {
+  return absl::StrCat(authority_, "/", directory, "/v2.0");
 }
 std::string TokenIssuer::cluster_issuer() const { return absl::StrCat(authority_, "/cluster"); }
 
-TokenIssuer::Token TokenIssuer::Mint(const Identity& identity, const std::string& audience) const {
+TokenIssuer::Token TokenIssuer::Mint(const Identity& identity, const std::string& audience,
+                                     const std::string& directory) const {
   absl::MutexLock lock(&mutex_);
   const int64_t now = clock_.UnixNow();
-  json claims = {{"iss", issuer()},
+  json claims = {{"iss", IssuerOf(directory)},
                  {"aud", audience},
-                 {"tid", tenant_id_},
+                 {"tid", directory},
                  {"oid", identity.object_id},
                  {"sub", identity.object_id},
                  {"appid", identity.client_id},
@@ -95,16 +96,18 @@ std::string TokenIssuer::MintFederated(const std::string& subject, const std::st
 }
 
 absl::StatusOr<Caller> TokenIssuer::Verify(const std::string& token,
-                                           const std::string& audience) const {
+                                           const std::string& audience,
+                                           const std::string& directory) const {
   CMK_ASSIGN_OR_RETURN(const crypto::Jwt jwt, crypto::ParseJwt(token));
   if (!IsSignedByKeyOf(Jwks(), token)) return TokenInvalid("signature validation failed");
   const json claims = json::parse(jwt.claims, nullptr, false);
   if (!claims.is_object()) return TokenInvalid("its claims are no JSON object");
-  if (Text(claims, "iss") != issuer()) {
-    return TokenInvalid(absl::StrCat("AKV10032: Invalid issuer. Expected one of ", issuer(),
+  if (Text(claims, "iss") != IssuerOf(directory)) {
+    return TokenInvalid(absl::StrCat("AKV10032: Invalid issuer. Expected one of ",
+                                     IssuerOf(directory),
                                      ", found ", Text(claims, "iss"), "."));
   }
-  if (Text(claims, "tid") != tenant_id_) return TokenInvalid("it is of another tenant");
+  if (Text(claims, "tid") != directory) return TokenInvalid("it is of another tenant");
   if (Text(claims, "aud") != audience) {
     return TokenInvalid(absl::StrCat("AKV10022: Invalid audience. Expected ", audience,
                                      ", found: ", Text(claims, "aud"), "."));
@@ -114,7 +117,7 @@ absl::StatusOr<Caller> TokenIssuer::Verify(const std::string& token,
   if (Number(claims, "nbf") > now + kSkewSeconds) return TokenInvalid("it is not yet valid");
   absl::MutexLock lock(&mutex_);
   if (Number(claims, "generation") != generation_) return TokenInvalid("it was revoked");
-  return Caller{Text(claims, "azp"), Text(claims, "oid"), issuer(), false};
+  return Caller{Text(claims, "azp"), Text(claims, "oid"), IssuerOf(directory), false};
 }
 
 std::string TokenIssuer::Jwks() const { return crypto::JwksOf(signing_key_, kKeyId); }
@@ -122,7 +125,7 @@ std::string TokenIssuer::ClusterJwks() const { return crypto::JwksOf(signing_key
 
 std::string TokenIssuer::OpenIdConfiguration() const {
   const std::string tenant = absl::StrCat(authority_, "/", tenant_id_);
-  return json{{"issuer", issuer()},
+  return json{{"issuer", IssuerOf(tenant_id_)},
               {"token_endpoint", absl::StrCat(tenant, "/oauth2/v2.0/token")},
               {"authorization_endpoint", absl::StrCat(tenant, "/oauth2/v2.0/authorize")},
               {"jwks_uri", absl::StrCat(tenant, "/discovery/v2.0/keys")},

@@ -12,18 +12,19 @@
 
 namespace cmkstore::dev_vault {
 
-// The directory's token service: mints access tokens and is the one issuer whose tokens the vaults
-// take. Tokens are RS256; time is the settable clock's. Thread-safe.
+// The token service of all directories that the program plays: mints access tokens, each of one
+// directory, by which a vault tells whether it takes it. Tokens are RS256; time is the settable
+// clock's. Thread-safe.
 class TokenIssuer {
  public:
-  // `authority`: https://host:port. The key also signs the federated tokens of the cluster that the
+  // `authority`: https://host:port. `tenant_id`: the program's own directory. The key also signs the federated tokens of the cluster that the
   // vault plays beside the directory: as another issuer, under another key id.
   TokenIssuer(std::string authority, std::string tenant_id, crypto::RsaPrivateKey signing_key,
               SettableClock& clock);
 
   const std::string& authority() const { return authority_; }
   const std::string& tenant_id() const { return tenant_id_; }
-  std::string issuer() const;          // of access tokens
+  std::string IssuerOf(const std::string& directory) const;  // of access tokens
   std::string cluster_issuer() const;  // of federated tokens
 
   struct Token {
@@ -31,14 +32,16 @@ class TokenIssuer {
     int64_t lifetime_s = 0;
     int64_t expires_unix = 0;
   };
-  Token Mint(const Identity& identity, const std::string& audience) const;
+  Token Mint(const Identity& identity, const std::string& audience,
+             const std::string& directory) const;
   // A service account's token, as a Kubernetes cluster would project it into a file.
   std::string MintFederated(const std::string& subject, const std::string& audience,
                             int64_t now_unix, int64_t lifetime_s) const;
 
-  // Signature, issuer, tenant, audience and dates. Errors: TOKEN_INVALID, whose message is fit for
-  // the caller.
-  absl::StatusOr<Caller> Verify(const std::string& token, const std::string& audience) const;
+  // Signature, issuer and tenant (both of `directory`), audience and dates. Errors: TOKEN_INVALID,
+  // whose message is fit for the caller.
+  absl::StatusOr<Caller> Verify(const std::string& token, const std::string& audience,
+                                const std::string& directory) const;
 
   std::string Jwks() const;
   std::string ClusterJwks() const;

@@ -6,10 +6,12 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/ids.h"
 #include "vault/dev_vault/key_record.h"
 
 namespace cmkstore::dev_vault {
@@ -18,8 +20,8 @@ namespace {
 using nlohmann::json;
 
 const std::set<std::string> kFields = {
-    "kind",   "recovery_level",         "denial_code",  "firewall", "access",
-    "denied", "unknown_version_status", "limit_per_10s"};
+    "kind",   "recovery_level",         "denial_code",   "firewall", "access",
+    "denied", "unknown_version_status", "limit_per_10s", "directory"};
 
 bool Contains(const std::set<std::string>& permissions, const std::string& wanted) {
   return std::any_of(permissions.begin(), permissions.end(), [&](const std::string& one) {
@@ -99,6 +101,7 @@ std::string Check(const VaultSettings& settings) {
     return std::find(words.begin(), words.end(), word) != words.end();
   };
   if (!is_one_of(settings.kind, {"vault", "managed_hsm"})) return "kind is vault or managed_hsm";
+  if (!settings.directory.empty() && !IsGuid(settings.directory)) return "directory is a GUID";
   if (!IsRecoveryLevel(settings.recovery_level)) return "recovery_level is none of the seven";
   if (!is_one_of(settings.denial_code, {"ForbiddenByPolicy", "AccessDenied", "ForbiddenByRbac"})) {
     return "denial_code is ForbiddenByPolicy, AccessDenied or ForbiddenByRbac";
@@ -119,6 +122,7 @@ std::string Check(const VaultSettings& settings) {
 
 json ToJson(const VaultSettings& settings) {
   return {{"kind", settings.kind},
+          {"directory", settings.directory},
           {"recovery_level", settings.recovery_level},
           {"denial_code", settings.denial_code},
           {"unknown_version_status", settings.unknown_version_status},
@@ -137,6 +141,7 @@ std::string ApplyChange(const json& change, VaultSettings& settings) {
   }
   VaultSettings next = settings;
   next.kind = change.value("kind", next.kind);
+  next.directory = absl::AsciiStrToLower(change.value("directory", next.directory));
   next.recovery_level = change.value("recovery_level", next.recovery_level);
   next.denial_code = change.value("denial_code", next.denial_code);
   next.unknown_version_status = change.value("unknown_version_status", next.unknown_version_status);

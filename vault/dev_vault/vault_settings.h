@@ -14,6 +14,7 @@ namespace cmkstore::dev_vault {
 // things that a test wants to choose beside it. docs/devvault.md explains each field.
 struct VaultSettings {
   std::string kind = "vault";  // or "managed_hsm"
+  std::string directory;       // whose tokens it takes; empty: the program's own
   std::string recovery_level = "Recoverable";
   // Inner code of a 403 for want of a permission: ForbiddenByPolicy, AccessDenied, ForbiddenByRbac.
   std::string denial_code = "ForbiddenByPolicy";
