@@ -130,7 +130,8 @@ void KeyCache::Core::BeginFlight(HubUid uid, DekId dek) {
 
 KeyCache::Core::VaultKey* KeyCache::Core::Register(const HubKeyRecords& records,
                                                    const WrappedDekRecord& record) {
-  std::string name = absl::StrCat(record.wrapped.version_id, " as ", records.key.identity);
+  std::string name = absl::StrCat(record.wrapped.version_id, " as ", records.key.identity, " of ",
+                                  records.key.directory);
   std::unique_ptr<VaultKey>& key = vault_keys_[name];
   if (key == nullptr) {
     key = std::make_unique<VaultKey>();

@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "vault/vault_errors.h"
 #include "vault/vault_uri.h"
 
 namespace cmkstore::service {
@@ -85,14 +86,21 @@ std::string KeyCheckRemedies::OfToken(absl::string_view cause) const {
   if (cause == "identity") {
     return "name an identity that this server has, or none for its default one";
   }
-  if (cause != "token_refused") {
+  const std::string consent =
+      absl::StrCat("az ad sp create --id ", kThisServer, ", in the vault's directory");
+  if (cause == vault::kNoConsent) {
+    return absl::StrCat(consent,
+                        "; if that says that there is no such application: the operator of this "
+                        "server must log in by an application of several directories (its log says "
+                        "why)");
+  }
+  if (cause != vault::kTokenRefused) {
     return "the operator of this server must mend its identity (its log says why)";
   }
-  return absl::StrCat("if the vault is of another directory than this server's identity: az ad sp "
-                      "create --id ",
-                      kThisServer,
-                      ", in the vault's directory; else the operator of this server must mend its "
-                      "identity (its log says why)");
+  return absl::StrCat("if the vault is of another directory than this server's identity: ", consent,
+                      " (a managed identity has tokens of its own directory only, so the operator "
+                      "must log in by an application of several); else the operator of this server "
+                      "must mend its identity (its log says why)");
 }
 
 std::string KeyCheckRemedies::GrantRole(absl::string_view cause) const {
@@ -151,7 +159,9 @@ std::string KeyCheckRemedies::OfCall(absl::string_view cause) const {
   if (cause == "KeyNotFound") return FindKey();
   if (cause == "dns" || cause == "connect") return OfNetwork(cause);
   if (cause == "tls") return Of("tls");
-  if (cause == "login" || cause == "token_refused") return OfToken(cause);
+  if (cause == "login" || cause == vault::kNoConsent || cause == vault::kTokenRefused) {
+    return OfToken(cause);
+  }
   if (cause == "unknown" || cause == "too_large" || cause == "transport") {
     return std::string(kNotAVaultsAnswer);
   }

@@ -95,7 +95,7 @@ void KeyChecks::TryWithoutReading(const vault::KeyRef& key, const absl::Status& 
   TryUnwrapOfNothing(key, version_id, kUsualBytes, deadline, report);
 }
 
-KeyChecks::Report KeyChecks::Try(const std::string& tenant, const vault::KeyRef& key,
+KeyChecks::Report KeyChecks::Try(const std::string& tenant, vault::KeyRef key,
                                  absl::Time deadline) {
   Report report;
   KeyCheckRows rows(key, report.response);
@@ -116,6 +116,7 @@ KeyChecks::Report KeyChecks::Try(const std::string& tenant, const vault::KeyRef&
     rows.AddNoDirectory(refusal);
   } else {
     rows.Pass("address", key.vault_uri);
+    report.directory = key.directory = *directory;
     rows.Pass("directory", directory->empty() ? "not said by this local vault" : *directory);
     const auto described = vault_.Describe(key, deadline);
     if (rows.AddFirstCall(described.status(), described.ok() ? described->version_id : "")) {
@@ -178,8 +179,8 @@ v1::CheckKeyResponse KeyChecks::RunPlatform(absl::Time deadline) {
   return response;
 }
 
-absl::Status KeyChecks::Require(const std::string& tenant, const vault::KeyRef& key,
-                                absl::Time deadline) {
+absl::StatusOr<std::string> KeyChecks::Require(const std::string& tenant,
+                                               const vault::KeyRef& key, absl::Time deadline) {
   const Report report = TryUntilItHolds(tenant, key, deadline);
   std::vector<Violation> failed;
   for (const v1::KeyCheck& check : report.response.checks()) {
@@ -187,7 +188,7 @@ absl::Status KeyChecks::Require(const std::string& tenant, const vault::KeyRef& 
     failed.push_back({check.check(), absl::StrCat("found: ", check.found(), "; needed: ",
                                                   check.needed(), "; run: ", check.remedy())});
   }
-  if (failed.empty()) return absl::OkStatus();
+  if (failed.empty()) return report.directory;
   // An address is the request's fault; an outage or our own login says nothing of the key: they
   // keep their reason, so that the caller knows what to do.
   for (const absl::Status& refusal : report.refusals) {

@@ -27,7 +27,8 @@ struct KeyChecksOptions {
 // what is needed and what to run. Every check that can be tried is, whatever became of the others.
 // Changes nothing. Blocking, thread-safe. `vault` bounds each call by the time that calls for
 // documents have, and does not repeat it: a vault that hangs, or is too slow for documents, fails
-// the check at which it does.
+// the check at which it does. The vault is called with tokens of the directory that it says it is
+// of.
 class KeyChecks {
  public:
   KeyChecks(KeyChecksOptions options, vault::KeyVault& vault,
@@ -44,17 +45,19 @@ class KeyChecks {
                            absl::Time deadline);
   // The same for the key of this service itself, which has no vault, no role and no dates.
   v1::CheckKeyResponse RunPlatform(absl::Time deadline);
-  // OK, or the error with which CreateHub is refused: CUSTOMER_KEY_UNFIT listing every failed
-  // check, or the vault's own outage or our login, or FIELD_INVALID for a vault that `tenant` may
-  // not name.
-  absl::Status Require(const std::string& tenant, const vault::KeyRef& key, absl::Time deadline);
+  // The directory of the vault (empty for a local one that names none), or the error with which
+  // CreateHub is refused: CUSTOMER_KEY_UNFIT listing every failed check, or the vault's own outage
+  // or our login, or FIELD_INVALID for a vault that `tenant` may not name.
+  absl::StatusOr<std::string> Require(const std::string& tenant, const vault::KeyRef& key,
+                                      absl::Time deadline);
 
  private:
   struct Report {
     v1::CheckKeyResponse response;
+    std::string directory;               // of the vault
     std::vector<absl::Status> refusals;  // of the vault, in the order in which they came
   };
-  Report Try(const std::string& tenant, const vault::KeyRef& key, absl::Time deadline);
+  Report Try(const std::string& tenant, vault::KeyRef key, absl::Time deadline);
   Report TryUntilItHolds(const std::string& tenant, const vault::KeyRef& key, absl::Time deadline);
   void TryWithoutReading(const vault::KeyRef& key, const absl::Status& refusal, absl::Time deadline,
                          Report& report);

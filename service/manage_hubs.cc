@@ -101,10 +101,11 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
   if (const auto existing = FirstAnswer(parent.tenant, id, request); existing.has_value()) {
     return *existing;
   }
-  const vault::KeyRef key = KeyRefOf(record);
   if (!record.platform_managed()) {
-    CMK_RETURN_IF_ERROR(checks_.Require(record.tenant(), key, call.deadline()));
+    CMK_ASSIGN_OR_RETURN(*record.mutable_customer_key()->mutable_directory(),
+                         checks_.Require(record.tenant(), KeyRefOf(record), call.deadline()));
   }
+  const vault::KeyRef key = KeyRefOf(record);
   if (request.validate_only()) return ToHubNow(*HubDirectory::MakeEntry(record));
 
   CMK_ASSIGN_OR_RETURN(

@@ -112,8 +112,8 @@ inline constexpr MetricInfo kVaultOutages = {
     Kind::kCounter,
     "Calls to vaults that got no word on the key, by what stood in the way.",
     {"cause"},
-    {"dns, connect, tls, timeout, http_5xx, throttled, login, token_refused, too_large, transport, "
-     "unknown, other"}};
+    {"dns, connect, tls, timeout, http_5xx, throttled, login, no_consent, token_refused, "
+     "too_large, transport, unknown, other"}};
 inline constexpr MetricInfo kVaultsInTrouble = {
     "cmkstore_vaults_in_trouble",
     Kind::kGauge,

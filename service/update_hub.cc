@@ -110,11 +110,12 @@ absl::StatusOr<v1::Hub> ManageHubs::Update(const AdmittedCall& call,
       ReadKey(wanted.encryption().customer_managed(), mask, *changed.mutable_customer_key());
     }
   }
-  const vault::KeyRef key = KeyRefOf(changed);
-  const bool key_changed = key != KeyRefOf(before->record);
+  const bool key_changed = KeyRefOf(changed) != KeyRefOf(before->record);
   if (key_changed) {
-    CMK_RETURN_IF_ERROR(checks_.Require(changed.tenant(), key, call.deadline()));
+    CMK_ASSIGN_OR_RETURN(*changed.mutable_customer_key()->mutable_directory(),
+                         checks_.Require(changed.tenant(), KeyRefOf(changed), call.deadline()));
   }
+  const vault::KeyRef key = KeyRefOf(changed);
   if (request.validate_only()) return ToHubNow(*HubDirectory::MakeEntry(changed));
   std::unique_ptr<HubKeyChanges::Turn> turn;
   if (key_changed) {

@@ -228,7 +228,9 @@ absl::Status MeaningOf(VaultOperation operation, const HttpResponse& response,
       return WithCause(VaultThrottled(RetryAfter(response, kThrottledRetryAfter)), "throttled");
     default: break;
   }
-  if (response.status < 500) return UnknownAnswer(absl::StrCat("the vault answered ", response.status));
+  if (response.status < 500) {
+    return UnknownAnswer(absl::StrCat("the vault answered ", response.status));
+  }
   return WithCause(
       VaultUnreachable(absl::StrCat("http_5xx: the vault answered ", response.status),
                        RetryAfter(response, kRetryAfter)),

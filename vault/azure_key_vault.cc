@@ -78,7 +78,8 @@ absl::StatusOr<HttpResponse> AzureKeyVault::Call(const KeyRef& key, const Questi
                                                  absl::Time deadline) {
   CMK_RETURN_IF_ERROR(CheckKeyRef(addresses_, key));
   const std::string resource = ResourceOf(addresses_, key.vault_uri);
-  CMK_ASSIGN_OR_RETURN(std::string token, identities_.Token(key.identity, resource, deadline));
+  const TokenRequest wanted{key.identity, key.directory, resource};
+  CMK_ASSIGN_OR_RETURN(std::string token, identities_.Token(wanted, deadline));
   CMK_ASSIGN_OR_RETURN(HttpResponse response, Send(key, question, token, deadline));
   if (response.status != 401) return response;
   const std::string asked = ChallengeResource(response.Header("WWW-Authenticate"));
@@ -87,8 +88,7 @@ absl::StatusOr<HttpResponse> AzureKeyVault::Call(const KeyRef& key, const Questi
                      kTokenRefused);
   }
   // Once: the token may have been revoked or may be of an old signing key.
-  CMK_ASSIGN_OR_RETURN(token, identities_.Renewed(key.identity, resource, token, key.vault_uri,
-                                                  deadline));
+  CMK_ASSIGN_OR_RETURN(token, identities_.Renewed(wanted, token, key.vault_uri, deadline));
   return Send(key, question, token, deadline);
 }
 

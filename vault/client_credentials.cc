@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/file.h"
@@ -16,6 +17,7 @@
 #include "crypto/jwt.h"
 #include "crypto/rsa_key.h"
 #include "vault/url_encode.h"
+#include "vault/vault_errors.h"
 
 namespace cmkstore::vault {
 namespace {
@@ -46,13 +48,26 @@ std::string FirstCertificate(absl::string_view pem) {
   return absl::Base64Unescape(pem.substr(body, end - body), &der) ? der : "";
 }
 
-std::string TokenUrl(const IdentityOptions& options) {
-  return absl::StrCat(options.authority, "/", options.tenant_id, "/oauth2/v2.0/token");
+// A directory's words for an application that it does not know, or that its administrator has
+// turned off: AADSTS700016, 7000229, 7000112, 500014, 650052 (docs of Entra's error codes).
+constexpr int64_t kNoConsentCodes[] = {700016, 7000229, 7000112, 500014, 650052};
+
+bool SaysNoConsent(const HttpResponse& response) {
+  if (response.status != 400 && response.status != 401) return false;
+  const nlohmann::json answer = nlohmann::json::parse(response.body, nullptr, false);
+  if (!answer.is_object() || !answer.contains("error_codes")) return false;
+  const nlohmann::json& codes = answer["error_codes"];
+  return codes.is_array() && std::any_of(codes.begin(), codes.end(), [](const auto& code) {
+           return code.is_number_integer() &&
+                  std::find(std::begin(kNoConsentCodes), std::end(kNoConsentCodes),
+                            code.template get<int64_t>()) != std::end(kNoConsentCodes);
+         });
 }
 
 }  // namespace
 
-absl::StatusOr<std::string> ClientCredentials::SignedAssertion() {
+absl::StatusOr<std::string> ClientCredentials::SignedAssertion(
+    const std::string& token_url) {
   CMK_ASSIGN_OR_RETURN(std::string pem, ReadSecretFile(options_.certificate_file, "certificate"));
   const std::string certificate = FirstCertificate(pem);
   const absl::StatusOr<crypto::RsaPrivateKey> key = crypto::RsaPrivateKey::FromPem(pem);
@@ -65,7 +80,7 @@ absl::StatusOr<std::string> ClientCredentials::SignedAssertion() {
       {"alg", "RS256"},
       {"typ", "JWT"},
       {"x5t#S256", absl::WebSafeBase64Escape(crypto::Sha256(certificate))}};
-  const nlohmann::json claims = {{"aud", TokenUrl(options_)},
+  const nlohmann::json claims = {{"aud", token_url},
                                  {"iss", options_.client_id},
                                  {"sub", options_.client_id},
                                  {"jti", random_.NewUid<HubUid>().ToHex()},
@@ -76,7 +91,7 @@ absl::StatusOr<std::string> ClientCredentials::SignedAssertion() {
 }
 
 // The part of the form that proves who we are.
-absl::StatusOr<std::string> ClientCredentials::Proof() {
+absl::StatusOr<std::string> ClientCredentials::Proof(const std::string& token_url) {
   std::string assertion;
   switch (options_.kind) {
     case IdentityOptions::Kind::kClientSecret: {
@@ -85,7 +100,7 @@ absl::StatusOr<std::string> ClientCredentials::Proof() {
       return absl::StrCat("&client_secret=", UrlEncode(secret));
     }
     case IdentityOptions::Kind::kClientCertificate: {
-      CMK_ASSIGN_OR_RETURN(assertion, SignedAssertion());
+      CMK_ASSIGN_OR_RETURN(assertion, SignedAssertion(token_url));
       break;
     }
     default: {
@@ -96,16 +111,22 @@ absl::StatusOr<std::string> ClientCredentials::Proof() {
                       "&client_assertion=", UrlEncode(assertion));
 }
 
-absl::StatusOr<AccessToken> ClientCredentials::Fetch(const std::string& resource,
+absl::StatusOr<AccessToken> ClientCredentials::Fetch(const TokenRequest& wanted,
                                                      absl::Time deadline) {
-  CMK_ASSIGN_OR_RETURN(std::string proof, Proof());
+  // The host is the configuration's; a vault's challenge chooses no more than the directory.
+  const bool elsewhere = !wanted.directory.empty() &&
+                         !absl::EqualsIgnoreCase(wanted.directory, options_.tenant_id);
+  const std::string token_url =
+      absl::StrCat(options_.authority, "/", elsewhere ? wanted.directory : options_.tenant_id,
+                   "/oauth2/v2.0/token");
+  CMK_ASSIGN_OR_RETURN(std::string proof, Proof(token_url));
   HttpRequest request;
   request.method = "POST";
-  request.url = TokenUrl(options_);
+  request.url = token_url;
   request.headers = {{"Content-Type", "application/x-www-form-urlencoded"}};
   request.body =
       absl::StrCat("grant_type=client_credentials&client_id=", UrlEncode(options_.client_id),
-                   "&scope=", UrlEncode(absl::StrCat(resource, "/.default")), proof);
+                   "&scope=", UrlEncode(absl::StrCat(wanted.resource, "/.default")), proof);
   const absl::StatusOr<HttpResponse> response =
       transport_.Send(request, std::min(deadline, clock_.WallNow() + kAttemptTime));
   crypto::Wipe(proof);
@@ -113,6 +134,12 @@ absl::StatusOr<AccessToken> ClientCredentials::Fetch(const std::string& resource
   if (!response.ok()) {
     return VaultLoginFailed(
         absl::StrCat("the token endpoint: ", CauseOf(response.status())));
+  }
+  if (elsewhere && SaysNoConsent(*response)) {
+    return WithCause(VaultLoginFailed(absl::StrCat("directory ", wanted.directory,
+                                                   " has not consented to this server's "
+                                                   "application, or has turned it off")),
+                     kNoConsent);
   }
   return ParseTokenAnswer(*response, clock_.WallNow());
 }

@@ -1,5 +1,8 @@
 #include "vault/identity_set.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -32,46 +35,61 @@ bool IdentitySet::Usable(const Slot& slot) const {
   return slot.token.expires - kMinimumLeft > clock_.WallNow();
 }
 
-absl::StatusOr<std::string> IdentitySet::Token(const std::string& identity,
-                                               const std::string& resource, absl::Time deadline) {
-  const auto found = identities_.find(identity);
-  if (found == identities_.end()) return Failed("no identity of that name is configured");
-  const Key key(identity, resource);
-  absl::MutexLock lock(&mutex_);
-  Slot& slot = slots_[key];
-  const absl::Time now = clock_.WallNow();
-  const bool refused = now < slot.failed_until;
-  if (Usable(slot)) {
-    const bool due = slot.token.expires - options_.refresh_ahead <= now;
-    if (due && !refused) StartFetch(found->second, key, slot);
-    return slot.token.secret;
+IdentitySet::Identity* IdentitySet::Find(TokenRequest& wanted) {
+  const auto found = identities_.find(wanted.identity);
+  if (found == identities_.end()) return nullptr;
+  if (found->second.source->HasOneDirectory()) wanted.directory.clear();
+  return &found->second;
+}
+
+IdentitySet::SlotPtr IdentitySet::SlotFor(const TokenRequest& wanted) {
+  SlotPtr& slot = slots_[wanted];
+  if (slot == nullptr) slot = std::make_shared<Slot>();
+  slot->last_use = clock_.WallNow();
+  const SlotPtr found = slot;
+  if (slots_.size() > options_.max_tokens) {
+    slots_.erase(std::min_element(slots_.begin(), slots_.end(), [&](const auto& a, const auto& b) {
+      return a.second != found && (b.second == found || a.second->last_use < b.second->last_use);
+    }));
   }
-  if (refused) return slot.last_error;
-  StartFetch(found->second, key, slot);
-  CMK_RETURN_IF_ERROR(AwaitFetch(slot, deadline));
-  if (Usable(slot)) return slot.token.secret;
+  return found;
+}
+
+absl::StatusOr<std::string> IdentitySet::Token(TokenRequest wanted, absl::Time deadline) {
+  Identity* const identity = Find(wanted);
+  if (identity == nullptr) return Failed("no identity of that name is configured");
+  absl::MutexLock lock(&mutex_);
+  const SlotPtr slot = SlotFor(wanted);
+  const absl::Time now = clock_.WallNow();
+  const bool failed = now < slot->failed_until;
+  if (Usable(*slot)) {
+    const bool due = slot->token.expires - options_.refresh_ahead <= now;
+    if (due && !failed) StartFetch(*identity, wanted, slot);
+    return slot->token.secret;
+  }
+  if (failed) return slot->last_error;
+  StartFetch(*identity, wanted, slot);
+  CMK_RETURN_IF_ERROR(AwaitFetch(*slot, deadline));
+  if (Usable(*slot)) return slot->token.secret;
   return Failed("the token expired");
 }
 
-absl::StatusOr<std::string> IdentitySet::Renewed(const std::string& identity,
-                                                 const std::string& resource,
-                                                 const std::string& refused,
+absl::StatusOr<std::string> IdentitySet::Renewed(TokenRequest wanted, const std::string& refused,
                                                  const std::string& vault, absl::Time deadline) {
-  const auto found = identities_.find(identity);
-  if (found == identities_.end()) return Failed("no identity of that name is configured");
-  const Key key(identity, resource);
+  Identity* const identity = Find(wanted);
+  if (identity == nullptr) return Failed("no identity of that name is configured");
   absl::MutexLock lock(&mutex_);
-  Slot& slot = slots_[key];
-  const auto is_new = [&] { return Usable(slot) && slot.token.secret != refused; };
-  if (is_new()) return slot.token.secret;
-  if (!slot.fetching) {
-    if (clock_.WallNow() < slot.failed_until) return slot.last_error;
-    if (!MayRenewFor(slot, vault)) return TokenRefused();
-    StartFetch(found->second, key, slot);
+  const SlotPtr slot = SlotFor(wanted);
+  const auto is_new = [&] { return Usable(*slot) && slot->token.secret != refused; };
+  if (is_new()) return slot->token.secret;
+  if (!slot->fetching) {
+    if (clock_.WallNow() < slot->failed_until) return slot->last_error;
+    if (!MayRenewFor(*slot, vault)) return TokenRefused();
+    StartFetch(*identity, wanted, slot);
   }
-  CMK_RETURN_IF_ERROR(AwaitFetch(slot, deadline));
+  CMK_RETURN_IF_ERROR(AwaitFetch(*slot, deadline));
   // The metadata service may give the same one again.
-  return is_new() ? absl::StatusOr<std::string>(slot.token.secret) : TokenRefused();
+  return is_new() ? absl::StatusOr<std::string>(slot->token.secret) : TokenRefused();
 }
 
 absl::Status IdentitySet::AwaitFetch(Slot& slot, absl::Time deadline) {
@@ -91,30 +109,34 @@ bool IdentitySet::MayRenewFor(Slot& slot, const std::string& vault) {
   return slot.renewed_for.emplace(vault, now).second;
 }
 
-void IdentitySet::StartFetch(Identity& identity, const Key& key, Slot& slot) {
-  if (slot.fetching) return;
-  slot.fetching = identity.worker->TryRun(
-      [this, &source = *identity.source, key] { Fetch(source, key); });
-  if (!slot.fetching) slot.last_error = Failed("too many tokens are being fetched");
+void IdentitySet::StartFetch(Identity& identity, const TokenRequest& wanted,
+                             const SlotPtr& slot) {
+  if (slot->fetching) return;
+  slot->fetching = identity.worker->TryRun([this, &source = *identity.source, wanted, slot] {
+    Fetch(source, wanted, *slot);
+  });
+  if (!slot->fetching) slot->last_error = Failed("too many tokens are being fetched");
 }
 
-void IdentitySet::Fetch(TokenSource& source, const Key& key) {
-  const absl::StatusOr<AccessToken> fetched =
-      source.Fetch(key.second, clock_.WallNow() + options_.fetch_timeout);
+void IdentitySet::Fetch(TokenSource& source, const TokenRequest& wanted, Slot& slot) {
+  absl::StatusOr<AccessToken> fetched =
+      source.Fetch(wanted, clock_.WallNow() + options_.fetch_timeout);
+  const bool is_ours = CauseOf(fetched.status()) != kNoConsent;
   if (!fetched.ok()) {
-    Log(LogLevel::kError, "vault_login_failed",
-        {{"identity", key.first},
-         {"resource", key.second},
+    Log(is_ours ? LogLevel::kError : LogLevel::kWarning,
+        is_ours ? "vault_login_failed" : "vault_login_without_consent",
+        {{"identity", wanted.identity},
+         {"directory", wanted.directory},
+         {"resource", wanted.resource},
          {"why", std::string(fetched.status().message())}});
   }
   absl::MutexLock lock(&mutex_);
-  Slot& slot = slots_[key];
   slot.fetching = false;
   if (fetched.ok()) {
-    slot.token = *fetched;
+    slot.token = *std::move(fetched);
     slot.last_error = absl::OkStatus();
   } else {
-    slot.last_error = WithCause(fetched.status(), "login");
+    slot.last_error = is_ours ? WithCause(fetched.status(), "login") : fetched.status();
     slot.failed_until = clock_.WallNow() + options_.pause_after_failure;
   }
 }

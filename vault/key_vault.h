@@ -17,6 +17,8 @@ struct KeyRef {
   std::string key_name;
   std::string version;   // opaque; empty = the latest
   std::string identity;  // name of a configured identity of this server; empty = the default one
+  // Where that identity is to log in: the directory that the vault belongs to; empty = its own.
+  std::string directory = "";
 
   friend bool operator==(const KeyRef&, const KeyRef&) = default;
 };

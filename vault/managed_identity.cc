@@ -24,12 +24,12 @@ bool ManagedIdentity::Wait(absl::Duration delay) {
   return !cancelled_;
 }
 
-absl::StatusOr<AccessToken> ManagedIdentity::Fetch(const std::string& resource,
+absl::StatusOr<AccessToken> ManagedIdentity::Fetch(const TokenRequest& wanted,
                                                    absl::Time deadline) {
   HttpRequest request;
-  request.url = absl::StrCat(
-      options_.imds_url,
-      "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=", UrlEncode(resource));
+  request.url = absl::StrCat(options_.imds_url,
+                             "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=",
+                             UrlEncode(wanted.resource));
   if (!options_.client_id.empty()) {
     absl::StrAppend(&request.url, "&client_id=", UrlEncode(options_.client_id));
   }

@@ -19,6 +19,15 @@ struct AccessToken {
   absl::Time expires;
 };
 
+// What a token is for.
+struct TokenRequest {
+  std::string identity;   // by the name that it has in the configuration
+  std::string directory;  // of which: a GUID in lower case; empty = the identity's own
+  std::string resource;   // "https://vault.azure.net"
+
+  friend auto operator<=>(const TokenRequest&, const TokenRequest&) = default;
+};
+
 // Where the token for our calls to a vault comes from. A broken one is our trouble, never the
 // tenant's.
 //
@@ -26,8 +35,9 @@ struct AccessToken {
 class TokenSource {
  public:
   virtual ~TokenSource() = default;
-  // A new token for `resource` ("https://vault.azure.net").
-  virtual absl::StatusOr<AccessToken> Fetch(const std::string& resource, absl::Time deadline) = 0;
+  virtual absl::StatusOr<AccessToken> Fetch(const TokenRequest& request, absl::Time deadline) = 0;
+  // It has tokens of its own directory only, whichever is asked for.
+  virtual bool HasOneDirectory() const { return false; }
   // Ends a Fetch that waits for its next attempt, now and later.
   virtual void Cancel() {}
 };
@@ -40,7 +50,7 @@ struct IdentityOptions {
   // Token endpoint's base. From configuration only: an assertion sent to a host that a vault's
   // challenge names would be a gift to it.
   std::string authority = "https://login.microsoftonline.com";
-  std::string tenant_id;
+  std::string tenant_id;         // the identity's own directory
   std::string client_id;         // of a managed identity: empty = the system-assigned one
   std::string secret_file;       // client secret
   std::string certificate_file;  // client certificate: PEM, certificate and key in one file

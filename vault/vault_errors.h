@@ -21,10 +21,12 @@ enum class VaultOutcome {
 
 // What can stand between us and a vault's word: CauseOf an answer that is kUnreachable, kThrottled
 // or kLoginFailed.
-inline constexpr std::array<absl::string_view, 11> kOutageCauses = {
+inline constexpr std::array<absl::string_view, 12> kOutageCauses = {
     "dns",   "connect",       "tls",       "timeout",   "http_5xx", "throttled",
-    "login", "token_refused", "too_large", "transport", "unknown"};
-// We have no token ("login"), or the vault did not take the one that we have.
+    "login", "no_consent", "token_refused", "too_large", "transport", "unknown"};
+// We have no token: our own trouble ("login"), or the vault's directory does not know us.
+inline constexpr absl::string_view kNoConsent = "no_consent";
+// The vault did not take the token that we have.
 inline constexpr absl::string_view kTokenRefused = "token_refused";
 absl::Status TokenRefused();
 

@@ -21,7 +21,7 @@ constexpr char kBadIdentity[] = "nobody";
 class FixedToken final : public vault::TokenSource {
  public:
   explicit FixedToken(std::string token) : token_(std::move(token)) {}
-  absl::StatusOr<vault::AccessToken> Fetch(const std::string&, absl::Time) override {
+  absl::StatusOr<vault::AccessToken> Fetch(const vault::TokenRequest&, absl::Time) override {
     return vault::AccessToken{token_, absl::InfiniteFuture()};
   }
 
@@ -86,7 +86,7 @@ absl::StatusOr<HttpResponse> AzureVaultUnderTest::Send(const std::string& method
   const absl::Time deadline = absl::Now() + kCallTime;
   CMK_ASSIGN_OR_RETURN(
       const std::string token,
-      identities_.Token("", vault::ResourceOf(addresses_, options_.url), deadline));
+      identities_.Token({"", "", vault::ResourceOf(addresses_, options_.url)}, deadline));
   HttpRequest request{
       method,
       absl::StrCat(options_.url, path, "?api-version=7.4"),

@@ -65,5 +65,57 @@ TEST_F(VaultDirectoryTest, OneThatTheOperatorSharesServes) {
   EXPECT_EQ(ReasonOf(Get("d1")), "OK");
 }
 
+// One identity of the server for customers in directories of their own: it logs in at the directory
+// that the vault is of, by each proof that an application has.
+class VaultOfItsOwnDirectoryTest : public VaultDirectoryTest,
+                                   public ::testing::WithParamInterface<const char*> {
+ protected:
+  using Kind = vault::IdentityOptions::Kind;
+
+  void Adjust(service::ServerOptions& options) override {
+    vault::IdentityOptions& identity = options.identities[0].second;
+    const dev_vault::DevVaultEndpoints& at = vault_->endpoints();
+    if (GetParam() == std::string("certificate")) {
+      identity.kind = Kind::kClientCertificate;
+      identity.certificate_file = at.certificate_file;
+    } else if (GetParam() == std::string("federated_token")) {
+      identity.kind = Kind::kWorkloadIdentity;
+      identity.token_file = at.federated_token_file;
+    }
+  }
+  void Consent(const json& directories) {
+    owner_->Admin("PUT", "identities/" + vault_->endpoints().client_id,
+                  {{"directories", directories}});
+  }
+};
+
+TEST_P(VaultOfItsOwnDirectoryTest, IsServedOnceItsDirectoryHasConsented) {
+  dev_vault::DevVaultOptions options;
+  options.tenant_id = kOtherDirectory;  // of our application
+  options.client_certificate = true;
+  StartVault(options);
+  StartServer();
+  owner_->SetVault(vault_->endpoints().url, {{"directory", kTenant}});
+  std::string remedy;
+  const v1::CheckKeyResponse refused = CheckKey();
+  for (const v1::KeyCheck& row : refused.checks()) {
+    EXPECT_EQ(row.result() == v1::KeyCheck::FAILED, row.check() == "token") << row.check();
+    if (row.check() == "token") remedy = row.remedy();
+  }
+  EXPECT_THAT(remedy, HasSubstr("az ad sp create"));
+
+  Consent({kTenant});
+  absl::SleepFor(absl::Seconds(1));  // a login that failed is not tried again at once
+  EXPECT_TRUE(CheckKey().passed());
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  StartServer();
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK") << "a hub remembers the directory of its vault";
+}
+
+INSTANTIATE_TEST_SUITE_P(Logins, VaultOfItsOwnDirectoryTest,
+                         ::testing::Values("secret", "certificate", "federated_token"),
+                         [](const auto& info) { return info.param; });
+
 }  // namespace
 }  // namespace cmkstore

@@ -23,8 +23,8 @@ using testing::JsonAnswer;
 class NumberedTokens final : public TokenSource {
  public:
   explicit NumberedTokens(Clock& clock) : clock_(clock) {}
-  absl::StatusOr<AccessToken> Fetch(const std::string& resource, absl::Time) override {
-    resources.push_back(resource);
+  absl::StatusOr<AccessToken> Fetch(const TokenRequest& wanted, absl::Time) override {
+    resources.push_back(wanted.resource);
     return AccessToken{absl::StrCat("token-", resources.size()),
                        clock_.WallNow() + absl::Hours(1)};
   }

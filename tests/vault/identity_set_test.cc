@@ -28,7 +28,7 @@ constexpr char kOther[] = "https://fabrikam.vault.azure.net";
 class HeldSource final : public TokenSource {
  public:
   explicit HeldSource(Clock& clock) : clock_(clock) {}
-  absl::StatusOr<AccessToken> Fetch(const std::string&, absl::Time) override {
+  absl::StatusOr<AccessToken> Fetch(const TokenRequest&, absl::Time) override {
     absl::MutexLock lock(&mutex_);
     const int number = ++fetches_;
     const auto free = [this] { return !held_; };
@@ -36,6 +36,9 @@ class HeldSource final : public TokenSource {
     if (!failure_.ok()) return failure_;
     return AccessToken{absl::StrCat("token-", number), clock_.WallNow() + absl::Hours(1)};
   }
+  bool HasOneDirectory() const override { return has_one_directory; }
+  bool has_one_directory = false;
+
   void Hold(bool held) {
     absl::MutexLock lock(&mutex_);
     held_ = held;
@@ -71,10 +74,11 @@ class IdentitySetTest : public ::testing::Test {
   }
   ~IdentitySetTest() override { source_->Hold(false); }
   absl::StatusOr<std::string> Token() {
-    return identities_.Token("", kResource, clock_.WallNow() + absl::Seconds(5));
+    return identities_.Token({"", "", kResource}, clock_.WallNow() + absl::Seconds(5));
   }
   absl::StatusOr<std::string> Renewed(const std::string& refused, const std::string& vault) {
-    return identities_.Renewed("", kResource, refused, vault, clock_.WallNow() + absl::Seconds(5));
+    return identities_.Renewed({"", "", kResource}, refused, vault,
+                               clock_.WallNow() + absl::Seconds(5));
   }
   void AwaitToken(const std::string& wanted) {
     while (*Token() != wanted) std::this_thread::yield();
@@ -194,7 +198,7 @@ TEST_F(IdentitySetTest, IdentitiesThatHangKeepNoOtherOneWaiting) {
   }
   for (int i = 0; i < 8; ++i) {
     callers.emplace_back([this, i] {
-      (void)identities_.Token(absl::StrCat("hangs-", i), kResource,
+      (void)identities_.Token({absl::StrCat("hangs-", i), "", kResource},
                               clock_.WallNow() + absl::Seconds(5));
     });
     hanging[i]->AwaitFetches(1);
@@ -204,13 +208,52 @@ TEST_F(IdentitySetTest, IdentitiesThatHangKeepNoOtherOneWaiting) {
   for (std::thread& caller : callers) caller.join();
 }
 
+TEST_F(IdentitySetTest, EachDirectoryHasATokenOfItsOwn) {
+  const absl::Time soon = clock_.WallNow() + absl::Seconds(5);
+  EXPECT_EQ(*identities_.Token({"", "d1", kResource}, soon), "token-1");
+  EXPECT_EQ(*identities_.Token({"", "d2", kResource}, soon), "token-2");
+  EXPECT_EQ(*identities_.Token({"", "d1", kResource}, soon), "token-1");
+}
+
+TEST_F(IdentitySetTest, AnIdentityOfOneDirectoryHasOneTokenWhicheverIsAsked) {
+  auto source = std::make_unique<HeldSource>(clock_);
+  source->has_one_directory = true;
+  identities_.Add("managed", std::move(source));
+  const absl::Time soon = clock_.WallNow() + absl::Seconds(5);
+  EXPECT_EQ(*identities_.Token({"managed", "d1", kResource}, soon), "token-1");
+  EXPECT_EQ(*identities_.Token({"managed", "d2", kResource}, soon), "token-1");
+}
+
+TEST_F(IdentitySetTest, ADirectoryWithoutConsentIsNoTroubleOfOurs) {
+  source_->FailWith(WithCause(VaultLoginFailed("not known there"), kNoConsent));
+  EXPECT_EQ(CauseOf(Token().status()), kNoConsent);
+  source_->FailWith(VaultLoginFailed("directory down"));
+  clock_.Advance(absl::Seconds(2));
+  EXPECT_EQ(CauseOf(Token().status()), "login");
+}
+
+TEST_F(IdentitySetTest, TheTokenThatWasUnusedLongestGoesFirst) {
+  IdentitySet small(clock_, {.max_tokens = 2});
+  small.Add("", std::make_unique<HeldSource>(clock_));
+  const auto of = [&](const char* directory) {
+    clock_.Advance(absl::Seconds(1));
+    return *small.Token({"", directory, kResource}, clock_.WallNow() + absl::Seconds(5));
+  };
+  EXPECT_EQ(of("d1"), "token-1");
+  EXPECT_EQ(of("d2"), "token-2");
+  EXPECT_EQ(of("d1"), "token-1");
+  EXPECT_EQ(of("d3"), "token-3");
+  EXPECT_EQ(of("d1"), "token-1");
+  EXPECT_EQ(of("d2"), "token-4");
+}
+
 TEST_F(IdentitySetTest, IdentitiesAndResourcesHaveTokensOfTheirOwn) {
   identities_.Add("other", std::make_unique<HeldSource>(clock_));
   EXPECT_EQ(*Token(), "token-1");
   const absl::Time soon = clock_.WallNow() + absl::Seconds(5);
-  EXPECT_EQ(*identities_.Token("", "https://managedhsm.azure.net", soon), "token-2");
-  EXPECT_EQ(*identities_.Token("other", kResource, soon), "token-1");
-  EXPECT_THAT(identities_.Token("unknown", kResource, soon),
+  EXPECT_EQ(*identities_.Token({"", "", "https://managedhsm.azure.net"}, soon), "token-2");
+  EXPECT_EQ(*identities_.Token({"other", "", kResource}, soon), "token-1");
+  EXPECT_THAT(identities_.Token({"unknown", "", kResource}, soon),
               FailsWith("VAULT_LOGIN_FAILED", "no identity of that name"));
 }
 

@@ -32,6 +32,7 @@ using testing::JsonAnswer;
 using Kind = IdentityOptions::Kind;
 
 constexpr char kResource[] = "https://vault.azure.net";
+constexpr char kOtherDirectory[] = "99999999-2222-4333-8444-555555555555";
 
 HttpResponse TokenAnswer(const std::string& token, const std::string& expires = "3600") {
   return JsonAnswer(200, absl::StrCat(R"({"access_token":")", token, R"(","expires_in":)", expires,
@@ -44,7 +45,7 @@ class TokenSourceTest : public ::testing::Test {
     return MakeTokenSource(std::move(options), transport_, clock_, random_);
   }
   absl::StatusOr<AccessToken> Fetch(TokenSource& source) {
-    return source.Fetch(kResource, clock_.WallNow() + absl::Minutes(5));
+    return source.Fetch({"", directory_, kResource}, clock_.WallNow() + absl::Minutes(5));
   }
   IdentityOptions Of(Kind kind) {
     IdentityOptions options;
@@ -62,12 +63,14 @@ class TokenSourceTest : public ::testing::Test {
     std::map<std::string, std::string> form;
     const std::string body = transport_.requests().back().body;
     for (absl::string_view pair : absl::StrSplit(body, '&')) {
-      form.insert(std::pair<std::string, std::string>(absl::StrSplit(pair, absl::MaxSplits('=', 1))));
+      form.insert(
+          std::pair<std::string, std::string>(absl::StrSplit(pair, absl::MaxSplits('=', 1))));
     }
     return form;
   }
 
   testing::TempDir dir_;
+  std::string directory_;  // where a token is asked of
   testing::VirtualClock clock_;
   crypto::SystemRandom random_;
   testing::ScriptedTransport transport_;
@@ -149,6 +152,39 @@ TEST_F(TokenSourceTest, AClientCertificateSignsAnAssertionThatTheDirectoryCanVer
   EXPECT_EQ(claims["jti"].get<std::string>().size(), 32u);
 }
 
+TEST_F(TokenSourceTest, AnApplicationLogsInAtTheDirectoryThatIsAsked) {
+  const auto key = crypto::RsaPrivateKey::Generate(2048);
+  directory_ = kOtherDirectory;
+  const std::string endpoint =
+      absl::StrCat("https://login.example/", kOtherDirectory, "/oauth2/v2.0/token");
+  for (const Kind kind : {Kind::kClientSecret, Kind::kWorkloadIdentity, Kind::kClientCertificate}) {
+    WriteProof(kind == Kind::kClientCertificate ? key->ToPem() + crypto::MintCa(*key, "client")
+                                                : "proof");
+    transport_.Answer(TokenAnswer("t"));
+    ASSERT_THAT(Fetch(*Make(Of(kind))), IsOk());
+    EXPECT_EQ(transport_.requests().back().url, endpoint);
+  }
+  const auto jwt = crypto::ParseJwt(LastForm()["client_assertion"]);
+  EXPECT_EQ(nlohmann::json::parse(jwt->claims)["aud"], endpoint);
+}
+
+TEST_F(TokenSourceTest, ADirectoryThatDoesNotKnowUsIsTheTenantsToMendUnlessItIsOurOwn) {
+  WriteProof("s3cret");
+  const auto refuse = [&](int code) {
+    transport_.Answer(JsonAnswer(
+        400, absl::StrCat(R"({"error":"unauthorized_client","error_codes":[)", code, "]}")));
+    return Fetch(*Make(Of(Kind::kClientSecret))).status();
+  };
+  EXPECT_EQ(CauseOf(refuse(700016)), "") << "our own directory";
+  directory_ = kOtherDirectory;
+  for (const int code : {700016, 7000229, 7000112}) {
+    const absl::Status refused = refuse(code);
+    EXPECT_THAT(refused, FailsWith("VAULT_LOGIN_FAILED", kOtherDirectory));
+    EXPECT_EQ(CauseOf(refused), kNoConsent) << code;
+  }
+  EXPECT_EQ(CauseOf(refuse(7000222)), "") << "our secret has expired";
+}
+
 TEST_F(TokenSourceTest, ABrokenProofIsOurTroubleAndNothingIsSent) {
   for (const Kind kind : {Kind::kClientSecret, Kind::kWorkloadIdentity, Kind::kClientCertificate}) {
     const auto missing = Fetch(*Make(Of(kind)));
@@ -210,7 +246,7 @@ std::vector<int64_t> AttemptTimes(int status, int times) {
     int left_;
   } transport(clock, status, times);
   const auto source = MakeTokenSource(IdentityOptions(), transport, clock, random);
-  const auto token = source->Fetch(kResource, clock.WallNow() + absl::Minutes(5));
+  const auto token = source->Fetch({"", "", kResource}, clock.WallNow() + absl::Minutes(5));
   std::vector<int64_t> seconds;
   for (absl::Time at : transport.at) {
     seconds.push_back(absl::ToInt64Seconds(at - transport.at.front()));

@@ -17,8 +17,9 @@ namespace cmkstore::dev_vault {
 // clock's. Thread-safe.
 class TokenIssuer {
  public:
-  // `authority`: https://host:port. `tenant_id`: the program's own directory. The key also signs the federated tokens of the cluster that the
-  // vault plays beside the directory: as another issuer, under another key id.
+  // `authority`: https://host:port. `tenant_id`: the program's own directory. The key also signs
+  // the federated tokens of the cluster that the vault plays beside its directories: as another
+  // issuer, under another key id.
   TokenIssuer(std::string authority, std::string tenant_id, crypto::RsaPrivateKey signing_key,
               SettableClock& clock);
 
