@@ -24,12 +24,12 @@ absl::string_view ToString(TroubleSide side) {
   return "unknown";
 }
 
-void VaultMeter::Count(const std::string& vault, Operation operation, const absl::Status& answer) {
+void VaultMeter::Count(const KeyRef& key, Operation operation, const absl::Status& answer) {
   const VaultOutcome outcome = OutcomeOf(answer);
   const absl::Time now = clock_.WallNow();
   absl::MutexLock lock(&mutex_);
-  if (vaults_.size() >= max_vaults_ && !vaults_.contains(vault)) MakeRoom();
-  Entry& entry = vaults_[vault];
+  if (vaults_.size() >= max_vaults_ && !vaults_.contains(key.vault_uri)) MakeRoom();
+  Entry& entry = vaults_[key.vault_uri];
   VaultUsage& usage = entry.usage;
   usage.since = std::min(usage.since, now);
   switch (operation) {
@@ -43,6 +43,7 @@ void VaultMeter::Count(const std::string& vault, Operation operation, const absl
   entry.in_second += operation == Operation::kWrap ? 2 : 1;  // it reads the description too
   usage.busiest_second = std::max(usage.busiest_second, entry.in_second);
   entry.last_call = now;
+  entry.identity = key.identity;
   if (outcome == VaultOutcome::kDenied) ++usage.denials;
   if (outcome == VaultOutcome::kThrottled) ++usage.throttled;
   const bool failed =
@@ -73,7 +74,9 @@ VaultUsage VaultMeter::Usage(const std::string& vault) {
 
 VaultMeter::Contact VaultMeter::ContactOf(const Entry& entry) {
   if (entry.cause.empty()) return kAnswered;
-  if (entry.cause == "login" || entry.cause == kTokenRefused) return kNoLogin;
+  if (entry.cause == "login") return kNoToken;
+  if (entry.cause == kNoConsent) return kNoConsentThere;
+  if (entry.cause == kTokenRefused) return kTokenNotTaken;
   for (absl::string_view answer : {"http_5xx", "throttled", "too_large", "unknown"}) {
     if (entry.cause == answer) return kErred;
   }
@@ -88,9 +91,25 @@ VaultMeter::Census VaultMeter::CountLately(absl::Time now) const {
   return census;
 }
 
-TroubleSide VaultMeter::SideOf(const Entry& entry, const Census& others) {
+VaultMeter::Identities VaultMeter::TakenLately(absl::Time now) const {
+  Identities taken;
+  for (const auto& [name, entry] : vaults_) {
+    if (now - entry.last_call <= kLately && ContactOf(entry) == kAnswered) {
+      taken.insert(entry.identity);
+    }
+  }
+  return taken;
+}
+
+TroubleSide VaultMeter::SideOf(const Entry& entry, const Census& others,
+                               const Identities& taken) {
   const Contact contact = ContactOf(entry);
-  if (contact == kNoLogin) return TroubleSide::kOurLogin;
+  if (contact == kNoToken) return TroubleSide::kOurLogin;
+  if (contact == kNoConsentThere) return TroubleSide::kThisVault;
+  if (contact == kTokenNotTaken) {
+    // A token that others take is good: then this one, or its directory, has changed its mind.
+    return taken.contains(entry.identity) ? TroubleSide::kThisVault : TroubleSide::kOurLogin;
+  }
   if (others[kAnswered] > 0) return TroubleSide::kThisVault;
   if (others[kErred] > 0) return TroubleSide::kVaultService;
   if (contact == kErred) return TroubleSide::kThisVault;
@@ -106,12 +125,13 @@ VaultTrouble VaultMeter::Trouble(const std::string& vault) {
   const Entry& entry = found->second;
   Census others = CountLately(now);
   if (now - entry.last_call <= kLately) --others[ContactOf(entry)];
+  const Identities taken = TakenLately(now);
   trouble.cause = entry.cause;
   trouble.since = entry.failing_since;
   trouble.others_answering = others[kAnswered];
   trouble.others_erring = others[kErred];
   trouble.others_failing = others[kErred] + others[kSilent];
-  trouble.side = SideOf(entry, others);
+  trouble.side = SideOf(entry, others, taken);
   return trouble;
 }
 
@@ -120,25 +140,26 @@ std::map<TroubleSide, uint32_t> VaultMeter::Troubles() {
   std::map<TroubleSide, uint32_t> troubles;
   absl::MutexLock lock(&mutex_);
   const Census all = CountLately(now);
+  const Identities taken = TakenLately(now);
   for (const auto& [name, entry] : vaults_) {
     if (entry.cause.empty() || now - entry.last_call > kLately) continue;
     Census others = all;
     --others[ContactOf(entry)];
-    ++troubles[SideOf(entry, others)];
+    ++troubles[SideOf(entry, others, taken)];
   }
   return troubles;
 }
 
 absl::StatusOr<KeyDescription> MeteredKeyVault::Describe(const KeyRef& key, absl::Time deadline) {
   absl::StatusOr<KeyDescription> answer = vault_.Describe(key, deadline);
-  meter_.Count(key.vault_uri, VaultMeter::Operation::kDescribe, answer.status());
+  meter_.Count(key, VaultMeter::Operation::kDescribe, answer.status());
   return answer;
 }
 
 absl::StatusOr<WrappedKey> MeteredKeyVault::Wrap(const KeyRef& key, const crypto::SecretBytes& dek,
                                                  absl::Time deadline) {
   absl::StatusOr<WrappedKey> answer = vault_.Wrap(key, dek, deadline);
-  meter_.Count(key.vault_uri, VaultMeter::Operation::kWrap, answer.status());
+  meter_.Count(key, VaultMeter::Operation::kWrap, answer.status());
   return answer;
 }
 
@@ -146,7 +167,7 @@ absl::StatusOr<crypto::SecretBytes> MeteredKeyVault::Unwrap(const KeyRef& key,
                                                             const WrappedKey& wrapped,
                                                             absl::Time deadline) {
   absl::StatusOr<crypto::SecretBytes> answer = vault_.Unwrap(key, wrapped, deadline);
-  meter_.Count(key.vault_uri, VaultMeter::Operation::kUnwrap, answer.status());
+  meter_.Count(key, VaultMeter::Operation::kUnwrap, answer.status());
   return answer;
 }
 

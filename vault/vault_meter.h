@@ -8,6 +8,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -36,7 +37,7 @@ enum class TroubleSide {
   kThisVault,     // others answer, or it answers with an error and no other is reached
   kVaultService,  // no other answers well, and some answer with an error
   kOurNetwork,    // it is not reached, and no other is
-  kOurLogin,      // our token is refused or does not come
+  kOurLogin,      // our token does not come, or no vault takes it
   kUnknown,       // it is not reached, and no other was called lately
 };
 absl::string_view ToString(TroubleSide side);
@@ -59,7 +60,7 @@ class VaultMeter {
       : clock_(clock), max_vaults_(max_vaults) {}
 
   enum class Operation { kDescribe, kWrap, kUnwrap };
-  void Count(const std::string& vault, Operation operation, const absl::Status& answer);
+  void Count(const KeyRef& key, Operation operation, const absl::Status& answer);
 
   VaultUsage Usage(const std::string& vault);
   VaultTrouble Trouble(const std::string& vault);
@@ -73,15 +74,19 @@ class VaultMeter {
     uint64_t in_second = 0;
     absl::Time last_call = absl::InfinitePast();  // wall clock
     absl::Time failing_since = absl::InfiniteFuture();
-    std::string cause;  // empty: it answered last time
+    std::string cause;     // empty: it answered last time
+    std::string identity;  // that called it last
   };
   // Vaults that were called lately, by how their last call ended.
-  enum Contact : size_t { kAnswered, kErred, kSilent, kNoLogin };
-  using Census = std::array<uint32_t, 4>;  // by Contact
+  enum Contact : size_t { kAnswered, kErred, kSilent, kNoToken, kNoConsentThere, kTokenNotTaken };
+  using Census = std::array<uint32_t, 6>;  // by Contact
+  using Identities = absl::flat_hash_set<std::string>;
   static Contact ContactOf(const Entry& entry);
   Census CountLately(absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whose token a vault took lately.
+  Identities TakenLately(absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Of an entry that fails; `others` without it.
-  static TroubleSide SideOf(const Entry& entry, const Census& others);
+  static TroubleSide SideOf(const Entry& entry, const Census& others, const Identities& taken);
   void MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Clock& clock_;

@@ -50,7 +50,9 @@ class OddVault final : public vault::KeyVault {
   testing::FakeKeyVault fake;
 };
 
-inline absl::Status Refusal(const char* cause) { return WithCause(CustomerKeyRevoked(cause), cause); }
+inline absl::Status Refusal(const char* cause) {
+  return WithCause(CustomerKeyRevoked(cause), cause);
+}
 inline absl::Status Outage(const char* cause) {
   return WithCause(VaultUnreachable(cause, absl::Seconds(5)), cause);
 }

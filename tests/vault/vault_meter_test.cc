@@ -8,11 +8,16 @@
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "tests/testing/virtual_clock.h"
+#include "vault/vault_errors.h"
 
 namespace cmkstore::vault {
 namespace {
 
 using Operation = VaultMeter::Operation;
+
+KeyRef KeyOf(const std::string& vault, const std::string& identity = "") {
+  return {vault, "k", "", identity};
+}
 
 constexpr char kOurs[] = "https://contoso.vault.azure.net";
 constexpr char kOther[] = "https://fabrikam.vault.azure.net";
@@ -21,7 +26,7 @@ const absl::Status kDns = WithCause(VaultUnreachable("dns: no such host", absl::
 class VaultMeterTest : public ::testing::Test {
  protected:
   void Count(const char* vault, const absl::Status& answer) {
-    meter_.Count(vault, Operation::kUnwrap, answer);
+    meter_.Count(KeyOf(vault), Operation::kUnwrap, answer);
   }
   testing::VirtualClock clock_;
   VaultMeter meter_{clock_};
@@ -29,8 +34,8 @@ class VaultMeterTest : public ::testing::Test {
 
 TEST_F(VaultMeterTest, CallsAreCountedByWhatTheyAskedAndHowTheyEnded) {
   const absl::Time began = clock_.WallNow();
-  meter_.Count(kOurs, Operation::kDescribe, absl::OkStatus());
-  meter_.Count(kOurs, Operation::kWrap, CustomerKeyRevoked("x"));
+  meter_.Count(KeyOf(kOurs), Operation::kDescribe, absl::OkStatus());
+  meter_.Count(KeyOf(kOurs), Operation::kWrap, CustomerKeyRevoked("x"));
   Count(kOurs, absl::OkStatus());
   clock_.Advance(absl::Seconds(1));
   Count(kOurs, kDns);
@@ -82,6 +87,8 @@ TEST(VaultMeterSideTest, EachPairOfOutagesIsAttributedToWhomItIs) {
   };
   const absl::Status throttled = WithCause(VaultThrottled(absl::Seconds(1)), "throttled");
   const absl::Status login = WithCause(VaultLoginFailed("no token"), "login");
+  const absl::Status unknown = WithCause(VaultLoginFailed("not known there"), kNoConsent);
+  const absl::Status token = TokenRefused();
   const absl::Status refused = CustomerKeyRevoked("disabled");
   constexpr auto kThis = TroubleSide::kThisVault;
   constexpr auto kService = TroubleSide::kVaultService;
@@ -120,6 +127,17 @@ TEST(VaultMeterSideTest, EachPairOfOutagesIsAttributedToWhomItIs) {
       // Our login.
       {login, {ok}, TroubleSide::kOurLogin},
       {login, {outage("dns")}, TroubleSide::kOurLogin},
+      // It does not take our token, or its directory gives us none.
+      {token, {}, TroubleSide::kOurLogin},
+      {token, {token}, TroubleSide::kOurLogin},
+      {token, {login}, TroubleSide::kOurLogin},
+      {token, {outage("dns")}, TroubleSide::kOurLogin},
+      {token, {ok}, kThis},
+      {token, {token, refused}, kThis},
+      {token, {token, outage("http_5xx")}, TroubleSide::kOurLogin},
+      {unknown, {}, kThis},
+      {unknown, {login}, kThis},
+      {outage("dns"), {token}, TroubleSide::kUnknown},
       // It answers well, or refuses.
       {ok, {outage("dns")}, TroubleSide::kNone},
       {refused, {outage("http_5xx")}, TroubleSide::kNone},
@@ -130,10 +148,10 @@ TEST(VaultMeterSideTest, EachPairOfOutagesIsAttributedToWhomItIs) {
     uint32_t in_trouble = 0;
     for (size_t other = 0; other < rows[i].others.size(); ++other) {
       const absl::Status& answer = rows[i].others[other];
-      meter.Count(absl::StrCat("other", other), Operation::kUnwrap, answer);
+      meter.Count(KeyOf(absl::StrCat("other", other)), Operation::kUnwrap, answer);
       in_trouble += answer.ok() || answer == refused ? 0 : 1;
     }
-    meter.Count(kOurs, Operation::kUnwrap, rows[i].ours);
+    meter.Count(KeyOf(kOurs), Operation::kUnwrap, rows[i].ours);
     EXPECT_EQ(meter.Trouble(kOurs).side, rows[i].side) << "row " << i;
     if (rows[i].side == TroubleSide::kNone) continue;
     uint32_t counted = 0;
@@ -169,6 +187,18 @@ TEST_F(VaultMeterTest, ALoginThatFailsIsOursWhateverOtherVaultsDo) {
   EXPECT_EQ(meter_.Trouble(kOurs).side, TroubleSide::kOurLogin);
 }
 
+TEST_F(VaultMeterTest, ATokenThatOtherVaultsTakeIsComparedByTheIdentityThatItIsOf) {
+  meter_.Count(KeyOf(kOther, "another"), Operation::kUnwrap, absl::OkStatus());
+  meter_.Count(KeyOf(kOurs, "ours"), Operation::kUnwrap, TokenRefused());
+  EXPECT_EQ(meter_.Trouble(kOurs).side, TroubleSide::kOurLogin);
+  meter_.Count(KeyOf("third", "ours"), Operation::kUnwrap, absl::OkStatus());
+  EXPECT_EQ(meter_.Trouble(kOurs).side, TroubleSide::kThisVault);
+  EXPECT_EQ(meter_.Troubles()[TroubleSide::kThisVault], 1u);
+  clock_.Advance(absl::Minutes(3));
+  meter_.Count(KeyOf(kOurs, "ours"), Operation::kUnwrap, TokenRefused());
+  EXPECT_EQ(meter_.Trouble(kOurs).side, TroubleSide::kOurLogin) << "that was long ago";
+}
+
 TEST_F(VaultMeterTest, VaultsInTroubleAreCountedBySideWhileTheyAreCalled) {
   const absl::Status login = WithCause(VaultLoginFailed("no token"), "login");
   Count(kOurs, kDns);
@@ -187,7 +217,7 @@ TEST_F(VaultMeterTest, VaultsInTroubleAreCountedBySideWhileTheyAreCalled) {
 TEST_F(VaultMeterTest, TheLongestSilentVaultGoesFirst) {
   VaultMeter small(clock_, 2);
   for (const char* vault : {"a", "b", "c"}) {
-    small.Count(vault, Operation::kUnwrap, absl::OkStatus());
+    small.Count(KeyOf(vault), Operation::kUnwrap, absl::OkStatus());
     clock_.Advance(absl::Seconds(1));
   }
   EXPECT_EQ(small.Usage("a").unwraps, 0u);
