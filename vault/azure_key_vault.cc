@@ -27,6 +27,14 @@ absl::string_view AlgorithmFor(absl::string_view key_type) {
   return absl::StartsWith(key_type, "oct") ? "A256KW" : "RSA-OAEP-256";
 }
 
+// A wrap's answer is stored beside the data: only what can be a ciphertext of this key may be.
+bool CanBeCiphertext(absl::string_view value, absl::string_view dek,
+                     const KeyDescription& description) {
+  const size_t wanted =
+      AlgorithmFor(description.type) == "A256KW" ? dek.size() + 8 : description.size_bits / 8;
+  return value.size() == wanted && !absl::StrContains(value, dek);
+}
+
 // What the vault's own log of this call says, if it says it.
 std::string RequestIdOf(const HttpResponse& response) {
   return std::string(response.Header("x-ms-request-id").substr(0, 64));
@@ -110,15 +118,19 @@ absl::StatusOr<WrappedKey> AzureKeyVault::Wrap(const KeyRef& key, const crypto::
   // The version that was just described: what is checked is what wraps.
   KeyRef wrapping = key;
   wrapping.version = VersionOf(description.version_id);
-  Question question{
-      VaultOperation::kWrap,
-      absl::StrCat("/keys/", wrapping.key_name, "/", wrapping.version, "/wrapkey"),
-      OperationBody(algorithm, {reinterpret_cast<const char*>(dek.Reveal().data()), dek.size()})};
+  const absl::string_view plain(reinterpret_cast<const char*>(dek.Reveal().data()), dek.size());
+  Question question{VaultOperation::kWrap,
+                    absl::StrCat("/keys/", wrapping.key_name, "/", wrapping.version, "/wrapkey"),
+                    OperationBody(algorithm, plain)};
   absl::StatusOr<HttpResponse> response = Call(wrapping, question, deadline);
   crypto::Wipe(question.body);
   if (!response.ok()) return response.status();
   if (response->status != 200) return MeaningOf(VaultOperation::kWrap, *response);
   CMK_ASSIGN_OR_RETURN(KeyOperationResult result, ParseKeyOperation(*response, wrapping));
+  if (!CanBeCiphertext(result.value, plain, description)) {
+    crypto::Wipe(result.value);
+    return UnknownAnswer("the answer to a wrap is no ciphertext of the key");
+  }
   return WrappedKey{std::move(result.version_id), std::string(algorithm), std::move(result.value)};
 }
 

@@ -262,13 +262,33 @@ TEST_F(OddAnswersTest, OctKeysOfAManagedHsmWrapWithKeyWrapAndATokenOfTheirOwn) {
   const std::string kid = "https://contoso.managedhsm.azure.net/keys/k1/9";
   transport_.Answer(JsonAnswer(
       200, absl::StrCat(R"({"key":{"kid":")", kid, R"(","kty":"oct-HSM","key_ops":["wrapKey"]}})")));
-  transport_.Answer(JsonAnswer(200, Operation("AAAA", kid)));
+  transport_.Answer(
+      JsonAnswer(200, Operation(EncodeBase64Url(std::string(40, 'w')), kid)));
   const auto wrapped = vault_.Wrap(key_, random_.Secret(32), Soon());
   ASSERT_THAT(wrapped, IsOk());
   EXPECT_EQ(wrapped->algorithm, "A256KW");
   EXPECT_EQ(wrapped->version_id, kid);
   EXPECT_EQ(nlohmann::json::parse(transport_.requests()[1].body)["alg"], "A256KW");
   EXPECT_EQ(tokens_->resources, std::vector<std::string>{"https://managedhsm.azure.net"});
+}
+
+// What comes back is stored: a vault, or what stands before it, that echoes what it was given would
+// have the data key lie on disk.
+TEST_F(OddAnswersTest, WhatIsNoCiphertextOfTheKeyIsNotTakenForOne) {
+  const crypto::SecretBytes dek = random_.Secret(32);
+  const std::string plain(reinterpret_cast<const char*>(dek.Reveal().data()), dek.size());
+  const std::string n = EncodeBase64Url("\x80" + std::string(255, 'n'));
+  const auto wrap = [&](const std::string& value) {
+    transport_.Answer(JsonAnswer(200, Bundle(n)));
+    transport_.Answer(JsonAnswer(200, Operation(EncodeBase64Url(value))));
+    return vault_.Wrap(key_, dek, Soon()).status();
+  };
+  EXPECT_THAT(wrap(std::string(256, 'w')), IsOk());
+  EXPECT_THAT(wrap(plain), FailsWith("VAULT_UNREACHABLE", "no ciphertext of the key"));
+  EXPECT_THAT(wrap(std::string(255, 'w')), FailsWith("VAULT_UNREACHABLE", "no ciphertext"));
+  EXPECT_THAT(wrap(std::string(257, 'w')), FailsWith("VAULT_UNREACHABLE", "no ciphertext"));
+  EXPECT_THAT(wrap(plain + std::string(224, 'w')), FailsWith("VAULT_UNREACHABLE", "no ciphertext"))
+      << "of the right size, with the data key in it";
 }
 
 TEST_F(OddAnswersTest, EveryCallHasARequestIdOfItsOwn) {
