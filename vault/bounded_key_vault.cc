@@ -2,17 +2,14 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "base/errors.h"
 #include "vault/vault_errors.h"
 
 namespace cmkstore::vault {
 namespace {
 
-constexpr absl::Duration kLook = absl::Milliseconds(50);
 constexpr absl::Duration kRetryAfter = absl::Seconds(1);
-// A key whose size is not known yet is taken for one of the usual size.
-constexpr size_t kUsualBytes = 384;
-constexpr char kUsualAlgorithm[] = "RSA-OAEP-256";
 
 }  // namespace
 
@@ -38,46 +35,54 @@ void BoundedKeyVault::Leave(const std::string& vault) {
 
 template <typename T>
 absl::StatusOr<T> BoundedKeyVault::InTurn(
-    const KeyRef& key, double calls_per_second, absl::Time deadline, absl::Duration call_time,
-    const std::function<absl::StatusOr<T>(absl::Time)>& call) {
+    const KeyRef& key, const Cost& cost, absl::Time deadline,
+    const std::function<absl::StatusOr<T>(absl::Time)>& call,
+    const std::function<double(const T&)>& rate_of) {
   if (!Enter(key.vault_uri, deadline)) return VaultThrottled(kRetryAfter);
-  while (!budget_.TryTake(key.vault_uri, calls_per_second)) {
-    if (clock_.WallNow() + kLook >= deadline) {
-      Leave(key.vault_uri);
-      return VaultThrottled(kRetryAfter);
-    }
-    clock_.Sleep(kLook);
+  if (absl::Status turn = budget_.Await(key.vault_uri, cost.calls_per_second, deadline);
+      !turn.ok()) {
+    Leave(key.vault_uri);
+    return turn;
   }
-  absl::StatusOr<T> result = call(std::min(deadline, clock_.WallNow() + call_time));
+  absl::StatusOr<T> result = call(std::min(deadline, clock_.WallNow() + cost.call_time));
   Leave(key.vault_uri);
   if (OutcomeOf(result.status()) == VaultOutcome::kThrottled) {
     budget_.Throttled(key.vault_uri, RetryAfterOf(result.status()).value_or(kRetryAfter), 0);
   } else if (result.ok()) {
+    budget_.GiveBack(key.vault_uri, cost.calls_per_second, rate_of(*result));
     budget_.Answered(key.vault_uri);
   }
   return result;
 }
 
 absl::StatusOr<KeyDescription> BoundedKeyVault::Describe(const KeyRef& key, absl::Time deadline) {
-  return InTurn<KeyDescription>(key, CallsPerSecond(kUsualAlgorithm, kUsualBytes), deadline,
-                                options_.call_time,
-                                [&](absl::Time until) { return vault_.Describe(key, until); });
+  return InTurn<KeyDescription>(
+      key, {CallsPerSecondOfAnyKey(), options_.call_time}, deadline,
+      [&](absl::Time until) { return vault_.Describe(key, until); },
+      [](const KeyDescription& described) {
+        return CallsPerSecond(absl::StartsWith(described.type, "RSA") ? "RSA-OAEP-256" : "A256KW",
+                              described.size_bits / 8);
+      });
 }
 
 absl::StatusOr<WrappedKey> BoundedKeyVault::Wrap(const KeyRef& key, const crypto::SecretBytes& dek,
                                                  absl::Time deadline) {
-  return InTurn<WrappedKey>(key, CallsPerSecond(kUsualAlgorithm, kUsualBytes), deadline,
-                            2 * options_.call_time,
-                            [&](absl::Time until) { return vault_.Wrap(key, dek, until); });
+  return InTurn<WrappedKey>(
+      key, {CallsPerSecondOfAnyKey() / 2, 2 * options_.call_time}, deadline,
+      [&](absl::Time until) { return vault_.Wrap(key, dek, until); },
+      [](const WrappedKey& wrapped) {
+        return CallsPerSecond(wrapped.algorithm, wrapped.ciphertext.size()) / 2;
+      });
 }
 
 absl::StatusOr<crypto::SecretBytes> BoundedKeyVault::Unwrap(const KeyRef& key,
                                                             const WrappedKey& wrapped,
                                                             absl::Time deadline) {
+  const double rate = CallsPerSecond(wrapped.algorithm, wrapped.ciphertext.size());
   return InTurn<crypto::SecretBytes>(
-      key, CallsPerSecond(wrapped.algorithm, wrapped.ciphertext.size()), deadline,
-      options_.call_time,
-      [&](absl::Time until) { return vault_.Unwrap(key, wrapped, until); });
+      key, {rate, options_.call_time}, deadline,
+      [&](absl::Time until) { return vault_.Unwrap(key, wrapped, until); },
+      [rate](const crypto::SecretBytes&) { return rate; });
 }
 
 }  // namespace cmkstore::vault

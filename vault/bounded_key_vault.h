@@ -22,6 +22,7 @@ struct BoundedKeyVaultOptions {
 // For calls that a person waits for (checks, new hubs, rotations): few at once to each vault and
 // overall, and within the vault's budget, so that they take nothing from the keys of hubs in use. A
 // call waits for its turn until its deadline, and then has as long as the calls for documents have.
+// To a key whose type is not known yet it costs as one to the largest, until the answer shows it.
 //
 // Thread-safe. All that it is given by reference must outlive this. Errors: as the vault's, and
 // VAULT_THROTTLED when a turn does not come before the deadline.
@@ -37,10 +38,17 @@ class BoundedKeyVault final : public KeyVault {
                                              absl::Time deadline) override;
 
  private:
+  // What a call costs: of the vault's budget (a wrap is two calls at once, so half as often), and
+  // of time.
+  struct Cost {
+    double calls_per_second;
+    absl::Duration call_time;
+  };
+  // `rate_of`: how often calls of this kind may be made, as the answer shows.
   template <typename T>
-  absl::StatusOr<T> InTurn(const KeyRef& key, double calls_per_second, absl::Time deadline,
-                           absl::Duration call_time,
-                           const std::function<absl::StatusOr<T>(absl::Time)>& call);
+  absl::StatusOr<T> InTurn(const KeyRef& key, const Cost& cost, absl::Time deadline,
+                           const std::function<absl::StatusOr<T>(absl::Time)>& call,
+                           const std::function<double(const T&)>& rate_of);
   bool Enter(const std::string& vault, absl::Time deadline);
   void Leave(const std::string& vault);
 

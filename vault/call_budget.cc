@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/errors.h"
+
 namespace cmkstore::vault {
 namespace {
 
@@ -9,6 +11,8 @@ namespace {
 constexpr double kRsa2048 = 2000 / 10.0 / 2;
 constexpr double kRsa3072 = 500 / 10.0 / 2;
 constexpr double kRsa4096 = 250 / 10.0 / 2;
+// Published per vault and 10 s for what concerns no key: 4,000.
+constexpr double kNoKey = 4000 / 10.0 / 2;
 
 // A bucket holds a fifth of a second and fills at four fifths: together one second's budget.
 constexpr absl::Duration kCapacity = absl::Milliseconds(200);
@@ -16,6 +20,8 @@ constexpr double kFill = 0.8;
 constexpr absl::Duration kProbeCredit = absl::Seconds(1);
 constexpr absl::Duration kFirstBackoff = absl::Seconds(1);
 constexpr absl::Duration kMaxBackoff = absl::Seconds(16);
+constexpr absl::Duration kLook = absl::Milliseconds(50);
+constexpr absl::Duration kRetryAfter = absl::Seconds(1);
 constexpr size_t kPruneAbove = 4096;
 constexpr absl::Duration kIdle = absl::Minutes(5);
 
@@ -25,6 +31,9 @@ double CallsPerSecond(absl::string_view algorithm, size_t ciphertext_bytes) {
   if (algorithm != "RSA-OAEP-256" || ciphertext_bytes <= 256) return kRsa2048;
   return ciphertext_bytes <= 384 ? kRsa3072 : kRsa4096;
 }
+
+double CallsPerSecondOfAnyKey() { return kRsa4096; }
+double CallsPerSecondOfNoKey() { return kNoKey; }
 
 CallBudget::Bucket& CallBudget::Filled(const std::string& vault, absl::Duration cost) {
   const absl::Time now = clock_.MonotonicNow();
@@ -53,6 +62,35 @@ bool CallBudget::TryTake(const std::string& vault, double calls_per_second) {
 
 bool CallBudget::TryTakeOnCredit(const std::string& vault, double calls_per_second) {
   return Take(vault, calls_per_second, kProbeCredit);
+}
+
+absl::Duration CallBudget::Pause(const std::string& vault) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = buckets_.find(vault);
+  return found == buckets_.end() ? absl::ZeroDuration()
+                                 : found->second.paused_until - clock_.MonotonicNow();
+}
+
+absl::Status CallBudget::Await(const std::string& vault, double calls_per_second,
+                               absl::Time deadline) {
+  while (!TryTake(vault, calls_per_second)) {
+    const absl::Duration left = deadline - clock_.WallNow();
+    // Who would wait for it in vain is told at once for how long it would have been.
+    if (const absl::Duration pause = Pause(vault); pause >= left) {
+      return WithCause(VaultThrottled(pause), "throttled");
+    }
+    if (left <= kLook) return VaultThrottled(kRetryAfter);
+    clock_.Sleep(kLook);
+  }
+  return absl::OkStatus();
+}
+
+void CallBudget::GiveBack(const std::string& vault, double taken_per_second,
+                          double calls_per_second) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = buckets_.find(vault);
+  if (found == buckets_.end()) return;
+  found->second.level += absl::Seconds(1) / taken_per_second - absl::Seconds(1) / calls_per_second;
 }
 
 void CallBudget::Throttled(const std::string& vault, absl::Duration retry_after, double spread) {

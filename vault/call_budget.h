@@ -4,6 +4,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -15,6 +16,10 @@ namespace cmkstore::vault {
 // more. Whether a stored ciphertext's key is in hardware is not known from it, so hardware, the
 // smaller limit, is taken. `ciphertext_bytes` is the size of an RSA modulus.
 double CallsPerSecond(absl::string_view algorithm, size_t ciphertext_bytes);
+// The same for calls to a key whose type nobody knows yet: that of the largest.
+double CallsPerSecondOfAnyKey();
+// The same for calls without a token, which reach no key.
+double CallsPerSecondOfNoKey();
 
 // How often each vault may be called: a token bucket per vault that is filled by time, in seconds
 // of the vault's attention. No window of one second holds more calls than the budget of its key's
@@ -30,6 +35,11 @@ class CallBudget {
   [[nodiscard]] bool TryTake(const std::string& vault, double calls_per_second);
   // The same for a call that must not wait long, a probe: it may owe up to a second's worth.
   [[nodiscard]] bool TryTakeOnCredit(const std::string& vault, double calls_per_second);
+  // Waits until TryTake succeeds. Errors: VAULT_THROTTLED, once the turn cannot come before the
+  // deadline; with the cause "throttled" if it is the vault that wants to be left alone.
+  absl::Status Await(const std::string& vault, double calls_per_second, absl::Time deadline);
+  // What was taken for a key that has turned out to be a smaller one.
+  void GiveBack(const std::string& vault, double taken_per_second, double calls_per_second);
   // The vault throttles, and says for how long; `spread` in [0, 1) is the jitter's share.
   void Throttled(const std::string& vault, absl::Duration retry_after, double spread);
   // The vault did not answer, or it answered other than by throttling.
@@ -50,6 +60,8 @@ class CallBudget {
   bool Take(const std::string& vault, double calls_per_second, absl::Duration credit);
   Bucket& Filled(const std::string& vault, absl::Duration cost)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // For how long the vault still wants to be left alone; zero or less: it may be called.
+  absl::Duration Pause(const std::string& vault);
   void Prune(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Clock& clock_;
