@@ -80,7 +80,7 @@ class Server::Parts {
         retrying(bounded, clock),
         vault_directory({.shared = options.shared_vault_directories,
                          .call_timeout = options.keys.vault_call_timeout},
-                        options.vault_addresses, transport, clock),
+                        options.vault_addresses, transport, budget, meter, clock, random),
         health(options.min_free_disk_bytes, clock),
         request_quota(clock) {}
 

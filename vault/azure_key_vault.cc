@@ -7,9 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/base64url.h"
 #include "base/errors.h"
-#include "base/ids.h"
-#include "base/log.h"
-#include "base/request_scope.h"
 #include "base/status_macros.h"
 #include "vault/vault_errors.h"
 
@@ -35,50 +32,29 @@ bool CanBeCiphertext(absl::string_view value, absl::string_view dek,
   return value.size() == wanted && !absl::StrContains(value, dek);
 }
 
-// What the vault's own log of this call says, if it says it.
-std::string RequestIdOf(const HttpResponse& response) {
-  return std::string(response.Header("x-ms-request-id").substr(0, 64));
-}
-
 }  // namespace
 
 AzureKeyVault::AzureKeyVault(VaultAddressPolicy addresses, HttpTransport& transport,
                              IdentitySet& identities, Clock& clock, crypto::Random& random)
     : addresses_(std::move(addresses)),
-      transport_(transport),
-      identities_(identities),
-      clock_(clock),
-      random_(random) {}
+      http_(transport, clock, random),
+      identities_(identities) {}
 
 absl::StatusOr<HttpResponse> AzureKeyVault::Send(const KeyRef& key, const Question& question,
                                                  const std::string& token, absl::Time deadline) {
-  const std::string call_id = random_.NewUid<HubUid>().ToHex();
   HttpRequest request;
   request.url = absl::StrCat(key.vault_uri, question.path, kApiVersion);
   request.headers = {{"Authorization", absl::StrCat("Bearer ", token)},
-                     {"x-ms-client-request-id", call_id},
                      {"Accept", "application/json"}};
   if (!question.body.empty()) {
     request.method = "POST";
     request.headers.emplace_back("Content-Type", "application/json");
     request.body = question.body;
   }
-  const absl::Time began = clock_.MonotonicNow();
-  absl::StatusOr<HttpResponse> response = transport_.Send(request, deadline);
+  absl::StatusOr<HttpResponse> response =
+      http_.Send({key.vault_uri, ToString(question.operation)}, request, deadline);
   crypto::Wipe(request.body);
   crypto::Wipe(request.headers.front().second);
-  // Of a request that failed for it, whoever looks into it needs the ids at any level. A vault that
-  // goes on refusing probes would fill the log.
-  const std::string request_id = RequestScope::Current();
-  const bool failed = !response.ok() || response->status != 200;
-  Log(failed && !request_id.empty() ? LogLevel::kInfo : LogLevel::kDebug, "vault_call",
-      {{"request_id", request_id},
-       {"vault_request_id", call_id},
-       {"answered_request_id", response.ok() ? RequestIdOf(*response) : ""},
-       {"vault", key.vault_uri},
-       {"operation", std::string(ToString(question.operation))},
-       {"status", response.ok() ? absl::StrCat(response->status) : CauseOf(response.status())},
-       {"ms", absl::StrCat(absl::ToInt64Milliseconds(clock_.MonotonicNow() - began))}});
   return response;
 }
 

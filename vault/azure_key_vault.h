@@ -8,6 +8,7 @@
 #include "vault/azure_answers.h"
 #include "vault/identity_set.h"
 #include "vault/key_vault.h"
+#include "vault/vault_http.h"
 #include "vault/vault_uri.h"
 
 namespace cmkstore::vault {
@@ -15,9 +16,8 @@ namespace cmkstore::vault {
 // Azure Key Vault and Managed HSM over their REST API, api-version 7.4: get, wrapkey, unwrapkey.
 //
 // Thread-safe. All that it is given by reference must outlive this. A token is sent only to a host
-// that the policy allows, and is of the resource of that host's domain. Each call carries an
-// x-ms-client-request-id of its own, which the log joins with the request of ours that made it
-// (RequestScope); neither token nor body is ever logged. Errors: as KeyVault.
+// that the policy allows, and is of the resource of that host's domain. Neither token nor body is
+// ever logged. Errors: as KeyVault.
 class AzureKeyVault final : public KeyVault {
  public:
   AzureKeyVault(VaultAddressPolicy addresses, HttpTransport& transport, IdentitySet& identities,
@@ -42,10 +42,8 @@ class AzureKeyVault final : public KeyVault {
   absl::Status LookAgain(KeyRef key, const HttpResponse& not_found, absl::Time deadline);
 
   const VaultAddressPolicy addresses_;
-  HttpTransport& transport_;
+  VaultHttp http_;
   IdentitySet& identities_;
-  Clock& clock_;
-  crypto::Random& random_;
 };
 
 }  // namespace cmkstore::vault

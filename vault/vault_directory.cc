@@ -16,15 +16,20 @@ absl::StatusOr<std::string> VaultDirectory::Ask(const KeyRef& key, absl::Time de
   HttpRequest request;
   request.url = absl::StrCat(key.vault_uri, "/keys/", key.key_name, kApiVersion);
   request.headers = {{"Accept", "application/json"}};
-  CMK_ASSIGN_OR_RETURN(
-      const HttpResponse response,
-      transport_.Send(request, std::min(deadline, clock_.WallNow() + options_.call_timeout)));
+  CMK_RETURN_IF_ERROR(budget_.Await(key.vault_uri, CallsPerSecondOfNoKey(), deadline));
+  meter_.CountWithoutToken(key.vault_uri);
+  CMK_ASSIGN_OR_RETURN(const HttpResponse response,
+                       http_.Send({key.vault_uri, "directory", 401}, request,
+                                  std::min(deadline, clock_.WallNow() + options_.call_timeout)));
   const bool local = IsLocal(addresses_, HostOf(key.vault_uri));
   if (response.status == 401) {
     const std::string directory = ChallengeDirectory(response.Header("WWW-Authenticate"));
     if (!directory.empty() || local) return directory;
   } else if (response.status != 200) {
     const absl::Status meaning = MeaningOf(VaultOperation::kDescribe, response);
+    if (OutcomeOf(meaning) == VaultOutcome::kThrottled) {
+      budget_.Throttled(key.vault_uri, RetryAfterOf(meaning).value_or(absl::ZeroDuration()), 0);
+    }
     if (OutcomeOf(meaning) != VaultOutcome::kDenied) return meaning;
     // Nobody has asked for the key yet: it is not withdrawn.
     return WithCause(

@@ -8,7 +8,11 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/http_transport.h"
+#include "crypto/random.h"
+#include "vault/call_budget.h"
 #include "vault/key_vault.h"
+#include "vault/vault_http.h"
+#include "vault/vault_meter.h"
 #include "vault/vault_uri.h"
 
 namespace cmkstore::vault {
@@ -26,14 +30,18 @@ struct VaultDirectoryOptions {
 // A vault says which directory it belongs to when it is called without a token: in its 401
 // challenge, over verified TLS, as an Azure service and not as its tenant. No token is sent.
 //
-// Thread-safe, blocking. `transport` and `clock` must outlive this.
+// Thread-safe, blocking: a call waits for its turn in the vault's budget. All that it is given by
+// reference must outlive this.
 class VaultDirectory {
  public:
   VaultDirectory(VaultDirectoryOptions options, VaultAddressPolicy addresses,
-                 HttpTransport& transport, Clock& clock)
+                 HttpTransport& transport, CallBudget& budget, VaultMeter& meter, Clock& clock,
+                 crypto::Random& random)
       : options_(std::move(options)),
         addresses_(std::move(addresses)),
-        transport_(transport),
+        http_(transport, clock, random),
+        budget_(budget),
+        meter_(meter),
         clock_(clock) {}
 
   // The directory of the key's vault, which `tenant` may name: its own, or one shared with it. Empty
@@ -49,7 +57,9 @@ class VaultDirectory {
 
   const VaultDirectoryOptions options_;
   const VaultAddressPolicy addresses_;
-  HttpTransport& transport_;
+  VaultHttp http_;
+  CallBudget& budget_;
+  VaultMeter& meter_;
   Clock& clock_;
 };
 

@@ -28,20 +28,14 @@ void VaultMeter::Count(const KeyRef& key, Operation operation, const absl::Statu
   const VaultOutcome outcome = OutcomeOf(answer);
   const absl::Time now = clock_.WallNow();
   absl::MutexLock lock(&mutex_);
-  if (vaults_.size() >= max_vaults_ && !vaults_.contains(key.vault_uri)) MakeRoom();
-  Entry& entry = vaults_[key.vault_uri];
+  Entry& entry = EntryFor(key.vault_uri);
   VaultUsage& usage = entry.usage;
-  usage.since = std::min(usage.since, now);
   switch (operation) {
     case Operation::kDescribe: ++usage.describes; break;
     case Operation::kWrap: ++usage.wraps; break;
     case Operation::kUnwrap: ++usage.unwraps; break;
   }
-  const int64_t second = absl::ToUnixSeconds(now);
-  if (entry.second != second) entry.in_second = 0;
-  entry.second = second;
-  entry.in_second += operation == Operation::kWrap ? 2 : 1;  // it reads the description too
-  usage.busiest_second = std::max(usage.busiest_second, entry.in_second);
+  CountCalls(entry, operation == Operation::kWrap ? 2 : 1, now);  // it reads the description too
   entry.last_call = now;
   entry.identity = key.identity;
   if (outcome == VaultOutcome::kDenied) ++usage.denials;
@@ -57,6 +51,25 @@ void VaultMeter::Count(const KeyRef& key, Operation operation, const absl::Statu
     entry.cause.clear();
     entry.failing_since = absl::InfiniteFuture();
   }
+}
+
+void VaultMeter::CountWithoutToken(const std::string& vault) {
+  absl::MutexLock lock(&mutex_);
+  CountCalls(EntryFor(vault), 1, clock_.WallNow());
+}
+
+VaultMeter::Entry& VaultMeter::EntryFor(const std::string& vault) {
+  if (vaults_.size() >= max_vaults_ && !vaults_.contains(vault)) MakeRoom();
+  return vaults_[vault];
+}
+
+void VaultMeter::CountCalls(Entry& entry, uint64_t calls, absl::Time now) {
+  const int64_t second = absl::ToUnixSeconds(now);
+  if (entry.second != second) entry.in_second = 0;
+  entry.second = second;
+  entry.in_second += calls;
+  entry.usage.since = std::min(entry.usage.since, now);
+  entry.usage.busiest_second = std::max(entry.usage.busiest_second, entry.in_second);
 }
 
 void VaultMeter::MakeRoom() {

@@ -62,6 +62,10 @@ class VaultMeter {
   enum class Operation { kDescribe, kWrap, kUnwrap };
   void Count(const KeyRef& key, Operation operation, const absl::Status& answer);
 
+  // A call without a token: it adds to what the vault is asked in a second, is not charged for, and
+  // tells nothing of how the vault does for those who have one.
+  void CountWithoutToken(const std::string& vault);
+
   VaultUsage Usage(const std::string& vault);
   VaultTrouble Trouble(const std::string& vault);
   // How many vaults that were called in the last two minutes are in trouble, by side.
@@ -87,6 +91,8 @@ class VaultMeter {
   Identities TakenLately(absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Of an entry that fails; `others` without it.
   static TroubleSide SideOf(const Entry& entry, const Census& others, const Identities& taken);
+  Entry& EntryFor(const std::string& vault) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static void CountCalls(Entry& entry, uint64_t calls, absl::Time now);
   void MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Clock& clock_;

@@ -142,7 +142,10 @@ TEST_F(VaultLogTest, ACallIsJoinedWithTheRequestThatMadeItAndWithTheVaultsOwnLog
   ASSERT_FALSE(request_id.empty());
   const std::vector<json> calls = JoinedCalls(since);
   ASSERT_FALSE(calls.empty());
-  for (const json& call : calls) {
+  EXPECT_EQ(calls[0]["operation"], "directory") << "the call that asks whose vault it is";
+  EXPECT_EQ(calls[0]["status"], "401");
+  EXPECT_EQ(calls[0]["request_id"], request_id);
+  for (const json& call : std::vector<json>(calls.begin() + 1, calls.end())) {
     EXPECT_EQ(call["request_id"], request_id);
     EXPECT_EQ(call["operation"], "describe");
     EXPECT_EQ(call["status"], "404");

@@ -98,7 +98,9 @@ class KeyChecksTest : public ::testing::Test {
   crypto::SystemRandom random_;
   std::string tenant_ = kTenant;
   ChallengingTransport transport_;
-  vault::VaultDirectory directory_{{}, {}, transport_, clock_};
+  vault::CallBudget budget_{clock_};
+  vault::VaultMeter meter_{clock_};
+  vault::VaultDirectory directory_{{}, {}, transport_, budget_, meter_, clock_, random_};
   KeyChecks checks_{KeyChecksOptions(), vault_,  directory_, vault::VaultAddressPolicy(),
                     random_,            clock_};
   v1::CheckKeyResponse response_;

@@ -30,13 +30,16 @@ class VaultDirectoryTest : public ::testing::Test {
                                     const std::string& vault = "https://contoso.vault.azure.net") {
     VaultAddressPolicy addresses;
     addresses.allowed_hosts = {"localhost:8443"};
-    VaultDirectory directory(options_, addresses, transport_, clock_);
+    VaultDirectory directory(options_, addresses, transport_, budget_, meter_, clock_, random_);
     return directory.CheckMayName(tenant, {vault, "k1", "", ""},
                                   clock_.WallNow() + absl::Seconds(10));
   }
 
   testing::VirtualClock clock_;
   testing::ScriptedTransport transport_;
+  crypto::SystemRandom random_;
+  CallBudget budget_{clock_};
+  VaultMeter meter_{clock_};
   VaultDirectoryOptions options_;
 };
 
@@ -46,6 +49,27 @@ TEST_F(VaultDirectoryTest, AVaultOfTheTenantsOwnDirectoryIsAskedWithoutAToken) {
   ASSERT_EQ(transport_.requests().size(), 1u);
   EXPECT_EQ(transport_.requests()[0].url, "https://contoso.vault.azure.net/keys/k1?api-version=7.4");
   EXPECT_EQ(testing::HeaderOf(transport_.requests()[0], "Authorization"), "");
+  EXPECT_EQ(testing::HeaderOf(transport_.requests()[0], "x-ms-client-request-id").size(), 32u);
+}
+
+TEST_F(VaultDirectoryTest, TheCallIsMeteredAndKeepsToTheVaultsBudget) {
+  const std::string vault = "https://contoso.vault.azure.net";
+  for (int i = 0; i < 3; ++i) {
+    transport_.Answer(ChallengeOf(kTenant));
+    EXPECT_THAT(Check(kTenant), IsOk());
+  }
+  EXPECT_EQ(meter_.Usage(vault).busiest_second, 3u);
+  EXPECT_EQ(meter_.Usage(vault).describes, 0u) << "Azure charges for no call without a token";
+  EXPECT_EQ(meter_.Trouble(vault).side, TroubleSide::kNone);
+  while (budget_.TryTake(vault, 1000)) continue;
+  const absl::Time began = clock_.WallNow();
+  transport_.Answer(ChallengeOf(kTenant));
+  EXPECT_THAT(Check(kTenant), IsOk());
+  EXPECT_GT(clock_.WallNow(), began) << "its turn had to come first";
+  transport_.Answer(HttpResponse{429, {{"Retry-After", "60"}}, ""});
+  EXPECT_THAT(Check(kTenant), FailsWith("VAULT_THROTTLED", ""));
+  EXPECT_THAT(Check(kTenant), FailsWith("VAULT_THROTTLED", ""));
+  EXPECT_EQ(transport_.requests().size(), 5u) << "it is left alone for as long as it says";
 }
 
 TEST_F(VaultDirectoryTest, OfAnotherDirectoryItIsRefusedUnlessTheOperatorSharesThatOne) {
@@ -86,8 +110,6 @@ TEST_F(VaultDirectoryTest, WhatNamesNoDirectoryIsNotBelieved) {
   const absl::Status forbidden = Check(kTenant).status();
   EXPECT_THAT(forbidden, FailsWith("VAULT_UNREACHABLE", "403"));
   EXPECT_EQ(CauseOf(forbidden), "ForbiddenByFirewall");
-  transport_.Answer(HttpResponse{429, {}, ""});
-  EXPECT_THAT(Check(kTenant), FailsWith("VAULT_THROTTLED", ""));
   EXPECT_THAT(Check(kTenant), FailsWith("VAULT_UNREACHABLE", "the script has ended"));
 }
 
