@@ -36,6 +36,7 @@ const std::map<absl::string_view, absl::string_view> kNeeded = {
     {"platform_key", "this server's own key wraps a key, and gives the same key back"},
 };
 
+constexpr absl::string_view kNoTurn = "this server's own turn at the vault did not come in time";
 constexpr absl::string_view kAnAnswer = "an answer of the vault, within the time that it has";
 
 bool Allows(const vault::KeyDescription& key, const char* operation) {
@@ -85,20 +86,14 @@ void KeyCheckRows::Skip(absl::string_view check, absl::string_view why) {
 }
 
 void KeyCheckRows::AddLoginFailure(const absl::Status& answer) {
-  if (CauseOf(answer) == vault::kTokenRefused) {
-    Pass("reachable", "answers");
-    Pass("tls", "verified");
-  } else {
-    for (const char* check : {"reachable", "tls"}) {
-      Skip(check, "without a token the vault is not called");
-    }
-  }
+  Pass("reachable", "answers");  // or it would not have said whose it is
+  Pass("tls", "verified");
   Fail("token", std::string(answer.message()), CauseOf(answer));
   Skip("get");
 }
 
 // The vault did not come to speak of the key: how far did the call get?
-void KeyCheckRows::AddNoWord(const absl::Status& answer) {
+void KeyCheckRows::AddNoWord(const absl::Status& answer, bool said_whose_it_is) {
   const std::string cause = CauseOf(answer);
   if (cause == "dns" || cause == "connect") {
     Fail("reachable", std::string(answer.message()), cause);
@@ -106,9 +101,10 @@ void KeyCheckRows::AddNoWord(const absl::Status& answer) {
     return;
   }
   if (cause.empty() && vault::OutcomeOf(answer) == vault::VaultOutcome::kThrottled) {
-    for (const char* check : {"reachable", "tls", "token"}) {
-      Skip(check, "this server's own turn at the vault did not come in time");
+    for (const char* check : {"reachable", "tls"}) {
+      said_whose_it_is ? Pass(check, "answers") : Skip(check, kNoTurn);
     }
+    Skip("token", kNoTurn);
     return Fail("get", std::string(answer.message()), "throttled");
   }
   Pass("reachable", "takes connections");
@@ -125,7 +121,7 @@ void KeyCheckRows::AddNoWord(const absl::Status& answer) {
 void KeyCheckRows::AddNoDirectory(const absl::Status& answer) {
   if (!HasReason(answer, "FIELD_INVALID")) {
     Skip("directory", "the vault does not say whose it is");
-    return AddNoWord(answer);
+    return AddNoWord(answer, /*said_whose_it_is=*/false);
   }
   Fail("directory", std::string(answer.message()));
   for (const char* check : {"reachable", "tls", "token", "get"}) Skip(check);
@@ -135,7 +131,9 @@ bool KeyCheckRows::AddFirstCall(const absl::Status& answer, const std::string& v
   switch (vault::OutcomeOf(answer)) {
     case vault::VaultOutcome::kLoginFailed: AddLoginFailure(answer); return false;
     case vault::VaultOutcome::kUnreachable:
-    case vault::VaultOutcome::kThrottled: AddNoWord(answer); return false;
+    case vault::VaultOutcome::kThrottled:
+      AddNoWord(answer, /*said_whose_it_is=*/true);
+      return false;
     default: break;
   }
   Pass("reachable", "answers");

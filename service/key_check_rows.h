@@ -28,7 +28,8 @@ class KeyCheckRows {
 
   // Why it is not known that the tenant may name this vault, which was called without a token.
   void AddNoDirectory(const absl::Status& answer);
-  // Address, connection, token and read permission, as the answer to a first call shows them.
+  // Connection, token and read permission, as the answer to a first call with a token shows them,
+  // to a vault that has said whose it is.
   // False when nothing more can be tried.
   bool AddFirstCall(const absl::Status& answer, const std::string& version_id);
   // What the key says of itself.
@@ -37,7 +38,7 @@ class KeyCheckRows {
  private:
   v1::KeyCheck& Add(absl::string_view check, v1::KeyCheck::Result result, std::string found);
   void AddLoginFailure(const absl::Status& answer);
-  void AddNoWord(const absl::Status& answer);
+  void AddNoWord(const absl::Status& answer, bool said_whose_it_is);
 
   const KeyCheckRemedies remedies_;
   v1::CheckKeyResponse& response_;
