@@ -132,8 +132,8 @@ int Check(const Invocation& invocation, const Connection& connection, const KeyF
     const auto key = ParseVaultKey(flags.vault_key);
     if (!key.ok()) return ReportUsage(key.status(), invocation.style());
     *request.mutable_key() = *key;
-    request.mutable_key()->set_identity(flags.identity);
   }
+  if (!flags.identity.empty()) request.mutable_key()->set_identity(flags.identity);
   v1::CheckKeyResponse response;
   const auto stub = v1::KeyService::NewStub(connection.channel());
   const grpc::Status status = stub->CheckKey(connection.NewCall().get(), request, &response);

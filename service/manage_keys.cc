@@ -136,7 +136,10 @@ absl::StatusOr<v1::CheckKeyResponse> ManageKeys::Check(const AdmittedCall& call,
   if (const auto name = HubName::Parse("parent", request.parent()); name.ok()) {
     CMK_ASSIGN_OR_RETURN(const HubEntryPtr hub, hubs_.Find(call, *name));
     if (hub->record.platform_managed()) return checks_.RunPlatform(call.deadline());
-    return checks_.Run(hub->record.tenant(), KeyRefOf(hub->record), call.deadline());
+    vault::KeyRef key = KeyRefOf(hub->record);
+    // Another identity may be tried before the hub is given it.
+    if (!request.key().identity().empty()) key.identity = request.key().identity();
+    return checks_.Run(hub->record.tenant(), key, call.deadline());
   }
   CMK_ASSIGN_OR_RETURN(const TenantName parent, TenantName::Parse("parent", request.parent()));
   const v1::CustomerManagedKey& key = request.key();

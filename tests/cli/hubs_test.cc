@@ -129,6 +129,9 @@ TEST_F(CliHubsTest, KeyCheckIsAChecklistThatSaysWhatToRun) {
                                   HasSubstr("enabled: az keyvault key set-attributes"),
                                   HasSubstr("--enabled true")));
   EXPECT_EQ(Ctl({"key", "check", "h1", "--json"}).Json()["checks"][0]["result"], "PASSED");
+  const Output as_another = Ctl({"key", "check", "h1", "--identity", "another"});
+  EXPECT_EQ(as_another.exit_code, 6);
+  EXPECT_THAT(as_another.out, HasSubstr("is not the name of an identity of this server"));
 }
 
 TEST_F(CliHubsTest, LockRefusesContentUntilUnlock) {
