@@ -138,6 +138,7 @@ void IdentitySet::Fetch(TokenSource& source, const TokenRequest& wanted, Slot& s
   } else {
     slot.last_error = is_ours ? WithCause(fetched.status(), "login") : fetched.status();
     slot.failed_until = clock_.WallNow() + options_.pause_after_failure;
+    slot.renewed_for.clear();  // whoever asked for it got nothing
   }
 }
 

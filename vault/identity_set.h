@@ -17,7 +17,7 @@ struct IdentitySetOptions {
   absl::Duration refresh_ahead = absl::Minutes(5);
   absl::Duration fetch_timeout = absl::Seconds(75);     // of one fetch, its retries included
   absl::Duration pause_after_failure = absl::Seconds(1);  // answered from memory meanwhile
-  absl::Duration renew_interval = absl::Minutes(5);  // between new tokens because of one vault
+  absl::Duration renew_interval = absl::Minutes(1);  // between new tokens because of one vault
   size_t max_refusing_vaults = 1000;                 // in one such interval, for one token
   size_t threads = 4;                                // of each identity: its fetches at once
   size_t max_tokens = 10'000;                        // the longest unused goes first
@@ -41,7 +41,7 @@ class IdentitySet {
   // Another token than `refused`, to which `vault` has answered 401. If there is none yet, one is
   // fetched beside the old one, which goes on serving other vaults: a vault that refuses every
   // token must take it from nobody else. Nor may such a vault have us log in over and over: it
-  // causes one fetch in `renew_interval`, and after that the answer is that it refuses our token.
+  // causes one new token in `renew_interval`, and after that the answer is that it refuses ours.
   absl::StatusOr<std::string> Renewed(TokenRequest wanted, const std::string& refused,
                                       const std::string& vault, absl::Time deadline);
 

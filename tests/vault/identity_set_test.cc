@@ -163,6 +163,9 @@ TEST_F(IdentitySetTest, ANewTokenThatDoesNotComeLeavesTheOldOneToOtherVaults) {
   source_->FailWith(VaultLoginFailed("directory down"));
   EXPECT_THAT(Renewed("token-1", kOurs), FailsWith("VAULT_LOGIN_FAILED", "directory down"));
   EXPECT_EQ(*Token(), "token-1");
+  source_->FailWith(absl::OkStatus());
+  clock_.Advance(absl::Seconds(2));
+  EXPECT_EQ(*Renewed("token-1", kOurs), "token-3") << "once our login works again";
 }
 
 TEST_F(IdentitySetTest, AVaultThatRefusesEveryTokenCausesFewNewOnes) {
