@@ -52,11 +52,14 @@ absl::Status WithViolations(absl::Status status, const std::vector<Violation>& v
   return status;
 }
 
+// The violations in one line. What makes a message too long is named only; the details have it.
 std::string Summary(const std::vector<Violation>& violations) {
+  constexpr size_t kMaxBytes = 1200;
   std::string text;
   for (const Violation& violation : violations) {
-    absl::StrAppend(&text, text.empty() ? "" : "; ", violation.subject, ": ",
-                    violation.description);
+    const bool fits = text.size() + violation.description.size() < kMaxBytes;
+    absl::StrAppend(&text, text.empty() ? "" : "; ", violation.subject, fits ? ": " : "",
+                    fits ? violation.description : "");
   }
   return text;
 }

@@ -33,6 +33,31 @@ bool IsDenied(const absl::Status& status) {
   return vault::OutcomeOf(status) == vault::VaultOutcome::kDenied;
 }
 
+// What failed, with what to run for it: as much as goes into an answer. Message and details travel
+// as metadata, of which clients of gRPC take 8 KiB.
+std::vector<Violation> FailuresOf(const v1::CheckKeyResponse& response) {
+  constexpr size_t kMaxBytes = 2600, kMaxFoundBytes = 160;
+  constexpr absl::string_view kElse = "cmkctl key check";
+  std::vector<Violation> failed;
+  std::vector<absl::string_view> remedies;
+  size_t bytes = 0;
+  for (const v1::KeyCheck& check : response.checks()) {
+    if (check.result() != v1::KeyCheck::FAILED) continue;
+    failed.push_back({check.check(),
+                      absl::StrCat("found: ", check.found().substr(0, kMaxFoundBytes),
+                                   "; needed: ", check.needed(), "; run: ")});
+    remedies.push_back(check.remedy());
+    bytes += failed.back().description.size() + kElse.size();
+  }
+  for (size_t i = 0; i < failed.size(); ++i) {
+    const size_t more = remedies[i].size() - std::min(remedies[i].size(), kElse.size());
+    const bool fits = bytes + more <= kMaxBytes;
+    if (fits) bytes += more;
+    absl::StrAppend(&failed[i].description, fits ? remedies[i] : kElse);
+  }
+  return failed;
+}
+
 const char* const kDescriptionChecks[] = {"key_type",        "key_ops",     "enabled",
                                           "validity",        "soft_delete", "purge_protection",
                                           "recoverable_days"};
@@ -182,12 +207,7 @@ v1::CheckKeyResponse KeyChecks::RunPlatform(absl::Time deadline) {
 absl::StatusOr<std::string> KeyChecks::Require(const std::string& tenant,
                                                const vault::KeyRef& key, absl::Time deadline) {
   const Report report = TryUntilItHolds(tenant, key, deadline);
-  std::vector<Violation> failed;
-  for (const v1::KeyCheck& check : report.response.checks()) {
-    if (check.result() != v1::KeyCheck::FAILED) continue;
-    failed.push_back({check.check(), absl::StrCat("found: ", check.found(), "; needed: ",
-                                                  check.needed(), "; run: ", check.remedy())});
-  }
+  std::vector<Violation> failed = FailuresOf(report.response);
   if (failed.empty()) return report.directory;
   // An address is the request's fault; an outage or our own login says nothing of the key: they
   // keep their reason, so that the caller knows what to do.

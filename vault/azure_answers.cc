@@ -1,6 +1,7 @@
 #include "vault/azure_answers.h"
 
 #include <algorithm>
+#include <cmath>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -26,6 +27,12 @@ constexpr absl::Duration kRetryAfter = absl::Seconds(5);
 // Azure throttles mostly without Retry-After; who calls again backs off from here.
 constexpr absl::Duration kThrottledRetryAfter = absl::Seconds(1);
 constexpr size_t kMaxKeyIdBytes = 512;
+// Of what a key says of itself: Azure has words of 35 bytes and eight operations.
+constexpr size_t kMaxWordBytes = 64;
+constexpr size_t kMaxOperationBytes = 32;
+constexpr size_t kMaxOperations = 16;
+constexpr double kMaxUnixSeconds = 1e15;
+constexpr int64_t kMaxRecoverableDays = 10'000;
 constexpr absl::Duration kMaxRetryAfter = absl::Minutes(5);
 
 json ParseJson(const HttpResponse& response) {
@@ -38,6 +45,15 @@ std::string TextOf(const json& object, const char* name) {
   if (!object.is_object()) return "";
   const auto found = object.find(name);
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+// A word of the vault's own as it may be shown to a tenant: short, and nothing but plain ASCII.
+std::string ShownText(std::string text, size_t max_bytes) {
+  text.resize(std::min(text.size(), max_bytes));
+  std::replace_if(
+      text.begin(), text.end(),
+      [](char c) { return !absl::ascii_isprint(static_cast<unsigned char>(c)); }, '?');
+  return text;
 }
 
 // Bytes as base64url; some servers pad it.
@@ -155,25 +171,37 @@ uint32_t BitsOf(absl::string_view big_endian) {
   return bits;
 }
 
-void ReadAttributes(const json& attributes, KeyDescription& key) {
-  if (!attributes.is_object()) return;
-  if (const auto found = attributes.find("enabled");
-      found != attributes.end() && found->is_boolean()) {
-    key.enabled = found->get<bool>();
-  }
-  const auto number = [&attributes](const char* name) -> std::optional<int64_t> {
+// False if one of them is of a type that it should not have: an end, or a "disabled", that is
+// overlooked would be worse than none.
+bool ReadAttributes(const json& attributes, KeyDescription& key) {
+  if (attributes.is_null()) return true;
+  if (!attributes.is_object()) return false;
+  bool good = true;
+  const auto value = [&attributes](const char* name) {
     const auto found = attributes.find(name);
-    if (found == attributes.end() || !found->is_number_integer()) return std::nullopt;
-    return found->get<int64_t>();
+    return found == attributes.end() ? json() : *found;
   };
+  const auto number = [&](const char* name) -> std::optional<int64_t> {
+    const json found = value(name);
+    if (found.is_null()) return std::nullopt;
+    if (found.is_number_integer()) return found.get<int64_t>();
+    good &= found.is_number_float() && std::abs(found.get<double>()) < kMaxUnixSeconds;
+    return good ? std::optional(static_cast<int64_t>(found.get<double>())) : std::nullopt;
+  };
+  const json enabled = value("enabled"), level = value("recoveryLevel");
+  if (enabled.is_boolean()) key.enabled = enabled.get<bool>();
+  good &= enabled.is_boolean() || enabled.is_null();
+  good &= level.is_string() || level.is_null();
   if (const auto nbf = number("nbf")) key.not_before = absl::FromUnixSeconds(*nbf);
   if (const auto exp = number("exp")) key.expires = absl::FromUnixSeconds(*exp);
-  key.recoverable_days = static_cast<int>(number("recoverableDays").value_or(0));
-  key.recovery_level = TextOf(attributes, "recoveryLevel");
+  key.recoverable_days = static_cast<int>(
+      std::clamp(number("recoverableDays").value_or(0), int64_t{0}, kMaxRecoverableDays));
+  key.recovery_level = ShownText(TextOf(attributes, "recoveryLevel"), kMaxWordBytes);
   const bool recoverable = absl::StartsWith(key.recovery_level, "Recoverable") ||
                            absl::StartsWith(key.recovery_level, "CustomizedRecoverable");
   key.soft_delete = recoverable;
   key.purge_protection = recoverable && !absl::StrContains(key.recovery_level, "Purgeable");
+  return good;
 }
 
 // The first parameter of a challenge (RFC 9110 11.6.1) that has one of `names`, unquoted; empty if
@@ -246,17 +274,19 @@ absl::StatusOr<KeyDescription> ParseKeyBundle(const HttpResponse& response, cons
   KeyDescription description;
   description.version_id = TextOf(key, "kid");
   CMK_RETURN_IF_ERROR(CheckKeyId(description.version_id, asked));
-  description.type = TextOf(key, "kty");
+  description.type = ShownText(TextOf(key, "kty"), kMaxWordBytes);
   if (key.contains("key_ops") && key["key_ops"].is_array()) {
     for (const json& operation : key["key_ops"]) {
-      if (operation.is_string()) {
-        description.operations.push_back(absl::AsciiStrToLower(operation.get<std::string>()));
-      }
+      if (!operation.is_string() || description.operations.size() == kMaxOperations) continue;
+      description.operations.push_back(
+          absl::AsciiStrToLower(ShownText(operation.get<std::string>(), kMaxOperationBytes)));
     }
   }
   description.size_bits = BitsOf(BytesOf(key, "n").value_or(""));
   if (absl::StartsWith(description.type, "oct")) description.size_bits = 256;
-  if (answer.contains("attributes")) ReadAttributes(answer["attributes"], description);
+  if (answer.contains("attributes") && !ReadAttributes(answer["attributes"], description)) {
+    return UnknownAnswer("the key's attributes are not what they should be");
+  }
   return description;
 }
 

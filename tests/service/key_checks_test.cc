@@ -1,3 +1,4 @@
+#include "service/grpc_status.h"
 #include "tests/service/key_checks_fixture.h"
 
 namespace cmkstore::service {
@@ -39,6 +40,31 @@ TEST_F(KeyChecksTest, EveryFaultOfAKeyIsNamedAtOnceWithWhatToRun) {
   const absl::Status refused = Require();
   EXPECT_THAT(refused, FailsWith("CUSTOMER_KEY_UNFIT", "purge_protection"));
   EXPECT_EQ(ViolationsOf(refused).size(), 9u);
+}
+
+// gRPC's clients take 8 KiB of metadata, in which message and details travel; details as base64.
+TEST_F(KeyChecksTest, WhatEveryCheckFoundFitsIntoAnAnswer) {
+  key_.vault_uri = absl::StrCat("https://", std::string(24, 'v'), ".vault.azure.net");
+  key_.key_name = std::string(127, 'k');
+  key_.version = std::string(32, '0');
+  vault_.edit = [this](vault::KeyDescription& key) {
+    key.type = key.recovery_level = std::string(64, '"');
+    key.operations = std::vector<std::string>(16, std::string(32, '"'));
+    key.enabled = false;
+    key.expires = clock_.WallNow() - absl::Hours(1);
+    key.soft_delete = key.purge_protection = false;
+    key.recoverable_days = 3;
+  };
+  vault_.wrap = vault_.unwrap = Refusal("ForbiddenByPolicy");
+  const absl::Status refused = Require();
+  EXPECT_EQ(ViolationsOf(refused).size(), 9u);
+  for (const Violation& violation : ViolationsOf(refused)) {
+    EXPECT_THAT(violation.description, ::testing::HasSubstr("found: "));
+    EXPECT_THAT(violation.description, ::testing::HasSubstr("needed: "));
+    EXPECT_THAT(violation.description, ::testing::HasSubstr("run: "));
+  }
+  const grpc::Status answer = ToGrpcStatus(refused, std::string(36, 'r'));
+  EXPECT_LT(answer.error_message().size() + answer.error_details().size() * 4 / 3, 7500u);
 }
 
 TEST_F(KeyChecksTest, AVaultOfAnotherDirectoryIsNotCalledWithOurToken) {

@@ -214,6 +214,45 @@ TEST_F(OddAnswersTest, JsonOfTheWrongShapeIsUnreachable) {
   }
 }
 
+// What a key says of itself goes into check lists and into the details of errors.
+TEST_F(OddAnswersTest, WhatAKeySaysOfItselfIsTakenAsShortPlainWords) {
+  const std::string flood(10'000, 'x');
+  std::string operations;
+  for (int i = 0; i < 1000; ++i) absl::StrAppend(&operations, i == 0 ? "" : ",", "\"", flood, "\"");
+  transport_.Answer(JsonAnswer(
+      200, absl::StrCat(R"({"key":{"kid":")", kKid, R"(","kty":"R\u00fcA\n)", flood.substr(0, 500),
+                        R"(","key_ops":[)", operations.substr(0, 200'000),
+                        operations.size() > 200'000 ? "\"" : "",
+                        R"(]},"attributes":{"recoveryLevel":"\u0007)", flood, R"("}})")));
+  const auto key = Describe();
+  ASSERT_THAT(key, IsOk());
+  EXPECT_EQ(key->type.substr(0, 6), "R??A?x");
+  EXPECT_EQ(key->type.size(), 64u);
+  EXPECT_EQ(key->recovery_level.substr(0, 2), "?x");
+  EXPECT_EQ(key->recovery_level.size(), 64u);
+  EXPECT_LE(key->operations.size(), 16u);
+  for (const std::string& operation : key->operations) EXPECT_LE(operation.size(), 32u);
+}
+
+TEST_F(OddAnswersTest, AttributesOfOddTypesAreReadOrRefusedNeverOverlooked) {
+  const auto described = [&](const std::string& attributes) {
+    transport_.Answer(JsonAnswer(200, absl::StrCat(R"({"key":{"kid":")", kKid,
+                                                   R"(","kty":"RSA"},"attributes":)", attributes,
+                                                   "}")));
+    return Describe();
+  };
+  EXPECT_EQ(described(R"({"exp":1700000000.0})")->expires, absl::FromUnixSeconds(1700000000));
+  EXPECT_EQ(described(R"({"exp":null,"enabled":null})")->expires, absl::InfiniteFuture());
+  EXPECT_EQ(described(R"({"recoverableDays":99999999999})")->recoverable_days, 10'000);
+  EXPECT_EQ(described(R"({"recoverableDays":-5})")->recoverable_days, 0);
+  EXPECT_TRUE(described("null")->enabled);
+  for (const char* odd :
+       {R"({"enabled":"false"})", R"({"enabled":0})", R"({"exp":"soon"})", R"({"nbf":[]})",
+        R"({"exp":1e300})", R"({"recoveryLevel":7})", R"({"recoverableDays":"90"})", "[]", "5"}) {
+    EXPECT_THAT(described(odd), FailsWith("VAULT_UNREACHABLE", "attributes")) << odd;
+  }
+}
+
 TEST_F(OddAnswersTest, AVersionGoneFromAKeyThatIsThereIsPagedNotLocked) {
   transport_.Answer(JsonAnswer(404, R"({"error":{"code":"KeyNotFound"}})"));
   transport_.Answer(JsonAnswer(200, Bundle()));
