@@ -72,7 +72,8 @@ void AddRow(const v1::VaultUsage& usage, const std::optional<VaultForecast>& for
   std::vector<std::string> row = {usage.vault_uri(), absl::StrCat(usage.hubs()),
                                   absl::StrCat(usage.keys())};
   if (!forecast.has_value()) {
-    for (const char* cell : {"not called yet", "-", "-", "-", "-"}) row.push_back(cell);
+    const char* const why = usage.has_since_time() ? "under a minute" : "not called yet";
+    for (const char* cell : {why, "-", "-", "-", "-"}) row.push_back(cell);
   } else {
     const std::string cost =
         forecast->cost_per_month.has_value()

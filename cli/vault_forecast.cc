@@ -5,6 +5,8 @@ namespace {
 
 // The server allows itself half of what the vault takes.
 constexpr double kPublishedOverBudget = 2;
+// A hub's first calls in a second, taken for a month, would be millions.
+constexpr absl::Duration kLeastMeasured = absl::Minutes(1);
 
 absl::Time ToTime(const google::protobuf::Timestamp& time) {
   return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
@@ -16,9 +18,7 @@ std::optional<VaultForecast> ForecastOf(const v1::VaultUsage& usage,
                                         const std::optional<PriceList>& prices) {
   VaultForecast forecast;
   forecast.measured = ToTime(usage.read_time()) - ToTime(usage.since_time());
-  if (!usage.has_since_time() || forecast.measured <= absl::ZeroDuration()) {
-    return std::nullopt;
-  }
+  if (!usage.has_since_time() || forecast.measured < kLeastMeasured) return std::nullopt;
   const double operations =
       static_cast<double>(usage.describes() + 2 * usage.wraps() + usage.unwraps());
   forecast.operations_per_month =

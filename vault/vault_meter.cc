@@ -30,12 +30,15 @@ void VaultMeter::Count(const KeyRef& key, Operation operation, const absl::Statu
   absl::MutexLock lock(&mutex_);
   Entry& entry = EntryFor(key.vault_uri);
   VaultUsage& usage = entry.usage;
-  switch (operation) {
-    case Operation::kDescribe: ++usage.describes; break;
-    case Operation::kWrap: ++usage.wraps; break;
-    case Operation::kUnwrap: ++usage.unwraps; break;
+  // Without a token nothing was sent, and nothing will be charged for.
+  if (const std::string cause = CauseOf(answer); cause != "login" && cause != kNoConsent) {
+    switch (operation) {
+      case Operation::kDescribe: ++usage.describes; break;
+      case Operation::kWrap: ++usage.wraps; break;
+      case Operation::kUnwrap: ++usage.unwraps; break;
+    }
+    CountCalls(entry, operation == Operation::kWrap ? 2 : 1, now);  // a wrap reads the key, too
   }
-  CountCalls(entry, operation == Operation::kWrap ? 2 : 1, now);  // it reads the description too
   entry.last_call = now;
   entry.identity = key.identity;
   if (outcome == VaultOutcome::kDenied) ++usage.denials;

@@ -59,6 +59,10 @@ TEST(VaultForecastTest, NothingIsForecastFromNothing) {
   usage = Usage();
   *usage.mutable_since_time() = usage.read_time();
   EXPECT_FALSE(cli::ForecastOf(usage, std::nullopt).has_value());
+  usage.mutable_since_time()->set_seconds(usage.read_time().seconds() - 59);
+  EXPECT_FALSE(cli::ForecastOf(usage, std::nullopt).has_value()) << "a start is no month";
+  usage.mutable_since_time()->set_seconds(usage.read_time().seconds() - 60);
+  EXPECT_TRUE(cli::ForecastOf(usage, std::nullopt).has_value());
 }
 
 class CliForecastTest : public ServedCli {
@@ -85,6 +89,8 @@ class CliForecastTest : public ServedCli {
 TEST_F(CliForecastTest, TheCallsThatWereCountedAreForecastForATenantOrAHub) {
   MakeHub();
   ASSERT_EQ(Ctl({"hub", "create", "h2", "--platform-managed"}).exit_code, 0);
+  EXPECT_THAT(Ctl({"key", "forecast"}).out, HasSubstr("under a minute"));
+  clock_.Advance(absl::Minutes(1));
   const Output table = Ctl({"key", "forecast", "--price", "0.03"});
   EXPECT_EQ(table.exit_code, 0) << table.err;
   EXPECT_THAT(table.out, AllOf(HasSubstr(vault_->endpoints().url), HasSubstr(" USD"),

@@ -52,6 +52,18 @@ TEST_F(VaultMeterTest, CallsAreCountedByWhatTheyAskedAndHowTheyEnded) {
   EXPECT_EQ(meter_.Usage(kOther).since, absl::InfiniteFuture());
 }
 
+TEST_F(VaultMeterTest, WhatWasNeverSentForWantOfATokenIsNoCall) {
+  for (const char* cause : {"login", "no_consent"}) {
+    Count(kOurs, WithCause(VaultLoginFailed("no token"), cause));
+  }
+  EXPECT_EQ(meter_.Usage(kOurs).unwraps, 0u);
+  EXPECT_EQ(meter_.Usage(kOurs).busiest_second, 0u);
+  EXPECT_EQ(meter_.Usage(kOurs).since, absl::InfiniteFuture());
+  EXPECT_EQ(meter_.Usage(kOurs).failures, 2u);
+  Count(kOurs, TokenRefused());
+  EXPECT_EQ(meter_.Usage(kOurs).unwraps, 1u);
+}
+
 TEST_F(VaultMeterTest, AVaultThatAnswersIsInNoTrouble) {
   Count(kOurs, kDns);
   Count(kOurs, CustomerKeyRevoked("disabled"));
