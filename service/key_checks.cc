@@ -19,6 +19,8 @@ constexpr char kUnknownIdentity[] = "is not the name of an identity of this serv
 // A version that no key has: an unwrap by it shows no more than whether it is permitted.
 constexpr char kNoVersion[] = "00000000000000000000000000000000";
 constexpr size_t kUsualBytes = 384;
+// The cause of what no key vault does: no role would mend it.
+constexpr absl::string_view kNotAVault = "unknown";
 
 // What may be otherwise in a moment: a refusal that a role which is on its way would explain, and
 // an answer that is none.
@@ -76,6 +78,7 @@ void KeyChecks::TryUnwrapOfNothing(const vault::KeyRef& key, const std::string& 
       CauseOf(answer) == "KeyNotFound") {
     return rows.Skip("unwrap", "it is permitted, but there is nothing wrapped to unwrap");
   }
+  if (answer.ok()) return rows.Fail("unwrap", "unwraps what nobody has wrapped", kNotAVault);
   report.refusals.push_back(answer);
   rows.Fail("unwrap", answer);
 }
@@ -100,7 +103,7 @@ void KeyChecks::TryOperations(const vault::KeyRef& key, const vault::KeyDescript
   if (unwrapped->EqualsInConstantTime(sample.Reveal())) {
     rows.Pass("unwrap", "gives back what was wrapped");
   } else {
-    rows.Fail("unwrap", "gives back another key than was wrapped");
+    rows.Fail("unwrap", "gives back another key than was wrapped", kNotAVault);
   }
 }
 

@@ -33,7 +33,8 @@ absl::StatusOr<std::string> VaultDirectory::Ask(const KeyRef& key, absl::Time de
     if (OutcomeOf(meaning) != VaultOutcome::kDenied) return meaning;
     // Nobody has asked for the key yet: it is not withdrawn.
     return WithCause(
-        UnknownAnswer(absl::StrCat("a call without a token is answered ", response.status)),
+        UnknownAnswer(absl::StrCat("a call without a token is answered ", response.status, " (",
+                                   CauseOf(meaning), ")")),
         CauseOf(meaning));
   } else if (local) {
     return "";  // one that lets everyone in

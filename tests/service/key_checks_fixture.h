@@ -39,10 +39,12 @@ class OddVault final : public vault::KeyVault {
                                              const vault::WrappedKey& wrapped,
                                              absl::Time deadline) override {
     if (!unwrap.ok()) return unwrap;
+    if (unwraps_anything) return crypto::SecretBytes(32);
     return fake.Unwrap(key, wrapped, deadline);
   }
 
   absl::Status describe, wrap, unwrap;
+  bool unwraps_anything = false;
   std::function<void(vault::KeyDescription&)> edit;
   std::function<void()> on_describe;
   int describes = 0;

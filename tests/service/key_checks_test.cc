@@ -195,6 +195,29 @@ TEST_F(KeyChecksTest, WhatIsPermittedIsTriedThoughTheKeyCannotBeRead) {
   EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "get") << "there is no key to try";
 }
 
+TEST_F(KeyChecksTest, WhatUnwrapsAnythingIsNoKeyVaultAndNoRoleMendsIt) {
+  vault_.unwraps_anything = true;
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "unwrap");
+  EXPECT_THAT(Run()["unwrap"].found(), ::testing::HasSubstr("another key than was wrapped"));
+  EXPECT_THAT(Run()["unwrap"].remedy(), ::testing::HasSubstr("not a key vault"));
+  EXPECT_THAT(Require(), FailsWith("CUSTOMER_KEY_UNFIT", "another key"));
+  vault_.describe = Refusal("AccessDenied");
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "get unwrap");
+  EXPECT_THAT(Run()["unwrap"].found(), ::testing::HasSubstr("what nobody has wrapped"));
+  EXPECT_THAT(Run()["unwrap"].remedy(), ::testing::HasSubstr("not a key vault"));
+  EXPECT_THAT(Require(), FailsWith("CUSTOMER_KEY_UNFIT", "nobody has wrapped"));
+}
+
+TEST_F(KeyChecksTest, AFirewallThatRefusesTheFirstCallIsNamed) {
+  transport_.answer = HttpResponse{
+      403,
+      {{"Content-Type", "application/json"}},
+      R"({"error":{"code":"Forbidden","innererror":{"code":"ForbiddenByFirewall"}}})"};
+  EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "get");
+  EXPECT_THAT(Run()["get"].found(), ::testing::HasSubstr("ForbiddenByFirewall"));
+  EXPECT_THAT(Run()["get"].remedy(), ::testing::HasSubstr("network-rule add"));
+}
+
 TEST_F(KeyChecksTest, ABadAddressIsTheRequestsFaultAndCallsNobody) {
   key_.vault_uri = "https://contoso.example";
   EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "address");
