@@ -204,23 +204,37 @@ bool ReadAttributes(const json& attributes, KeyDescription& key) {
   return good;
 }
 
-// The first parameter of a challenge (RFC 9110 11.6.1) that has one of `names`, unquoted; empty if
-// there is none.
-absl::string_view ChallengeValue(absl::string_view challenge,
+// Takes a token of RFC 9110 5.6.2, or the inside of a quoted string, from the front of `text`.
+absl::string_view TakeWord(absl::string_view& text) {
+  const bool quoted = absl::ConsumePrefix(&text, "\"");
+  const size_t end = std::min(text.find_first_of(quoted ? "\"" : " \t,=\""), text.size());
+  const absl::string_view word = text.substr(0, end);
+  text.remove_prefix(std::min(end + (quoted ? 1 : 0), text.size()));
+  return word;
+}
+
+// The first parameter of the Bearer challenge in a WWW-Authenticate header (RFC 9110 11.6.1) that
+// has one of `names`, unquoted; empty if there is none. What other schemes say is not for us.
+absl::string_view ChallengeValue(absl::string_view challenges,
                                  std::initializer_list<absl::string_view> names) {
-  for (absl::string_view part : absl::StrSplit(challenge, absl::ByAnyChar(" ,"))) {
-    const size_t equals = part.find('=');
-    if (equals == absl::string_view::npos) continue;
-    const absl::string_view name = part.substr(0, equals);
-    if (std::none_of(names.begin(), names.end(), [&](absl::string_view wanted) {
-          return absl::EqualsIgnoreCase(name, wanted);
-        })) {
+  const auto skip = [&challenges](absl::string_view what) {
+    challenges.remove_prefix(std::min(challenges.find_first_not_of(what), challenges.size()));
+  };
+  bool bearer = false;
+  for (skip(" \t,="); !challenges.empty(); skip(" \t,=")) {
+    const absl::string_view name = TakeWord(challenges);
+    skip(" \t");
+    if (!absl::ConsumePrefix(&challenges, "=")) {
+      bearer = absl::EqualsIgnoreCase(name, "Bearer");  // a scheme has no value
       continue;
     }
-    absl::string_view value = part.substr(equals + 1);
-    absl::ConsumePrefix(&value, "\"");
-    absl::ConsumeSuffix(&value, "\"");
-    return value;
+    skip(" \t");
+    const absl::string_view value = TakeWord(challenges);
+    if (bearer && std::any_of(names.begin(), names.end(), [&](absl::string_view wanted) {
+          return absl::EqualsIgnoreCase(name, wanted);
+        })) {
+      return value;
+    }
   }
   return "";
 }

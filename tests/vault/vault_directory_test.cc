@@ -133,6 +133,16 @@ TEST(ChallengeDirectoryTest, IsTheFirstPartOfTheAuthoritysPath) {
   EXPECT_EQ(ChallengeDirectory("Bearer authorization=\"http://login.windows.net/" + guid + "\""),
             "");
   EXPECT_EQ(ChallengeDirectory("Bearer authorization=\"https://login.windows.net\""), "");
+  const std::string quoted = "authorization=\"https://login.windows.net/" + guid + "\"";
+  EXPECT_EQ(ChallengeDirectory("Bearer authorization = \"https://login.windows.net/" + guid + "\""),
+            guid);
+  EXPECT_EQ(ChallengeDirectory("bearer resource=\"a, b=c\" ,\t" + quoted), guid);
+  EXPECT_EQ(ChallengeDirectory("PoP nonce=\"x\", Bearer " + quoted), guid);
+  EXPECT_EQ(ChallengeDirectory("Bearer resource=\"x\", PoP " + quoted), "");
+  EXPECT_EQ(ChallengeDirectory("PoP " + quoted), "");
+  EXPECT_EQ(ChallengeDirectory("Basic realm=\"x\", " + quoted), "");
+  EXPECT_EQ(ChallengeDirectory(quoted), "") << "no scheme";
+  EXPECT_EQ(ChallengeDirectory("Bearer resource=\"x " + quoted), "") << "inside of another value";
   EXPECT_EQ(ChallengeDirectory("Bearer xauthorization=\"https://login.windows.net/" + guid + "\""),
             "");
 }
