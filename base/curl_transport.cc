@@ -32,6 +32,8 @@ size_t ReceiveBody(char* data, size_t size, size_t count, void* context) {
 size_t ReceiveHeader(char* data, size_t size, size_t count, void* context) {
   auto* receiver = static_cast<Receiver*>(context);
   const absl::string_view line(data, size * count);
+  // An answer begins here: what came with an interim one (1xx) is not of it.
+  if (absl::StartsWith(line, "HTTP/")) receiver->response.headers.clear();
   if (receiver->response.headers.size() >= 64) return 0;
   if (const size_t colon = line.find(':'); colon != absl::string_view::npos) {
     receiver->response.headers.emplace_back(
