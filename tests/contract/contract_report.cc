@@ -40,6 +40,14 @@ const char* Verdict(const Profile& profile, const CaseResult& result) {
   return result.observed == known->second ? "known" : "FAILED";
 }
 
+// What was tried, for whoever looks into a case that failed.
+std::string Miss(const Profile& profile, const CaseResult& result) {
+  const auto known = profile.differences.find(result.name);
+  return Shown(known == profile.differences.end()
+                   ? result.situation
+                   : absl::StrCat(result.situation, "; the profile expects ", known->second));
+}
+
 }  // namespace
 
 absl::StatusOr<Profile> ReadProfile(const std::string& path) {
@@ -67,6 +75,9 @@ Report MakeReport(const std::string& vault, const Profile& profile,
     report.failed += verdict == "FAILED" ? 1 : 0;
     absl::StrAppendFormat(&report.table, "%-7s %-30s %-32s %s\n", verdict, result.name,
                           result.expected, Observed(result));
+    if (verdict == "FAILED") {
+      absl::StrAppend(&report.table, "        ", Miss(profile, result), "\n");
+    }
     late += result.late_looks > 0 ? 1 : 0;
     cases.push_back({{"case", result.name},
                      {"situation", result.situation},

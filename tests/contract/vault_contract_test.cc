@@ -239,6 +239,21 @@ TEST(VaultContractTest, WhatAVaultSaysOfAFailedSetUpIsInTheReportWhateverItsByte
   EXPECT_EQ(MakeReport("https://v", profile, {broken}).failed, 0) << "a profile may expect it";
 }
 
+TEST(VaultContractTest, AMissIsShownWithItsSituationAndWithWhatTheProfileExpects) {
+  const CaseResult miss{"disabled_unwrap", "an unwrap by a disabled key", "denied/KeyDisabled",
+                        "healthy"};
+  EXPECT_TRUE(absl::StrContains(MakeReport("https://v", {}, {miss}).table,
+                                "\n        an unwrap by a disabled key\n"));
+  const Profile profile{"odd", {{"disabled_unwrap", "denied"}}};
+  EXPECT_TRUE(absl::StrContains(
+      MakeReport("https://v", profile, {miss}).table,
+      "\n        an unwrap by a disabled key; the profile expects denied\n"));
+  EXPECT_FALSE(absl::StrContains(
+      MakeReport("https://v", {"odd", {{"disabled_unwrap", "healthy"}}}, {miss}).table,
+      "an unwrap by"))
+      << "no miss";
+}
+
 CaseResult Result(const std::string& name, const std::string& observed) {
   return {name, "", "healthy", observed};
 }
