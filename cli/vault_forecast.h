@@ -17,7 +17,8 @@ struct VaultForecast {
   double head_room = 0;  // the part of that which the busiest second left; below 0: beyond it
 };
 
-// Absent when the vault was not called yet, or is measured for less than a minute. `prices` give key_operations_10k and vault_key_month.
+// Absent when the vault was not called yet, or is measured for less than a minute. `prices` give
+// key_operations_10k and vault_key_month.
 //
 //   operations a month = (describes + 2 × wraps + unwraps) ÷ measured hours × 730
 //   cost               = operations ÷ 10,000 × key_operations_10k + keys × vault_key_month
