@@ -231,7 +231,7 @@ running server shows exactly these.
 | 99th percentile of a sync | `histogram_quantile(0.99, sum by (le) (rate(cmkstore_commit_sync_seconds_bucket[5m])))` |
 | Part of look-ups that needed a vault | `rate(cmkstore_keycache_lookups_total{result="miss"}[5m]) / ignoring(result) sum without (result) (rate(cmkstore_keycache_lookups_total[5m]))` |
 | Keys that customers have withdrawn | `cmkstore_keycache_vault_keys{state="denied"}` |
-| Our own login to vaults fails | `rate(cmkstore_vault_calls_total{outcome="login_failed"}[5m]) > 0` |
+| Our own login to vaults fails | `cmkstore_vaults_in_trouble{side="our_login"} > 0` |
 | Our network to vaults is down, not a customer's vault | `cmkstore_vaults_in_trouble{side="our_network"} > 0` |
 | Search is behind | `cmkstore_index_lag_changes` |
 | Tenants' quotas refuse calls | `sum by (quota) (rate(cmkstore_quota_refusals_total[5m])) > 0` |
