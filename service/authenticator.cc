@@ -21,6 +21,7 @@ using nlohmann::json;
 constexpr absl::Duration kSkew = absl::Seconds(60);
 constexpr absl::Duration kMaxRemembered = absl::Minutes(5);
 constexpr size_t kMaxRememberedTokens = 10'000;
+constexpr size_t kMaxRoles = 256;
 constexpr absl::Duration kFetchTimeout = absl::Seconds(5);
 constexpr absl::string_view kTenantPlace = "{tid}";
 
@@ -106,7 +107,7 @@ absl::StatusOr<Authenticator::Issuers> Authenticator::Parse(
     auto keys = std::make_shared<JwksCache>(JwksOptions(), SourceOf(one, transport_, clock_),
                                             worker_, clock_);
     if (one.jwks_url.empty()) CMK_RETURN_IF_ERROR(keys->Load());
-    parsed.push_back({one.issuer, one.audience, std::move(keys)});
+    parsed.push_back({one.issuer, one.audience, std::move(keys), one.workloads});
   }
   return std::make_shared<const std::vector<Issuer>>(std::move(parsed));
 }
@@ -171,20 +172,35 @@ absl::StatusOr<CallerPtr> Authenticator::Validate(const Issuers& issuers,
     CMK_ASSIGN_OR_RETURN(const absl::Time not_before, TimeOf(claims, "nbf"));
     if (not_before - kSkew > now) return TokenInvalid("it is not valid yet");
   }
-  caller->tenant = tenant;
-  caller->subject = TextOf(claims, "oid");
-  if (caller->subject.empty()) caller->subject = TextOf(claims, "sub");
-  if (caller->tenant.empty() || caller->subject.empty()) {
+  CMK_RETURN_IF_ERROR(SayWho(*issuer, claims, *caller));
+  return CallerPtr(std::move(caller));
+}
+
+absl::Status Authenticator::SayWho(const Issuer& issuer, const json& claims, Caller& caller) {
+  if (!issuer.workloads.empty()) {
+    const auto found = std::find_if(
+        issuer.workloads.begin(), issuer.workloads.end(),
+        [subject = TextOf(claims, "sub")](const auto& one) { return one.subject == subject; });
+    if (found == issuer.workloads.end()) return TokenInvalid("its subject is not trusted here");
+    caller.subject = found->subject;
+    caller.tenant = found->tenant;
+    caller.roles = found->roles;
+    return absl::OkStatus();
+  }
+  caller.tenant = TextOf(claims, "tid");
+  caller.subject = TextOf(claims, "oid");
+  if (caller.subject.empty()) caller.subject = TextOf(claims, "sub");
+  if (caller.tenant.empty() || caller.subject.empty()) {
     return TokenInvalid("it names no tenant or no subject");
   }
   if (const auto roles = claims.find("roles"); roles != claims.end() && roles->is_array()) {
     for (const json& role : *roles) {
-      if (role.is_string() && caller->roles.size() < 256) {
-        caller->roles.push_back(role.get<std::string>());
+      if (role.is_string() && caller.roles.size() < kMaxRoles) {
+        caller.roles.push_back(role.get<std::string>());
       }
     }
   }
-  return CallerPtr(std::move(caller));
+  return absl::OkStatus();
 }
 
 }  // namespace cmkstore::service

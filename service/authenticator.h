@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,13 @@
 
 namespace cmkstore::service {
 
+// Whom a token of a subject stands for, where the issuer knows neither tenants nor roles.
+struct WorkloadOptions {
+  std::string subject;  // exact `sub`
+  std::string tenant;
+  std::vector<std::string> roles;
+};
+
 struct IssuerOptions {
   // Exact `iss`. `{tid}` in it stands for the token's own `tid`:
   // "https://login.microsoftonline.com/{tid}/v2.0" trusts every directory of that issuer.
@@ -24,6 +32,9 @@ struct IssuerOptions {
   std::string audience;  // exact `aud`
   std::string jwks;      // the key set, JSON; or
   std::string jwks_url;  // where it is fetched from: https://…
+  // If any are given, only these subjects are taken, and their `tid`, `oid` and `roles` count
+  // nothing: a cluster's service accounts, whose tokens (RFC 7519) have `sub` alone.
+  std::vector<WorkloadOptions> workloads = {};
 };
 
 // Validates bearer tokens: RS256 only, by a key of the issuer's set, with issuer, audience, times,
@@ -54,6 +65,7 @@ class Authenticator {
     std::string issuer;
     std::string audience;
     std::shared_ptr<JwksCache> keys;
+    std::vector<WorkloadOptions> workloads;
   };
   struct Remembered {
     CallerPtr caller;
@@ -64,6 +76,7 @@ class Authenticator {
 
   Authenticator(HttpTransport& transport, Clock& clock) : transport_(transport), clock_(clock) {}
   absl::StatusOr<Issuers> Parse(const std::vector<IssuerOptions>& options);
+  static absl::Status SayWho(const Issuer& issuer, const nlohmann::json& claims, Caller& caller);
   absl::StatusOr<CallerPtr> Validate(const Issuers& issuers, absl::string_view token) const;
 
   HttpTransport& transport_;

@@ -113,6 +113,10 @@ absl::StatusOr<std::vector<IssuerOptions>> ReadIssuers(const LoadedConfig& loade
   for (int i = 0; i < loaded.config.issuers_size(); ++i) {
     const config::v1::Issuer& issuer = loaded.config.issuers(i);
     IssuerOptions options{issuer.issuer(), issuer.audience(), "", issuer.jwks_url()};
+    for (const config::v1::Workload& one : issuer.workloads()) {
+      options.workloads.push_back(
+          {one.subject(), one.tenant(), {one.roles().begin(), one.roles().end()}});
+    }
     if (options.jwks_url.empty()) {
       CMK_ASSIGN_OR_RETURN(
           options.jwks,

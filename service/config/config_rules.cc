@@ -46,6 +46,30 @@ void CheckAddresses(const config::v1::Config& config, Problems& problems) {
   }
 }
 
+void CheckWorkloads(const config::v1::Issuer& issuer, const std::string& path,
+                    Problems& problems) {
+  if (!issuer.workloads().empty() && absl::StrContains(issuer.issuer(), "{tid}")) {
+    problems.push_back({path + ".workloads",
+                        "they are for an issuer whose tokens name no tenant; write its exact `iss`"});
+  }
+  std::set<std::string> seen;
+  for (int i = 0; i < issuer.workloads_size(); ++i) {
+    const config::v1::Workload& workload = issuer.workloads(i);
+    const std::string at = absl::StrCat(path, ".workloads[", i, "]");
+    if (workload.subject().empty()) {
+      problems.push_back({at, "write subject: with the exact `sub` of its tokens"});
+    } else if (!seen.insert(workload.subject()).second) {
+      problems.push_back({at + ".subject", "it is given twice; keep one"});
+    }
+    if (!IsValidId(workload.tenant())) {
+      problems.push_back({at, "write tenant: with the id of the tenant that it calls as"});
+    }
+    if (workload.roles().empty()) {
+      problems.push_back({at, "write roles: with what it may do, such as [cmkstore.operator]"});
+    }
+  }
+}
+
 void CheckIssuers(const config::v1::Config& config, Problems& problems) {
   if (config.issuers().empty() && !config.development().enabled()) {
     problems.push_back({"issuers",
@@ -67,6 +91,7 @@ void CheckIssuers(const config::v1::Config& config, Problems& problems) {
     if (!issuer.jwks_url().empty() && !absl::StartsWith(issuer.jwks_url(), "https://")) {
       problems.push_back({path + ".jwks_url", "it must begin with https://"});
     }
+    CheckWorkloads(issuer, path, problems);
   }
 }
 

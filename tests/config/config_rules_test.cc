@@ -35,6 +35,22 @@ TEST(ConfigRulesTest, SomebodyMustBeAbleToCall) {
   EXPECT_EQ(ProblemOf("development: {enabled: true}\nlisteners: [{address: '127.0.0.1:0'}]"), "");
 }
 
+TEST(ConfigRulesTest, AWorkloadHasASubjectATenantAndRoles) {
+  const auto with = [](const std::string& issuer, const std::string& workloads) {
+    return ProblemOf(absl::StrCat("issuers: [{issuer: '", issuer,
+                                  "', jwks_file: /b, workloads: [", workloads, "]}]"));
+  };
+  const std::string good = "{subject: s, tenant: t1, roles: [cmkstore.operator]}";
+  EXPECT_EQ(with("a", good), "");
+  EXPECT_NE(with("https://a/{tid}", good).find("issuers[0].workloads: they are for"),
+            std::string::npos);
+  EXPECT_NE(with("a", good + ", " + good).find("workloads[1].subject: it is given twice"),
+            std::string::npos);
+  EXPECT_NE(with("a", "{tenant: t1, roles: [r]}").find("write subject:"), std::string::npos);
+  EXPECT_NE(with("a", "{subject: s, roles: [r]}").find("write tenant:"), std::string::npos);
+  EXPECT_NE(with("a", "{subject: s, tenant: t1}").find("write roles:"), std::string::npos);
+}
+
 TEST(ConfigRulesTest, CombinationsThatWouldNotWorkAreToldAtTheirLine) {
   ExpectProblem("keys: {probe_interval: 45s}", "c.yaml:2:8: keys.probe_interval: with jitter");
   ExpectProblem("keys: {unhealthy_probe_interval: 31s}", "must not exceed keys.probe_interval");

@@ -226,6 +226,26 @@ TEST_F(AuthenticatorTest, AnIssuerOfManyDirectoriesSpeaksForEachOfThemOnly) {
   EXPECT_EQ(from("https://login.example/a/b/v2.0", "a/b"), "TOKEN_INVALID");
 }
 
+TEST_F(AuthenticatorTest, AClustersSubjectsAreWhomTheConfigurationSaysAndNobodyElse) {
+  IssuerOptions issuer;
+  issuer.issuer = kIssuer;
+  issuer.audience = "api://cmkstore";
+  issuer.jwks = crypto::JwksOf(Key(), "k1");
+  issuer.workloads = {{"system:serviceaccount:cmk:backup", "t9", {"cmkstore.operator"}}};
+  authenticator_ = *Authenticator::Create({issuer}, transport_, clock_);
+  const auto of = [&](const char* subject) {
+    return Token([&](json& c) { c["sub"] = subject; });
+  };
+  const auto caller =
+      authenticator_->Authenticate("Bearer " + of("system:serviceaccount:cmk:backup"));
+  ASSERT_THAT(caller, testing::IsOk());
+  EXPECT_EQ((*caller)->tenant, "t9");  // whatever `tid`, `oid` and `roles` say
+  EXPECT_EQ((*caller)->subject, "system:serviceaccount:cmk:backup");
+  EXPECT_EQ((*caller)->roles, std::vector<std::string>{"cmkstore.operator"});
+  EXPECT_EQ(ReasonFor(of("system:serviceaccount:cmk:default")), "TOKEN_INVALID");
+  EXPECT_EQ(ReasonFor(Token()), "TOKEN_INVALID");
+}
+
 TEST_F(AuthenticatorTest, AnIssuersUrlIsFetchedInTheBackground) {
   IssuerOptions issuer;
   issuer.issuer = kIssuer;
