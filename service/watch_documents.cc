@@ -20,6 +20,14 @@ constexpr absl::Duration kTokenLeeway = absl::Seconds(60);
 constexpr size_t kMaxFeedEntries = 100;
 constexpr size_t kEnoughBytes = 1u << 20;
 
+// Whoever waited there would miss all changes up to that number.
+absl::Status BeyondTheFeed(store::Sequence last) {
+  return FieldInvalid(
+      "after_sequence",
+      absl::StrCat("is beyond the last change, ", last,
+                   ": the hub may have been restored; list its documents, and watch from there"));
+}
+
 }  // namespace
 
 Task<absl::StatusOr<std::optional<v1::DocumentChange>>> WatchDocuments::ToChange(
@@ -133,8 +141,10 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
       if (first && project.ok()) {
         CMK_CO_ASSIGN_OR_RETURN(only, hubs_.Project(*entry, project->project));
       }
-      if (first && request.from_now()) {
-        CMK_CO_ASSIGN_OR_RETURN(place.sequence, engine_.LastSequence(entry->partition));
+      if (first) {
+        CMK_CO_ASSIGN_OR_RETURN(const store::Sequence last, engine_.LastSequence(entry->partition));
+        if (request.from_now()) place.sequence = last;
+        if (place.sequence > last) co_return BeyondTheFeed(last);
       }
       if (first) entry->usage->Count(store::UsageCounter::kWatchCalls);
       first = false;

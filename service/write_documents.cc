@@ -26,7 +26,6 @@ namespace {
 
 // A row that changed between the read and the commit; never leaves this file.
 constexpr absl::string_view kConflict = "WRITE_CONFLICT";
-constexpr int kMaxAttempts = 16;
 
 absl::Status Conflict() {
   return MakeError(absl::StatusCode::kAborted, kConflict, "the row changed meanwhile");
@@ -156,7 +155,9 @@ Task<absl::StatusOr<v1::BatchWriteDocumentsResponse>> WriteDocuments::Run(
     keys.push_back(KeyOf(intent.name, project, hub.keys->names));
     projects.insert({intent.name.project.project, project});
   }
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+  // Each time that another write came first, that one was made: so all are, one by one, as long as
+  // their time lasts.
+  for (;;) {
     FirstAnswers::Kept kept;
     if (!call.request_id.empty()) {
       auto looking = first_answers_.Find(context, hub, call.request_id, call.request_digest);
@@ -194,8 +195,10 @@ Task<absl::StatusOr<v1::BatchWriteDocumentsResponse>> WriteDocuments::Run(
       co_return std::move(prepared.response);
     }
     if (!HasReason(sequence.status(), kConflict)) co_return sequence.status();
+    if (clock_.WallNow() >= context.admitted.deadline()) {
+      co_return DeadlineExceeded("other writes of the same document");
+    }
   }
-  co_return StoreBusy();
 }
 
 Task<absl::StatusOr<WriteDocuments::Attempt>> WriteDocuments::Prepare(

@@ -1,6 +1,9 @@
 // The main job on real parts: a dev vault over HTTPS, the server in process, RocksDB on disk.
 
 #include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "tests/e2e/served_hub.h"
 
@@ -112,6 +115,30 @@ TEST_F(MainJobTest, ABatchIsAllOrNothingAndARequestIdGivesTheFirstAnswer) {
   const std::string etag = response.documents(0).etag();
   ASSERT_TRUE(documents_->BatchWriteDocuments(As("contributor").get(), batch, &response).ok());
   EXPECT_EQ(response.documents(0).etag(), etag) << "the repeat must not write again";
+}
+
+TEST_F(MainJobTest, WritersOfOneDocumentComeOneAfterTheOther) {
+  SetUpHub();
+  std::vector<std::string> reasons(48);
+  std::vector<std::thread> writers;
+  for (std::string& reason : reasons) {
+    writers.emplace_back([&] { reason = ReasonOf(Put("d1", "{}")); });
+  }
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_THAT(reasons, ::testing::Each("OK"));
+}
+
+TEST_F(MainJobTest, AWatchBeyondTheLastChangeIsToldSo) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  v1::WatchDocumentsRequest request;
+  request.set_parent(kHub);
+  request.set_after_sequence(1'000'000);
+  auto context = As("reader");
+  auto stream = documents_->WatchDocuments(context.get(), request);
+  v1::WatchDocumentsResponse part;
+  EXPECT_FALSE(stream->Read(&part));
+  EXPECT_EQ(ReasonOf(stream->Finish()), "FIELD_INVALID");
 }
 
 TEST_F(MainJobTest, AWatchShowsACommitTooLargeForOnePartInSeveral) {
