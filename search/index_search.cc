@@ -58,11 +58,11 @@ class Search {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<SearchResult> Run(size_t ranked, size_t counted) {
+  absl::StatusOr<SearchResult> Run(size_t counted) {
     SearchResult result;
     const bool by_relevance = expression_.has_value() && !order_.has_value();
     CMK_ASSIGN_OR_RETURN(std::vector<Match> matches,
-                         Newest(counted + 1, by_relevance ? ranked : 0));
+                         Newest(counted + 1, by_relevance ? counted : 0));
     result.total_is_exact = matches.size() <= counted;
     if (!result.total_is_exact) matches.pop_back();
     result.total = matches.size();
@@ -77,10 +77,8 @@ class Search {
     if (order_.has_value()) {
       CMK_ASSIGN_OR_RETURN(matches, Ordered());
     } else {
-      const auto unranked =
-          matches.begin() + static_cast<std::ptrdiff_t>(std::min(ranked, matches.size()));
       if (by_relevance) {
-        std::stable_sort(matches.begin(), unranked, [](const Match& left, const Match& right) {
+        std::stable_sort(matches.begin(), matches.end(), [](const Match& left, const Match& right) {
           return left.score > right.score;
         });
       }
@@ -222,11 +220,10 @@ class Search {
 
 }  // namespace
 
-absl::StatusOr<SearchResult> RunSearch(Sqlite& db, const SearchQuery& query, size_t ranked,
-                                       size_t counted) {
+absl::StatusOr<SearchResult> RunSearch(Sqlite& db, const SearchQuery& query, size_t counted) {
   Search search(db, query);
   CMK_RETURN_IF_ERROR(search.Parse());
-  return search.Run(ranked, counted);
+  return search.Run(counted);
 }
 
 }  // namespace cmkstore::search

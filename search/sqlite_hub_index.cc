@@ -280,8 +280,7 @@ absl::StatusOr<SearchResult> SqliteHubIndex::Search(const SearchQuery& query) {
   if (given_up()) return DeadlineExceeded("the search");
   db_->BoundSteps(options_.steps_per_search,
                   [&] { return closing_ != Closing::kNo || given_up(); });
-  absl::StatusOr<SearchResult> result =
-      RunSearch(*db_, query, options_.ranked_matches, options_.counted_matches);
+  absl::StatusOr<SearchResult> result = RunSearch(*db_, query, options_.counted_matches);
   db_->UnboundSteps();
   CMK_RETURN_IF_ERROR(CheckOpen());
   if (!result.ok() && given_up()) return DeadlineExceeded("the search");

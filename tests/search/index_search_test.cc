@@ -253,10 +253,23 @@ TEST_F(IndexSearchTest, TellsThatItMayLackWhatCouldNotBeRead) {
   EXPECT_EQ(Find("").total, 0u);
 }
 
-TEST_F(IndexSearchTest, BoundsWhatItCountsAndRanks) {
+TEST_F(IndexSearchTest, TheBestMatchComesFirstHoweverManyNewerOnesThereAre) {
+  std::vector<IndexChange> changes = {Put("best", R"({"a": "common common common"})", {}, "common")};
+  for (int i = 0; i < 3000; ++i)
+    changes.push_back(Put(absl::StrCat("bulk", i), R"({"a": "common and much else of no weight"})"));
+  ASSERT_THAT(index().Apply(changes, 10), IsOk());
+  SearchQuery query;
+  query.text = "common";
+  query.limit = 1;
+  const SearchResult result = Find(query);
+  EXPECT_THAT(Ids(result), ElementsAre("best"));
+  EXPECT_EQ(result.total, 3001u);
+  EXPECT_TRUE(result.total_is_exact);
+}
+
+TEST_F(IndexSearchTest, BoundsWhatItCountsAndPutsInOrder) {
   index_.reset();
   options_.counted_matches = 50;
-  options_.ranked_matches = 10;
   std::vector<IndexChange> changes;
   for (int i = 0; i < 100; ++i)
     changes.push_back(Put(absl::StrCat("bulk", i), R"({"word": "common"})"));
