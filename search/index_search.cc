@@ -34,7 +34,7 @@ class Search {
   // Reads the question; nothing has been looked up yet.
   absl::Status Parse() {
     if (!absl::StripAsciiWhitespace(query_.text).empty()) {
-      CMK_ASSIGN_OR_RETURN(expression_, ToFtsExpression(query_.text));
+      CMK_ASSIGN_OR_RETURN(expression_, ToFtsExpression(db_, query_.text));
     }
     if (!absl::StripAsciiWhitespace(query_.filter).empty()) {
       CMK_ASSIGN_OR_RETURN(filter_, ToSqlCondition(query_.filter, !expression_.has_value()));

@@ -3,6 +3,9 @@
 #include <cmath>
 #include <vector>
 
+#include "base/status_macros.h"
+#include "search/tokens.h"
+
 namespace cmkstore::search {
 namespace {
 
@@ -78,17 +81,8 @@ void Relevance(const Fts5ExtensionApi* api, Fts5Context* fts, sqlite3_context* c
 }  // namespace
 
 absl::Status AddRelevance(Sqlite& db) {
-  fts5_api* api = nullptr;
-  sqlite3_stmt* statement = nullptr;
-  int code = sqlite3_prepare_v2(db.handle(), "SELECT fts5(?1)", -1, &statement, nullptr);
-  if (code == SQLITE_OK) {
-    sqlite3_bind_pointer(statement, 1, &api, "fts5_api_ptr", nullptr);
-    sqlite3_step(statement);
-  }
-  sqlite3_finalize(statement);
-  if (code != SQLITE_OK || api == nullptr) return ToStatus(SQLITE_ERROR);
-  code = api->xCreateFunction(api, "relevance", nullptr, Relevance, nullptr);
-  return ToStatus(code);
+  CMK_ASSIGN_OR_RETURN(fts5_api* const api, Fts5Of(db));
+  return ToStatus(api->xCreateFunction(api, "relevance", nullptr, Relevance, nullptr));
 }
 
 }  // namespace cmkstore::search

@@ -10,6 +10,7 @@
 #include "absl/strings/str_replace.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "search/tokens.h"
 
 namespace cmkstore::search {
 namespace {
@@ -19,14 +20,21 @@ constexpr int kMaxWords = 64;
 // FTS5's parser stacks at most 100 symbols, of which a level takes up to seven.
 constexpr int kMaxDepth = 10;
 
+// Of two parts either may be empty: what is left of it without words that have no token.
+std::string Joined(const std::string& left, absl::string_view by, const std::string& right) {
+  if (left.empty()) return right;
+  return right.empty() ? left : absl::StrCat(left, " ", by, " ", right);
+}
+
 class Parser {
  public:
-  explicit Parser(absl::string_view text) : text_(text) {}
+  Parser(fts5_api& fts, absl::string_view text) : fts_(fts), text_(text) {}
 
   absl::StatusOr<std::string> Parse() {
     CMK_ASSIGN_OR_RETURN(std::string expression, Or());
     SkipSpace();
     if (at_ < text_.size()) return Wrong("a closing parenthesis without an opening one");
+    if (expression.empty()) return FieldInvalid("query", "has no word, only punctuation");
     return expression;
   }
 
@@ -65,7 +73,7 @@ class Parser {
     CMK_ASSIGN_OR_RETURN(std::string left, And());
     while (Operator("OR")) {
       CMK_ASSIGN_OR_RETURN(const std::string right, And());
-      left = absl::StrCat(left, " OR ", right);
+      left = Joined(left, "OR", right);
     }
     return left;
   }
@@ -73,7 +81,7 @@ class Parser {
     CMK_ASSIGN_OR_RETURN(std::string left, Not());
     while (Operator("AND") || (!AtEnd() && !PeekOperator("OR"))) {
       CMK_ASSIGN_OR_RETURN(const std::string right, Not());
-      left = absl::StrCat(left, " AND ", right);
+      left = Joined(left, "AND", right);
     }
     return left;
   }
@@ -81,7 +89,8 @@ class Parser {
     CMK_ASSIGN_OR_RETURN(std::string left, Primary());
     while (Operator("NOT")) {
       CMK_ASSIGN_OR_RETURN(const std::string right, Primary());
-      left = absl::StrCat(left, " NOT ", right);  // binds closest, and to the left
+      if (left.empty() && !right.empty()) return Wrong("NOT needs a word before it");
+      left = Joined(left, "NOT", right);  // binds closest, and to the left
     }
     return left;
   }
@@ -95,7 +104,7 @@ class Parser {
       if (at_ == text_.size()) return Wrong("a parenthesis is not closed");
       ++at_;
       --depth_;
-      return absl::StrCat("(", inner, ")");
+      return inner.empty() ? "" : absl::StrCat("(", inner, ")");
     }
     for (absl::string_view word : {"AND", "OR", "NOT"}) {
       if (PeekOperator(word)) return Wrong(absl::StrCat(word, " needs a word before it"));
@@ -120,9 +129,12 @@ class Parser {
       prefix = true;
       ++at_;
     }
+    CMK_ASSIGN_OR_RETURN(const bool has_token, HasToken(fts_, word));
+    if (!has_token) return "";
     return absl::StrCat("\"", word, prefix ? "\" *" : "\"");
   }
 
+  fts5_api& fts_;
   const absl::string_view text_;
   size_t at_ = 0;
   int words_ = 0;
@@ -131,12 +143,13 @@ class Parser {
 
 }  // namespace
 
-absl::StatusOr<std::string> ToFtsExpression(absl::string_view text) {
+absl::StatusOr<std::string> ToFtsExpression(Sqlite& db, absl::string_view text) {
   if (text.size() > kMaxBytes) return FieldInvalid("query", "must be at most 1024 bytes");
   if (text.find('\0') != absl::string_view::npos) {
     return FieldInvalid("query", "must not contain a zero byte");
   }
-  return Parser(text).Parse();
+  CMK_ASSIGN_OR_RETURN(fts5_api* const fts, Fts5Of(db));
+  return Parser(*fts, text).Parse();
 }
 
 }  // namespace cmkstore::search

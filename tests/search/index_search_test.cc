@@ -50,6 +50,22 @@ TEST_F(IndexSearchTest, JoinsByAndOrNotAndParentheses) {
               UnorderedElementsAre("summarize", "classify"));
 }
 
+TEST_F(IndexSearchTest, WordsOfPunctuationAloneAreLeftOut) {
+  for (const char* text :
+       {"- tickets", "tickets -", "tickets AND -", "( – ) tickets", "tickets NOT -", "tickets OR …",
+        "\"--\" tickets", "tickets !*"}) {
+    EXPECT_THAT(Ids(Find(text)), ElementsAre("classify")) << text;
+  }
+  EXPECT_THAT(Ids(Find("summarize - OR tickets")), UnorderedElementsAre("summarize", "classify"));
+  SearchQuery query;
+  for (const char* text : {"-", "\"\"", "– OR (…)", "!*"}) {
+    query.text = text;
+    Refused(query, "no word");
+  }
+  query.text = "- NOT tickets";
+  Refused(query, "before");
+}
+
 TEST_F(IndexSearchTest, RefusesAQueryThatDoesNotParseAndSaysWhere) {
   for (const auto& [text, what] :
        std::vector<std::pair<std::string, std::string>>{{"\"open", "quotation"},

@@ -1,0 +1,41 @@
+#include "search/tokens.h"
+
+namespace cmkstore::search {
+namespace {
+
+int NoteToken(void* found, int /*flags*/, const char*, int, int /*begin*/, int /*end*/) {
+  *static_cast<bool*>(found) = true;
+  return SQLITE_DONE;  // one is enough
+}
+
+}  // namespace
+
+absl::StatusOr<fts5_api*> Fts5Of(Sqlite& db) {
+  fts5_api* api = nullptr;
+  sqlite3_stmt* statement = nullptr;
+  const int code = sqlite3_prepare_v2(db.handle(), "SELECT fts5(?1)", -1, &statement, nullptr);
+  if (code == SQLITE_OK) {
+    sqlite3_bind_pointer(statement, 1, &api, "fts5_api_ptr", nullptr);
+    sqlite3_step(statement);
+  }
+  sqlite3_finalize(statement);
+  if (code != SQLITE_OK || api == nullptr) return ToStatus(SQLITE_ERROR);
+  return api;
+}
+
+absl::StatusOr<bool> HasToken(fts5_api& api, absl::string_view text) {
+  void* context = nullptr;
+  fts5_tokenizer tokenizer{};
+  Fts5Tokenizer* made = nullptr;
+  int code = api.xFindTokenizer(&api, "unicode61", &context, &tokenizer);
+  if (code == SQLITE_OK) code = tokenizer.xCreate(context, nullptr, 0, &made);
+  if (code != SQLITE_OK) return ToStatus(code);
+  bool found = false;
+  code = tokenizer.xTokenize(made, &found, FTS5_TOKENIZE_QUERY, text.data(),
+                             static_cast<int>(text.size()), NoteToken);
+  tokenizer.xDelete(made);
+  if (code != SQLITE_OK && code != SQLITE_DONE) return ToStatus(code);
+  return found;
+}
+
+}  // namespace cmkstore::search
