@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
@@ -87,6 +88,14 @@ absl::Status CheckRequestId(absl::string_view id) {
 }
 
 absl::Status CheckJson(absl::string_view field, absl::string_view text) {
+  // The parser skips a byte order mark and ends at a zero byte; other readers of the content refuse
+  // both (RFC 8259, 8.1).
+  if (absl::StartsWith(text, "\xef\xbb\xbf")) {
+    return FieldInvalid(field, "content_type says JSON, but this begins with a byte order mark");
+  }
+  if (absl::StrContains(text, '\0')) {
+    return FieldInvalid(field, "content_type says JSON, but this has a zero byte");
+  }
   JsonChecker checker;
   if (nlohmann::json::sax_parse(text.begin(), text.end(), &checker)) return absl::OkStatus();
   return FieldInvalid(

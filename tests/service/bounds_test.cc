@@ -217,6 +217,16 @@ std::vector<Bound> BoundsTest::Questions() {
            "4 fields"}};
 }
 
+TEST_F(BoundsTest, WhatOtherReadersDoNotTakeForJsonIsRefused) {
+  for (const std::string& content : {std::string("\xef\xbb\xbf{}"), std::string("{}\0more", 7),
+                                     std::string("{}\0", 3), std::string("\0", 1)}) {
+    const grpc::Status refused = Write([&](v1::Document& one) { one.set_content(content); });
+    EXPECT_EQ(ReasonOf(refused), "FIELD_INVALID");
+    EXPECT_THAT(refused.error_message(), ::testing::HasSubstr("document.content"));
+  }
+  EXPECT_EQ(ReasonOf(Write([](v1::Document& one) { one.set_content("[\"\\u0000\"]"); })), "OK");
+}
+
 TEST_F(BoundsTest, WhatIsAtABoundIsTakenAndOneMoreIsRefusedWithFieldAndLimit) {
   for (const auto& bounds : {Ids(), Contents(), Batches(), Pages(), Questions()}) {
     for (const Bound& bound : bounds) {
