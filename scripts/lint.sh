@@ -15,6 +15,7 @@ buf=$tools/node_modules/@bufbuild/buf-linux-x64/bin/buf
 [ -x "$tools/venv/bin/yamllint" ] || { python3 -m venv "$tools/venv"; "$tools/venv/bin/pip" -q install yamllint==1.37.1; }
 
 shellcheck --severity=style .ci/run scripts/*.sh helm/tools/*.sh
+shellcheck --severity=style --external-sources tests/quickstart/*.sh
 "$tools/venv/bin/yamllint" --strict .
 cd proto
 "$buf" lint

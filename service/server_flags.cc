@@ -1,5 +1,6 @@
 #include "service/server_flags.h"
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -70,6 +71,8 @@ constexpr Shorthand kShorthands[] = {
 }  // namespace
 
 void DeclareFlags(CLI::App& app, ServerFlags& flags) {
+  app.set_version_flag("--version", std::string("cmkstored " CMKSTORE_VERSION),
+                       "Print the version, and end");
   CLI::Option* file =
       app.add_option("--config", flags.config_file, "The configuration (docs/configuration.md)");
   app.add_flag("--check-config", flags.check_config, "Say what is wrong with it, and end")

@@ -184,6 +184,15 @@ TEST_F(CliFilesTest, NumbersThatCountAreNotNegative) {
   EXPECT_EQ(Ctl({"search", "h1", "x", "--min-sequence", "-1"}).exit_code, 2);
 }
 
+TEST_F(CliFilesTest, TheServerSaysItsVersionAsTheClientDoes) {
+  const std::string client = testing::RunCmkctl({"--version"}, testing::RunOptions()).out;
+  testing::RunOptions options;
+  options.program = CMKSTORED;
+  const std::string server = testing::RunCmkctl({"--version"}, options).out;
+  EXPECT_EQ(server.substr(0, 10), "cmkstored ");
+  EXPECT_EQ(server.substr(10), client.substr(7));
+}
+
 TEST_F(CliFilesTest, TheOtherProgramsEndWithTheSameExitCode) {
   for (const char* program : {CMKSTORED, CMKDEVVAULT}) {
     testing::RunOptions options;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Each refusal of the quickstart is one sentence that names what is wrong.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit
 dir=$(mktemp -d)
 trap 'kill "${holder:-}" 2>/dev/null; rm -rf "$dir"' EXIT
 failed=0
