@@ -1,5 +1,7 @@
 #include "service/health.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 
 namespace cmkstore::service {
@@ -19,9 +21,10 @@ Health::Health(uint64_t min_free_disk, Clock& clock)
 bool Health::Report(const HealthFacts& facts) {
   absl::MutexLock lock(&mutex_);
   const bool before = ReadyLocked().ok;
+  const bool first = !std::exchange(reported_, true);
   facts_ = facts;
   last_report_ = clock_.MonotonicNow();
-  return ReadyLocked().ok != before;
+  return first || ReadyLocked().ok != before;
 }
 
 void Health::Started() {

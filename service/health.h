@@ -33,7 +33,8 @@ class Health {
  public:
   Health(uint64_t min_free_disk, Clock& clock);
 
-  // The ticker's sign of life, and what it has seen. Returns whether readiness has changed.
+  // The ticker's sign of life, and what it has seen. Returns whether readiness has changed, or was
+  // seen for the first time: a server that begins unready must say why.
   bool Report(const HealthFacts& facts);
   // Everything is open and serves.
   void Started();
@@ -57,6 +58,7 @@ class Health {
   mutable absl::Mutex mutex_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kStarting;
   HealthFacts facts_ ABSL_GUARDED_BY(mutex_);
+  bool reported_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Time last_report_ ABSL_GUARDED_BY(mutex_);  // monotonic
 };
 

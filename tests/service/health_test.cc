@@ -47,6 +47,15 @@ TEST_F(HealthTest, AStoppedShardOrTooLittleDiskIsNotReadyUntilItIsMended) {
   EXPECT_EQ(health_.State(), "not ready");
 }
 
+TEST_F(HealthTest, AServerThatBeginsUnreadySaysSo) {
+  health_.Started();
+  HealthFacts facts = kGood;
+  facts.free_disk_bytes = 0;
+  EXPECT_TRUE(health_.Report(facts));
+  EXPECT_FALSE(health_.Ready().ok);
+  EXPECT_FALSE(health_.Report(facts)) << "said";
+}
+
 TEST_F(HealthTest, ASilentTickerIsDead) {
   health_.Started();
   health_.Report(kGood);
