@@ -2,6 +2,7 @@
 
 #include <fnmatch.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
 
 namespace cmkstore::service {
@@ -13,6 +14,11 @@ using Key = CoverageKeyKind;
 constexpr absl::string_view kEnvelope = "KC-XAES-256-GCM (key-committing AES-256-GCM)";
 // Files in which the rows of all tables stand.
 constexpr absl::string_view kRowFiles = "shards/shard-*/*.sst shards/shard-*/*.log";
+
+// Copies of the shards' directory, while a backup, a check or a restore is under way: their files
+// are of the classes that they have there.
+constexpr absl::string_view kCopiesOfShards[] = {"cut-backup/", "cut-verify/", "restore-online/",
+                                                 "restore-offline/"};
 
 constexpr CoverageClass kClasses[] = {
     {"documents", "Documents: content, content type, labels, collection and document ids",
@@ -36,8 +42,12 @@ constexpr CoverageClass kClasses[] = {
     {"blind-names", "Collection ids, document ids and request ids, where they are keys of rows",
      "keys of rows, the change feed, RocksDB's list of files", kBlinded, Key::kNameKey,
      "HMAC-SHA-256, cut to 128 bits", "10 02 14 17", "shards/shard-*/MANIFEST-*"},
-    {"backup", "Backups, and copies of the data directory or of its disk",
-     "where the operator keeps them", kSealed, Key::kAsCopied, "as of the class that is copied", "",
+    {"backup",
+     "Backups, copies of the data directory or of its disk, and the server's own copies of its "
+     "shards while it backs up, checks or restores",
+     "where the operator keeps them; cut-backup/, cut-verify/, restore-online/ and "
+     "restore-offline/ in the data directory",
+     kSealed, Key::kAsCopied, "as of the class that is copied", "",
      ""},
 
     {"resource-names", "Ids and uids of tenants, hubs and projects; purged hubs keep theirs",
@@ -58,8 +68,12 @@ constexpr CoverageClass kClasses[] = {
     {"usage", "What the hub used by the hour: numbers of calls, documents and bytes",
      "rows of the hub's shard; of a purged hub, catalog rows", kReadable, Key::kNone, "", "18 48",
      ""},
+    {"backup-manifests",
+     "What a backup says of itself: its time, names of its files, tenants, and the versions of "
+     "vault keys that it needs",
+     "the backups' directory", kReadable, Key::kNone, "", "", ""},
     {"purge-receipts", "Receipts of purges: when, and the ids of the keys that were destroyed",
-     "catalog rows", kReadable, Key::kNone, "", "40", ""},
+     "catalog rows, and files in the receipts' directory", kReadable, Key::kNone, "", "40", ""},
     {"lock-receipts", "Receipts of locks: when and why a hub was locked, and what was wiped",
      "catalog rows", kReadable, Key::kNone, "", "44", ""},
     {"store-files", "RocksDB's own files: names, sizes and key bounds of its files, settings, log",
@@ -146,7 +160,10 @@ absl::string_view KeyText(CoverageKeyKind key) {
   return "";
 }
 
-std::vector<absl::string_view> ClassesOfFile(const std::string& path) {
+std::vector<absl::string_view> ClassesOfFile(std::string path) {
+  for (const absl::string_view copy : kCopiesOfShards) {
+    if (absl::StartsWith(path, copy)) path.replace(0, copy.size(), "shards/");
+  }
   const auto matches = [&path](absl::string_view patterns) {
     for (const absl::string_view one : absl::StrSplit(patterns, ' ', absl::SkipEmpty())) {
       if (fnmatch(std::string(one).c_str(), path.c_str(), FNM_PATHNAME) == 0) return true;

@@ -43,7 +43,7 @@ std::span<const OutsideResource> OutsideResources();
 
 // The ids of the classes that a file may hold, by its path under the data directory; empty when the
 // table does not know it.
-std::vector<absl::string_view> ClassesOfFile(const std::string& path);
+std::vector<absl::string_view> ClassesOfFile(std::string path);
 
 // "the hub's data key (DEK)"; empty for kNone.
 absl::string_view KeyText(CoverageKeyKind key);

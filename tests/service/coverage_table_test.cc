@@ -56,6 +56,10 @@ TEST(CoverageTableTest, FilesAreKnownByTheirWholePath) {
   EXPECT_THAT(ClassesOfFile("indexes/00ff.index-wal"), ElementsAre("search-index"));
   EXPECT_THAT(ClassesOfFile("indexes/00ff.index.rebuild-wal"), ElementsAre("search-index"));
   EXPECT_THAT(ClassesOfFile("shards/shard-0/HIGH_WATER"), ElementsAre("high-water"));
+  for (const char* copy : {"cut-backup", "cut-verify", "restore-online", "restore-offline"}) {
+    EXPECT_THAT(ClassesOfFile(std::string(copy) + "/shard-0/000012.sst"), Contains("documents"));
+  }
+  EXPECT_THAT(ClassesOfFile("cut-other/shard-0/000012.sst"), IsEmpty());
   EXPECT_THAT(ClassesOfFile("shards/shard-0/deep/000012.sst"), IsEmpty());
   EXPECT_THAT(ClassesOfFile("000012.sst"), IsEmpty());
   EXPECT_THAT(ClassesOfFile("indexes/00ff.index-shm"), IsEmpty());
