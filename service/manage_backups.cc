@@ -181,11 +181,12 @@ absl::Status ManageBackups::KeepReceipt(const storage::v1::HubRecord& purged) co
 
 ManageBackups::Result ManageBackups::RunBackup(OperationRun& run) {
   CMK_RETURN_IF_ERROR(RequireDirectory());
-  CMK_ASSIGN_OR_RETURN(
-      const BackupManifest manifest,
-      TakeBackup(shards_, options_, data_dir_, run.argument(), clock_, WatchOf(run)));
-  stats_.last_success_micros = manifest.create_time_micros();
-  return std::make_unique<v1::Backup>(ToBackup(manifest, /*with_keys=*/true));
+  const absl::StatusOr<BackupManifest> manifest =
+      TakeBackup(shards_, options_, data_dir_, run.argument(), clock_, WatchOf(run));
+  if (HasReason(manifest.status(), "STORE_CORRUPT")) stats_.integrity_errors.Add(1);
+  CMK_RETURN_IF_ERROR(manifest.status());
+  stats_.last_success_micros = manifest->create_time_micros();
+  return std::make_unique<v1::Backup>(ToBackup(*manifest, /*with_keys=*/true));
 }
 
 // The hubs' rows go first and their names last: until a name is there, nobody finds the hub. After

@@ -130,6 +130,7 @@ absl::StatusOr<BackupManifest> BackupStore::Read(absl::string_view id) const {
 }
 
 absl::Status BackupStore::Add(const std::string& source, const std::string& path,
+                              const std::function<absl::Status()>& check,
                               const store::PaceFunction& pace, BackupManifest& manifest) const {
   CMK_ASSIGN_OR_RETURN(const FileDigest digest, DigestOf(source, /*from_disk=*/false, pace));
   BackupFile& file = *manifest.add_files();
@@ -140,6 +141,7 @@ absl::Status BackupStore::Add(const std::string& source, const std::string& path
   std::error_code absent;
   // Of another size it is damaged: written again.
   if (fs::file_size(kept, absent) == digest.size && !absent) return absl::OkStatus();
+  CMK_RETURN_IF_ERROR(check());
   manifest.set_new_bytes(manifest.new_bytes() + digest.size);
   return WriteAnew(source, digest.sha256);
 }

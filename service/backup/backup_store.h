@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,9 +42,11 @@ class BackupStore {
   absl::StatusOr<storage::v1::BackupManifest> Read(absl::string_view id) const;
 
   // Puts a file into the directory unless its like is there, and adds it to the manifest under
-  // `path`. Under a lock.
+  // `path`. `check` is asked before a new file is written, and its error ends the work: what is
+  // there once is taken for good by every later backup. Under a lock.
   absl::Status Add(const std::string& source, const std::string& path,
-                   const store::PaceFunction& pace, storage::v1::BackupManifest& manifest) const;
+                   const std::function<absl::Status()>& check, const store::PaceFunction& pace,
+                   storage::v1::BackupManifest& manifest) const;
   // Writes the file of that name again, whatever is there. Under a lock.
   absl::Status WriteAnew(const std::string& source, absl::string_view sha256) const;
   // Makes a backup of what was added and verified. Under a lock.

@@ -99,6 +99,35 @@ absl::StatusOr<std::vector<SourceFile>> FilesOf(const std::string& cut, uint32_t
   return files;
 }
 
+// By path, of a cut that is open.
+using TableFiles = std::map<std::string, store::TableFile>;
+
+absl::StatusOr<TableFiles> TableFilesOf(const store::ShardSet& cut) {
+  CMK_ASSIGN_OR_RETURN(std::vector<store::TableFile> files, cut.TableFiles());
+  TableFiles by_path;
+  for (store::TableFile& file : files) by_path[file.path] = std::move(file);
+  return by_path;
+}
+
+// A file that rotted in the data directory has a new SHA-256 and would pass for a new file. A file
+// that is not in `tables` is of no table, or was written meanwhile by a compaction of the cut, which
+// compares what it reads.
+absl::Status CompareWithStore(const SourceFile& file, const TableFiles& tables,
+                              const store::PaceFunction& pace) {
+  const auto table = tables.find(file.source);
+  if (table == tables.end()) return absl::OkStatus();
+  uint64_t bytes = 0;
+  CMK_ASSIGN_OR_RETURN(const store::TableFileState state,
+                       store::CompareTableFile(table->second, pace, bytes));
+  if (state == store::TableFileState::kAsWritten) return absl::OkStatus();
+  Log(LogLevel::kError, "integrity_finding",
+      {{"shard", absl::StrCat(table->second.shard)},
+       {"detail", absl::StrCat("the checksum of ", file.path, " does not match")}});
+  return StoreCorrupt(absl::StrCat("the checksum of ", file.path,
+                                   " does not match, so it is not backed up and there is no new "
+                                   "backup; those before it stay"));
+}
+
 }  // namespace
 
 absl::StatusOr<BackupManifest> TakeBackup(store::ShardSet& shards, const BackupOptions& options,
@@ -113,6 +142,7 @@ absl::StatusOr<BackupManifest> TakeBackup(store::ShardSet& shards, const BackupO
 
   const ScratchDirectory cut(data_dir + "/cut-backup");
   CMK_RETURN_IF_ERROR(CutShards(shards, cut.path(), clock, watch.go_on));
+  TableFiles tables;
   BackupManifest manifest;
   manifest.set_backup(id);
   manifest.set_create_time_micros(absl::ToUnixMicros(clock.WallNow()));
@@ -121,19 +151,22 @@ absl::StatusOr<BackupManifest> TakeBackup(store::ShardSet& shards, const BackupO
     // Also brings the copied logs into tables: what is copied below was opened once.
     CMK_ASSIGN_OR_RETURN(const auto opened, OpenAside(cut.path(), shards.shard_count()));
     CMK_RETURN_IF_ERROR(Survey(*opened, receipts, manifest));
+    CMK_ASSIGN_OR_RETURN(tables, TableFilesOf(*opened));
   }
   CMK_ASSIGN_OR_RETURN(const std::vector<SourceFile> files,
                        FilesOf(cut.path(), shards.shard_count()));
   uint64_t total = 0, done = 0;
   for (const SourceFile& file : files) total += 2 * file.size;
   Pace pace(clock, options.bytes_per_second, watch.go_on);
+  const store::PaceFunction paced = [&](uint64_t bytes) { return pace.Spent(bytes); };
   const store::PaceFunction moved = [&](uint64_t bytes) {
     done += bytes;
     watch.progress(done, total);
-    return pace.Spent(bytes);
+    return paced(bytes);
   };
   for (const SourceFile& file : files) {
-    CMK_RETURN_IF_ERROR(store.Add(file.source, file.path, moved, manifest));
+    const auto check = [&] { return CompareWithStore(file, tables, paced); };
+    CMK_RETURN_IF_ERROR(store.Add(file.source, file.path, check, moved, manifest));
   }
   CMK_ASSIGN_OR_RETURN(std::vector<std::string> damaged, store.Verify(manifest, moved));
   if (!damaged.empty()) {

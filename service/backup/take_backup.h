@@ -21,7 +21,7 @@ struct WorkWatch {
 //
 //   1  cuts: all shards as they are at one moment, linked into the data directory
 //   2  opens the cut and lists what it needs: hubs, key versions; keeps the receipts of its purges
-//   3  adds each file that the directory does not have
+//   3  adds each file that the directory does not have, once it is known to be as the store wrote it
 //   4  reads everything back from the disk and compares it; what a backup before had written and is
 //      rotten is written again
 //   5  writes the manifest; removes what is older than the backups to keep
@@ -29,7 +29,8 @@ struct WorkWatch {
 // May be repeated with the same id after a crash: what is there already is not written again.
 //
 // Blocking. Errors: BACKUP_STORAGE_FAILED, BACKUP_CORRUPT (what was written does not read back),
-// STATE_INVALID (somebody else writes into the directory), those of ShardSet::Cut, that of `go_on`.
+// STATE_INVALID (somebody else writes into the directory), STORE_CORRUPT (a table file of the store
+// is damaged: no backup is made, those before it stay), those of ShardSet::Cut, that of `go_on`.
 absl::StatusOr<storage::v1::BackupManifest> TakeBackup(store::ShardSet& shards,
                                                        const BackupOptions& options,
                                                        const std::string& data_dir,

@@ -5,7 +5,9 @@
 #include <rocksdb/rate_limiter.h>
 #include <rocksdb/write_buffer_manager.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <thread>
 #include <utility>
 
@@ -200,6 +202,15 @@ absl::StatusOr<std::vector<Row>> ShardSet::ReadRows(uint32_t shard, const std::s
 absl::Status ShardSet::WriteRows(uint32_t shard, const std::vector<Row>& rows) {
   CMK_ASSIGN_OR_RETURN(Shard * owner, ShardOf({shard, CatalogPartition().prefix}));
   return owner->WriteRows(rows);
+}
+
+absl::StatusOr<std::vector<TableFile>> ShardSet::TableFiles() const {
+  std::vector<TableFile> files;
+  for (uint32_t i = 0; i < shard_count(); ++i) {
+    CMK_ASSIGN_OR_RETURN(std::vector<TableFile> more, ListTableFiles(i, *shards_[i]));
+    std::move(more.begin(), more.end(), std::back_inserter(files));
+  }
+  return files;
 }
 
 absl::StatusOr<FileCheck> ShardSet::VerifyFiles(const PaceFunction& pace) const {

@@ -61,6 +61,8 @@ class ShardSet final : public Engine {
                                             size_t max_bytes) const;
   // Writes rows of ReadRows, feed and sequences included, as they are.
   absl::Status WriteRows(uint32_t shard, const std::vector<Row>& rows);
+  // The table files of all shards, as they are now. Errors: STORE_BUSY.
+  absl::StatusOr<std::vector<TableFile>> TableFiles() const;
   // Compares every table file with the checksum that the shard's manifest has of it.
   absl::StatusOr<FileCheck> VerifyFiles(const PaceFunction& pace) const;
   // Shards that refuse writes now; each is let try again.

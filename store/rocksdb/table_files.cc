@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -19,26 +21,23 @@ namespace {
 
 constexpr size_t kReadBytes = 256u << 10;
 
-enum class Look { kGood, kDamaged, kGone };
-
-absl::StatusOr<std::vector<rocksdb::LiveFileMetaData>> LiveFiles(const Shard& shard) {
-  CMK_ASSIGN_OR_RETURN(const DatabasePtr db, shard.db());
-  std::vector<rocksdb::LiveFileMetaData> files;
-  db->GetLiveFilesMetaData(&files);
-  return files;
+bool IsAmong(const std::vector<TableFile>& files, const TableFile& wanted) {
+  return std::any_of(files.begin(), files.end(),
+                     [&](const TableFile& file) { return file.path == wanted.path; });
 }
 
-absl::StatusOr<Look> LookAt(const rocksdb::LiveFileMetaData& file, const PaceFunction& pace,
-                            uint64_t& bytes) {
+}  // namespace
+
+absl::StatusOr<TableFileState> CompareTableFile(const TableFile& file, const PaceFunction& pace,
+                                                uint64_t& bytes) {
   rocksdb::FileChecksumGenContext context;
-  context.file_name = file.relative_filename;
-  context.requested_checksum_func_name = file.file_checksum_func_name;
+  context.file_name = file.path;
+  context.requested_checksum_func_name = file.checksum_function;
   const std::unique_ptr<rocksdb::FileChecksumGenerator> generator =
       rocksdb::GetFileChecksumGenCrc32cFactory()->CreateFileChecksumGenerator(context);
-  if (generator == nullptr) return Look::kDamaged;  // no name of a checksum that we ever wrote
-  const std::string path = absl::StrCat(file.directory, "/", file.relative_filename);
-  const int opened = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (opened < 0) return errno == ENOENT ? Look::kGone : Look::kDamaged;
+  if (generator == nullptr) return TableFileState::kDamaged;  // no checksum that we ever wrote
+  const int opened = open(file.path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (opened < 0) return errno == ENOENT ? TableFileState::kMissing : TableFileState::kDamaged;
   // What is only looked at must not push out of memory what is read.
   posix_fadvise(opened, 0, 0, POSIX_FADV_DONTNEED);
   std::string buffer(kReadBytes, '\0');
@@ -53,28 +52,35 @@ absl::StatusOr<Look> LookAt(const rocksdb::LiveFileMetaData& file, const PaceFun
   close(opened);
   CMK_RETURN_IF_ERROR(go_on);
   generator->Finalize();
-  return got == 0 && generator->GetChecksum() == file.file_checksum ? Look::kGood : Look::kDamaged;
+  return got == 0 && generator->GetChecksum() == file.checksum ? TableFileState::kAsWritten
+                                                               : TableFileState::kDamaged;
 }
 
-bool IsLive(const std::vector<rocksdb::LiveFileMetaData>& files, const std::string& name) {
-  return std::any_of(files.begin(), files.end(),
-                     [&](const auto& file) { return file.relative_filename == name; });
+absl::StatusOr<std::vector<TableFile>> ListTableFiles(uint32_t number, const Shard& shard) {
+  CMK_ASSIGN_OR_RETURN(const DatabasePtr db, shard.db());
+  std::vector<rocksdb::LiveFileMetaData> live;
+  db->GetLiveFilesMetaData(&live);
+  std::vector<TableFile> files;
+  for (rocksdb::LiveFileMetaData& file : live) {
+    files.push_back({number, absl::StrCat(file.directory, "/", file.relative_filename),
+                     std::move(file.file_checksum), std::move(file.file_checksum_func_name)});
+  }
+  return files;
 }
-
-}  // namespace
 
 absl::Status VerifyTableFiles(uint32_t number, const Shard& shard, const PaceFunction& pace,
                               FileCheck& check) {
-  CMK_ASSIGN_OR_RETURN(const auto files, LiveFiles(shard));
-  for (const rocksdb::LiveFileMetaData& file : files) {
-    CMK_ASSIGN_OR_RETURN(Look look, LookAt(file, pace, check.bytes));
-    if (look == Look::kGone) {
-      CMK_ASSIGN_OR_RETURN(const auto now, LiveFiles(shard));
-      if (IsLive(now, file.relative_filename)) look = Look::kDamaged;
+  CMK_ASSIGN_OR_RETURN(const std::vector<TableFile> files, ListTableFiles(number, shard));
+  for (const TableFile& file : files) {
+    CMK_ASSIGN_OR_RETURN(TableFileState state, CompareTableFile(file, pace, check.bytes));
+    if (state == TableFileState::kMissing) {
+      CMK_ASSIGN_OR_RETURN(const auto now, ListTableFiles(number, shard));
+      if (!IsAmong(now, file)) state = TableFileState::kAsWritten;
     }
     ++check.files;
-    if (look != Look::kDamaged) continue;
-    check.damaged.push_back(absl::StrCat("shard ", number, " file ", file.relative_filename));
+    if (state == TableFileState::kAsWritten) continue;
+    check.damaged.push_back(absl::StrCat("shard ", number, " file ",
+                                         std::filesystem::path(file.path).filename().string()));
   }
   return absl::OkStatus();
 }

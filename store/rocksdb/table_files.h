@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace cmkstore::store {
 
@@ -15,12 +16,30 @@ class Shard;
 // ends the work with it.
 using PaceFunction = std::function<absl::Status(uint64_t bytes)>;
 
+// A table file as the manifest of its shard has it.
+struct TableFile {
+  uint32_t shard = 0;
+  std::string path;
+  std::string checksum;  // taken when the file was written
+  std::string checksum_function;
+};
+
+enum class TableFileState { kAsWritten, kDamaged, kMissing };
+
+// Reads the file from the disk and compares it with its checksum. Adds what was read to `bytes`.
+// Errors: that of `pace`.
+absl::StatusOr<TableFileState> CompareTableFile(const TableFile& file, const PaceFunction& pace,
+                                                uint64_t& bytes);
+
 // What a look at table files found.
 struct FileCheck {
   uint64_t files = 0;
   uint64_t bytes = 0;
   std::vector<std::string> damaged;  // "shard 2 file 000123.sst"
 };
+
+// The table files of a shard, as it is now. Errors: STORE_BUSY.
+absl::StatusOr<std::vector<TableFile>> ListTableFiles(uint32_t number, const Shard& shard);
 
 // Reads every table file of the shard and compares it with the checksum that was taken when it was
 // written. Finds what no read has touched yet. A file that a compaction removes meanwhile counts as

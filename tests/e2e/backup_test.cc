@@ -14,6 +14,17 @@ using google::longrunning::Operation;
 
 class BackupTest : public BackupFixture {
  protected:
+  // The largest table with the highest number of all shards: what was written last.
+  std::string NewestTable() const {
+    std::string newest;
+    for (const auto& file :
+         std::filesystem::recursive_directory_iterator(data_dir() + "/shards")) {
+      if (file.path().extension() != ".sst" || file.file_size() < 40'000) continue;
+      const std::filesystem::path other = newest;
+      if (newest.empty() || file.path().filename() > other.filename()) newest = file.path();
+    }
+    return newest;
+  }
   // As a crash leaves it between the hubs' names and the end of the restore. No server runs.
   void MarkRestoreAsUnderWay(const std::string& operation, const std::string& backup) {
     store::ShardSetOptions options;
@@ -292,6 +303,32 @@ TEST_F(BackupTest, ADamagedFileOfABackupIsFoundAndNeverRestored) {
   FlipBit(backups_ + "/backups/" + backup.name().substr(8) + ".json");
   StartOn("other");
   StartRestore(backup.name(), "BACKUP_CORRUPT");
+}
+
+TEST_F(BackupTest, ADamagedTableFileIsNotBackedUpAndTheBackupsBeforeStay) {
+  SetUpHub();
+  const auto write = [this](const std::string& id) {
+    const std::string content = absl::StrCat("{\"v\":\"", std::string(50'000, 'x'), "\"}");
+    ASSERT_EQ(ReasonOf(Put(id, content)), "OK");
+    StartServer();  // makes a table of the log
+  };
+  write("d1");
+  const v1::Backup good = TakeBackup();
+  write("d2");
+  const std::string table = NewestTable();
+  FlipBit(table);
+  const std::string file = std::filesystem::path(table).lexically_relative(data_dir() + "/shards");
+  for (int i = 0; i < 2; ++i) {
+    const Operation refused = Await(StartBackup());
+    ASSERT_TRUE(refused.has_error()) << "attempt " << i;
+    EXPECT_THAT(refused.error().message(), HasSubstr("the store found damage"));
+    EXPECT_THAT(refused.error().message(), HasSubstr(file));
+  }
+  v1::ListBackupsResponse list;
+  ASSERT_TRUE(admin()->ListBackups(As("operator").get(), {}, &list).ok());
+  ASSERT_EQ(list.backups_size(), 1);
+  EXPECT_EQ(list.backups(0).name(), good.name());
+  EXPECT_EQ(Verify(good.name()).finding_count(), 0u);
 }
 
 TEST_F(BackupTest, WithoutADirectoryBackupsAreRefusedAndTheServerServes) {
