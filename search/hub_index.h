@@ -55,7 +55,8 @@ struct SearchHit {
   // A passage of the document; matched words between kMatchBegin and kMatchEnd.
   std::string snippet;
 };
-inline constexpr char kMatchBegin = '\x02', kMatchEnd = '\x03';
+// No text has them, for UTF-8 does not.
+inline constexpr char kMatchBegin = '\xfe', kMatchEnd = '\xff';
 
 struct FacetValue {
   std::string value;

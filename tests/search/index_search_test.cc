@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "tests/search/index_fixture.h"
@@ -64,6 +66,16 @@ TEST_F(IndexSearchTest, WordsOfPunctuationAloneAreLeftOut) {
   }
   query.text = "- NOT tickets";
   Refused(query, "before");
+}
+
+TEST_F(IndexSearchTest, WhatADocumentHoldsIsNeverTakenForAMark) {
+  std::string content = R"({"a": "zebra)";
+  for (int c = 1; c < 0x20; ++c) absl::StrAppend(&content, "\\u00", absl::Hex(c, absl::kZeroPad2));
+  ASSERT_THAT(index().Apply({Put("odd", content + "\"}")}, 8), IsOk());
+  const std::string snippet = Find("zebra").hits.at(0).snippet;
+  EXPECT_THAT(snippet, HasSubstr(absl::StrCat("\x02", "\x03")));
+  EXPECT_EQ(std::count(snippet.begin(), snippet.end(), kMatchBegin), 1);
+  EXPECT_EQ(std::count(snippet.begin(), snippet.end(), kMatchEnd), 1);
 }
 
 TEST_F(IndexSearchTest, RefusesAQueryThatDoesNotParseAndSaysWhere) {
@@ -236,7 +248,7 @@ TEST_F(IndexSearchTest, RanksNamesAndRareWordsHigher) {
 TEST_F(IndexSearchTest, ShowsASnippetWithTheMatchedWordsMarked) {
   const SearchResult result = Find("nightly");
   ASSERT_EQ(result.hits.size(), 1u);
-  EXPECT_THAT(result.hits[0].snippet, HasSubstr("name: \x02Nightly\x03"));
+  EXPECT_THAT(result.hits[0].snippet, HasSubstr("name: \xfeNightly\xff"));
 }
 
 TEST_F(IndexSearchTest, AChangeReplacesAndARemovalRemoves) {
