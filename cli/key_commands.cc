@@ -65,9 +65,10 @@ void ShowStatus(const v1::KeyStatus& status) {
     }
   }
   std::printf("\n");
-  Table generations({"GENERATION", "SEALS", "CREATED", "ALGORITHM", "WRAPPED BY"});
+  Table generations({"GENERATION", "SEALS", "STATE", "CREATED", "ALGORITHM", "WRAPPED BY"});
   for (const v1::DekGeneration& one : status.generations()) {
     generations.Add({absl::StrCat(one.generation()), one.seals() ? "yes" : "no",
+                     v1::KeyStatus::Availability_Name(one.availability()),
                      TimeText(one.create_time()), one.algorithm(), one.kek_id()});
   }
 }

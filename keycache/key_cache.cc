@@ -287,6 +287,16 @@ HubKeyStatus KeyCache::Core::Status(HubUid uid) {
       status.state_since = key->first_refusal_wall;
     }
   }
+  for (const auto& [dek, older] : hub.older) {
+    OlderKeyStatus& known = status.older[dek];
+    if (older.under != nullptr) known = {older.under->availability, older.under->cause};
+    if (clock_.MonotonicNow() < older.refusal_until) {
+      if (HasReason(older.refusal, "CUSTOMER_KEY_REVOKED")) {
+        known.availability = KeyAvailability::kDenied;
+      }
+      known.cause = std::string(older.refusal.message());
+    }
+  }
   if (hub.locked_by_push) status.availability = KeyAvailability::kLockedByPush;
   status.state_since = std::max(status.state_since, hub.push_changed_wall);
   return status;

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,12 @@ enum class KeyAvailability {
 };
 absl::string_view ToString(KeyAvailability availability);
 
+// Of an older generation that was asked for: it has a version of the vault key to itself.
+struct OlderKeyStatus {
+  KeyAvailability availability = KeyAvailability::kUnknown;
+  std::string cause;  // of the last failure, fit for the tenant
+};
+
 struct HubKeyStatus {
   KeyAvailability availability = KeyAvailability::kUnknown;
   std::string cause;  // of the last failure, fit for the tenant
@@ -29,6 +36,7 @@ struct HubKeyStatus {
   absl::Time state_since = absl::InfinitePast();     // wall clock
   absl::Time refuse_after = absl::InfiniteFuture();  // wall clock; end of grace while unreachable
   bool cached = false;
+  std::map<DekId, OlderKeyStatus> older;  // those of which anything is known
 };
 
 struct KeyCacheStats {

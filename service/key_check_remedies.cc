@@ -181,7 +181,13 @@ std::string KeyCheckRemedies::Of(absl::string_view check, absl::string_view caus
   if (check == "platform_key") {
     return "the operator of this server must look after its platform.key";
   }
-  if (check == "get" || check == "wrap" || check == "unwrap") return OfCall(cause);
+  if (check == "stored_keys" && (cause == "KeyNotFound" || cause == "KeyVersionNotFound")) {
+    return absl::StrCat("az keyvault key recover", Key(),
+                        ", if the key was deleted; what a purged version has wrapped is lost");
+  }
+  if (check == "get" || check == "wrap" || check == "unwrap" || check == "stored_keys") {
+    return OfCall(cause);
+  }
   if (check == "key_type") {
     return key_.version.empty() ? MakeKey() : absl::StrCat(MakeKey(), ", and name its version");
   }

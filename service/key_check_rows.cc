@@ -33,6 +33,7 @@ const std::map<absl::string_view, absl::string_view> kNeeded = {
     {"recoverable_days", "7 days or more"},
     {"wrap", "permission keys/wrapKey"},
     {"unwrap", "permission keys/unwrapKey, and the same key back"},
+    {"stored_keys", "each version of the key that wraps a DEK of the hub unwraps it"},
     {"platform_key", "this server's own key wraps a key, and gives the same key back"},
 };
 

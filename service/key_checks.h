@@ -41,8 +41,10 @@ class KeyChecks {
         random_(random),
         clock_(clock) {}
 
+  // `stored`: of a hub, one wrapped DEK for each version of the key that wraps any. After a rotation
+  // of the key its older documents need the older versions, which no other check tries.
   v1::CheckKeyResponse Run(const std::string& tenant, const vault::KeyRef& key,
-                           absl::Time deadline);
+                           const std::vector<vault::WrappedKey>& stored, absl::Time deadline);
   // The same for the key of this service itself, which has no vault, no role and no dates.
   v1::CheckKeyResponse RunPlatform(absl::Time deadline);
   // The directory of the vault (empty for a local one that names none), or the error with which
@@ -63,6 +65,8 @@ class KeyChecks {
                          Report& report);
   void TryUnwrapOfNothing(const vault::KeyRef& key, const std::string& version_id, size_t bytes,
                           absl::Time deadline, Report& report);
+  void TryStored(vault::KeyRef key, const std::vector<vault::WrappedKey>& stored,
+                 absl::Time deadline, Report& report);
   void TryOperations(const vault::KeyRef& key, const vault::KeyDescription& description,
                      absl::Time deadline, Report& report);
 

@@ -1,6 +1,9 @@
 #include "service/manage_keys.h"
 
+#include <map>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -118,7 +121,19 @@ absl::StatusOr<v1::KeyStatus> ManageKeys::StatusOf(const HubEntry& hub) {
   }
   CMK_ASSIGN_OR_RETURN(const keycache::HubKeyRecords records, source_.Load(hub.uid));
   for (const keycache::WrappedDekRecord& dek : records.deks) {
-    *status.add_generations() = ToGeneration(dek, /*seals=*/&dek == &records.deks.back());
+    const bool seals = &dek == &records.deks.back();
+    v1::DekGeneration& generation = *status.add_generations();
+    generation = ToGeneration(dek, seals);
+    const auto older = known.older.find(dek.facts.dek_id);
+    if (seals || dek.facts.kek_id == records.deks.back().facts.kek_id) {
+      generation.set_availability(status.availability());
+      generation.set_cause(status.cause());
+    } else if (older != known.older.end()) {
+      generation.set_availability(ToProto(older->second.availability));
+      generation.set_cause(older->second.cause);
+    } else {
+      generation.set_availability(v1::KeyStatus::NOT_YET_USED);
+    }
   }
   if (const auto last = receipts_.Last(hub.uid)) AddReceipt(*last, status);
   return status;
@@ -139,12 +154,19 @@ absl::StatusOr<v1::CheckKeyResponse> ManageKeys::Check(const AdmittedCall& call,
     vault::KeyRef key = KeyRefOf(hub->record);
     // Another identity may be tried before the hub is given it.
     if (!request.key().identity().empty()) key.identity = request.key().identity();
-    return checks_.Run(hub->record.tenant(), key, call.deadline());
+    CMK_ASSIGN_OR_RETURN(const keycache::HubKeyRecords records, source_.Load(hub->uid));
+    std::map<std::string, vault::WrappedKey> by_version;
+    for (const keycache::WrappedDekRecord& dek : records.deks) {
+      by_version.try_emplace(dek.wrapped.version_id, dek.wrapped);
+    }
+    std::vector<vault::WrappedKey> stored;
+    for (auto& [version, wrapped] : by_version) stored.push_back(std::move(wrapped));
+    return checks_.Run(hub->record.tenant(), key, stored, call.deadline());
   }
   CMK_ASSIGN_OR_RETURN(const TenantName parent, TenantName::Parse("parent", request.parent()));
   const v1::CustomerManagedKey& key = request.key();
   return checks_.Run(parent.tenant.value(),
-                     {key.vault_uri(), key.key_name(), key.key_version(), key.identity()},
+                     {key.vault_uri(), key.key_name(), key.key_version(), key.identity()}, {},
                      call.deadline());
 }
 

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "service/key_checks.h"
@@ -76,7 +77,7 @@ class ChallengingTransport final : public HttpTransport {
 class KeyChecksTest : public ::testing::Test {
  protected:
   std::map<std::string, v1::KeyCheck> Run() {
-    response_ = checks_.Run(tenant_, key_, clock_.WallNow() + absl::Seconds(30));
+    response_ = checks_.Run(tenant_, key_, stored_, clock_.WallNow() + absl::Seconds(30));
     std::map<std::string, v1::KeyCheck> rows;
     for (const v1::KeyCheck& row : response_.checks()) rows[row.check()] = row;
     return rows;
@@ -94,6 +95,7 @@ class KeyChecksTest : public ::testing::Test {
     return checks_.Require(tenant_, key_, clock_.WallNow() + absl::Seconds(30)).status();
   }
 
+  std::vector<vault::WrappedKey> stored_;
   vault::KeyRef key_{"https://contoso-kv.vault.azure.net", "hub-key", "", ""};
   OddVault vault_;
   testing::VirtualClock clock_;

@@ -106,6 +106,25 @@ TEST_F(KeyChecksTest, ThePlatformsKeyIsTriedAsWhatItIs) {
   EXPECT_TRUE(absl::StrContains(response_.checks(0).remedy(), "platform.key"));
 }
 
+TEST_F(KeyChecksTest, EachVersionThatWrapsAStoredKeyIsTried) {
+  for (int i = 0; i < 2; ++i) {
+    stored_.push_back(*vault_.fake.Wrap(key_, random_.Secret(32), absl::InfiniteFuture()));
+    vault_.fake.AddVersion("hub-key");
+  }
+  EXPECT_EQ(Run()["stored_keys"].result(), v1::KeyCheck::PASSED);
+  EXPECT_TRUE(response_.passed());
+  vault_.fake.BreakVersion(stored_[1].version_id, Refusal("KeyDisabled"));
+  const v1::KeyCheck failed = Run()["stored_keys"];
+  EXPECT_EQ(failed.result(), v1::KeyCheck::FAILED);
+  EXPECT_FALSE(response_.passed());
+  const std::string version =
+      stored_[1].version_id.substr(stored_[1].version_id.rfind('/') + 1);
+  EXPECT_THAT(failed.found(), ::testing::HasSubstr("version " + version));
+  EXPECT_THAT(failed.remedy(), ::testing::HasSubstr("--version " + version + " --enabled true"));
+  vault_.describe = Outage("timeout");  // nothing was heard of them then
+  EXPECT_EQ(Run()["stored_keys"].result(), v1::KeyCheck::SKIPPED);
+}
+
 TEST_F(KeyChecksTest, ARoleOnItsWayIsWaitedForWithinItsBudget) {
   vault_.unwrap = Refusal("ForbiddenByRbac");
   const absl::Time began = clock_.WallNow();
