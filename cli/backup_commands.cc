@@ -70,6 +70,10 @@ int List(const Invocation& invocation, const Connection& connection, const Backu
   const auto stub = AdminService::NewStub(connection.channel());
   ListPrinter<v1::Backup> printer(
       invocation, {"BACKUP", "AS OF", "SIZE", "NEW", "HUBS"}, [](const v1::Backup& one) {
+        if (!one.has_create_time()) {
+          return std::vector<std::string>{
+              LastPart(one.name()), "damaged: its manifest does not read", "", "", ""};
+        }
         return std::vector<std::string>{
             LastPart(one.name()), TimeText(one.create_time()), MebibytesText(one.size_bytes()),
             MebibytesText(one.new_bytes()), absl::StrCat(one.hubs())};
@@ -109,15 +113,23 @@ int Restore(const Invocation& invocation, const Connection& connection, const Ba
       });
 }
 
-int ShowFindings(const Invocation& invocation, const v1::VerifyIntegrityResult& result) {
+// `backup`: the one whose files were compared; empty: the server's own data was looked at.
+int ShowFindings(const Invocation& invocation, const std::string& backup,
+                 const v1::VerifyIntegrityResult& result) {
   const int exit_code = result.finding_count() == 0 ? kOk : kCorrupt;
   if (invocation.json) return exit_code;
-  std::printf("%llu files, %llu rows of %llu hubs, %llu documents, %llu feed entries\n",
-              static_cast<unsigned long long>(result.files()),
-              static_cast<unsigned long long>(result.rows()),
-              static_cast<unsigned long long>(result.hubs()),
-              static_cast<unsigned long long>(result.documents()),
-              static_cast<unsigned long long>(result.feed_records()));
+  if (!backup.empty()) {
+    std::printf("%llu files of %s, with %llu hubs, were read and compared with their checksums\n",
+                static_cast<unsigned long long>(result.files()), BackupName(backup).c_str(),
+                static_cast<unsigned long long>(result.hubs()));
+  } else {
+    std::printf("%llu files, %llu rows of %llu hubs, %llu documents, %llu feed entries\n",
+                static_cast<unsigned long long>(result.files()),
+                static_cast<unsigned long long>(result.rows()),
+                static_cast<unsigned long long>(result.hubs()),
+                static_cast<unsigned long long>(result.documents()),
+                static_cast<unsigned long long>(result.feed_records()));
+  }
   if (exit_code == kOk) {
     std::puts("all is as it must be");
     return exit_code;
@@ -139,8 +151,8 @@ int Verify(const Invocation& invocation, const Connection& connection, const Bac
       stub->VerifyIntegrity(connection.NewCall().get(), request, &operation);
   return FinishOperation<v1::VerifyIntegrityResult>(
       invocation, connection, flags.waits(), started, operation,
-      [&invocation](const v1::VerifyIntegrityResult& result) {
-        return ShowFindings(invocation, result);
+      [&invocation, &flags](const v1::VerifyIntegrityResult& result) {
+        return ShowFindings(invocation, flags.backup, result);
       });
 }
 

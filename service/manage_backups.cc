@@ -85,6 +85,7 @@ ManageBackups::ManageBackups(store::ShardSet& shards, BackupOptions options, std
   operations_.AddKind(kBackup, [this](OperationRun& run) { return RunBackup(run); });
   operations_.AddKind(kRestore, [this](OperationRun& run) { return RunRestore(run); });
   operations_.AddKind(kVerify, [this](OperationRun& run) { return RunVerify(run); });
+  stats_.configured = !options_.directory.empty();
   if (options_.directory.empty()) return;
   const absl::StatusOr<BackupStore> store = BackupStore::Open(options_.directory);
   if (!store.ok()) return;

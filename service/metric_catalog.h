@@ -198,6 +198,9 @@ inline constexpr MetricInfo kIndexLag = {
     "hubs not counted."};
 inline constexpr MetricInfo kOperations = {"cmkstore_operations_running", Kind::kGauge,
                                            "Long-running operations under way or in line."};
+inline constexpr MetricInfo kBackupConfigured = {
+    "cmkstore_backup_configured", Kind::kGauge,
+    "1 where the configuration has a directory for backups, else 0."};
 inline constexpr MetricInfo kLastBackup = {
     "cmkstore_backup_last_success_timestamp_seconds", Kind::kGauge,
     "Time of which the newest backup has everything; 0: there is none."};
@@ -245,7 +248,7 @@ inline constexpr const MetricInfo* kAll[] = {
     &kIndexApplied, &kIndexHubs,     &kIndexLag,        &kOperations,  &kCertificateEnd,
     &kLogHeldBack,  &kCpu,           &kResident,        &kDescriptors, &kMaxDescriptors,
     &kThreads,      &kLastBackup,    &kIntegrityErrors, &kQuotaRefusals,
-    &kConfigPending,
+    &kConfigPending, &kBackupConfigured,
 };
 
 }  // namespace cmkstore::service::metric

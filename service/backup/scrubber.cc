@@ -54,9 +54,9 @@ void Scrubber::RunOnce() {
     }
     return;
   }
-  for (const std::string& file : check->damaged) {
+  for (const store::DamagedTableFile& file : check->damaged) {
     Log(LogLevel::kError, "integrity_finding",
-        {{"detail", absl::StrCat("the checksum of ", file, " does not match")}});
+        {{"shard", absl::StrCat(file.shard)}, {"detail", file.what}});
   }
   stats_.integrity_errors.Add(check->damaged.size());
   Log(LogLevel::kInfo, "scrub_ended",

@@ -110,8 +110,8 @@ absl::StatusOr<TableFiles> TableFilesOf(const store::ShardSet& cut) {
 }
 
 // A file that rotted in the data directory has a new SHA-256 and would pass for a new file. A file
-// that is not in `tables` is of no table, or was written meanwhile by a compaction of the cut, which
-// compares what it reads.
+// that is not in `tables` is of no table, or was written meanwhile by a compaction of the cut,
+// which compares what it reads.
 absl::Status CompareWithStore(const SourceFile& file, const TableFiles& tables,
                               const store::PaceFunction& pace) {
   const auto table = tables.find(file.source);
@@ -120,12 +120,11 @@ absl::Status CompareWithStore(const SourceFile& file, const TableFiles& tables,
   CMK_ASSIGN_OR_RETURN(const store::TableFileState state,
                        store::CompareTableFile(table->second, pace, bytes));
   if (state == store::TableFileState::kAsWritten) return absl::OkStatus();
+  const std::string what = store::WhatIsWrong(table->second, state);
   Log(LogLevel::kError, "integrity_finding",
-      {{"shard", absl::StrCat(table->second.shard)},
-       {"detail", absl::StrCat("the checksum of ", file.path, " does not match")}});
-  return StoreCorrupt(absl::StrCat("the checksum of ", file.path,
-                                   " does not match, so it is not backed up and there is no new "
-                                   "backup; those before it stay"));
+      {{"shard", absl::StrCat(table->second.shard)}, {"detail", what}});
+  return StoreCorrupt(
+      absl::StrCat(what, ", so there is no new backup; those before it stay"));
 }
 
 }  // namespace

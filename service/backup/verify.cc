@@ -4,7 +4,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -34,6 +36,15 @@ void AddFinding(v1::VerifyIntegrityResult& result, store::IntegrityFinding found
   finding.set_shard(found.shard);
   finding.set_hub_uid(std::move(found.hub_uid));
   finding.set_what(std::move(found.what));
+}
+
+// Of "shard-2/000123.sst".
+uint32_t ShardOf(absl::string_view path) {
+  uint32_t shard = 0;
+  if (absl::ConsumePrefix(&path, "shard-")) {
+    (void)absl::SimpleAtoi(path.substr(0, path.find('/')), &shard);
+  }
+  return shard;
 }
 
 absl::Status WalkShard(const store::ShardSet& cut, uint32_t shard, store::IntegrityWalk& walk,
@@ -72,8 +83,8 @@ absl::StatusOr<v1::VerifyIntegrityResult> VerifyShards(store::ShardSet& shards,
   CMK_ASSIGN_OR_RETURN(const store::FileCheck files, shards.VerifyFiles(looked));
   result.set_files(files.files);
   result.set_bytes(files.bytes);
-  for (const std::string& file : files.damaged) {
-    AddFinding(result, {0, "", absl::StrCat("the checksum of ", file, " does not match"), "", ""});
+  for (const store::DamagedTableFile& file : files.damaged) {
+    AddFinding(result, {file.shard, "", file.what, "", ""});
   }
   const ScratchDirectory scratch(data_dir + "/cut-verify");
   CMK_RETURN_IF_ERROR(CutShards(shards, scratch.path(), clock, watch.go_on));
@@ -118,7 +129,10 @@ absl::StatusOr<v1::VerifyIntegrityResult> VerifyBackup(const BackupOptions& opti
                          return pace.Spent(bytes);
                        }));
   for (const std::string& path : damaged) {
-    AddFinding(result, {0, "", absl::StrCat("the checksum of ", path, " does not match"), "", ""});
+    AddFinding(result, {ShardOf(path), "",
+                        absl::StrCat("backup ", id, ": ", path,
+                                     " is missing, or its checksum does not match"),
+                        "", ""});
   }
   return result;
 }

@@ -60,7 +60,11 @@ absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& 
   CMK_ASSIGN_OR_RETURN(const bool next_is_there,
                        IsThere(ShardPath(options.directory, options.shards)));
   if (made_before && (!last_is_there || next_is_there)) {
-    return StateInvalid("the data directory was made with another number of shards");
+    uint32_t there = 1;
+    while (IsThere(ShardPath(options.directory, there)).value_or(false)) ++there;
+    return StateInvalid(absl::StrCat(
+        "the data directory has ", there, " shards, and this server is to have ", options.shards,
+        ": set store.shards: ", there, ", which is fixed when a data directory is made"));
   }
   ShardResources resources;
   resources.env = options.env == nullptr ? rocksdb::Env::Default() : options.env;
@@ -77,7 +81,8 @@ absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& 
     CMK_ASSIGN_OR_RETURN(shards[i],
                          Shard::Open(ShardPath(options.directory, i), resources, options.limits));
   }
-  return std::unique_ptr<ShardSet>(new ShardSet(resources.block_cache, std::move(shards), options.cut_wait));
+  return std::unique_ptr<ShardSet>(
+      new ShardSet(resources.block_cache, std::move(shards), options.cut_wait));
 }
 
 absl::StatusOr<Shard*> ShardSet::ShardOf(const Partition& partition) const {

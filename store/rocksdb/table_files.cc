@@ -68,6 +68,13 @@ absl::StatusOr<std::vector<TableFile>> ListTableFiles(uint32_t number, const Sha
   return files;
 }
 
+std::string WhatIsWrong(const TableFile& file, TableFileState state) {
+  const std::filesystem::path path = file.path;
+  const std::string name = (path.parent_path().filename() / path.filename()).string();
+  if (state == TableFileState::kMissing) return absl::StrCat(name, " is missing");
+  return absl::StrCat("the checksum of ", name, " does not match");
+}
+
 absl::Status VerifyTableFiles(uint32_t number, const Shard& shard, const PaceFunction& pace,
                               FileCheck& check) {
   CMK_ASSIGN_OR_RETURN(const std::vector<TableFile> files, ListTableFiles(number, shard));
@@ -79,8 +86,7 @@ absl::Status VerifyTableFiles(uint32_t number, const Shard& shard, const PaceFun
     }
     ++check.files;
     if (state == TableFileState::kAsWritten) continue;
-    check.damaged.push_back(absl::StrCat("shard ", number, " file ",
-                                         std::filesystem::path(file.path).filename().string()));
+    check.damaged.push_back({number, WhatIsWrong(file, state)});
   }
   return absl::OkStatus();
 }

@@ -31,11 +31,20 @@ enum class TableFileState { kAsWritten, kDamaged, kMissing };
 absl::StatusOr<TableFileState> CompareTableFile(const TableFile& file, const PaceFunction& pace,
                                                 uint64_t& bytes);
 
+// Of a file that is not as it was written: "the checksum of shard-2/000123.sst does not match",
+// "shard-2/000123.sst is missing".
+std::string WhatIsWrong(const TableFile& file, TableFileState state);
+
+struct DamagedTableFile {
+  uint32_t shard = 0;
+  std::string what;  // WhatIsWrong
+};
+
 // What a look at table files found.
 struct FileCheck {
   uint64_t files = 0;
   uint64_t bytes = 0;
-  std::vector<std::string> damaged;  // "shard 2 file 000123.sst"
+  std::vector<DamagedTableFile> damaged;
 };
 
 // The table files of a shard, as it is now. Errors: STORE_BUSY.

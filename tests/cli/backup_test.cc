@@ -9,6 +9,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using testing::Output;
 
 class CliBackupTest : public ServedCli {
@@ -60,13 +61,20 @@ TEST_F(CliBackupTest, DamageHasItsExitCodeAndRefusalsTheirs) {
   MakeHub();
   ASSERT_EQ(Operator({"backup", "create"}).exit_code, 0);
   const std::string name = Operator({"backup", "list", "--json"}).Json()["name"];
+  EXPECT_THAT(Operator({"verify", "--backup", name}).out,
+              AllOf(HasSubstr("files of " + name), HasSubstr("1 hubs"), Not(HasSubstr("rows"))));
   for (const auto& file :
        std::filesystem::recursive_directory_iterator(dir_.path() + "/backups/files")) {
     if (file.is_regular_file()) std::filesystem::resize_file(file.path(), 0);
   }
   const Output damaged = Operator({"verify", "--backup", name});
   EXPECT_EQ(damaged.exit_code, 8);
-  EXPECT_THAT(damaged.out, AllOf(HasSubstr("findings"), HasSubstr("does not match")));
+  EXPECT_THAT(damaged.out,
+              AllOf(HasSubstr("findings"), HasSubstr(name.substr(8)), HasSubstr("does not match")));
+  const std::string manifest = dir_.path() + "/backups/" + name + ".json";
+  ASSERT_TRUE(std::filesystem::exists(manifest));
+  std::filesystem::resize_file(manifest, 10);
+  EXPECT_THAT(Operator({"backup", "list"}).out, HasSubstr("its manifest does not read"));
   EXPECT_EQ(Operator({"backup", "show", "none"}).exit_code, 3);
   const Output owner = Ctl({"backup", "list"});
   EXPECT_EQ(owner.exit_code, 4) << "a tenant's owner is no operator of the server";

@@ -123,6 +123,7 @@ TEST_F(ScrubberTest, ABitThatRotsInATableFileIsCountedAndItsFileNamed) {
   Scrubber scrubber({kInterval, 1u << 20}, *shards_, stats_, clock_);
   const std::string log = AwaitLine("scrub_ended");
   EXPECT_THAT(log, HasSubstr("integrity_finding"));
+  EXPECT_THAT(log, HasSubstr("\"shard\":\""));
   EXPECT_THAT(log, HasSubstr(absl::StrCat(table.filename().string(), " does not match")));
   EXPECT_EQ(stats_.integrity_errors.value(), 1u);
 }

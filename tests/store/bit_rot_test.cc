@@ -116,6 +116,10 @@ TEST_F(BitRotTest, TheCheckOfAllFilesFindsWhatReadsDoNotTouch) {
   const auto damaged = engine_->VerifyFiles(NoPace);
   ASSERT_THAT(damaged, IsOk());
   EXPECT_EQ(damaged->damaged.size(), damaged->files) << "one bit in each";
+  for (const DamagedTableFile& file : damaged->damaged) {
+    EXPECT_THAT(file.what, ::testing::HasSubstr(absl::StrCat("shard-", file.shard, "/")));
+    EXPECT_THAT(file.what, ::testing::HasSubstr("does not match"));
+  }
 }
 
 TEST_F(BitRotTest, ATornTailOfTheLogLosesNothingAcknowledged) {

@@ -99,7 +99,7 @@ TEST_F(ShardSetTest, AKillInTheFirstStartIsNoOtherNumberOfShards) {
 TEST_F(ShardSetTest, AnotherNumberOfShardsIsRefused) {
   engine_.reset();
   options_.shards = 3;
-  EXPECT_THAT(ShardSet::Open(options_), FailsWith("STATE_INVALID", "number of shards"));
+  EXPECT_THAT(ShardSet::Open(options_), FailsWith("STATE_INVALID", "has 2 shards, and this server is to have 3"));
 }
 
 TEST_F(ShardSetTest, ASecondOpenerIsRefused) {
