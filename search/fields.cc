@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
@@ -19,7 +20,7 @@ absl::Status Wrong(absl::string_view source, absl::string_view what, size_t at) 
   return FieldInvalid(source, absl::StrCat(what, ", at byte ", at + 1));
 }
 
-absl::StatusOr<Field> ToField(const std::vector<std::string>& steps, absl::string_view source) {
+absl::StatusOr<Field> ToField(const std::vector<FieldStep>& steps, absl::string_view source) {
   static const auto* const kColumns = new std::map<std::string, std::pair<FieldKind, std::string>>{
       {"project", {FieldKind::kName, "d.project"}},
       {"collection", {FieldKind::kName, "d.collection"}},
@@ -29,19 +30,23 @@ absl::StatusOr<Field> ToField(const std::vector<std::string>& steps, absl::strin
       {"update_time", {FieldKind::kTime, "d.updated"}},
   };
   if (steps.size() > kMaxSteps) return FieldInvalid(source, "has a field of more than 16 steps");
-  for (const std::string& step : steps) {
+  const std::string& first = steps.front().name;
+  for (const FieldStep& step : steps) {
     // A zero byte would end SQLite's path before its closing quotation mark.
-    if (step.find_first_of("\"\0", 0, 2) != std::string::npos) {
+    if (step.name.find_first_of("\"\0", 0, 2) != std::string::npos) {
       return FieldInvalid(source, "has a field with a quotation mark or zero byte in a step");
     }
+    // It compares a step with the key as the JSON has it, escapes and all.
+    if (first == "content" && absl::StrContains(step.name, '\\')) {
+      return FieldInvalid(source, "has a field with a backslash in a step");
+    }
   }
-  if (const auto column = kColumns->find(steps.front());
+  if (const auto column = kColumns->find(first);
       column != kColumns->end() && steps.size() == 1) {
     return Field{column->second.first, column->second.second, {}};
   }
-  if (steps.front() == "labels" && steps.size() == 2)
-    return Field{FieldKind::kLabel, "", {steps[1]}};
-  if (steps.front() == "content" && steps.size() > 1) {
+  if (first == "labels" && steps.size() == 2) return Field{FieldKind::kLabel, "", {steps[1]}};
+  if (first == "content" && steps.size() > 1) {
     return Field{FieldKind::kContent, "", {std::next(steps.begin()), steps.end()}};
   }
   return FieldInvalid(source,
@@ -68,15 +73,16 @@ absl::StatusOr<std::string> ScanQuoted(absl::string_view text, size_t& at,
 }
 
 absl::StatusOr<Field> ScanField(absl::string_view text, size_t& at, absl::string_view source) {
-  std::vector<std::string> steps;
+  std::vector<FieldStep> steps;
   for (;;) {
-    std::string step;
+    FieldStep step;
     if (at < text.size() && text[at] == '"') {
-      CMK_ASSIGN_OR_RETURN(step, ScanQuoted(text, at, source));
+      CMK_ASSIGN_OR_RETURN(step.name, ScanQuoted(text, at, source));
+      step.quoted = true;
     } else {
-      while (at < text.size() && !EndsWord(text[at]) && text[at] != '.') step += text[at++];
+      while (at < text.size() && !EndsWord(text[at]) && text[at] != '.') step.name += text[at++];
     }
-    if (step.empty()) return Wrong(source, "a field, or a step of one, is missing", at);
+    if (step.name.empty()) return Wrong(source, "a field, or a step of one, is missing", at);
     steps.push_back(std::move(step));
     if (at == text.size() || text[at] != '.') return ToField(steps, source);
     ++at;
@@ -92,14 +98,14 @@ absl::StatusOr<Field> ParseField(absl::string_view text, absl::string_view sourc
 
 std::string JsonPath(const Field& field) {
   std::string path = "$";
-  for (const std::string& step : field.steps) {
+  for (const FieldStep& step : field.steps) {
     uint32_t index = 0;
-    const bool is_index = step.size() <= 6 && !step.empty() &&
-                          step.find_first_not_of("0123456789") == std::string::npos;
-    for (const char digit : is_index ? step : "")
-      index = index * 10 + static_cast<uint32_t>(digit - '0');
-    absl::StrAppend(&path,
-                    is_index ? absl::StrCat("[", index, "]") : absl::StrCat(".\"", step, "\""));
+    const bool digits = step.name.find_first_not_of("0123456789") == std::string::npos;
+    if (!step.quoted && digits && step.name.size() <= 6 && absl::SimpleAtoi(step.name, &index)) {
+      absl::StrAppend(&path, "[", index, "]");
+    } else {
+      absl::StrAppend(&path, ".\"", step.name, "\"");
+    }
   }
   return path;
 }
@@ -109,7 +115,7 @@ Sql ValueOf(const Field& field) {
     case FieldKind::kName:
     case FieldKind::kTime: return {field.column, {}};
     case FieldKind::kLabel:
-      return {"(SELECT value FROM labels WHERE doc = d.id AND name = ?)", {field.steps[0]}};
+      return {"(SELECT value FROM labels WHERE doc = d.id AND name = ?)", {field.steps[0].name}};
     case FieldKind::kContent:
       return {"(SELECT json_extract(content, ?) FROM texts WHERE id = d.id)", {JsonPath(field)}};
   }

@@ -201,7 +201,7 @@ class Parser {
     }
     if (by_label_index_ && field.kind == FieldKind::kLabel && operation == "=") {
       return Sql{"d.id IN (SELECT doc FROM labels WHERE name = ? AND value = ?)",
-                 {field.steps[0], value.text}};
+                 {field.steps[0].name, value.text}};
     }
     return Binary(ValueOf(field), operation, value.text);
   }

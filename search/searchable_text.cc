@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/content_type.h"
 
 namespace cmkstore::search {
 namespace {
@@ -52,11 +52,6 @@ void SearchableBody(sqlite3_context* context, int /*arguments*/, sqlite3_value**
   sqlite3_result_text64(context, body.data(), body.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 
-bool IsText(const std::string& content_type) {
-  return absl::StartsWith(content_type, "text/") || absl::StrContains(content_type, "yaml") ||
-         absl::StrContains(content_type, "xml");
-}
-
 }  // namespace
 
 SearchableText ToSearchableText(const IndexedDocument& document) {
@@ -65,9 +60,9 @@ SearchableText ToSearchableText(const IndexedDocument& document) {
   for (const auto& [key, value] : document.labels) {
     absl::StrAppend(&text.labels, text.labels.empty() ? "" : "; ", key, ": ", value);
   }
-  if (absl::StrContains(document.content_type, "json")) {
+  if (IsJsonType(document.content_type)) {
     text.is_json = BodyOfJson(document.content, text.body);
-  } else if (IsText(document.content_type)) {
+  } else if (IsTextType(document.content_type)) {
     // By way of JSON, which replaces what is no UTF-8.
     const nlohmann::json whole = document.content.substr(0, kMaxBodyBytes);
     text.body =

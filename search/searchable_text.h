@@ -13,7 +13,8 @@ namespace cmkstore::search {
 struct SearchableText {
   std::string names;   // collection and document id
   std::string labels;  // "key value" pairs
-  std::string body;    // JSON as "path: value" pairs, other text as it is; at most 256 KiB of it
+  // JSON as "path: value" pairs of the first 32 levels, other text as it is; at most 256 KiB of it.
+  std::string body;
   bool is_json = false;
 };
 

@@ -19,7 +19,7 @@ namespace {
 
 // On disk. docs is narrow, so that counting and ordering read few pages; texts is what full text
 // search shows, of which the body of JSON content is made when it is wanted.
-constexpr int64_t kSchemaVersion = 2;
+constexpr int64_t kSchemaVersion = 3;
 constexpr size_t kProjectKeyBytes = 16;
 constexpr size_t kRowsPerSlice = 256;  // of a project that goes
 constexpr char kSchema[] = R"sql(

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/content_type.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "service/document_codec.h"
@@ -13,10 +13,6 @@ namespace cmkstore::service {
 namespace {
 
 constexpr absl::string_view kDefaultContentType = "application/json";
-
-bool SaysJson(absl::string_view content_type) {
-  return absl::StartsWithIgnoreCase(content_type, kDefaultContentType);
-}
 
 absl::Status CheckExistence(const WriteIntent& intent, bool exists) {
   switch (intent.kind) {
@@ -121,7 +117,7 @@ absl::StatusOr<std::optional<PlannedRow>> PlanWrite(const WriteIntent& intent,
   const int64_t now_micros = absl::ToUnixMicros(now);
   if (current == nullptr) body.set_create_time_micros(now_micros);
   body.set_update_time_micros(now_micros);
-  if (SaysJson(body.content_type()) && !body.content().empty()) {
+  if (IsJsonType(body.content_type()) && !body.content().empty()) {
     CMK_RETURN_IF_ERROR(CheckJson(absl::StrCat(intent.field, ".content"), body.content()));
   }
   row.body = std::move(body);

@@ -103,6 +103,31 @@ TEST_F(IndexSearchTest, NothingTypedIsEverAnError) {
   EXPECT_EQ(Find("name").total, 4u);
 }
 
+TEST_F(IndexSearchTest, AStepOfDigitsIsAPlaceAndInQuotesAKey) {
+  ASSERT_THAT(index().Apply({Put("years", R"({"years": {"2024": 7}, "list": [1, 2]})")}, 8),
+              IsOk());
+  const auto ids = [&](const std::string& filter) { return Ids(Find("", filter)); };
+  EXPECT_THAT(ids("content.years.\"2024\" = 7"), ElementsAre("years"));
+  EXPECT_THAT(ids("content.years.2024 = 7"), ::testing::IsEmpty());
+  EXPECT_THAT(ids("content.list.1 = 2"), ElementsAre("years"));
+  EXPECT_THAT(ids("content.list.\"1\" = 2"), ::testing::IsEmpty());
+}
+
+TEST_F(IndexSearchTest, WhichContentIsSearchedGoesByItsTypeWhateverItsCase) {
+  std::vector<IndexChange> changes;
+  const auto add = [&](const std::string& id, const std::string& type, const std::string& content) {
+    changes.push_back(Put(id, content));
+    changes.back().document->content_type = type;
+  };
+  add("a", "Application/JSON; charset=utf-8", R"({"k": "okapi"})");
+  add("b", "application/geo+json", R"({"k": "okapi"})");
+  add("c", "application/sql", "SELECT okapi");
+  add("d", "image/png", "okapi");
+  ASSERT_THAT(index().Apply(changes, 8), IsOk());
+  EXPECT_THAT(Ids(Find("okapi")), UnorderedElementsAre("a", "b", "c"));
+  EXPECT_THAT(Ids(Find("", "content.k = okapi")), UnorderedElementsAre("a", "b"));
+}
+
 TEST_F(IndexSearchTest, FiltersByEveryKindOfField) {
   const auto ids = [&](const std::string& filter) { return Ids(Find("", filter)); };
   EXPECT_THAT(ids("labels.team = red"), UnorderedElementsAre("summarize", "eval-1"));
