@@ -20,6 +20,7 @@
 #include "crypto/provider.h"
 #include "crypto/secret_bytes.h"
 #include "service/backup/restore.h"
+#include "service/config/config_files.h"
 #include "service/config/config_printer.h"
 #include "service/config/config_reader.h"
 #include "service/config/config_rules.h"
@@ -55,6 +56,25 @@ absl::StatusOr<LoadedConfig> LoadConfig(const ServerFlags& flags) {
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "cmkstored: %s\n", std::string(status.message()).c_str());
   return 1;
+}
+
+int CheckConfigAndEnd(const LoadedConfig& loaded, bool files, Clock& clock) {
+  const std::string is_valid = absl::StrCat(loaded.file, " is a valid configuration");
+  if (!files) {
+    std::printf("%s; files that it names were not looked at: --check-files does\n",
+                is_valid.c_str());
+    return 0;
+  }
+  if (loaded.config.development().enabled()) {
+    return Fail(StateInvalid("--check-files is not for development, which makes its own files"));
+  }
+  const absl::Status usable = ToStatus(loaded, CheckFiles(loaded.config));
+  if (!usable.ok()) return Fail(usable);
+  const auto options = MakeServerOptions(loaded, clock);
+  if (!options.ok()) return Fail(options.status());
+  std::printf("%s, and its files can be used; not tried: its addresses, and any vault\n",
+              is_valid.c_str());
+  return 0;
 }
 
 // For an empty data directory, before a server serves from it.
@@ -126,14 +146,11 @@ int Run(const ServerFlags& flags) {
   if (!chosen.ok()) return Fail(chosen);
   const absl::StatusOr<LoadedConfig> loaded = LoadConfig(flags);
   if (!loaded.ok()) return Fail(loaded.status());
-  if (flags.check_config) {
-    std::printf("%s is a valid configuration\n", flags.config_file.c_str());
-    return 0;
-  }
+  SystemClock clock;
+  if (flags.check_config) return CheckConfigAndEnd(*loaded, flags.check_files, clock);
   sigset_t signals;
   PrepareProcess(signals);
   ApplyLogLevel(loaded->config.log());
-  SystemClock clock;
   if (!flags.restore.empty()) return RestoreAndEnd(loaded->config, flags.restore, clock);
   const auto development = LockDevelopment(loaded->config);
   if (!development.ok()) return Fail(development.status());

@@ -75,8 +75,12 @@ void DeclareFlags(CLI::App& app, ServerFlags& flags) {
                        "Print the version, and end");
   CLI::Option* file =
       app.add_option("--config", flags.config_file, "The configuration (docs/configuration.md)");
-  app.add_flag("--check-config", flags.check_config, "Say what is wrong with it, and end")
-      ->needs(file);
+  CLI::Option* check =
+      app.add_flag("--check-config", flags.check_config, "Say what is wrong with it, and end")
+          ->needs(file);
+  app.add_flag("--check-files", flags.check_files,
+               "With --check-config: also try the files and directories that it names")
+      ->needs(check);
   app.add_flag("--print-default-config", flags.print_default_config,
                "Print a configuration with every option, and end");
   app.add_option("--restore", flags.restore,

@@ -12,6 +12,7 @@ namespace cmkstore::service {
 struct ServerFlags {
   std::string config_file;
   bool check_config = false;
+  bool check_files = false;
   bool print_default_config = false;
   std::string restore;
   std::string ready_file;
