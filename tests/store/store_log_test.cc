@@ -30,14 +30,16 @@ TEST(StoreLogTest, WarningsAndErrorsGoIntoOurLogAndTheRestNowhere) {
   EXPECT_LT(logged.size(), 2'000u);
 }
 
-TEST(StoreLogTest, AFirstStartIsNoError) {
+TEST(StoreLogTest, AFirstStartAndACutAreNoErrors) {
   const testing::TempDir dir;
   const std::string log = dir.path() + "/log.jsonl";
   SetLogFile(log);
   ShardSetOptions options;
   options.directory = dir.path() + "/shards";
   options.shards = 1;
-  EXPECT_TRUE(ShardSet::Open(options).ok());
+  auto opened = ShardSet::Open(options);
+  ASSERT_TRUE(opened.ok());
+  EXPECT_TRUE((*opened)->Cut(dir.path() + "/cut").ok());
   SetLogFile("/dev/stderr");
   EXPECT_EQ(*ReadFile(log), "");
 }
