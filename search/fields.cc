@@ -2,6 +2,7 @@
 
 #include <iterator>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -20,6 +21,11 @@ absl::Status Wrong(absl::string_view source, absl::string_view what, size_t at) 
   return FieldInvalid(source, absl::StrCat(what, ", at byte ", at + 1));
 }
 
+// As searchable_text.h writes keys.
+std::string Quoted(const std::string& step) {
+  return nlohmann::json(step).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 absl::StatusOr<Field> ToField(const std::vector<FieldStep>& steps, absl::string_view source) {
   static const auto* const kColumns = new std::map<std::string, std::pair<FieldKind, std::string>>{
       {"project", {FieldKind::kName, "d.project"}},
@@ -32,13 +38,9 @@ absl::StatusOr<Field> ToField(const std::vector<FieldStep>& steps, absl::string_
   if (steps.size() > kMaxSteps) return FieldInvalid(source, "has a field of more than 16 steps");
   const std::string& first = steps.front().name;
   for (const FieldStep& step : steps) {
-    // A zero byte would end SQLite's path before its closing quotation mark.
-    if (step.name.find_first_of("\"\0", 0, 2) != std::string::npos) {
-      return FieldInvalid(source, "has a field with a quotation mark or zero byte in a step");
-    }
-    // It compares a step with the key as the JSON has it, escapes and all.
-    if (first == "content" && absl::StrContains(step.name, '\\')) {
-      return FieldInvalid(source, "has a field with a backslash in a step");
+    // SQLite ends a step at the next quotation mark, whatever stands before it.
+    if (first == "content" && absl::StrContains(step.name, '"')) {
+      return FieldInvalid(source, "has a field with a quotation mark in a step");
     }
   }
   if (const auto column = kColumns->find(first);
@@ -104,7 +106,7 @@ std::string JsonPath(const Field& field) {
     if (!step.quoted && digits && step.name.size() <= 6 && absl::SimpleAtoi(step.name, &index)) {
       absl::StrAppend(&path, "[", index, "]");
     } else {
-      absl::StrAppend(&path, ".\"", step.name, "\"");
+      absl::StrAppend(&path, ".", Quoted(step.name));
     }
   }
   return path;

@@ -12,16 +12,17 @@ namespace cmkstore::search {
 
 enum class FieldKind { kName, kTime, kLabel, kContent };
 
+struct FieldStep {
+  std::string name;
+  bool quoted = false;
+};
+
 // A field of a document as filters, orders and facets name it:
 //   project, collection, document, content_type · create_time, update_time · labels.KEY ·
 //   content.PATH
 // A KEY or a step of PATH that is no plain word is written in quotes: labels."a b",
 // content.metrics."f1-score". A step of digits is the place in an array, in quotes it is a key:
 // content.tags.0, content.years."2024".
-struct FieldStep {
-  std::string name;
-  bool quoted = false;
-};
 struct Field {
   FieldKind kind = FieldKind::kName;
   std::string column;            // of names and times

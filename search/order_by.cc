@@ -11,6 +11,7 @@
 namespace cmkstore::search {
 namespace {
 
+constexpr size_t kMaxBytes = 2048;
 constexpr size_t kMaxFields = 4;
 
 void SkipSpace(absl::string_view text, size_t& at) {
@@ -20,6 +21,7 @@ void SkipSpace(absl::string_view text, size_t& at) {
 }  // namespace
 
 absl::StatusOr<Sql> ToSqlOrder(absl::string_view order_by) {
+  if (order_by.size() > kMaxBytes) return FieldInvalid("order_by", "must be at most 2048 bytes");
   Sql order;
   size_t at = 0;
   for (size_t fields = 1;; ++fields) {

@@ -9,7 +9,8 @@
 namespace cmkstore::search {
 
 // Turns an order such as `labels.team, content.metrics.accuracy desc` (AIP-132, fields of fields.h)
-// into SQL's ORDER BY list on the row `d` of docs. At most 4 fields. Documents without the field
+// into SQL's ORDER BY list on the row `d` of docs. At most 4 fields in
+// 2 KiB. Documents without the field
 // come last.
 //
 // Errors: FIELD_INVALID ("order_by").

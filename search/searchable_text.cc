@@ -1,7 +1,9 @@
 #include "search/searchable_text.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/content_type.h"
 
@@ -10,6 +12,7 @@ namespace {
 
 constexpr size_t kMaxBodyBytes = 256 << 10;
 constexpr int kMaxDepth = 32;
+constexpr int kMaxRewrittenDepth = 128;  // writing recurses; writes refuse what is deeper
 
 void Flatten(const nlohmann::json& value, const std::string& path, int depth, std::string& out) {
   if (out.size() >= kMaxBodyBytes || depth > kMaxDepth) return;
@@ -34,21 +37,38 @@ void Bound(std::string& body) {
   body.resize(end);
 }
 
-// Whether `json` is JSON.
-bool BodyOfJson(absl::string_view json, std::string& body) {
-  const auto parsed = nlohmann::json::parse(json.begin(), json.end(), nullptr,
-                                            /*allow_exceptions=*/false);
-  if (parsed.is_discarded()) return false;
-  Flatten(parsed, "", 0, body);
+nlohmann::json Parse(absl::string_view json) {
+  return nlohmann::json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
+}
+
+std::string BodyOf(const nlohmann::json& parsed) {
+  std::string body;
+  if (!parsed.is_discarded()) Flatten(parsed, "", 0, body);
   Bound(body);
-  return true;
+  return body;
+}
+
+bool IsDeeperThan(int levels, const nlohmann::json& value) {
+  if (!value.is_structured()) return false;
+  return levels == 0 || std::any_of(value.begin(), value.end(), [levels](const auto& inner) {
+           return IsDeeperThan(levels - 1, inner);
+         });
+}
+
+// SQLite compares the steps of a path with the keys as the text has them, escapes and all, so they
+// are written in the one way in which JsonPath writes steps.
+std::string WithPlainKeys(const std::string& content, const nlohmann::json& parsed) {
+  if (!absl::StrContains(content, '\\') || IsDeeperThan(kMaxRewrittenDepth, parsed)) {
+    return content;
+  }
+  return parsed.dump();
 }
 
 void SearchableBody(sqlite3_context* context, int /*arguments*/, sqlite3_value** values) {
   const auto* json = reinterpret_cast<const char*>(sqlite3_value_text(values[0]));
   if (json == nullptr) return;  // NULL
-  std::string body;
-  BodyOfJson({json, static_cast<size_t>(sqlite3_value_bytes(values[0]))}, body);
+  const std::string body =
+      BodyOf(Parse({json, static_cast<size_t>(sqlite3_value_bytes(values[0]))}));
   sqlite3_result_text64(context, body.data(), body.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 
@@ -61,7 +81,9 @@ SearchableText ToSearchableText(const IndexedDocument& document) {
     absl::StrAppend(&text.labels, text.labels.empty() ? "" : "; ", key, ": ", value);
   }
   if (IsJsonType(document.content_type)) {
-    text.is_json = BodyOfJson(document.content, text.body);
+    const nlohmann::json parsed = Parse(document.content);
+    text.body = BodyOf(parsed);
+    if (!parsed.is_discarded()) text.json = WithPlainKeys(document.content, parsed);
   } else if (IsTextType(document.content_type)) {
     // By way of JSON, which replaces what is no UTF-8.
     const nlohmann::json whole = document.content.substr(0, kMaxBodyBytes);

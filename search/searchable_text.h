@@ -9,13 +9,13 @@
 
 namespace cmkstore::search {
 
-// What full text search sees of a document. Customer content: never log it.
+// What search sees of a document. Customer content: never log it.
 struct SearchableText {
   std::string names;   // collection and document id
   std::string labels;  // "key value" pairs
   // JSON as "path: value" pairs of the first 32 levels, other text as it is; at most 256 KiB of it.
   std::string body;
-  bool is_json = false;
+  std::string json;  // what filters read: the content with its keys' escapes undone; empty: none
 };
 
 SearchableText ToSearchableText(const IndexedDocument& document);

@@ -19,7 +19,7 @@ namespace {
 
 // On disk. docs is narrow, so that counting and ordering read few pages; texts is what full text
 // search shows, of which the body of JSON content is made when it is wanted.
-constexpr int64_t kSchemaVersion = 3;
+constexpr int64_t kSchemaVersion = 4;
 constexpr size_t kProjectKeyBytes = 16;
 constexpr size_t kRowsPerSlice = 256;  // of a project that goes
 constexpr char kSchema[] = R"sql(
@@ -264,11 +264,12 @@ absl::Status SqliteHubIndex::Insert(const std::string& key, const IndexedDocumen
   CMK_RETURN_IF_ERROR(db_->Run({"INSERT INTO fts (rowid, names, labels, body) VALUES (?, ?, ?, ?)",
                                 {id, text.names, text.labels, text.body}}));
   // SQLite's own judgement: a filter on content must not stumble over what it cannot read.
-  const std::string json = text.is_json ? document.content : "";
   return db_->Run(
-      {"INSERT INTO texts SELECT ?1, ?2, ?3, CASE WHEN json THEN ?4 END, CASE WHEN NOT json THEN ?5 "
+      {"INSERT INTO texts SELECT ?1, ?2, ?3, CASE WHEN json THEN ?4 END, CASE WHEN NOT json THEN "
+       "?5 "
        "END FROM (SELECT json_valid(?4) AS json)",
-       {id, std::move(text.names), std::move(text.labels), json, std::move(text.body)}});
+       {id, std::move(text.names), std::move(text.labels), std::move(text.json),
+        std::move(text.body)}});
 }
 
 absl::StatusOr<SearchResult> SqliteHubIndex::Search(const SearchQuery& query) {

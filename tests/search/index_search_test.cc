@@ -113,6 +113,23 @@ TEST_F(IndexSearchTest, AStepOfDigitsIsAPlaceAndInQuotesAKey) {
   EXPECT_THAT(ids("content.list.\"1\" = 2"), ::testing::IsEmpty());
 }
 
+// As Python's json.dumps writes them by default, and by hand.
+TEST_F(IndexSearchTest, AKeyIsFoundHoweverTheJsonEscapesIt) {
+  ASSERT_THAT(
+      index().Apply({Put("escaped", R"({"caf\u00e9": 1, "\u0061\/b": {"x\\y": 2, "n\nl": 3}})"),
+                     Put("plain", R"({"café": 1, "a/b": {"big": 18446744073709551615}})")},
+                    8),
+      IsOk());
+  const auto ids = [&](const std::string& filter) { return Ids(Find("", filter)); };
+  EXPECT_THAT(ids(R"(content."café" = 1)"), UnorderedElementsAre("escaped", "plain"));
+  EXPECT_THAT(ids(R"(content."a/b"."x\\y" = 2)"), ElementsAre("escaped"));
+  EXPECT_THAT(ids("content.\"a/b\".\"n\nl\" = 3"), ElementsAre("escaped"));
+  EXPECT_THAT(ids(R"(content."a/b".big > 1e19)"), ElementsAre("plain"));
+  SearchQuery query;
+  query.filter = R"(content."a\"b" = 1)";
+  Refused(query, "quotation mark");
+}
+
 TEST_F(IndexSearchTest, WhichContentIsSearchedGoesByItsTypeWhateverItsCase) {
   std::vector<IndexChange> changes;
   const auto add = [&](const std::string& id, const std::string& type, const std::string& content) {

@@ -206,6 +206,10 @@ std::vector<Bound> BoundsTest::Questions() {
              const std::string rest = R"(labels.k = "")";
              request.set_filter(R"(labels.k = ")" + Letters(n - rest.size()) + '"');
            })},
+          {"order", 2048, "order_by", ask([](v1::SearchRequest& request, size_t n) {
+             const std::string rest = "labels.";
+             request.set_order_by(rest + Letters(n - rest.size()));
+           })},
           {"facets", 8, "facets", ask([](v1::SearchRequest& request, size_t n) {
              for (size_t i = 0; i < n; ++i) request.add_facets(absl::StrCat("labels.k", i));
            })},
