@@ -48,6 +48,7 @@ void ShowBackup(const v1::Backup& backup) {
         {"platform.key", absl::StrCat("needed by ", backup.platform_managed_hubs(), " hubs")});
   }
   table.Add({"shards", absl::StrCat(backup.shards())});
+  if (!backup.of_this_store()) table.Add({"taken by", "another server: `keep` does not count it"});
   for (const v1::BackupKeyVersion& key : backup.keys()) {
     table.Add({"needs key", absl::StrCat(key.kek_id(), "  (", key.hubs(), " hubs of tenant ",
                                          key.tenant(), ")")});
@@ -69,14 +70,18 @@ int Create(const Invocation& invocation, const Connection& connection, const Bac
 int List(const Invocation& invocation, const Connection& connection, const BackupFlags& /*flags*/) {
   const auto stub = AdminService::NewStub(connection.channel());
   ListPrinter<v1::Backup> printer(
-      invocation, {"BACKUP", "AS OF", "SIZE", "NEW", "HUBS"}, [](const v1::Backup& one) {
+      invocation, {"BACKUP", "AS OF", "SIZE", "NEW", "HUBS", "TAKEN BY"},
+      [](const v1::Backup& one) {
         if (!one.has_create_time()) {
           return std::vector<std::string>{
-              LastPart(one.name()), "damaged: its manifest does not read", "", "", ""};
+              LastPart(one.name()), "damaged: its manifest does not read", "", "", "", ""};
         }
-        return std::vector<std::string>{
-            LastPart(one.name()), TimeText(one.create_time()), MebibytesText(one.size_bytes()),
-            MebibytesText(one.new_bytes()), absl::StrCat(one.hubs())};
+        return std::vector<std::string>{LastPart(one.name()),
+                                        TimeText(one.create_time()),
+                                        MebibytesText(one.size_bytes()),
+                                        MebibytesText(one.new_bytes()),
+                                        absl::StrCat(one.hubs()),
+                                        one.of_this_store() ? "this server" : "another"};
       });
   return printer.Finish(ForEachPage(
       connection, *stub, &AdminService::Stub::ListBackups, v1::ListBackupsRequest(),
@@ -91,6 +96,15 @@ int Show(const Invocation& invocation, const Connection& connection, const Backu
   const grpc::Status status = stub->GetBackup(connection.NewCall().get(), request, &backup);
   if (status.ok()) invocation.json ? PrintJson(backup) : ShowBackup(backup);
   return Report(status, invocation.style());
+}
+
+int Delete(const Invocation& invocation, const Connection& connection, const BackupFlags& flags) {
+  const auto stub = AdminService::NewStub(connection.channel());
+  v1::DeleteBackupRequest request;
+  request.set_name(BackupName(flags.backup));
+  google::protobuf::Empty nothing;
+  return Report(stub->DeleteBackup(connection.NewCall().get(), request, &nothing),
+                invocation.style());
 }
 
 int Restore(const Invocation& invocation, const Connection& connection, const BackupFlags& flags) {
@@ -185,6 +199,12 @@ void AddBackupCommands(CLI::App& app, Invocation& invocation) {
   add(backup, "list", "List the backups there are, newest first", "  cmkctl backup list", List);
   add(backup, "show", "Show a backup and the key versions that it needs",
       "  cmkctl backup show 20261125T134500.123456Z", Show)
+      ->add_option("BACKUP", flags->backup)
+      ->required();
+  add(backup, "delete", "Delete a backup; nothing brings it back",
+      "  cmkctl backup delete 20261125T134500.123456Z\n"
+      "Of those of this server the oldest go by themselves (`backup.keep` of its configuration).",
+      Delete)
       ->add_option("BACKUP", flags->backup)
       ->required();
   waits(add(&app, "restore", "Bring a backup into this server, which must have no hubs",

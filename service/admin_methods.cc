@@ -59,6 +59,9 @@ void AddAdminMethods(RpcServer& server, ManageBackups& backups,
   server.AddBlocking(service, &Service::RequestGetBackup,
                      rule(static_cast<const v1::GetBackupRequest*>(nullptr)),
                      [&](const auto& call, const auto& r) { return backups.Get(call, r); });
+  server.AddBlocking(service, &Service::RequestDeleteBackup,
+                     rule(static_cast<const v1::DeleteBackupRequest*>(nullptr)),
+                     [&](const auto& call, const auto& r) { return backups.Delete(call, r); });
   server.AddBlocking(service, &Service::RequestRestore,
                      rule(static_cast<const v1::RestoreRequest*>(nullptr)),
                      [&](const auto& call, const auto& r) { return backups.Restore(call, r); });

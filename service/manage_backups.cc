@@ -4,18 +4,19 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "service/apply_blocking.h"
-#include "service/backup/backup_store.h"
 #include "service/backup/cut.h"
 #include "service/backup/purge_receipts.h"
 #include "service/backup/restore.h"
 #include "service/backup/verify.h"
 #include "service/limits.h"
+#include "service/store_record.h"
 #include "service/timestamps.h"
 #include "store/shard_copy.h"
 #include "store/tables.h"
@@ -40,7 +41,8 @@ absl::StatusOr<std::string> ParseBackupName(absl::string_view field, absl::strin
   return std::string(name);
 }
 
-v1::Backup ToBackup(const BackupManifest& manifest, bool with_keys) {
+// `own`: the uid of the store that is served.
+v1::Backup ToBackup(const BackupManifest& manifest, const std::string& own, bool with_keys) {
   v1::Backup backup;
   backup.set_name(absl::StrCat(kBackups, manifest.backup()));
   *backup.mutable_create_time() = ToTimestamp(manifest.create_time_micros());
@@ -52,6 +54,7 @@ v1::Backup ToBackup(const BackupManifest& manifest, bool with_keys) {
   backup.set_hubs(manifest.hubs());
   backup.set_platform_managed_hubs(manifest.platform_managed_hubs());
   backup.set_shards(manifest.shard_count());
+  backup.set_of_this_store(manifest.store_uid() == own);
   if (!with_keys) return backup;
   for (const storage::v1::BackupKey& key : manifest.keys()) {
     v1::BackupKeyVersion& version = *backup.add_keys();
@@ -85,14 +88,22 @@ ManageBackups::ManageBackups(store::ShardSet& shards, BackupOptions options, std
   operations_.AddKind(kBackup, [this](OperationRun& run) { return RunBackup(run); });
   operations_.AddKind(kRestore, [this](OperationRun& run) { return RunRestore(run); });
   operations_.AddKind(kVerify, [this](OperationRun& run) { return RunVerify(run); });
-  stats_.configured = !options_.directory.empty();
   if (options_.directory.empty()) return;
   const absl::StatusOr<BackupStore> store = BackupStore::Open(options_.directory);
   if (!store.ok()) return;
-  const auto newest = store->List("", 1);
-  if (!newest.ok() || newest->empty()) return;
-  const absl::StatusOr<BackupManifest> manifest = store->Read(newest->front());
-  if (manifest.ok()) stats_.last_success_micros = manifest->create_time_micros();
+  const absl::StatusOr<std::string> own = StoreUid();
+  if (own.ok()) NoteNewest(*store, *own);
+}
+
+absl::StatusOr<std::string> ManageBackups::StoreUid() const {
+  CMK_ASSIGN_OR_RETURN(const storage::v1::StoreRecord facts, StoredFacts(shards_));
+  return absl::BytesToHexString(facts.store_uid());
+}
+
+void ManageBackups::NoteNewest(const BackupStore& store, const std::string& own) {
+  const auto newest = store.NewestOf(own);
+  if (!newest.ok()) return;
+  stats_.last_success_micros = newest->has_value() ? (*newest)->create_time_micros() : 0;
 }
 
 absl::Status ManageBackups::RequireDirectory() const {
@@ -127,6 +138,7 @@ absl::StatusOr<v1::ListBackupsResponse> ManageBackups::List(const AdmittedCall& 
   CMK_ASSIGN_OR_RETURN(const std::string cursor,
                        tokens_.Decode(call.caller(), kQuestion, request.page_token()));
   CMK_ASSIGN_OR_RETURN(const BackupStore store, BackupStore::Open(options_.directory));
+  CMK_ASSIGN_OR_RETURN(const std::string own, StoreUid());
   CMK_ASSIGN_OR_RETURN(const std::vector<std::string> ids, store.List(cursor, page_size + 1));
   v1::ListBackupsResponse response;
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -137,7 +149,7 @@ absl::StatusOr<v1::ListBackupsResponse> ManageBackups::List(const AdmittedCall& 
     const absl::StatusOr<BackupManifest> manifest = store.Read(ids[i]);
     if (HasReason(manifest.status(), "BACKUP_NOT_FOUND")) continue;  // pruned meanwhile
     if (manifest.ok()) {
-      *response.add_backups() = ToBackup(*manifest, /*with_keys=*/false);
+      *response.add_backups() = ToBackup(*manifest, own, /*with_keys=*/false);
     } else {
       response.add_backups()->set_name(absl::StrCat(kBackups, ids[i]));
     }
@@ -150,8 +162,23 @@ absl::StatusOr<v1::Backup> ManageBackups::Get(const AdmittedCall& /*call*/,
   CMK_RETURN_IF_ERROR(RequireDirectory());
   CMK_ASSIGN_OR_RETURN(const std::string id, ParseBackupName("name", request.name()));
   CMK_ASSIGN_OR_RETURN(const BackupStore store, BackupStore::Open(options_.directory));
+  CMK_ASSIGN_OR_RETURN(const std::string own, StoreUid());
   CMK_ASSIGN_OR_RETURN(const BackupManifest manifest, store.Read(id));
-  return ToBackup(manifest, /*with_keys=*/true);
+  return ToBackup(manifest, own, /*with_keys=*/true);
+}
+
+absl::StatusOr<google::protobuf::Empty> ManageBackups::Delete(
+    const AdmittedCall& /*call*/, const v1::DeleteBackupRequest& request) {
+  CMK_RETURN_IF_ERROR(RequireDirectory());
+  CMK_ASSIGN_OR_RETURN(const std::string id, ParseBackupName("name", request.name()));
+  CMK_ASSIGN_OR_RETURN(const BackupStore store, BackupStore::Open(options_.directory));
+  CMK_ASSIGN_OR_RETURN(const std::string own, StoreUid());
+  CMK_ASSIGN_OR_RETURN(const std::shared_ptr<void> lock, store.Lock());
+  CMK_RETURN_IF_ERROR(store.Remove(id));
+  Log(LogLevel::kInfo, "backup_deleted", {{"backup", id}});
+  store.Sweep();
+  NoteNewest(store, own);
+  return google::protobuf::Empty();
 }
 
 absl::StatusOr<google::longrunning::Operation> ManageBackups::Restore(
@@ -182,12 +209,13 @@ absl::Status ManageBackups::KeepReceipt(const storage::v1::HubRecord& purged) co
 
 ManageBackups::Result ManageBackups::RunBackup(OperationRun& run) {
   CMK_RETURN_IF_ERROR(RequireDirectory());
+  CMK_ASSIGN_OR_RETURN(const std::string own, StoreUid());
   const absl::StatusOr<BackupManifest> manifest =
       TakeBackup(shards_, options_, data_dir_, run.argument(), clock_, WatchOf(run));
   if (HasReason(manifest.status(), "STORE_CORRUPT")) stats_.integrity_errors.Add(1);
   CMK_RETURN_IF_ERROR(manifest.status());
   stats_.last_success_micros = manifest->create_time_micros();
-  return std::make_unique<v1::Backup>(ToBackup(*manifest, /*with_keys=*/true));
+  return std::make_unique<v1::Backup>(ToBackup(*manifest, own, /*with_keys=*/true));
 }
 
 // The hubs' rows go first and their names last: until a name is there, nobody finds the hub. After

@@ -7,7 +7,9 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "cmkstore/v1/admin_service.pb.h"
+#include "google/protobuf/empty.pb.h"
 #include "service/backup/backup_options.h"
+#include "service/backup/backup_store.h"
 #include "service/backup/take_backup.h"
 #include "service/hub_directory.h"
 #include "service/operations.h"
@@ -39,6 +41,8 @@ class ManageBackups {
   absl::StatusOr<v1::ListBackupsResponse> List(const AdmittedCall& call,
                                                const v1::ListBackupsRequest& request);
   absl::StatusOr<v1::Backup> Get(const AdmittedCall& call, const v1::GetBackupRequest& request);
+  absl::StatusOr<google::protobuf::Empty> Delete(const AdmittedCall& call,
+                                                 const v1::DeleteBackupRequest& request);
   absl::StatusOr<google::longrunning::Operation> Restore(const AdmittedCall& call,
                                                          const v1::RestoreRequest& request);
   absl::StatusOr<google::longrunning::Operation> Verify(
@@ -50,6 +54,8 @@ class ManageBackups {
   using Result = absl::StatusOr<std::unique_ptr<google::protobuf::Message>>;
 
   absl::Status RequireDirectory() const;
+  absl::StatusOr<std::string> StoreUid() const;  // as manifests have it
+  void NoteNewest(const BackupStore& store, const std::string& own);
   absl::StatusOr<bool> IsEmpty() const;  // of hubs
   absl::Status RequireEmpty() const;
   Result RunBackup(OperationRun& run);

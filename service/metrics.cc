@@ -196,7 +196,7 @@ std::string RenderMetrics(const StatusSources& sources) {
   text.Add(metric::kConfigPending, sources.config.needs_restart ? 1 : 0, {"needs_restart"});
   text.Add(metric::kConfigPending, sources.config.tls_refused ? 1 : 0, {"tls_refused"});
   text.Add(metric::kLogHeldBack, static_cast<double>(HeldBackLogLines()));
-  text.Add(metric::kBackupConfigured, sources.backups.configured ? 1 : 0);
+  text.Add(metric::kBackupConfigured, sources.backups_configured ? 1 : 0);
   text.Add(metric::kLastBackup, static_cast<double>(sources.backups.last_success_micros) / 1e6);
   text.Add(metric::kIntegrityErrors, static_cast<double>(sources.backups.integrity_errors.value()));
   AddProcess(text);

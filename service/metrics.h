@@ -58,6 +58,7 @@ struct StatusSources {
   uint64_t min_free_disk_bytes;
   const std::vector<CertificateFile>& certificates;
   const ConfigPending& config;
+  bool backups_configured;
 };
 
 // Every metric of /metrics; the number of series of each is bounded by its labels' values. Tenants,

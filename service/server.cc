@@ -307,8 +307,8 @@ void Server::Parts::PublishStatus() {
   status.reset(new StatusSources{health, *rpc, timed, meter, *engine, *keys, *indexes, *follower,
                                  *operations, backup_stats, *expiries, request_quota,
                                  *storage_quota, clock, options.data_dir, clock.MonotonicNow(),
-                                 options.min_free_disk_bytes, options.certificates,
-                                 config_pending});
+                                 options.min_free_disk_bytes, options.certificates, config_pending,
+                                 !options.backup.directory.empty()});
   if (admin == nullptr) return;
   admin->Publish(
       {[this] { return RenderMetrics(*status); }, [this] { return StatusReport(*status); }});

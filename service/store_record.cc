@@ -25,6 +25,12 @@ std::string RandomBytes(crypto::Random& random, size_t size) {
 
 }  // namespace
 
+absl::StatusOr<storage::v1::StoreRecord> StoredFacts(const store::Engine& engine) {
+  CMK_ASSIGN_OR_RETURN(auto facts, store::StoreTable(engine).Get(store::CatalogPartition()));
+  if (!facts.has_value()) return StoreCorrupt("the store's own record is missing");
+  return *std::move(facts);
+}
+
 absl::StatusOr<storage::v1::StoreRecord> LoadStoreRecord(store::Engine& engine,
                                                          crypto::Random& random) {
   CMK_ASSIGN_OR_RETURN(auto found, store::StoreTable(engine).Get(store::CatalogPartition()));

@@ -29,7 +29,6 @@ struct ScrubOptions {
 
 // What backups and looks have done since the start. Thread-safe.
 struct BackupStats {
-  std::atomic<bool> configured{false};          // there is a directory for backups
   std::atomic<int64_t> last_success_micros{0};  // of the newest backup; 0: none
   Counter integrity_errors;
 };

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <set>
 
@@ -13,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "service/backup/backup_errors.h"
 
@@ -201,21 +203,50 @@ absl::Status BackupStore::CopyOut(const BackupManifest& manifest, const std::str
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::optional<BackupManifest>> BackupStore::NewestOf(
+    absl::string_view store_uid) const {
+  CMK_ASSIGN_OR_RETURN(const std::vector<std::string> ids, AllIds());
+  for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
+    absl::StatusOr<BackupManifest> manifest = Read(*id);
+    if (manifest.ok() && manifest->store_uid() == store_uid) return *std::move(manifest);
+  }
+  return std::nullopt;
+}
+
 absl::Status BackupStore::Prune(absl::string_view store_uid, size_t keep) const {
   CMK_ASSIGN_OR_RETURN(const std::vector<std::string> ids, AllIds());
-  std::set<std::string> needed;
   size_t kept = 0;
   for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
-    // One that does not read may still be mended by hand: then nothing it needs must be gone.
-    CMK_ASSIGN_OR_RETURN(const BackupManifest manifest, Read(*id));
-    const bool ours = manifest.store_uid() == store_uid;
-    if (ours && ++kept > keep) {
-      if (unlink(ManifestOf(*id).c_str()) != 0) return BackupStorageFailed("a backup cannot be removed");
-      continue;
-    }
-    for (const BackupFile& file : manifest.files()) needed.insert(file.sha256());
+    const absl::StatusOr<BackupManifest> manifest = Read(*id);
+    if (!manifest.ok() || manifest->store_uid() != store_uid || ++kept <= keep) continue;
+    CMK_RETURN_IF_ERROR(Remove(*id));
   }
-  CMK_RETURN_IF_ERROR(SyncDirectory(directory_ + "/backups"));
+  return absl::OkStatus();
+}
+
+absl::Status BackupStore::Remove(absl::string_view id) const {
+  if (!IsId(id)) return NotFound("backup");
+  if (unlink(ManifestOf(id).c_str()) != 0) {
+    return errno == ENOENT ? NotFound("backup") : BackupStorageFailed("a backup cannot be removed");
+  }
+  return SyncDirectory(directory_ + "/backups");
+}
+
+void BackupStore::Sweep() const {
+  const absl::Status swept = RemoveUnneeded();
+  if (swept.ok()) return;
+  Log(LogLevel::kWarning, "backup_files_kept",
+      {{"reason", ReasonOf(swept)}, {"detail", std::string(swept.message())}});
+}
+
+absl::Status BackupStore::RemoveUnneeded() const {
+  CMK_ASSIGN_OR_RETURN(const std::vector<std::string> ids, AllIds());
+  std::set<std::string> needed;
+  for (const std::string& id : ids) {
+    const absl::StatusOr<BackupManifest> manifest = Read(id);
+    CMK_RETURN_IF_ERROR(Annotate(manifest.status(), absl::StrCat("backups/", id)));
+    for (const BackupFile& file : manifest->files()) needed.insert(file.sha256());
+  }
   std::error_code failed;
   for (fs::recursive_directory_iterator at(directory_ + "/files", failed), end;
        !failed && at != end; at.increment(failed)) {

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,15 +59,24 @@ class BackupStore {
   // Copies a backup's files into a new directory, comparing each with its checksum.
   absl::Status CopyOut(const storage::v1::BackupManifest& manifest, const std::string& directory,
                        const store::PaceFunction& pace) const;
-  // Removes the oldest backups of one store until `keep` are left, and every file that no backup
-  // needs any more. Under a lock.
+  // The newest backup of one store whose manifest reads; nullopt: it has none.
+  absl::StatusOr<std::optional<storage::v1::BackupManifest>> NewestOf(
+      absl::string_view store_uid) const;
+  // Removes the oldest backups of one store until `keep` are left. Those whose manifest does not
+  // read stay. Under a lock.
   absl::Status Prune(absl::string_view store_uid, size_t keep) const;
+  // Removes one backup, also one whose manifest does not read. Under a lock.
+  absl::Status Remove(absl::string_view id) const;
+  // Removes every file that no backup needs; none while a manifest does not read, which may still
+  // be mended by hand. What stays is for the next time, and the log says why. Under a lock.
+  void Sweep() const;
 
  private:
   explicit BackupStore(std::string directory) : directory_(std::move(directory)) {}
   std::string FileOf(absl::string_view sha256) const;
   std::string ManifestOf(absl::string_view id) const;
   absl::StatusOr<std::vector<std::string>> AllIds() const;  // oldest first
+  absl::Status RemoveUnneeded() const;
 
   std::string directory_;
 };

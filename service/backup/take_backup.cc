@@ -17,6 +17,7 @@
 #include "service/backup/pace.h"
 #include "service/backup/purge_receipts.h"
 #include "service/hub_directory.h"
+#include "service/store_record.h"
 #include "store/tables.h"
 
 namespace cmkstore::service {
@@ -55,10 +56,9 @@ absl::Status SurveyHub(const store::ShardSet& cut, const storage::v1::HubRecord&
 absl::Status Survey(const store::ShardSet& cut, const PurgeReceipts& receipts,
                     BackupManifest& manifest) {
   const store::Partition catalog = store::CatalogPartition();
-  CMK_ASSIGN_OR_RETURN(const auto facts, store::StoreTable(cut).Get(catalog));
-  if (!facts.has_value()) return StoreCorrupt("the store's own record is missing");
-  manifest.set_store_uid(absl::BytesToHexString(facts->store_uid()));
-  manifest.set_store_format_version(facts->format_version());
+  CMK_ASSIGN_OR_RETURN(const storage::v1::StoreRecord facts, StoredFacts(cut));
+  manifest.set_store_uid(absl::BytesToHexString(facts.store_uid()));
+  manifest.set_store_format_version(facts.format_version());
   const store::HubsTable hubs(cut);
   KeyVersions keys;
   CMK_ASSIGN_OR_RETURN(auto records, hubs.List(catalog, kHubsAtOnce));
@@ -184,6 +184,7 @@ absl::StatusOr<BackupManifest> TakeBackup(store::ShardSet& shards, const BackupO
   CMK_RETURN_IF_ERROR(store.Commit(manifest));
   const absl::Status pruned = store.Prune(manifest.store_uid(), options.keep);
   if (!pruned.ok()) Log(LogLevel::kWarning, "backups_not_pruned", {{"reason", ReasonOf(pruned)}});
+  store.Sweep();
   return manifest;
 }
 

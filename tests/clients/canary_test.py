@@ -31,6 +31,7 @@ FIXED = {
     "ListHubsRequest.parent": f"tenants/{TENANT}", "CheckKeyRequest.parent": HUB,
     "QueryUsageRequest.parent": HUB,
     "GetBackupRequest.name": lambda served: served.backup, "RestoreRequest.name": lambda served: served.backup,
+    "DeleteBackupRequest.name": lambda served: served.backup,
     "VerifyIntegrityRequest.backup": lambda served: served.backup,
     "GetVaultUsageRequest.parent": f"tenants/{TENANT}",
     "CreateProjectRequest.parent": HUB, "CreateProjectRequest.project_id": "p1", "ListProjectsRequest.parent": HUB,
@@ -60,6 +61,7 @@ MASKS = {"UpdateHub": ["display_name", "allowed_ip_ranges"], "UpdateProject": ["
 BY_NAME = {"Project": PROJECT, "Document": DOCUMENT, "Hub": HUB}
 # Every method, in an order in which all of them are accepted.
 ORDER = """AdminService.Backup AdminService.ListBackups AdminService.GetBackup AdminService.VerifyIntegrity AdminService.Restore
+    AdminService.DeleteBackup
     HubService.CreateHub HubService.GetHub HubService.ListHubs HubService.UpdateHub
     ProjectService.CreateProject ProjectService.GetProject ProjectService.ListProjects ProjectService.UpdateProject
     DocumentService.CreateDocument DocumentService.GetDocument DocumentService.UpdateDocument

@@ -8,8 +8,8 @@
 #include <set>
 
 #include "absl/strings/str_split.h"
-#include "base/curl_transport.h"
 #include "service/metrics.h"
+#include "tests/e2e/admin_page.h"
 #include "tests/e2e/served_hub.h"
 
 namespace cmkstore {
@@ -50,23 +50,12 @@ class AdminTest : public ServedHub {
                             {"client_ca", credentials_ + "/gone.pem"}};
   }
   HttpResponse Fetch(const std::string& path, const std::string& accept = "") {
-    HttpRequest request;
-    request.url = absl::StrCat("http://127.0.0.1:", server_->admin_port(), path);
-    if (!accept.empty()) request.headers = {{"Accept", accept}};
-    const auto response = transport_.Send(request, absl::Now() + absl::Seconds(5));
-    EXPECT_TRUE(response.ok()) << response.status();
-    return response.value_or(HttpResponse());
+    return FetchAdmin(server_->admin_port(), path, accept);
   }
-  double Metric(const std::string& series) {
-    const std::string page = Fetch("/metrics").body;
-    const size_t at = page.find("\n" + series + " ");
-    EXPECT_NE(at, std::string::npos) << series;
-    return at == std::string::npos ? -1 : std::stod(page.substr(at + series.size() + 2));
-  }
+  double Metric(const std::string& series) { return AdminMetric(server_->admin_port(), series); }
 
   uint64_t min_free_disk_ = 0;
   absl::Duration scrub_interval_ = absl::Hours(24);
-  CurlTransport transport_{{.ca_file = "", .connect_to = {}, .max_response_bytes = 8u << 20}};
 };
 
 TEST_F(AdminTest, AServerThatServesIsAliveStartedAndReady) {

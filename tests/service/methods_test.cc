@@ -35,6 +35,7 @@ const Row kRows[] = {
     {"cmkstore.v1.AdminService.GetBackup", "name: 'BACKUP'", "shards: 2"},
     {"cmkstore.v1.AdminService.VerifyIntegrity", "backup: 'BACKUP'", "server/operations/"},
     {"cmkstore.v1.AdminService.Restore", "name: 'BACKUP'", "server/operations/"},
+    {"cmkstore.v1.AdminService.DeleteBackup", "name: 'BACKUP'", ""},
     {"cmkstore.v1.HubService.CreateHub",
      "parent: 'TENANT' hub_id: 'h1' hub { display_name: 'one' encryption { customer_managed { "
      "vault_uri: 'VAULT' key_name: 'k1' } } }",

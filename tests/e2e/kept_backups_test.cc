@@ -1,0 +1,118 @@
+// Which backups stay, and which go with what they alone needed.
+
+#include "tests/e2e/admin_page.h"
+#include "tests/e2e/backup_fixture.h"
+
+namespace cmkstore {
+namespace {
+
+class KeptBackupsTest : public BackupFixture {
+ protected:
+  void Adjust(service::ServerOptions& options) override {
+    BackupFixture::Adjust(options);
+    options.admin_address = "127.0.0.1:0";
+  }
+  grpc::Status Delete(const std::string& name) {
+    v1::DeleteBackupRequest request;
+    request.set_name(name);
+    google::protobuf::Empty nothing;
+    return admin()->DeleteBackup(As("operator").get(), request, &nothing);
+  }
+  std::vector<v1::Backup> List() {
+    v1::ListBackupsResponse list;
+    EXPECT_EQ(ReasonOf(admin()->ListBackups(As("operator").get(), {}, &list)), "OK");
+    return {list.backups().begin(), list.backups().end()};
+  }
+  std::vector<std::string> Names() {
+    std::vector<std::string> names;
+    for (const v1::Backup& backup : List()) names.push_back(backup.name());
+    return names;
+  }
+  int64_t NewestByMetric() {
+    return std::llround(
+        AdminMetric(server_->admin_port(), "cmkstore_backup_last_success_timestamp_seconds"));
+  }
+  void PutLarge(const std::string& id) {
+    const std::string content = absl::StrCat("{\"v\":\"", std::string(9000, 'x'), "\"}");
+    ASSERT_EQ(ReasonOf(Put(id, content)), "OK");
+  }
+  std::string ManifestOf(const v1::Backup& backup) const {
+    return absl::StrCat(backups_, "/", backup.name(), ".json");
+  }
+};
+
+TEST_F(KeptBackupsTest, TheSecondBackupWritesOnlyWhatIsNewAndOldOnesGo) {
+  keep_ = 2;
+  StartServer();
+  SetUpHub();
+  for (int i = 0; i < 50; ++i) PutLarge(absl::StrCat("d", i));
+  const v1::Backup first = TakeBackup();
+  ASSERT_EQ(ReasonOf(Put("one-more", "{}")), "OK");
+  const v1::Backup second = TakeBackup();
+  EXPECT_GT(second.size_bytes(), 400'000u);
+  EXPECT_LT(second.new_bytes(), 200'000u);
+  const v1::Backup third = TakeBackup();
+  EXPECT_THAT(Names(), ::testing::ElementsAre(third.name(), second.name()))
+      << "keep: 2, newest first";
+  EXPECT_EQ(List()[0].keys_size(), 0);
+  v1::GetBackupRequest get;
+  get.set_name(first.name());
+  v1::Backup found;
+  EXPECT_EQ(ReasonOf(admin()->GetBackup(As("operator").get(), get, &found)), "BACKUP_NOT_FOUND");
+  EXPECT_LE(CountOfFiles(), second.files() + third.files());
+  EXPECT_EQ(Verify(third.name()).finding_count(), 0u) << "what is shared with the first is there";
+}
+
+TEST_F(KeptBackupsTest, ADeletedBackupTakesAlongWhatOnlyItNeeded) {
+  SetUpHub();
+  PutLarge("d1");
+  const v1::Backup first = TakeBackup();
+  PutLarge("d2");
+  const v1::Backup second = TakeBackup();
+  const size_t files = CountOfFiles();
+  EXPECT_EQ(ReasonOf(Delete(second.name())), "OK");
+  EXPECT_THAT(Names(), ::testing::ElementsAre(first.name()));
+  EXPECT_LT(CountOfFiles(), files);
+  EXPECT_LE(CountOfFiles(), first.files());
+  EXPECT_EQ(Verify(first.name()).finding_count(), 0u);
+  EXPECT_EQ(ReasonOf(Delete(second.name())), "BACKUP_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(Delete("backups/../files")), "BACKUP_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(Delete(second.name().substr(8))), "FIELD_INVALID");
+}
+
+TEST_F(KeptBackupsTest, TheNewestBackupIsTheNewestOfThisStore) {
+  SetUpHub();
+  const v1::Backup first = TakeBackup();
+  clock_.Advance(absl::Hours(1));
+  StartOn("other");
+  EXPECT_EQ(NewestByMetric(), 0) << "those of another store do not count";
+  const v1::Backup others = TakeBackup();
+  EXPECT_EQ(NewestByMetric(), others.create_time().seconds());
+  EXPECT_TRUE(List()[0].of_this_store());
+  EXPECT_FALSE(List()[1].of_this_store());
+  EXPECT_EQ(ReasonOf(Delete(others.name())), "OK");
+  EXPECT_EQ(NewestByMetric(), 0);
+  EXPECT_EQ(ReasonOf(Delete(first.name())), "OK") << "that of a server which is gone";
+  EXPECT_EQ(CountOfFiles(), 0u);
+}
+
+TEST_F(KeptBackupsTest, ADamagedManifestKeepsItsFilesAndNoOtherBackup) {
+  keep_ = 2;
+  StartServer();
+  SetUpHub();
+  PutLarge("d1");
+  const v1::Backup damaged = TakeBackup();
+  const std::string manifest = *ReadFile(ManifestOf(damaged));
+  FlipBit(ManifestOf(damaged));
+  std::vector<std::string> taken;
+  for (int i = 0; i < 3; ++i) taken.push_back(TakeBackup().name());
+  EXPECT_THAT(Names(), ::testing::ElementsAre(taken[2], taken[1], damaged.name()));
+  ASSERT_TRUE(WriteFileDurably(ManifestOf(damaged), manifest));  // by hand, from a copy
+  EXPECT_EQ(Verify(damaged.name()).finding_count(), 0u);
+  FlipBit(ManifestOf(damaged));
+  EXPECT_EQ(ReasonOf(Delete(damaged.name())), "OK");
+  EXPECT_THAT(Names(), ::testing::ElementsAre(taken[2], taken[1]));
+}
+
+}  // namespace
+}  // namespace cmkstore
