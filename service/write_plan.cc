@@ -117,7 +117,8 @@ absl::StatusOr<std::optional<PlannedRow>> PlanWrite(const WriteIntent& intent,
   const int64_t now_micros = absl::ToUnixMicros(now);
   if (current == nullptr) body.set_create_time_micros(now_micros);
   body.set_update_time_micros(now_micros);
-  if (IsJsonType(body.content_type()) && !body.content().empty()) {
+  const bool told = intent.set_content || intent.set_content_type;
+  if (told && IsJsonType(body.content_type()) && !body.content().empty()) {
     CMK_RETURN_IF_ERROR(CheckJson(absl::StrCat(intent.field, ".content"), body.content()));
   }
   row.body = std::move(body);

@@ -50,7 +50,8 @@ struct PlannedRow {
 };
 
 // Decides one write. Pure. Nullopt: nothing to do (deleting what is not there, with allow_missing).
-// Errors: DOCUMENT_ALREADY_EXISTS, DOCUMENT_NOT_FOUND, ETAG_MISMATCH.
+// Errors: DOCUMENT_ALREADY_EXISTS, DOCUMENT_NOT_FOUND, ETAG_MISMATCH; FIELD_INVALID when content or
+// type is set and the content is not the JSON that the type says.
 absl::StatusOr<std::optional<PlannedRow>> PlanWrite(const WriteIntent& intent,
                                                     const CurrentRow* current, absl::Time now);
 

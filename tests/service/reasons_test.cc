@@ -232,11 +232,14 @@ class ReasonsTest : public FailingHub {
     }
     return Find(kHub);
   }
+  // By a connection: of streams in its own process gRPC cuts those that a stop has not ended yet.
   grpc::Status WatchUntilTheServerStops() {
+    const auto documents = v1::DocumentService::NewStub(grpc::CreateChannel(
+        absl::StrCat("127.0.0.1:", server_->port()), grpc::InsecureChannelCredentials()));
     v1::WatchDocumentsRequest request;
     request.set_parent(kHub);
     auto context = As("reader");
-    auto stream = documents_->WatchDocuments(context.get(), request);
+    auto stream = documents->WatchDocuments(context.get(), request);
     v1::WatchDocumentsResponse part;
     EXPECT_TRUE(stream->Read(&part));
     server_->Shutdown(absl::Seconds(5));
