@@ -22,17 +22,18 @@ std::string EssenceOf(absl::string_view content_type) {
       absl::StripAsciiWhitespace(content_type.substr(0, content_type.find(';'))));
 }
 
-}  // namespace
-
-bool IsJsonType(absl::string_view content_type) {
-  const std::string essence = EssenceOf(content_type);
+bool IsJsonEssence(absl::string_view essence) {
   return essence == "application/json" || essence == "text/json" ||
          absl::EndsWith(essence, "+json");
 }
 
+}  // namespace
+
+bool IsJsonType(absl::string_view content_type) { return IsJsonEssence(EssenceOf(content_type)); }
+
 bool IsTextType(absl::string_view content_type) {
-  if (IsJsonType(content_type)) return false;
   const std::string essence = EssenceOf(content_type);
+  if (IsJsonEssence(essence)) return false;
   return absl::StartsWith(essence, "text/") || absl::EndsWith(essence, "+xml") ||
          absl::EndsWith(essence, "+yaml") ||
          std::find(std::begin(kTexts), std::end(kTexts), essence) != std::end(kTexts);

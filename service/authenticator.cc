@@ -79,6 +79,35 @@ absl::StatusOr<absl::Time> TimeOf(const json& claims, const char* name) {
   return absl::FromUnixSeconds(found->get<int64_t>());
 }
 
+// Whom the token stands for. An issuer with `workloads` knows neither tenants nor roles.
+absl::Status SayWho(const std::vector<WorkloadOptions>& workloads, const json& claims,
+                    Caller& caller) {
+  if (!workloads.empty()) {
+    const auto found = std::find_if(
+        workloads.begin(), workloads.end(),
+        [subject = TextOf(claims, "sub")](const auto& one) { return one.subject == subject; });
+    if (found == workloads.end()) return TokenInvalid("its subject is not trusted here");
+    caller.subject = found->subject;
+    caller.tenant = found->tenant;
+    caller.roles = found->roles;
+    return absl::OkStatus();
+  }
+  caller.tenant = TextOf(claims, "tid");
+  caller.subject = TextOf(claims, "oid");
+  if (caller.subject.empty()) caller.subject = TextOf(claims, "sub");
+  if (caller.tenant.empty() || caller.subject.empty()) {
+    return TokenInvalid("it names no tenant or no subject");
+  }
+  if (const auto roles = claims.find("roles"); roles != claims.end() && roles->is_array()) {
+    for (const json& role : *roles) {
+      if (role.is_string() && caller.roles.size() < kMaxRoles) {
+        caller.roles.push_back(role.get<std::string>());
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Authenticator>> Authenticator::Create(
@@ -172,35 +201,8 @@ absl::StatusOr<CallerPtr> Authenticator::Validate(const Issuers& issuers,
     CMK_ASSIGN_OR_RETURN(const absl::Time not_before, TimeOf(claims, "nbf"));
     if (not_before - kSkew > now) return TokenInvalid("it is not valid yet");
   }
-  CMK_RETURN_IF_ERROR(SayWho(*issuer, claims, *caller));
+  CMK_RETURN_IF_ERROR(SayWho(issuer->workloads, claims, *caller));
   return CallerPtr(std::move(caller));
-}
-
-absl::Status Authenticator::SayWho(const Issuer& issuer, const json& claims, Caller& caller) {
-  if (!issuer.workloads.empty()) {
-    const auto found = std::find_if(
-        issuer.workloads.begin(), issuer.workloads.end(),
-        [subject = TextOf(claims, "sub")](const auto& one) { return one.subject == subject; });
-    if (found == issuer.workloads.end()) return TokenInvalid("its subject is not trusted here");
-    caller.subject = found->subject;
-    caller.tenant = found->tenant;
-    caller.roles = found->roles;
-    return absl::OkStatus();
-  }
-  caller.tenant = TextOf(claims, "tid");
-  caller.subject = TextOf(claims, "oid");
-  if (caller.subject.empty()) caller.subject = TextOf(claims, "sub");
-  if (caller.tenant.empty() || caller.subject.empty()) {
-    return TokenInvalid("it names no tenant or no subject");
-  }
-  if (const auto roles = claims.find("roles"); roles != claims.end() && roles->is_array()) {
-    for (const json& role : *roles) {
-      if (role.is_string() && caller.roles.size() < kMaxRoles) {
-        caller.roles.push_back(role.get<std::string>());
-      }
-    }
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace cmkstore::service

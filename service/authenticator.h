@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -76,7 +75,6 @@ class Authenticator {
 
   Authenticator(HttpTransport& transport, Clock& clock) : transport_(transport), clock_(clock) {}
   absl::StatusOr<Issuers> Parse(const std::vector<IssuerOptions>& options);
-  static absl::Status SayWho(const Issuer& issuer, const nlohmann::json& claims, Caller& caller);
   absl::StatusOr<CallerPtr> Validate(const Issuers& issuers, absl::string_view token) const;
 
   HttpTransport& transport_;

@@ -149,6 +149,7 @@ KeyChecks::Report KeyChecks::Try(const std::string& tenant, vault::KeyRef key,
     rows.Pass("directory", directory->empty() ? "not said by this local vault" : *directory);
     const auto described = vault_.Describe(key, deadline);
     if (rows.AddFirstCall(described.status(), described.ok() ? described->version_id : "")) {
+      report.key_read = true;
       rows.AddDescription(*described, clock_.WallNow());
       TryOperations(key, *described, deadline, report);
       return report;
@@ -184,11 +185,7 @@ void KeyChecks::TryStored(vault::KeyRef key, const std::vector<vault::WrappedKey
                           absl::Time deadline, Report& report) {
   if (stored.empty()) return;
   key.directory = report.directory;
-  const bool reads = std::any_of(
-      report.response.checks().begin(), report.response.checks().end(), [](const auto& check) {
-        return check.check() == "get" && check.result() == v1::KeyCheck::PASSED;
-      });
-  if (!reads) return KeyCheckRows(key, report.response).Skip(kStoredKeys);
+  if (!report.key_read) return KeyCheckRows(key, report.response).Skip(kStoredKeys);
   for (const vault::WrappedKey& one : stored) {
     key.version = one.version_id.substr(one.version_id.rfind('/') + 1);
     const absl::Status answer = vault_.Unwrap(key, one, deadline).status();

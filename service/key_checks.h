@@ -57,6 +57,7 @@ class KeyChecks {
   struct Report {
     v1::CheckKeyResponse response;
     std::string directory;               // of the vault
+    bool key_read = false;
     std::vector<absl::Status> refusals;  // of the vault, in the order in which they came
   };
   Report Try(const std::string& tenant, vault::KeyRef key, absl::Time deadline);

@@ -1,6 +1,6 @@
 #include "service/manage_keys.h"
 
-#include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -155,12 +155,11 @@ absl::StatusOr<v1::CheckKeyResponse> ManageKeys::Check(const AdmittedCall& call,
     // Another identity may be tried before the hub is given it.
     if (!request.key().identity().empty()) key.identity = request.key().identity();
     CMK_ASSIGN_OR_RETURN(const keycache::HubKeyRecords records, source_.Load(hub->uid));
-    std::map<std::string, vault::WrappedKey> by_version;
-    for (const keycache::WrappedDekRecord& dek : records.deks) {
-      by_version.try_emplace(dek.wrapped.version_id, dek.wrapped);
-    }
+    std::set<std::string> versions;
     std::vector<vault::WrappedKey> stored;
-    for (auto& [version, wrapped] : by_version) stored.push_back(std::move(wrapped));
+    for (const keycache::WrappedDekRecord& dek : records.deks) {
+      if (versions.insert(dek.wrapped.version_id).second) stored.push_back(dek.wrapped);
+    }
     return checks_.Run(hub->record.tenant(), key, stored, call.deadline());
   }
   CMK_ASSIGN_OR_RETURN(const TenantName parent, TenantName::Parse("parent", request.parent()));

@@ -138,16 +138,16 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
       auto opening = hubs_.Open(context, *hub_name);
       CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
       entry = hub.entry;
-      if (first && project.ok()) {
-        CMK_CO_ASSIGN_OR_RETURN(only, hubs_.Project(*entry, project->project));
-      }
       if (first) {
+        if (project.ok()) {
+          CMK_CO_ASSIGN_OR_RETURN(only, hubs_.Project(*entry, project->project));
+        }
         CMK_CO_ASSIGN_OR_RETURN(const store::Sequence last, engine_.LastSequence(entry->partition));
         if (request.from_now()) place.sequence = last;
         if (place.sequence > last) co_return BeyondTheFeed(last);
+        entry->usage->Count(store::UsageCounter::kWatchCalls);
+        first = false;
       }
-      if (first) entry->usage->Count(store::UsageCounter::kWatchCalls);
-      first = false;
       const Place before = place;
       auto reading = NextPart(context, hub, *hub_name, only, place, request.view());
       CMK_CO_ASSIGN_OR_RETURN(part, co_await std::move(reading));

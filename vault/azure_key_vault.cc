@@ -20,10 +20,6 @@ std::string OperationBody(absl::string_view algorithm, absl::string_view value) 
   return body;
 }
 
-absl::string_view AlgorithmFor(absl::string_view key_type) {
-  return absl::StartsWith(key_type, "oct") ? "A256KW" : "RSA-OAEP-256";
-}
-
 // A wrap's answer is stored beside the data: only what can be a ciphertext of this key may be.
 bool CanBeCiphertext(absl::string_view value, absl::string_view dek,
                      const KeyDescription& description) {

@@ -60,8 +60,7 @@ absl::StatusOr<KeyDescription> BoundedKeyVault::Describe(const KeyRef& key, absl
       key, {CallsPerSecondOfAnyKey(), options_.call_time}, deadline,
       [&](absl::Time until) { return vault_.Describe(key, until); },
       [](const KeyDescription& described) {
-        return CallsPerSecond(absl::StartsWith(described.type, "RSA") ? "RSA-OAEP-256" : "A256KW",
-                              described.size_bits / 8);
+        return CallsPerSecond(AlgorithmFor(described.type), described.size_bits / 8);
       });
 }
 

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "crypto/secret_bytes.h"
 
@@ -42,6 +44,11 @@ struct WrappedKey {
   std::string algorithm;   // "RSA-OAEP-256", "A256KW"
   std::string ciphertext;
 };
+
+// With what a key of this type wraps DEKs, by its name in RFC 7518 and Azure Key Vault.
+inline absl::string_view AlgorithmFor(absl::string_view key_type) {
+  return absl::StartsWith(key_type, "oct") ? "A256KW" : "RSA-OAEP-256";
+}
 
 // A tenant's key vault. The tenant's kill switch rests on it: wrap and unwrap always go to the
 // vault, never to a local copy of a public key.
