@@ -78,8 +78,10 @@ absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& 
   // The first shard is made last: where it is, all are, also after a kill in the first start.
   std::vector<std::unique_ptr<Shard>> shards(options.shards);
   for (uint32_t i = options.shards; i-- > 0;) {
-    CMK_ASSIGN_OR_RETURN(shards[i],
-                         Shard::Open(ShardPath(options.directory, i), resources, options.limits));
+    absl::StatusOr<std::unique_ptr<Shard>> opened =
+        Shard::Open(ShardPath(options.directory, i), resources, options.limits);
+    CMK_RETURN_IF_ERROR(Annotate(opened.status(), absl::StrCat("shard-", i, " does not open")));
+    shards[i] = *std::move(opened);
   }
   return std::unique_ptr<ShardSet>(
       new ShardSet(resources.block_cache, std::move(shards), options.cut_wait));

@@ -220,7 +220,7 @@ TEST_F(DiskFaultTest, ResumingIsTriedOncePerInterval) {
 
 TEST_F(DiskFaultTest, AStoreThatCannotBeOpenedSaysSo) {
   disk_->Set(Fault::kFullAfterHalf);
-  EXPECT_THAT(ShardSet::Open(options_), FailsWith("STORE_FULL", ""));
+  EXPECT_THAT(ShardSet::Open(options_), FailsWith("STORE_FULL", "shard-"));
   disk_->Set(Fault::kNone);
   Open();
   EXPECT_THAT(Write(), IsOk());

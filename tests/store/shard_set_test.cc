@@ -144,7 +144,7 @@ TEST_F(DamagedLogTest, AFlippedBitAnywhereIsReported) {
     file.seekp(at);
     file.put(static_cast<char>(byte ^ 0x10));
     file.close();
-    EXPECT_THAT(ShardSet::Open(options_), FailsWith("STORE_CORRUPT", "")) << at;
+    EXPECT_THAT(ShardSet::Open(options_), FailsWith("STORE_CORRUPT", "shard-")) << at;
     std::fstream repaired(log, std::ios::in | std::ios::out | std::ios::binary);
     repaired.seekp(at);
     repaired.put(byte);
