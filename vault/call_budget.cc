@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "base/errors.h"
+#include "base/status_macros.h"
 
 namespace cmkstore::vault {
 namespace {
@@ -13,6 +15,8 @@ constexpr double kRsa3072 = 500 / 10.0 / 2;
 constexpr double kRsa4096 = 250 / 10.0 / 2;
 // Published per vault and 10 s for what concerns no key: 4,000.
 constexpr double kNoKey = 4000 / 10.0 / 2;
+// Enough to make hubs as fast as keys of 4,096 bits allow.
+constexpr double kNoKeyByTenant = 10;
 
 // A bucket holds a fifth of a second and fills at four fifths: together one second's budget.
 constexpr absl::Duration kCapacity = absl::Milliseconds(200);
@@ -33,7 +37,6 @@ double CallsPerSecond(absl::string_view algorithm, size_t ciphertext_bytes) {
 }
 
 double CallsPerSecondOfAnyKey() { return kRsa4096; }
-double CallsPerSecondOfNoKey() { return kNoKey; }
 
 CallBudget::Bucket& CallBudget::Filled(const std::string& vault, absl::Duration cost) {
   const absl::Time now = clock_.MonotonicNow();
@@ -83,6 +86,25 @@ absl::Status CallBudget::Await(const std::string& vault, double calls_per_second
     clock_.Sleep(kLook);
   }
   return absl::OkStatus();
+}
+
+absl::Status CallBudget::AwaitEndOfPause(const std::string& vault, absl::Time deadline) {
+  for (;;) {
+    const absl::Duration pause = Pause(vault);
+    if (pause <= absl::ZeroDuration()) return absl::OkStatus();
+    if (pause >= deadline - clock_.WallNow()) {
+      return WithCause(VaultThrottled(pause), "throttled");
+    }
+    clock_.Sleep(std::min(pause, kLook));
+  }
+}
+
+absl::Status CallBudget::AwaitWithoutToken(const std::string& tenant, const std::string& vault,
+                                           absl::Time deadline) {
+  // Names of buckets that no vault has.
+  CMK_RETURN_IF_ERROR(Await(absl::StrCat("named by ", tenant), kNoKeyByTenant, deadline));
+  CMK_RETURN_IF_ERROR(Await(absl::StrCat("without a token ", vault), kNoKey, deadline));
+  return AwaitEndOfPause(vault, deadline);
 }
 
 void CallBudget::GiveBack(const std::string& vault, double taken_per_second,

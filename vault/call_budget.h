@@ -18,15 +18,14 @@ namespace cmkstore::vault {
 double CallsPerSecond(absl::string_view algorithm, size_t ciphertext_bytes);
 // The same for calls to a key whose type nobody knows yet: that of the largest.
 double CallsPerSecondOfAnyKey();
-// The same for calls without a token, which reach no key.
-double CallsPerSecondOfNoKey();
 
 // How often each vault may be called: a token bucket per vault that is filled by time, in seconds
 // of the vault's attention. No window of one second holds more calls than the budget of its key's
 // type. A vault that throttles is left alone for as long as it says, or 1, 2, 4, 8, 16 s with
 // jitter.
 //
-// Thread-safe. Holds one small entry per vault called in the last minutes.
+// Thread-safe. Holds small entries for each vault that was called, and each tenant that named one,
+// in the last minutes.
 class CallBudget {
  public:
   explicit CallBudget(Clock& clock) : clock_(clock) {}
@@ -38,6 +37,11 @@ class CallBudget {
   // Waits until TryTake succeeds. Errors: VAULT_THROTTLED, once the turn cannot come before the
   // deadline; with the cause "throttled" if it is the vault that wants to be left alone.
   absl::Status Await(const std::string& vault, double calls_per_second, absl::Time deadline);
+  // Waits for a call without a token, which any tenant can cause to any vault: of the vault's
+  // bucket it takes nothing, but of one for all such calls to it and of another for those of the
+  // tenant. It too waits while the vault wants to be left alone. Errors: as Await.
+  absl::Status AwaitWithoutToken(const std::string& tenant, const std::string& vault,
+                                 absl::Time deadline);
   // What was taken for a key that has turned out to be a smaller one.
   void GiveBack(const std::string& vault, double taken_per_second, double calls_per_second);
   // The vault throttles, and says for how long; `spread` in [0, 1) is the jitter's share.
@@ -60,6 +64,7 @@ class CallBudget {
   bool Take(const std::string& vault, double calls_per_second, absl::Duration credit);
   Bucket& Filled(const std::string& vault, absl::Duration cost)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status AwaitEndOfPause(const std::string& vault, absl::Time deadline);
   // For how long the vault still wants to be left alone; zero or less: it may be called.
   absl::Duration Pause(const std::string& vault);
   void Prune(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -12,11 +12,12 @@
 
 namespace cmkstore::vault {
 
-absl::StatusOr<std::string> VaultDirectory::Ask(const KeyRef& key, absl::Time deadline) {
+absl::StatusOr<std::string> VaultDirectory::Ask(const std::string& tenant, const KeyRef& key,
+                                                absl::Time deadline) {
   HttpRequest request;
   request.url = absl::StrCat(key.vault_uri, "/keys/", key.key_name, kApiVersion);
   request.headers = {{"Accept", "application/json"}};
-  CMK_RETURN_IF_ERROR(budget_.Await(key.vault_uri, CallsPerSecondOfNoKey(), deadline));
+  CMK_RETURN_IF_ERROR(budget_.AwaitWithoutToken(tenant, key.vault_uri, deadline));
   meter_.CountWithoutToken(key.vault_uri);
   CMK_ASSIGN_OR_RETURN(const HttpResponse response,
                        http_.Send({key.vault_uri, "directory", 401}, request,
@@ -44,8 +45,8 @@ absl::StatusOr<std::string> VaultDirectory::Ask(const KeyRef& key, absl::Time de
 
 absl::StatusOr<std::string> VaultDirectory::CheckMayName(const std::string& tenant,
                                                          const KeyRef& key, absl::Time deadline) {
-  CMK_ASSIGN_OR_RETURN(std::string directory, Ask(key, deadline));
   const std::string caller = absl::AsciiStrToLower(tenant);
+  CMK_ASSIGN_OR_RETURN(std::string directory, Ask(caller, key, deadline));
   if (directory.empty() || directory == caller) return directory;
   if (const auto shared = options_.shared.find(directory); shared != options_.shared.end()) {
     if (shared->second.contains("*") || shared->second.contains(caller)) return directory;

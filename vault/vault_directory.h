@@ -30,7 +30,8 @@ struct VaultDirectoryOptions {
 // A vault says which directory it belongs to when it is called without a token: in its 401
 // challenge, over verified TLS, as an Azure service and not as its tenant. No token is sent.
 //
-// Thread-safe, blocking: a call waits for its turn in the vault's budget. All that it is given by
+// Thread-safe, blocking: a call waits for its turn, in a budget apart from that of the vault's own
+// tenant. All that it is given by
 // reference must outlive this.
 class VaultDirectory {
  public:
@@ -53,7 +54,8 @@ class VaultDirectory {
                                            absl::Time deadline);
 
  private:
-  absl::StatusOr<std::string> Ask(const KeyRef& key, absl::Time deadline);
+  absl::StatusOr<std::string> Ask(const std::string& tenant, const KeyRef& key,
+                                  absl::Time deadline);
 
   const VaultDirectoryOptions options_;
   const VaultAddressPolicy addresses_;

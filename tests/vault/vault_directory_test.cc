@@ -52,7 +52,7 @@ TEST_F(VaultDirectoryTest, AVaultOfTheTenantsOwnDirectoryIsAskedWithoutAToken) {
   EXPECT_EQ(testing::HeaderOf(transport_.requests()[0], "x-ms-client-request-id").size(), 32u);
 }
 
-TEST_F(VaultDirectoryTest, TheCallIsMeteredAndKeepsToTheVaultsBudget) {
+TEST_F(VaultDirectoryTest, TheCallIsMeteredAndThrottledVaultsAreLeftAlone) {
   const std::string vault = "https://contoso.vault.azure.net";
   for (int i = 0; i < 3; ++i) {
     transport_.Answer(ChallengeOf(kTenant));
@@ -61,15 +61,27 @@ TEST_F(VaultDirectoryTest, TheCallIsMeteredAndKeepsToTheVaultsBudget) {
   EXPECT_EQ(meter_.Usage(vault).busiest_second, 3u);
   EXPECT_EQ(meter_.Usage(vault).describes, 0u) << "Azure charges for no call without a token";
   EXPECT_EQ(meter_.Trouble(vault).side, TroubleSide::kNone);
-  while (budget_.TryTake(vault, 1000)) continue;
-  const absl::Time began = clock_.WallNow();
-  transport_.Answer(ChallengeOf(kTenant));
-  EXPECT_THAT(Check(kTenant), IsOk());
-  EXPECT_GT(clock_.WallNow(), began) << "its turn had to come first";
   transport_.Answer(HttpResponse{429, {{"Retry-After", "60"}}, ""});
   EXPECT_THAT(Check(kTenant), FailsWith("VAULT_THROTTLED", ""));
   EXPECT_THAT(Check(kTenant), FailsWith("VAULT_THROTTLED", ""));
-  EXPECT_EQ(transport_.requests().size(), 5u) << "it is left alone for as long as it says";
+  EXPECT_EQ(transport_.requests().size(), 4u) << "it is left alone for as long as it says";
+}
+
+// Any tenant may name any vault: what that costs is not its owner's budget.
+TEST_F(VaultDirectoryTest, WhoNamesAnothersVaultUsesUpOnlyTheirOwnTurns) {
+  const std::string vault = "https://contoso.vault.azure.net";
+  absl::Time began = clock_.WallNow();
+  for (int i = 0; i < 50; ++i) {
+    transport_.Answer(ChallengeOf(kTenant));
+    EXPECT_THAT(Check(kOther), FailsWith("FIELD_INVALID", kTenant));
+  }
+  EXPECT_GE(clock_.WallNow() - began, absl::Seconds(4));
+  began = clock_.WallNow();
+  transport_.Answer(ChallengeOf(kTenant));
+  EXPECT_THAT(Check(kTenant), IsOk());
+  EXPECT_TRUE(budget_.TryTake(vault, CallsPerSecondOfAnyKey()));
+  EXPECT_TRUE(budget_.TryTake(vault, CallsPerSecondOfAnyKey())) << "the bucket was full";
+  EXPECT_EQ(clock_.WallNow(), began) << "its owner waits for nobody";
 }
 
 TEST_F(VaultDirectoryTest, OfAnotherDirectoryItIsRefusedUnlessTheOperatorSharesThatOne) {
