@@ -36,6 +36,11 @@ absl::StatusOr<storage::v1::StoreRecord> LoadStoreRecord(store::Engine& engine,
   CMK_ASSIGN_OR_RETURN(auto found, store::StoreTable(engine).Get(store::CatalogPartition()));
   storage::v1::StoreRecord record = found.value_or(storage::v1::StoreRecord());
   if (record.format_version() > kStoreFormatVersion) return FormatTooNew("the data directory");
+  if (found.has_value() && record.shard_count() != engine.shard_count()) {
+    return StoreCorrupt(absl::StrCat("the store was made with ", record.shard_count(),
+                                     " shards, and only ", engine.shard_count(),
+                                     " are there: restore the newest backup"));
+  }
   // The first releases gave a store no uid.
   if (found.has_value() && !record.store_uid().empty()) return record;
   if (!found.has_value()) {

@@ -13,8 +13,8 @@ namespace cmkstore::service {
 // Of the data directory; a later one is refused.
 inline constexpr uint32_t kStoreFormatVersion = 1;
 
-// The store's own facts; made when the data directory is new. Errors: FORMAT_TOO_NEW; those of the
-// store.
+// The store's own facts; made when the data directory is new. Errors: FORMAT_TOO_NEW;
+// STORE_CORRUPT when there are not all the shards it was made with; those of the store.
 absl::StatusOr<storage::v1::StoreRecord> LoadStoreRecord(store::Engine& engine,
                                                          crypto::Random& random);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -21,8 +22,13 @@ using Slot = std::array<uint64_t, 2>;
 
 }  // namespace
 
-absl::StatusOr<HighWater> HighWater::Open(const std::string& path) {
-  const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+absl::StatusOr<HighWater> HighWater::Open(const std::string& path, bool make) {
+  const int file = open(path.c_str(), O_RDWR | (make ? O_CREAT : 0) | O_CLOEXEC, 0600);
+  if (file < 0 && errno == ENOENT) {
+    return StoreCorrupt(
+        "its file HIGH_WATER is missing, so nobody knows whether all acknowledged writes are "
+        "there: restore the newest backup, or make the file empty to go on with what is there");
+  }
   if (file < 0) return StoreCorrupt("the high-water file of a shard cannot be opened");
   return HighWater(file);
 }

@@ -15,8 +15,9 @@ namespace cmkstore::store {
 // durable. Not thread-safe: the commit thread owns it.
 class HighWater {
  public:
-  // Errors: STORE_CORRUPT when the file cannot be opened.
-  static absl::StatusOr<HighWater> Open(const std::string& path);
+  // `make`: of a shard without writes; of any other the file must be there. Errors: STORE_CORRUPT
+  // when it is not, or cannot be opened.
+  static absl::StatusOr<HighWater> Open(const std::string& path, bool make);
   HighWater(HighWater&& other) noexcept;
   HighWater& operator=(HighWater&&) = delete;
   ~HighWater();

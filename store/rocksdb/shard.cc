@@ -29,7 +29,8 @@ absl::StatusOr<std::unique_ptr<Shard>> Shard::Open(const std::string& path,
   CMK_ASSIGN_OR_RETURN(std::unique_ptr<ShardDatabase> database,
                        ShardDatabase::Open(path, resources));
   CMK_ASSIGN_OR_RETURN(DatabasePtr db, database->Use());
-  CMK_ASSIGN_OR_RETURN(HighWater high_water, HighWater::Open(path + "/HIGH_WATER"));
+  const bool is_new = db->GetLatestSequenceNumber() == 0;
+  CMK_ASSIGN_OR_RETURN(HighWater high_water, HighWater::Open(path + "/HIGH_WATER", is_new));
   if (db->GetLatestSequenceNumber() < high_water.Read()) {
     return StoreCorrupt(
         "a shard opened with fewer writes than were acknowledged: its write-ahead log is damaged; "
@@ -148,7 +149,7 @@ absl::Status Shard::CopyTo(const std::string& path) {
   // Without a flush: the log that it copies is short, for the tables were flushed just before.
   constexpr uint64_t kNeverFlush = std::numeric_limits<uint64_t>::max();
   CMK_RETURN_IF_ERROR(FromRocks(checkpoint->CreateCheckpoint(path, kNeverFlush)));
-  CMK_ASSIGN_OR_RETURN(HighWater high_water, HighWater::Open(path + "/HIGH_WATER"));
+  CMK_ASSIGN_OR_RETURN(HighWater high_water, HighWater::Open(path + "/HIGH_WATER", true));
   high_water.Write(acknowledged_);
   return absl::OkStatus();
 }

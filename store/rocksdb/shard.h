@@ -29,12 +29,15 @@ namespace cmkstore::store {
 // Thread-safe.
 class Shard {
  public:
-  // Errors: STORE_CORRUPT (damage, or fewer writes than were acknowledged), STATE_INVALID (in use
+  // Errors: STORE_CORRUPT (damage, or fewer writes than were acknowledged, or nobody knows how many
+  // those were), STATE_INVALID (in use
   // by another process), FORMAT_TOO_NEW.
   static absl::StatusOr<std::unique_ptr<Shard>> Open(const std::string& path,
                                                      const ShardResources& resources,
                                                      const CommitLimits& limits);
 
+  // Whether anything was ever written to it. Before the first Apply only.
+  bool HasWrites() const { return acknowledged_ > 0; }
   void Apply(std::string prefix, WriteSet writes, Engine::Done done);
   absl::StatusOr<Sequence> LastSequence(absl::string_view prefix) const;
   absl::Status DropPartition(const std::string& prefix);

@@ -34,13 +34,44 @@ std::string ShardPath(const std::string& directory, uint32_t shard) {
   return absl::StrCat(directory, "/shard-", shard);
 }
 
-absl::StatusOr<bool> IsThere(const std::string& path) {
+// Whether there is a database of that shard.
+absl::StatusOr<bool> IsMade(const std::string& directory, uint32_t shard) {
   std::error_code failed;
-  const bool there = std::filesystem::exists(path, failed);
+  const bool made = std::filesystem::exists(ShardPath(directory, shard) + "/CURRENT", failed);
   if (failed) {
     return StateInvalid(absl::StrCat("the data directory cannot be read: ", failed.message()));
   }
-  return there;
+  return made;
+}
+
+// Which shards were made before. Errors: STATE_INVALID when there are as many as another number of
+// shards has.
+absl::StatusOr<std::vector<bool>> MadeBefore(const ShardSetOptions& options) {
+  std::vector<bool> made(options.shards);
+  uint32_t there = 0, first = 0;  // all; those before the first that is not
+  for (uint32_t i = 0; i < options.shards; ++i) {
+    CMK_ASSIGN_OR_RETURN(const bool one, IsMade(options.directory, i));
+    made[i] = one;
+    there += one ? 1 : 0;
+    if (one && first == i) ++first;
+  }
+  bool more = false;
+  if (first == options.shards) {
+    CMK_ASSIGN_OR_RETURN(more, IsMade(options.directory, first));
+  }
+  const bool fewer = first > 0 && first == there && there < options.shards;
+  if (!more && !fewer) return made;
+  while (more && IsMade(options.directory, there).value_or(false)) ++there;
+  return StateInvalid(absl::StrCat(
+      "the data directory has ", there, " shards, and this server is to have ", options.shards,
+      ": set store.shards: ", there, ", which is fixed when a data directory is made",
+      fewer ? "; if it had more, some are lost: restore the newest backup" : ""));
+}
+
+absl::Status ShardIsMissing(uint32_t shard) {
+  return StoreCorrupt(absl::StrCat("shard-", shard,
+                                   " is missing from the data directory, and the others hold what "
+                                   "was written: mount it, or restore the newest backup"));
 }
 
 }  // namespace
@@ -54,18 +85,7 @@ ShardSet::~ShardSet() = default;
 absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& options) {
   std::error_code ignored;
   std::filesystem::create_directories(options.directory, ignored);
-  CMK_ASSIGN_OR_RETURN(const bool made_before, IsThere(ShardPath(options.directory, 0)));
-  CMK_ASSIGN_OR_RETURN(const bool last_is_there,
-                       IsThere(ShardPath(options.directory, options.shards - 1)));
-  CMK_ASSIGN_OR_RETURN(const bool next_is_there,
-                       IsThere(ShardPath(options.directory, options.shards)));
-  if (made_before && (!last_is_there || next_is_there)) {
-    uint32_t there = 1;
-    while (IsThere(ShardPath(options.directory, there)).value_or(false)) ++there;
-    return StateInvalid(absl::StrCat(
-        "the data directory has ", there, " shards, and this server is to have ", options.shards,
-        ": set store.shards: ", there, ", which is fixed when a data directory is made"));
-  }
+  CMK_ASSIGN_OR_RETURN(const std::vector<bool> made, MadeBefore(options));
   ShardResources resources;
   resources.env = options.env == nullptr ? rocksdb::Env::Default() : options.env;
   resources.resume_interval = options.resume_interval;
@@ -75,13 +95,25 @@ absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& 
   resources.rate_limiter.reset(
       rocksdb::NewGenericRateLimiter(static_cast<int64_t>(options.background_bytes_per_second),
                                      100'000, 10, rocksdb::RateLimiter::Mode::kWritesOnly, true));
-  // The first shard is made last: where it is, all are, also after a kill in the first start.
   std::vector<std::unique_ptr<Shard>> shards(options.shards);
-  for (uint32_t i = options.shards; i-- > 0;) {
+  const auto open = [&](uint32_t i) -> absl::Status {
     absl::StatusOr<std::unique_ptr<Shard>> opened =
         Shard::Open(ShardPath(options.directory, i), resources, options.limits);
     CMK_RETURN_IF_ERROR(Annotate(opened.status(), absl::StrCat("shard-", i, " does not open")));
     shards[i] = *std::move(opened);
+    return absl::OkStatus();
+  };
+  bool written = false;
+  for (uint32_t i = 0; i < options.shards; ++i) {
+    if (!made[i]) continue;
+    CMK_RETURN_IF_ERROR(open(i));
+    written = written || shards[i]->HasWrites();
+  }
+  // From the last to the first, so that a kill in the first start leaves what MadeBefore knows.
+  for (uint32_t i = options.shards; i-- > 0;) {
+    if (made[i]) continue;
+    if (written) return ShardIsMissing(i);
+    CMK_RETURN_IF_ERROR(open(i));
   }
   return std::unique_ptr<ShardSet>(
       new ShardSet(resources.block_cache, std::move(shards), options.cut_wait));

@@ -17,6 +17,20 @@ namespace {
 using testing::FailsWith;
 using testing::IsOk;
 
+TEST(LoadStoreRecordTest, AStoreThatHadMoreShardsIsRefused) {
+  store::MemoryEngine engine(2);
+  crypto::SystemRandom random;
+  const auto made = LoadStoreRecord(engine, random);
+  ASSERT_THAT(made, IsOk());
+  EXPECT_EQ(LoadStoreRecord(engine, random)->store_uid(), made->store_uid());
+  storage::v1::StoreRecord record = *made;
+  record.set_shard_count(3);
+  store::WriteSet writes;
+  store::StoreTable::Put(writes, record);
+  ASSERT_THAT(ApplyBlocking(engine, store::CatalogPartition(), std::move(writes)), IsOk());
+  EXPECT_THAT(LoadStoreRecord(engine, random), FailsWith("STORE_CORRUPT", "3 shards"));
+}
+
 TEST(CheckPlatformKeyFileTest, AKeyThatAHubIsUnderMustBeThere) {
   store::MemoryEngine engine(1);
   const testing::TempDir dir;

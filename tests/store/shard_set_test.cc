@@ -96,6 +96,34 @@ TEST_F(ShardSetTest, AKillInTheFirstStartIsNoOtherNumberOfShards) {
   EXPECT_THAT(ShardSet::Open(options), IsOk());
 }
 
+TEST_F(ShardSetTest, AShardThatIsGoneIsNotMadeAnew) {
+  ShardSetOptions options;
+  options.directory = dir_.path() + "/three";
+  options.shards = 3;
+  {
+    const auto three = ShardSet::Open(options);
+    ASSERT_THAT(three, IsOk());
+    ASSERT_THAT(ApplyAndWait(**three, hub_, PutOne("k", "v")), IsOk());
+    ASSERT_THAT(ApplyAndWait(**three, CatalogPartition(), PutOne("k", "v")), IsOk());
+  }
+  const auto shard = [&](int i) { return absl::StrCat(options.directory, "/shard-", i); };
+  const std::string away = dir_.path() + "/away";
+  for (const int lost : {0, 1}) {
+    std::filesystem::rename(shard(lost), away);
+    EXPECT_THAT(ShardSet::Open(options), FailsWith("STORE_CORRUPT", absl::StrCat("shard-", lost)));
+    std::filesystem::create_directory(shard(lost));  // nothing is mounted there
+    EXPECT_THAT(ShardSet::Open(options), FailsWith("STORE_CORRUPT", absl::StrCat("shard-", lost)));
+    std::filesystem::remove_all(shard(lost));
+    std::filesystem::rename(away, shard(lost));
+  }
+  std::filesystem::rename(shard(2), away);
+  EXPECT_THAT(ShardSet::Open(options), FailsWith("STATE_INVALID", "restore the newest backup"));
+  std::filesystem::rename(away, shard(2));
+  const auto whole = ShardSet::Open(options);
+  ASSERT_THAT(whole, IsOk());
+  EXPECT_EQ(**(*whole)->Get(hub_, "k"), "v");
+}
+
 TEST_F(ShardSetTest, AnotherNumberOfShardsIsRefused) {
   engine_.reset();
   options_.shards = 3;
@@ -149,6 +177,15 @@ TEST_F(DamagedLogTest, AFlippedBitAnywhereIsReported) {
     repaired.seekp(at);
     repaired.put(byte);
   }
+}
+
+TEST_F(DamagedLogTest, WithoutItsHighWaterAShardWithWritesIsRefused) {
+  LogAfterWrites();
+  const std::string high_water = options_.directory + "/shard-1/HIGH_WATER";
+  std::filesystem::remove(high_water);
+  EXPECT_THAT(ShardSet::Open(options_), FailsWith("STORE_CORRUPT", "HIGH_WATER is missing"));
+  std::ofstream(high_water).close();  // by hand, to go on with what is there
+  EXPECT_THAT(ShardSet::Open(options_), IsOk());
 }
 
 TEST_F(DamagedLogTest, ATruncatedLogIsReported) {
