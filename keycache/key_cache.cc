@@ -90,19 +90,22 @@ absl::Status KeyCache::Core::CheckServed(const Hub& hub, const VaultKey* key) co
   if (now < hub.refusal_until) return hub.refusal;
   if (key == nullptr) return absl::OkStatus();
   if (key->availability == KeyAvailability::kDenied) return key->refusal;
-  if (key->availability == KeyAvailability::kUnreachable &&
-      now >= key->last_success + hub.outage_grace) {
-    return Annotate(key->outage, key->last_success == absl::InfinitePast()
+  if (now < key->last_success + hub.outage_grace) return absl::OkStatus();
+  return Annotate(Silence(*key), key->last_success == absl::InfinitePast()
                                      ? "the hub's key is not in memory since the server's start"
                                      : "the hub's outage grace has passed");
-  }
-  return absl::OkStatus();
+}
+
+absl::Status KeyCache::Core::Silence(const VaultKey& key) const {
+  if (key.availability == KeyAvailability::kUnreachable) return key.outage;
+  // It throttles, and this key has not been asked for since.
+  return budget_.CheckPause(key.ref.vault_uri, clock_.WallNow());
 }
 
 // Past its lifetime an entry serves only while the vault is known not to answer (KL-1, KL-5).
 bool KeyCache::Core::Expired(absl::Time unwrapped_at, const VaultKey* key) const {
   return clock_.MonotonicNow() >= unwrapped_at + options_.entry_lifetime &&
-         (key == nullptr || key->availability != KeyAvailability::kUnreachable);
+         (key == nullptr || Silence(*key).ok());
 }
 
 absl::StatusOr<HubKeysPtr> KeyCache::Core::LookupLocked(HubUid uid) {

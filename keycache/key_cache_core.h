@@ -143,6 +143,8 @@ class KeyCache::Core {
   absl::StatusOr<HubKeysPtr> LookupLocked(HubUid hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckServed(const Hub& hub, const VaultKey* key) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Why the vault is known not to answer; OK: it is not.
+  absl::Status Silence(const VaultKey& key) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Expired(absl::Time unwrapped_at, const VaultKey* key) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Hub& HubFor(HubUid hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -160,7 +162,7 @@ class KeyCache::Core {
                            OpenKeyDone done);
   void Join(HubUid hub, DekId dek, absl::Time deadline,
             std::function<void(const absl::Status&)> done);
-  void BeginFlight(HubUid hub, DekId dek);
+  void BeginFlight(HubUid hub, DekId dek, absl::Time deadline);
   bool Fly(Flight flight);
   absl::Status LandNewest(const Flight& flight, absl::Time began,
                           const absl::StatusOr<HubKeysPtr>& keys, Events& events)

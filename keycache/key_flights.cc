@@ -55,30 +55,34 @@ void KeyCache::Core::FetchOpenKeyAttempt(HubUid hub, DekId dek, absl::Time deadl
 void KeyCache::Core::Join(HubUid uid, DekId dek, absl::Time deadline,
                           std::function<void(const absl::Status&)> done) {
   bool first = false;
+  absl::Status refused;
   {
     absl::MutexLock lock(&mutex_);
     Hub& hub = HubFor(uid);
-    std::vector<Waiter>& waiters = hub.flights[dek];
-    if (waiters.size() < options_.max_waiters_per_key) {
+    if (dek.IsZero() && hub.under != nullptr) {
+      refused = budget_.CheckPause(hub.under->ref.vault_uri, deadline);
+    }
+    const auto flying = hub.flights.find(dek);
+    if (refused.ok() && flying != hub.flights.end() &&
+        flying->second.size() >= options_.max_waiters_per_key) {
+      ++stats_.rejected_waiters;
+      refused = QuotaExceeded("too many calls wait for this hub's key", absl::Seconds(1));
+    }
+    if (refused.ok()) {
+      std::vector<Waiter>& waiters = hub.flights[dek];
       first = waiters.empty();
       if (!first) ++stats_.waits;
       waiters.push_back({deadline, std::move(done)});
       in_flight_.insert(uid);
-      done = nullptr;
-    } else {
-      ++stats_.rejected_waiters;
     }
   }
-  if (done != nullptr) {
-    done(QuotaExceeded("too many calls wait for this hub's key", absl::Seconds(1)));
-  } else if (first) {
-    BeginFlight(uid, dek);
-  }
+  if (!refused.ok()) return done(refused);
+  if (first) BeginFlight(uid, dek, deadline);
 }
 
 // Reads the hub's records on the caller's thread (local disk), so that no thread that calls vaults
 // is taken before it is known which vault that is.
-void KeyCache::Core::BeginFlight(HubUid uid, DekId dek) {
+void KeyCache::Core::BeginFlight(HubUid uid, DekId dek, absl::Time deadline) {
   auto flight = std::make_shared<Flight>();
   flight->hub = uid;
   flight->dek = dek;
@@ -106,6 +110,8 @@ void KeyCache::Core::BeginFlight(HubUid uid, DekId dek) {
       refused = hub.locked_by_push ? HubLocked() : absl::OkStatus();
     } else if (record == records.deks.rend()) {
       refused = DekNotFound();
+    } else if (hub.under == nullptr) {  // else Join has asked
+      refused = budget_.CheckPause(records.key.vault_uri, deadline);
     }
     if (refused.ok() && !records.locked_by_push) {
       flight->key = Register(records, *record);

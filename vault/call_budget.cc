@@ -24,6 +24,7 @@ constexpr double kFill = 0.8;
 constexpr absl::Duration kProbeCredit = absl::Seconds(1);
 constexpr absl::Duration kFirstBackoff = absl::Seconds(1);
 constexpr absl::Duration kMaxBackoff = absl::Seconds(16);
+constexpr absl::Duration kMaxProbePause = absl::Seconds(10);
 constexpr absl::Duration kLook = absl::Milliseconds(50);
 constexpr absl::Duration kRetryAfter = absl::Seconds(1);
 constexpr size_t kPruneAbove = 4096;
@@ -50,12 +51,19 @@ CallBudget::Bucket& CallBudget::Filled(const std::string& vault, absl::Duration 
   return bucket;
 }
 
+void CallBudget::PauseProbes(Bucket& bucket) {
+  bucket.probes_paused_until = std::min(bucket.paused_until, bucket.filled + kMaxProbePause);
+}
+
 bool CallBudget::Take(const std::string& vault, double calls_per_second, absl::Duration credit) {
   const absl::Duration cost = absl::Seconds(1) / calls_per_second;
   absl::MutexLock lock(&mutex_);
   Bucket& bucket = Filled(vault, cost);
-  if (bucket.filled < bucket.paused_until || bucket.level + credit < cost) return false;
+  const bool probes = credit > absl::ZeroDuration();
+  const absl::Time pause = probes ? bucket.probes_paused_until : bucket.paused_until;
+  if (bucket.filled < pause || bucket.level + credit < cost) return false;
   bucket.level -= cost;
+  if (bucket.filled < bucket.paused_until) PauseProbes(bucket);  // one at a time finds out
   return true;
 }
 
@@ -74,29 +82,28 @@ absl::Duration CallBudget::Pause(const std::string& vault) {
                                  : found->second.paused_until - clock_.MonotonicNow();
 }
 
+absl::Status CallBudget::CheckPause(const std::string& vault, absl::Time deadline) {
+  const absl::Duration pause = Pause(vault);
+  if (pause <= absl::ZeroDuration() || pause < deadline - clock_.WallNow()) return absl::OkStatus();
+  return WithCause(VaultThrottled(pause), "throttled");
+}
+
 absl::Status CallBudget::Await(const std::string& vault, double calls_per_second,
                                absl::Time deadline) {
   while (!TryTake(vault, calls_per_second)) {
-    const absl::Duration left = deadline - clock_.WallNow();
-    // Who would wait for it in vain is told at once for how long it would have been.
-    if (const absl::Duration pause = Pause(vault); pause >= left) {
-      return WithCause(VaultThrottled(pause), "throttled");
-    }
-    if (left <= kLook) return VaultThrottled(kRetryAfter);
+    CMK_RETURN_IF_ERROR(CheckPause(vault, deadline));
+    if (deadline - clock_.WallNow() <= kLook) return VaultThrottled(kRetryAfter);
     clock_.Sleep(kLook);
   }
   return absl::OkStatus();
 }
 
 absl::Status CallBudget::AwaitEndOfPause(const std::string& vault, absl::Time deadline) {
-  for (;;) {
-    const absl::Duration pause = Pause(vault);
-    if (pause <= absl::ZeroDuration()) return absl::OkStatus();
-    if (pause >= deadline - clock_.WallNow()) {
-      return WithCause(VaultThrottled(pause), "throttled");
-    }
+  for (absl::Duration pause; (pause = Pause(vault)) > absl::ZeroDuration();) {
+    CMK_RETURN_IF_ERROR(CheckPause(vault, deadline));
     clock_.Sleep(std::min(pause, kLook));
   }
+  return absl::OkStatus();
 }
 
 absl::Status CallBudget::AwaitWithoutToken(const std::string& tenant, const std::string& vault,
@@ -118,9 +125,11 @@ void CallBudget::GiveBack(const std::string& vault, double taken_per_second,
 void CallBudget::Throttled(const std::string& vault, absl::Duration retry_after, double spread) {
   absl::MutexLock lock(&mutex_);
   Bucket& bucket = Filled(vault, absl::ZeroDuration());
-  if (bucket.filled < bucket.paused_until) return;  // one of many that were under way
-  bucket.backoff = std::clamp(bucket.backoff * 2, kFirstBackoff, kMaxBackoff);
-  bucket.paused_until = bucket.filled + std::max(retry_after, bucket.backoff) * (1 + spread / 4);
+  if (bucket.filled >= bucket.paused_until) {  // else one of many that were under way, or a probe
+    bucket.backoff = std::clamp(bucket.backoff * 2, kFirstBackoff, kMaxBackoff);
+    bucket.paused_until = bucket.filled + std::max(retry_after, bucket.backoff) * (1 + spread / 4);
+  }
+  PauseProbes(bucket);
 }
 
 void CallBudget::Unreachable(const std::string& vault) {
@@ -133,6 +142,7 @@ void CallBudget::Answered(const std::string& vault) {
   const auto found = buckets_.find(vault);
   if (found == buckets_.end()) return;
   found->second.backoff = absl::ZeroDuration();
+  found->second.probes_paused_until = absl::InfinitePast();
   found->second.failing = false;
 }
 

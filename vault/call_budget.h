@@ -32,8 +32,13 @@ class CallBudget {
 
   // Takes a call out of the vault's bucket if there is one in it.
   [[nodiscard]] bool TryTake(const std::string& vault, double calls_per_second);
-  // The same for a call that must not wait long, a probe: it may owe up to a second's worth.
+  // The same for a call that must not wait long, a probe: it may owe up to a second's worth, and
+  // leaves a vault that throttles alone for 10 s at most, so that a key withdrawn meanwhile is
+  // noticed.
   [[nodiscard]] bool TryTakeOnCredit(const std::string& vault, double calls_per_second);
+  // VAULT_THROTTLED, with the cause "throttled", when the vault wants to be left alone until
+  // `deadline` or longer: who would wait for it in vain is told at once for how long it would be.
+  absl::Status CheckPause(const std::string& vault, absl::Time deadline);
   // Waits until TryTake succeeds. Errors: VAULT_THROTTLED, once the turn cannot come before the
   // deadline; with the cause "throttled" if it is the vault that wants to be left alone.
   absl::Status Await(const std::string& vault, double calls_per_second, absl::Time deadline);
@@ -57,11 +62,13 @@ class CallBudget {
     absl::Duration level;
     absl::Time filled;  // monotonic
     absl::Time paused_until = absl::InfinitePast();
+    absl::Time probes_paused_until = absl::InfinitePast();
     absl::Duration backoff = absl::ZeroDuration();
     bool failing = false;
   };
 
   bool Take(const std::string& vault, double calls_per_second, absl::Duration credit);
+  static void PauseProbes(Bucket& bucket);
   Bucket& Filled(const std::string& vault, absl::Duration cost)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status AwaitEndOfPause(const std::string& vault, absl::Time deadline);

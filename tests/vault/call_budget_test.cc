@@ -4,10 +4,15 @@
 
 #include <deque>
 
+#include "base/errors.h"
+#include "tests/testing/matchers.h"
 #include "tests/testing/virtual_clock.h"
 
 namespace cmkstore::vault {
 namespace {
+
+using testing::FailsWith;
+using testing::IsOk;
 
 constexpr char kVault[] = "https://contoso.vault.azure.net";
 
@@ -67,9 +72,35 @@ TEST_F(CallBudgetTest, AProbeMayOweASecondsWorthAndNoMore) {
 TEST_F(CallBudgetTest, AVaultThatThrottlesIsLeftAloneForAsLongAsItSays) {
   budget_.Throttled(kVault, absl::Seconds(30), 0);
   clock_.Advance(absl::Seconds(29));
-  EXPECT_FALSE(budget_.TryTakeOnCredit(kVault, 100)) << "probes too";
+  EXPECT_FALSE(budget_.TryTake(kVault, 100));
   clock_.Advance(absl::Seconds(2));
   EXPECT_TRUE(budget_.TryTake(kVault, 100));
+}
+
+TEST_F(CallBudgetTest, AProbeAsksAVaultThatThrottlesAgainAfter10Seconds) {
+  budget_.Throttled(kVault, absl::Minutes(5), 0);
+  for (int i = 0; i < 3; ++i) {
+    clock_.Advance(absl::Milliseconds(9'900));
+    EXPECT_FALSE(budget_.TryTakeOnCredit(kVault, 100));
+    clock_.Advance(absl::Milliseconds(200));
+    EXPECT_TRUE(budget_.TryTakeOnCredit(kVault, 100));
+    EXPECT_FALSE(budget_.TryTakeOnCredit(kVault, 100)) << "one finds out";
+    EXPECT_FALSE(budget_.TryTake(kVault, 100)) << "nobody else";
+    budget_.Throttled(kVault, absl::Minutes(5), 0);
+  }
+  budget_.Answered(kVault);
+  EXPECT_TRUE(budget_.TryTakeOnCredit(kVault, 100)) << "to probes it has answered";
+  clock_.Advance(absl::Minutes(5) - 3 * absl::Milliseconds(10'100));
+  EXPECT_TRUE(budget_.TryTake(kVault, 100)) << "what probes are told puts nothing off";
+}
+
+TEST_F(CallBudgetTest, WhoWouldWaitInVainIsToldForHowLong) {
+  EXPECT_THAT(budget_.CheckPause(kVault, clock_.WallNow()), IsOk());
+  budget_.Throttled(kVault, absl::Seconds(30), 0);
+  const absl::Status told = budget_.CheckPause(kVault, clock_.WallNow() + absl::Seconds(20));
+  EXPECT_THAT(told, FailsWith("VAULT_THROTTLED", ""));
+  EXPECT_EQ(RetryAfterOf(told), absl::Seconds(30));
+  EXPECT_THAT(budget_.CheckPause(kVault, clock_.WallNow() + absl::Seconds(31)), IsOk());
 }
 
 TEST_F(CallBudgetTest, WithoutAWordItIsLeftAlone1And2And4And8And16Seconds) {
