@@ -45,6 +45,7 @@ void KeyCache::FetchOpenKey(HubUid hub, DekId dek, absl::Time deadline, OpenKeyD
 void KeyCache::Lock(HubUid hub) { core_->Lock(hub); }
 void KeyCache::Unlock(HubUid hub) { core_->Unlock(hub); }
 void KeyCache::Forget(HubUid hub) { core_->Forget(hub); }
+void KeyCache::Supersede(HubUid hub) { core_->Supersede(hub); }
 void KeyCache::SetOutageGrace(HubUid hub, absl::Duration grace, uint64_t revision) {
   core_->SetOutageGrace(hub, grace, revision);
 }
@@ -252,6 +253,35 @@ void KeyCache::Core::Forget(HubUid uid) {
   hub.refusal_until = absl::InfinitePast();
   // What its key was refused is no word on the one that its records may name now.
   Leave(uid, hub, std::exchange(hub.under, nullptr));
+}
+
+void KeyCache::Core::Supersede(HubUid uid) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = hubs_.find(uid);
+  if (found == hubs_.end()) return;
+  Hub& hub = *found->second;
+  ++hub.epoch;  // a flight that read the records before would bring the superseded keys back
+  const HubKeysPtr keys = std::exchange(hub.keys, nullptr);
+  if (keys == nullptr) return;
+  KeepOlder(uid, keys->open.dek_id(),
+            {.key = std::make_shared<const crypto::OpenKey>(keys->open),
+             .under = hub.under,
+             .unwrapped_at = keys->unwrapped_at,
+             .refusal = absl::OkStatus()});
+}
+
+void KeyCache::Core::KeepOlder(HubUid uid, DekId dek, Older older) {
+  Hub& hub = HubFor(uid);
+  if (hub.older.size() >= options_.max_older_keys_per_hub && !hub.older.contains(dek)) {
+    const auto oldest = std::min_element(
+        hub.older.begin(), hub.older.end(),
+        [](const auto& a, const auto& b) { return a.second.unwrapped_at < b.second.unwrapped_at; });
+    VaultKey* under = oldest->second.under;
+    hub.older.erase(oldest);
+    Leave(uid, hub, under);
+  }
+  agenda_.emplace(older.unwrapped_at + options_.entry_lifetime, uid);
+  hub.older[dek] = std::move(older);
 }
 
 // A flight that read the hub's record before a change of it must not take the change back.

@@ -55,6 +55,9 @@ class KeyCache {
   // Drops what is cached of the hub (its key or its DEKs are others now, or it was deleted); the
   // next use unwraps again.
   void Forget(HubUid hub);
+  // The hub has a newer generation: what sealed until now only opens, and the next call fetches the
+  // newest.
+  void Supersede(HubUid hub);
   // From now on cached keys serve for so long while the vault does not answer; nothing is dropped.
   // `revision`: that of the hub's record which says so. An older one than is known changes nothing.
   void SetOutageGrace(HubUid hub, absl::Duration grace, uint64_t revision);

@@ -36,6 +36,7 @@ class KeyCache::Core {
   void Lock(HubUid hub);
   void Unlock(HubUid hub);
   void Forget(HubUid hub);
+  void Supersede(HubUid hub);
   void SetOutageGrace(HubUid hub, absl::Duration grace, uint64_t revision);
   void Tick();
   HubKeyStatus Status(HubUid hub);
@@ -147,6 +148,8 @@ class KeyCache::Core {
   absl::Status Silence(const VaultKey& key) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Expired(absl::Time unwrapped_at, const VaultKey* key) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Makes room for it first, within the bound.
+  void KeepOlder(HubUid hub, DekId dek, Older older) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Hub& HubFor(HubUid hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void NoteGrace(Hub& hub, absl::Duration grace, uint64_t revision);
   void Leave(HubUid uid, const Hub& hub, VaultKey* key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

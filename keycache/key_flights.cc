@@ -262,26 +262,12 @@ absl::Status KeyCache::Core::LandOlder(const Flight& flight, absl::Time began,
   const bool overtaken = hub.epoch != flight.epoch || hub.locked_by_push ||
                          (key.ok() && flight.key->denials != flight.denials);
   if (overtaken) return absl::OkStatus();
-  if (hub.older.size() >= options_.max_older_keys_per_hub && !hub.older.contains(flight.dek)) {
-    const auto oldest = std::min_element(
-        hub.older.begin(), hub.older.end(),
-        [](const auto& a, const auto& b) { return a.second.unwrapped_at < b.second.unwrapped_at; });
-    VaultKey* under = oldest->second.under;
-    hub.older.erase(oldest);
-    Leave(flight.hub, hub, under);
-  }
-  Older& older = hub.older[flight.dek];
-  older = Older();
+  Older older{.key = nullptr, .under = flight.key, .unwrapped_at = began, .refusal = key.status()};
   if (key.ok()) older.key = *key;
-  older.under = flight.key;
+  if (denied) older.refusal_until = clock_.MonotonicNow() + Jittered(options_.negative_lifetime);
+  KeepOlder(flight.hub, flight.dek, std::move(older));
   // Another flight that failed may have taken the hub off the key that both were under.
   flight.key->hubs.insert(flight.hub);
-  older.unwrapped_at = began;
-  if (denied) {
-    older.refusal = key.status();
-    older.refusal_until = clock_.MonotonicNow() + Jittered(options_.negative_lifetime);
-  }
-  agenda_.emplace(began + options_.entry_lifetime, flight.hub);
   return key.status();
 }
 

@@ -80,8 +80,13 @@ absl::StatusOr<v1::DekGeneration> HubKeyChanges::Rotate(const HubEntry& hub, uin
   store::HubSecretsTable::RequireUnchanged(writes, sealed, EtagMismatch());
   store::HubSecretsTable::Put(writes, std::move(sealed_secrets));
   CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition, std::move(writes)).status());
-  hubs_.key_cache().Forget(hub.uid);
+  hubs_.key_cache().Supersede(hub.uid);
   hubs_.CountWraps(hub.uid, 1);
+  // At once, while the vault answers: the next call may come in an outage. Without it, that call
+  // fetches them.
+  BlockOnCompletion<keycache::HubKeysPtr>([&](Completion<keycache::HubKeysPtr> done) {
+    hubs_.key_cache().Fetch(hub.uid, deadline, std::move(done));
+  }).IgnoreError();
   return ToGeneration(minted.record, /*seals=*/true);
 }
 
