@@ -183,6 +183,13 @@ absl::Status VaultThrottled(absl::Duration retry_after) {
                    retry_after);
 }
 
+absl::Status VaultBudgetUsedUp(absl::Duration retry_after) {
+  return WithRetry(Make("VAULT_THROTTLED",
+                        "this server makes as many calls to the customer's vault as it may; try "
+                        "again later"),
+                   retry_after);
+}
+
 absl::Status DocumentCorrupt() {
   return Make("DOCUMENT_CORRUPT", "the stored document does not open");
 }

@@ -67,6 +67,8 @@ absl::Status KeyKindImmutable();
 absl::Status VaultLoginFailed(absl::string_view why);
 absl::Status VaultUnreachable(absl::string_view why, absl::Duration retry_after);
 absl::Status VaultThrottled(absl::Duration retry_after);
+// The same reason, where the vault has said nothing: our own bounds on calls to it are reached.
+absl::Status VaultBudgetUsedUp(absl::Duration retry_after);
 
 // Our data and our store.
 absl::Status DocumentCorrupt();  // one constant message: which check failed is not for the caller

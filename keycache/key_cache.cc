@@ -103,9 +103,13 @@ absl::Status KeyCache::Core::Silence(const VaultKey& key) const {
   return budget_.CheckPause(key.ref.vault_uri, clock_.WallNow());
 }
 
-// Past its lifetime an entry serves only while the vault is known not to answer (KL-1, KL-5).
+// Past its lifetime, or longer after the vault's last word on its key than is promised, an entry
+// serves only while the vault is known not to answer (KL-1, KL-2, KL-5).
 bool KeyCache::Core::Expired(absl::Time unwrapped_at, const VaultKey* key) const {
-  return clock_.MonotonicNow() >= unwrapped_at + options_.entry_lifetime &&
+  const absl::Time now = clock_.MonotonicNow();
+  // A vault of more keys than its budget allows to probe in time: those in use ask for themselves.
+  const bool unproven = key != nullptr && now >= key->last_success + kPromise;
+  return (unproven || now >= unwrapped_at + options_.entry_lifetime) &&
          (key == nullptr || Silence(*key).ok());
 }
 
@@ -338,14 +342,16 @@ HubKeyStatus KeyCache::Core::Status(HubUid uid) {
 KeyCacheStats KeyCache::Core::Stats() {
   absl::MutexLock lock(&mutex_);
   KeyCacheStats stats = stats_;
-  stats.calls_in_line = fetches_.in_line() + probes_.in_line();
+  for (VaultLanes* lanes : {&fetches_, &probes_}) {
+    const VaultLanes::Counts counts = lanes->counts();
+    stats.calls_under_way += counts.calls;
+    stats.calls_in_line += counts.in_line;
+  }
   for (const auto& [uid, hub] : hubs_) {
     stats.cached_hubs += hub->keys == nullptr ? 0 : 1;
     stats.locked_hubs += hub->locked_by_push || hub->locked_by_denial ? 1 : 0;
-    stats.calls_under_way += hub->flights.size();
   }
   for (const auto& [name, key] : vault_keys_) {
-    stats.calls_under_way += key->probing ? 1 : 0;
     stats.vault_keys_unreachable += key->availability == KeyAvailability::kUnreachable ? 1 : 0;
     stats.vault_keys_denied += key->availability == KeyAvailability::kDenied ? 1 : 0;
     stats.vault_keys_available += key->availability == KeyAvailability::kAvailable ? 1 : 0;

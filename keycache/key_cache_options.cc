@@ -5,7 +5,6 @@
 namespace cmkstore::keycache {
 namespace {
 
-constexpr absl::Duration kPromise = absl::Seconds(45);
 constexpr absl::Duration kTick = absl::Milliseconds(100);
 
 }  // namespace

@@ -7,6 +7,10 @@
 
 namespace cmkstore::keycache {
 
+// No key serves longer than this after the vault has last unwrapped by it, unless the vault is
+// known not to answer.
+inline constexpr absl::Duration kPromise = absl::Seconds(45);
+
 // Settings that constrain each other: Validate refuses sets under which the 45 s promise cannot
 // hold (docs/key_lifecycle.md has the sum).
 struct KeyCacheOptions {

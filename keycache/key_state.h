@@ -50,7 +50,7 @@ struct KeyCacheStats {
   uint64_t evictions = 0;
   uint64_t cached_hubs = 0;
   uint64_t locked_hubs = 0;
-  uint64_t calls_under_way = 0;  // cold misses and probes that have not landed
+  uint64_t calls_under_way = 0;  // of cold misses and probes, that have not ended
   uint64_t calls_in_line = 0;    // of these, those that wait for their vault's budget or lane
   uint64_t vault_keys_unknown = 0;
   uint64_t vault_keys_available = 0;

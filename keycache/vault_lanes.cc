@@ -77,9 +77,9 @@ void VaultLanes::Tick() {
   for (auto& [vault, lane] : lanes_) Begin(vault, lane);
 }
 
-size_t VaultLanes::in_line() {
+VaultLanes::Counts VaultLanes::counts() {
   absl::MutexLock lock(&mutex_);
-  return in_line_;
+  return {calls_, in_line_};
 }
 
 void VaultLanes::Stop() {
@@ -87,7 +87,7 @@ void VaultLanes::Stop() {
     absl::MutexLock lock(&mutex_);
     stopped_ = true;
     for (auto& [vault, lane] : lanes_) lane.waiting.clear();
-    in_line_ = 0;
+    calls_ -= std::exchange(in_line_, 0);
   }
   answering_.Stop();
   slow_.Stop();

@@ -43,8 +43,11 @@ class VaultLanes {
   [[nodiscard]] bool Run(const std::string& vault, double calls_per_second, Call call);
   // Begins the calls for which there is budget again; to be called about every 100 ms.
   void Tick();
-  // Calls that have not begun.
-  size_t in_line();
+  struct Counts {
+    size_t calls = 0;    // that have not ended
+    size_t in_line = 0;  // of these, that have not begun
+  };
+  Counts counts();
   // Waits for the calls under way; those in line are dropped.
   void Stop();
 

@@ -1,6 +1,7 @@
 #include "vault/call_budget.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
@@ -45,8 +46,21 @@ CallBudget::Bucket& CallBudget::Filled(const std::string& vault, absl::Duration 
   const absl::Duration capacity = std::max(kCapacity, cost);
   const auto [found, fresh] = buckets_.try_emplace(vault);
   Bucket& bucket = found->second;
-  if (fresh) bucket = {.level = capacity, .filled = now};
-  bucket.level = std::min(capacity, bucket.level + (now - bucket.filled) * kFill);
+  if (fresh) {
+    bucket.level = capacity;
+    bucket.filled = now;
+  }
+  const absl::Duration share = (now - bucket.filled) * kFill / 2;
+  bucket.level += share;
+  bucket.probes_level += share;
+  if (bucket.probes_level > absl::ZeroDuration()) {
+    bucket.level += std::exchange(bucket.probes_level, absl::ZeroDuration());
+  }
+  if (bucket.level > capacity) {
+    bucket.probes_level =
+        std::min(absl::ZeroDuration(), bucket.probes_level + bucket.level - capacity);
+    bucket.level = capacity;
+  }
   bucket.filled = now;
   return bucket;
 }
@@ -55,24 +69,24 @@ void CallBudget::PauseProbes(Bucket& bucket) {
   bucket.probes_paused_until = std::min(bucket.paused_until, bucket.filled + kMaxProbePause);
 }
 
-bool CallBudget::Take(const std::string& vault, double calls_per_second, absl::Duration credit) {
+bool CallBudget::TryTake(const std::string& vault, double calls_per_second) {
   const absl::Duration cost = absl::Seconds(1) / calls_per_second;
   absl::MutexLock lock(&mutex_);
   Bucket& bucket = Filled(vault, cost);
-  const bool probes = credit > absl::ZeroDuration();
-  const absl::Time pause = probes ? bucket.probes_paused_until : bucket.paused_until;
-  if (bucket.filled < pause || bucket.level + credit < cost) return false;
+  if (bucket.filled < bucket.paused_until || bucket.level < cost) return false;
   bucket.level -= cost;
-  if (bucket.filled < bucket.paused_until) PauseProbes(bucket);  // one at a time finds out
   return true;
 }
 
-bool CallBudget::TryTake(const std::string& vault, double calls_per_second) {
-  return Take(vault, calls_per_second, absl::ZeroDuration());
-}
-
 bool CallBudget::TryTakeOnCredit(const std::string& vault, double calls_per_second) {
-  return Take(vault, calls_per_second, kProbeCredit);
+  const absl::Duration cost = absl::Seconds(1) / calls_per_second;
+  absl::MutexLock lock(&mutex_);
+  Bucket& bucket = Filled(vault, cost);
+  if (bucket.filled < bucket.probes_paused_until) return false;
+  if (bucket.probes_level + kProbeCredit < cost) return false;
+  bucket.probes_level -= cost;
+  if (bucket.filled < bucket.paused_until) PauseProbes(bucket);  // one at a time finds out
+  return true;
 }
 
 absl::Duration CallBudget::Pause(const std::string& vault) {
@@ -92,7 +106,7 @@ absl::Status CallBudget::Await(const std::string& vault, double calls_per_second
                                absl::Time deadline) {
   while (!TryTake(vault, calls_per_second)) {
     CMK_RETURN_IF_ERROR(CheckPause(vault, deadline));
-    if (deadline - clock_.WallNow() <= kLook) return VaultThrottled(kRetryAfter);
+    if (deadline - clock_.WallNow() <= kLook) return VaultBudgetUsedUp(kRetryAfter);
     clock_.Sleep(kLook);
   }
   return absl::OkStatus();

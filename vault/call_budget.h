@@ -20,9 +20,10 @@ double CallsPerSecond(absl::string_view algorithm, size_t ciphertext_bytes);
 double CallsPerSecondOfAnyKey();
 
 // How often each vault may be called: a token bucket per vault that is filled by time, in seconds
-// of the vault's attention. No window of one second holds more calls than the budget of its key's
-// type. A vault that throttles is left alone for as long as it says, or 1, 2, 4, 8, 16 s with
-// jitter.
+// of the vault's attention. Half of that is for probes, and either takes what the other leaves:
+// many keys to probe keep nobody from opening one. No window of one second holds more calls than
+// the budget of its key's type. A vault that throttles is left alone for as long as it says, or 1,
+// 2, 4, 8, 16 s with jitter.
 //
 // Thread-safe. Holds small entries for each vault that was called, and each tenant that named one,
 // in the last minutes.
@@ -60,6 +61,7 @@ class CallBudget {
  private:
   struct Bucket {
     absl::Duration level;
+    absl::Duration probes_level;  // zero, or what probes owe
     absl::Time filled;  // monotonic
     absl::Time paused_until = absl::InfinitePast();
     absl::Time probes_paused_until = absl::InfinitePast();
@@ -67,7 +69,6 @@ class CallBudget {
     bool failing = false;
   };
 
-  bool Take(const std::string& vault, double calls_per_second, absl::Duration credit);
   static void PauseProbes(Bucket& bucket);
   Bucket& Filled(const std::string& vault, absl::Duration cost)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

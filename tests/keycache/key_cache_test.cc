@@ -26,12 +26,24 @@ TEST_F(KeyCacheTest, ServesManyLookupsFromOneUnwrap) {
 TEST_F(KeyCacheTest, LifetimeCountsFromTheUnwrapAndUseDoesNotExtendIt) {  // KL-1
   const HubUid hub = NewHub();
   ASSERT_THAT(Fetch(hub), IsOk());
-  for (int i = 0; i < 5; ++i) {
-    clock_.Advance(options_.entry_lifetime / 5 - absl::Seconds(1));
+  for (int i = 0; i < 10; ++i) {
+    clock_.Advance(options_.entry_lifetime / 10 - absl::Seconds(1));
+    ASSERT_THAT(Fetch(NewHub()), IsOk()) << "the vault goes on unwrapping by the key";
     EXPECT_NE(*cache().Lookup(hub), nullptr) << i;
   }
-  clock_.Advance(absl::Seconds(5));
+  clock_.Advance(absl::Seconds(10));
   EXPECT_EQ(*cache().Lookup(hub), nullptr);
+}
+
+TEST_F(KeyCacheTest, WithoutAWordOfTheVaultOnItsKeyAnEntryServesNoLongerThanIsPromised) {  // KL-2
+  const HubUid hub = NewHub();
+  ASSERT_THAT(Fetch(hub), IsOk());
+  clock_.Advance(kPromise - absl::Seconds(1));
+  EXPECT_NE(*cache().Lookup(hub), nullptr);
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_EQ(*cache().Lookup(hub), nullptr) << "no probe has come through";
+  ASSERT_THAT(Fetch(hub), IsOk());
+  EXPECT_NE(*cache().Lookup(hub), nullptr);
 }
 
 TEST_F(KeyCacheTest, OneProbeServesEveryHubOnAKey) {  // KL-2

@@ -129,6 +129,37 @@ TEST_F(VaultHerdTest, AnOutageIsAskedAboutAtMostTwiceASecondAndServedThrough) { 
   EXPECT_TRUE(listener_.locks().empty());
 }
 
+// Their probes alone are more than the vault's budget: those in use are opened all the same, go
+// dark in time, and come back in time.
+TEST_F(VaultHerdTest, AVaultOfMoreKeysThanItsBudgetCanProbeKeepsThePromise) {  // KL-2, KL-4, KL-7
+  vault_.SetKeyBits(4096);
+  const std::vector<HubUid> hubs = MakeHubs(600, 1);
+  FetchAll(hubs);
+  Pass(absl::Minutes(3), absl::Milliseconds(100));
+  EXPECT_EQ(served_, 600);
+  const std::vector<HubUid> used(hubs.begin(), hubs.begin() + 50);
+  const auto use = [&](absl::Duration time) {
+    served_ = failed_ = 0;
+    for (absl::Duration passed; passed < time; passed += absl::Seconds(1)) {
+      FetchAll(used);
+      Pass(absl::Seconds(1), absl::Milliseconds(100));
+    }
+  };
+  use(absl::Minutes(2));
+  EXPECT_EQ(failed_, 0);
+  EXPECT_GE(served_, 50 * 115) << "what waits for its turn comes a little later";
+  for (const std::string& name : key_names_) vault_.Break(name, kDenied);
+  use(kPromise);
+  EXPECT_GT(failed_, 0);
+  for (HubUid hub : used) {
+    const auto keys = cache().Lookup(hub);
+    EXPECT_TRUE(!keys.ok() || *keys == nullptr);
+  }
+  for (const std::string& name : key_names_) vault_.Heal(name);
+  use(kPromise);
+  for (HubUid hub : used) EXPECT_THAT(cache().Lookup(hub), IsOk());
+}
+
 TEST_F(VaultHerdTest, AVaultThatThrottlesIsLeftAloneForAsLongAsItAsks) {  // KL-7
   const std::vector<HubUid> hubs = MakeHubs(50, 1);
   vault_.FailNext(WithCause(VaultThrottled(absl::Seconds(20)), "throttled"));

@@ -66,7 +66,23 @@ TEST_F(CallBudgetTest, AProbeMayOweASecondsWorthAndNoMore) {
   while (budget_.TryTakeOnCredit(kVault, 25)) ++probes;
   EXPECT_EQ(probes, 25);
   clock_.Advance(absl::Seconds(1));
-  EXPECT_FALSE(budget_.TryTake(kVault, 25)) << "the debt is paid first";
+  EXPECT_EQ(TakeAll(25), 5) << "of what is kept for others";
+}
+
+TEST_F(CallBudgetTest, ProbesThatTakeAllTheyCanLeaveHalfAndTakeWhatIsLeft) {
+  for (const bool others : {true, false}) {
+    CallBudget budget(clock_);
+    int taken = 0, probes = 0;
+    for (int tick = 0; tick < 300; ++tick) {
+      while (budget.TryTakeOnCredit(kVault, 12.5)) ++probes;
+      while (others && budget.TryTake(kVault, 12.5)) ++taken;
+      clock_.Advance(absl::Milliseconds(100));
+    }
+    if (others) {
+      EXPECT_NEAR(taken, 12.5 * 0.4 * 30, 5);
+    }
+    EXPECT_NEAR(probes, 12.5 * (others ? 0.4 : 0.8) * 30 + 12.5, 5);
+  }
 }
 
 TEST_F(CallBudgetTest, AVaultThatThrottlesIsLeftAloneForAsLongAsItSays) {
