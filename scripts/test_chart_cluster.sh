@@ -78,6 +78,11 @@ refuses replicas helm upgrade cmk $chart -n cmk --values $chart/ci/aks-values.ya
 step "a second release in the same namespace"
 helm install other $chart -n cmk --values $chart/ci/single-node-values.yaml --wait --timeout 60s >/dev/null
 
+step "a release whose name is as long as Helm lets it be"
+long=a23456789-123456789-123456789-123456789-123456789-123
+helm install $long $chart -n cmk --values $chart/ci/single-node-values.yaml --wait --timeout 60s >/dev/null
+helm uninstall $long -n cmk --wait >/dev/null
+
 step "a drain waits for a person where the budget says so, and takes the pod where it does not"
 # The budget's controller counts healthy pods; until it has, it disrupts nothing.
 kubectl -n cmk wait pdb/cmk-cmkstore --for=jsonpath='{.status.disruptionsAllowed}'=1 --timeout=30s >/dev/null
