@@ -69,6 +69,11 @@ yaml_of_step 5 >$renders/install_aks-values.yaml
 validate $renders/install_aks-pki.yaml
 render $renders/install_aks-values.yaml >$renders/install_aks.yaml
 validate $renders/install_aks.yaml
+# shellcheck disable=SC2016  # the back-quotes are Markdown's
+sed -n '/^```yaml$/,/^```$/p' docs/try_chart.md | sed '1d;$d' >$renders/try_chart-values.yaml
+[ -s $renders/try_chart-values.yaml ] || fail "docs/try_chart.md has no values"
+render $renders/try_chart-values.yaml >$renders/try_chart.yaml
+validate $renders/try_chart.yaml
 helm-unittest $chart
 cp $chart/README.md $renders/README.before 2>/dev/null || true
 helm-docs --chart-search-root $chart --log-level warning
