@@ -39,6 +39,18 @@ backup_claims() {
   done
 }
 
+step "a clone without the programs, or with one that ends: says what to do, and leaves nothing in the way"
+fresh=build/chart-fresh; rm -rf $fresh; mkdir -p $fresh/scripts $fresh/build/chart-tools
+cp scripts/chart_cluster.sh $fresh/scripts/
+refuses "etcd is not there: build it with helm/tools/install_cluster.sh" timeout 10 $fresh/scripts/chart_cluster.sh start
+mkdir $fresh/build/chart-tools/bin
+for program in etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok; do
+  ln -s "$(type -P false)" $fresh/build/chart-tools/bin/$program
+done
+refuses "apiserver ended as soon as it was started" timeout 20 $fresh/scripts/chart_cluster.sh start --without-operators
+[ ! -e $fresh/build/chart-cluster ] || fail "a cluster that did not start is in the way of the next one"
+rm -r $fresh
+
 step "without the operators' CRDs: says which one is missing, and installs without them"
 scripts/chart_cluster.sh stop; scripts/chart_cluster.sh start --without-operators >/dev/null
 restricted bare; backup_claims bare
