@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the Helm chart at the strictest settings that make sense; needs no cluster.
 #   scripts/check_chart.sh            lint, unit tests, schemas of four Kubernetes versions, scores, golden renders, docs
-#   scripts/check_chart.sh --update   writes the golden renders, the chart's README and its list of options anew
+#   scripts/check_chart.sh --update   writes the golden renders, the chart's README and its schema of `config` anew
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "${1:-}" != --help ] || { sed -n '2,4s/^# //p' "$0"; exit 0; }
@@ -26,12 +26,12 @@ validate() {
   done
 }
 
-# Sections and options of `config` that the chart takes are those of the reference, which is made from the server's code.
-options=$chart/files/config_options.txt
-# shellcheck disable=SC2016  # the back-quotes are Markdown's
-grep -oP '^\| (\*\*)?`\K[a-z_]+(\.[a-z_]+)?' docs/configuration.md | sed 'p;s/\..*//' | sort -u >$renders/config_options.txt
-if [ "$update" = --update ]; then cp $renders/config_options.txt $options; fi
-diff -u $options $renders/config_options.txt || fail "$options is not what docs/configuration.md has: scripts/check_chart.sh --update"
+# The schema of `config` is that of the reference, which is made from the server's code.
+cp $chart/values.schema.json $renders/values.schema.json
+python3 helm/tools/config_schema.py docs/configuration.md $renders/values.schema.json
+if [ "$update" = --update ]; then cp $renders/values.schema.json $chart/; fi
+diff -u $chart/values.schema.json $renders/values.schema.json ||
+  fail "$chart/values.schema.json is not what docs/configuration.md has: scripts/check_chart.sh --update"
 
 for values in "$chart"/ci/*-values.yaml; do
   scenario=$(basename "$values" -values.yaml)
@@ -69,6 +69,11 @@ yaml_of_step 5 >$renders/install_aks-values.yaml
 validate $renders/install_aks-pki.yaml
 render $renders/install_aks-values.yaml >$renders/install_aks.yaml
 validate $renders/install_aks.yaml
+# shellcheck disable=SC2016  # the back-quotes are Markdown's
+sed -n '/^```yaml$/,/^```$/p' docs/try_chart.md | sed '1d;$d' >$renders/try_chart-values.yaml
+[ -s $renders/try_chart-values.yaml ] || fail "docs/try_chart.md has no values"
+render $renders/try_chart-values.yaml >$renders/try_chart.yaml
+validate $renders/try_chart.yaml
 helm-unittest $chart
 cp $chart/README.md $renders/README.before 2>/dev/null || true
 helm-docs --chart-search-root $chart --log-level warning

@@ -39,6 +39,18 @@ backup_claims() {
   done
 }
 
+step "a clone without the programs, or with one that ends: says what to do, and leaves nothing in the way"
+fresh=build/chart-fresh; rm -rf $fresh; mkdir -p $fresh/scripts $fresh/build/chart-tools
+cp scripts/chart_cluster.sh $fresh/scripts/
+refuses "etcd is not there: build it with helm/tools/install_cluster.sh" timeout 10 $fresh/scripts/chart_cluster.sh start
+mkdir $fresh/build/chart-tools/bin
+for program in etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok; do
+  ln -s "$(type -P false)" $fresh/build/chart-tools/bin/$program
+done
+refuses "apiserver ended as soon as it was started" timeout 20 $fresh/scripts/chart_cluster.sh start --without-operators
+[ ! -e $fresh/build/chart-cluster ] || fail "a cluster that did not start is in the way of the next one"
+rm -r $fresh
+
 step "without the operators' CRDs: says which one is missing, and installs without them"
 scripts/chart_cluster.sh stop; scripts/chart_cluster.sh start --without-operators >/dev/null
 restricted bare; backup_claims bare
@@ -77,6 +89,11 @@ refuses replicas helm upgrade cmk $chart -n cmk --values $chart/ci/aks-values.ya
 
 step "a second release in the same namespace"
 helm install other $chart -n cmk --values $chart/ci/single-node-values.yaml --wait --timeout 60s >/dev/null
+
+step "a release whose name is as long as Helm lets it be"
+long=a23456789-123456789-123456789-123456789-123456789-123
+helm install $long $chart -n cmk --values $chart/ci/single-node-values.yaml --wait --timeout 60s >/dev/null
+helm uninstall $long -n cmk --wait >/dev/null
 
 step "a drain waits for a person where the budget says so, and takes the pod where it does not"
 # The budget's controller counts healthy pods; until it has, it disrupts nothing.

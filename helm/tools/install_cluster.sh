@@ -11,9 +11,9 @@ go_folder=$("$here/install_go.sh" "$out")
 export PATH=$go_folder:$PATH
 version=v1.36.3
 package=k8s.io/component-base/version
-have() { [ -x "$out/bin/$1" ]; }
+have() { [ -x "$out/bin/$1" ] || { echo "install_cluster: building $1${2:-}" >&2; false; }; }
 have etcd || (cd "$here/etcd" && go build -trimpath -ldflags '-s -w' -o "$out/bin/etcd" go.etcd.io/etcd/server/v3)
-have kubectl || (cd "$here/kube" && go build -trimpath -o "$out/bin/" -ldflags "-s -w -X $package.gitVersion=$version
+have kubectl ", the API server, controllers and scheduler: some four minutes" || (cd "$here/kube" && go build -trimpath -o "$out/bin/" -ldflags "-s -w -X $package.gitVersion=$version
   -X $package.gitMajor=1 -X $package.gitMinor=36 -X k8s.io/client-go/pkg/version.gitVersion=$version" \
   k8s.io/kubernetes/cmd/{kube-apiserver,kube-controller-manager,kube-scheduler,kubectl})
 have kwok || go install sigs.k8s.io/kwok/cmd/kwok@v0.7.0

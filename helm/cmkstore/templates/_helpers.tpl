@@ -1,6 +1,8 @@
+{{/* At most 52 characters, for names of pods and of revisions are longer; always with the chart's name, by which alerts know a server. */}}
 {{- define "cmkstore.fullname" -}}
-{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 52 | trimSuffix "-" }}
-{{- else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" }}{{ end }}
+{{- $release := .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- if contains .Chart.Name $release }}{{ $release }}
+{{- else }}{{ printf "%s-%s" (.Release.Name | trunc 43 | trimSuffix "-") .Chart.Name }}{{ end }}
 {{- end }}
 
 {{- define "cmkstore.selector" -}}
@@ -35,7 +37,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- join " " $pods }}
 {{- end }}
 
-{{- define "cmkstore.backupName" -}}{{ include "cmkstore.fullname" . }}-backup{{- end }}
+{{/* A CronJob's name has at most 52 characters, too. */}}
+{{- define "cmkstore.backupName" -}}{{ include "cmkstore.fullname" . | trunc 45 | trimSuffix "-" }}-backup{{- end }}
 
 {{- define "cmkstore.testName" -}}{{ include "cmkstore.fullname" . }}-test{{- end }}
 
