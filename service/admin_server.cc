@@ -1,7 +1,5 @@
 #include "service/admin_server.h"
 
-#include <httplib.h>
-
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -9,13 +7,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/errors.h"
+#include "service/admin_http_server.h"
 #include "service/status_page.h"
 
 namespace cmkstore::service {
 namespace {
 
-constexpr int kThreads = 6;
-constexpr time_t kTimeoutSeconds = 3;
 constexpr char kText[] = "text/plain; charset=utf-8";
 
 void Answer(const HealthAnswer& answer, httplib::Response& response) {
@@ -32,11 +29,7 @@ bool WantsJson(const httplib::Request& request) {
 }  // namespace
 
 AdminServer::AdminServer(const Health& health)
-    : health_(health), server_(std::make_unique<httplib::Server>()) {
-  server_->new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
-  server_->set_read_timeout(kTimeoutSeconds);
-  server_->set_write_timeout(kTimeoutSeconds);
-  server_->set_keep_alive_max_count(1);
+    : health_(health), server_(std::make_unique<AdminHttpServer>()) {
   server_->set_payload_max_length(0);
   server_->set_default_headers(
       {{"Cache-Control", "no-store"},

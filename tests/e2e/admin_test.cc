@@ -3,9 +3,14 @@
 #include <grpcpp/impl/client_unary_call.h>
 #include <grpcpp/impl/rpc_method.h>
 #include <grpcpp/support/byte_buffer.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <set>
+#include <thread>
 
 #include "absl/strings/str_split.h"
 #include "service/metrics.h"
@@ -154,6 +159,35 @@ TEST_F(AdminTest, GrpcHealthKnowsEachServiceAndTheEnd) {
   EXPECT_EQ(HealthOf(*channel, "cmkstore.v1.DocumentService"), 2);
   EXPECT_EQ(Fetch("/readyz").status, 503);
   EXPECT_EQ(Fetch("/livez").status, 200);
+}
+
+// Each sends one header line after the other, and never the last.
+TEST_F(AdminTest, WhoHoldsConnectionsOpenHoldsUpNeitherProbesNorTheEnd) {
+  std::atomic<bool> stop = false;
+  std::vector<int> connections;
+  for (int i = 0; i < 64; ++i) {
+    const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(server_->admin_port()));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ASSERT_EQ(connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    connections.push_back(connection);
+  }
+  std::thread dripping([&] {
+    for (bool first = true; !stop; first = false) {
+      const std::string line = first ? "GET /livez HTTP/1.1\r\n" : "X-A: b\r\n";
+      for (const int one : connections) (void)send(one, line.data(), line.size(), MSG_NOSIGNAL);
+      absl::SleepFor(absl::Milliseconds(200));
+    }
+  });
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(Fetch("/livez").status, 200);  // within 5 s
+  const absl::Time began = absl::Now();
+  server_.reset();
+  EXPECT_LT(absl::Now() - began, absl::Seconds(10));
+  stop = true;
+  dripping.join();
+  for (const int one : connections) close(one);
 }
 
 TEST_F(AdminTest, TheMetricsAreThoseOfTheCatalogAndCountWhatWasDone) {
