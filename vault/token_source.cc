@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "base/errors.h"
 #include "vault/client_credentials.h"
+#include "vault/login_refusal.h"
 #include "vault/managed_identity.h"
 
 namespace cmkstore::vault {
@@ -81,7 +82,7 @@ IdentityOptions WithPodEnvironment(
 
 absl::StatusOr<AccessToken> ParseTokenAnswer(const HttpResponse& response, absl::Time now) {
   if (response.status != 200) {
-    return VaultLoginFailed(absl::StrCat("the token endpoint answered ", response.status));
+    return LoginRefused("the token endpoint", response);
   }
   if (!absl::StrContains(absl::AsciiStrToLower(response.Header("Content-Type")), "json")) {
     return VaultLoginFailed("the token endpoint did not answer with JSON");

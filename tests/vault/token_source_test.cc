@@ -21,6 +21,7 @@
 #include "tests/testing/scripted_transport.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/testing/virtual_clock.h"
+#include "vault/login_refusal.h"
 #include "vault/vault_errors.h"
 
 namespace cmkstore::vault {
@@ -183,6 +184,31 @@ TEST_F(TokenSourceTest, ADirectoryThatDoesNotKnowUsIsTheTenantsToMendUnlessItIsO
     EXPECT_EQ(CauseOf(refused), kNoConsent) << code;
   }
   EXPECT_EQ(CauseOf(refuse(7000222)), "") << "our secret has expired";
+}
+
+TEST_F(TokenSourceTest, WhatARefusalSaysByCodesIsForTheLogAndForNobodyElse) {
+  WriteProof("s3cret");
+  const auto refuse = [&](const std::string& body) {
+    transport_.Answer(JsonAnswer(401, body));
+    return Fetch(*Make(Of(Kind::kClientSecret))).status();
+  };
+  const absl::Status expired = refuse(
+      R"({"error":"invalid_client","error_description":"AADSTS7000222: of app x","error_codes":[7000222]})");
+  EXPECT_EQ(RefusalOf(expired), "invalid_client 7000222");
+  EXPECT_EQ(expired.message(), VaultLoginFailed("the token endpoint answered 401").message());
+  EXPECT_EQ(RefusalOf(refuse(R"({"error_codes":[1,2,3,4,5]})")), "1 2 3 4");
+  for (const std::string& odd :
+       {std::string(R"({"error":"a b","error_codes":[-1,1e30,"7",99999999999]})"),
+        absl::StrCat(R"({"error":")", std::string(65, 'a'), R"("})"),
+        std::string(R"({"error":{"code":"x"},"error_codes":7})"), std::string("[]"),
+        std::string("<html>")}) {
+    EXPECT_EQ(RefusalOf(refuse(odd)), "") << odd;
+  }
+  directory_ = kOtherDirectory;
+  EXPECT_EQ(RefusalOf(refuse(R"({"error":"unauthorized_client","error_codes":[700016]})")),
+            "unauthorized_client 700016");
+  transport_.Answer(JsonAnswer(400, R"({"error":"invalid_request"})"));
+  EXPECT_EQ(RefusalOf(Fetch(*Make(IdentityOptions())).status()), "invalid_request");
 }
 
 TEST_F(TokenSourceTest, ABrokenProofIsOurTroubleAndNothingIsSent) {
