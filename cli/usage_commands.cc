@@ -1,5 +1,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -134,13 +135,20 @@ int Query(const Invocation& invocation, const Connection& connection, const Usag
   }
   if (flags.from.empty()) request.clear_start_time();
   if (flags.to.empty()) request.clear_end_time();
-  if (flags.csv) PrintLine(kCsvHead);
   std::unique_ptr<UsageTable> table;
-  if (!flags.csv && !invocation.json) table = std::make_unique<UsageTable>(!flags.hub.empty());
+  auto begin = [&, begun = false]() mutable {  // not before an answer: it may be a refusal
+    if (std::exchange(begun, true)) return;
+    if (flags.csv) {
+      PrintLine(kCsvHead);
+    } else if (!invocation.json) {
+      table = std::make_unique<UsageTable>(!flags.hub.empty());
+    }
+  };
   google::protobuf::Timestamp through;
   const auto stub = v1::UsageService::NewStub(connection.channel());
   const grpc::Status status = ForEachPage(connection, *stub, &v1::UsageService::Stub::QueryUsage,
                                           request, [&](const v1::QueryUsageResponse& page) {
+                                            begin();
                                             through = page.counted_through_time();
                                             for (const v1::UsageRecord& record : page.records()) {
                                               if (table != nullptr) {
@@ -181,6 +189,18 @@ void ShowEstimate(const std::vector<EstimateLine>& lines, const std::string& cur
       "\nEach amount is quantity x price. What the quantities are made of: docs/usage.md.\n");
 }
 
+// `usage` has options that its subcommand would take and not heed.
+absl::Status RefuseQueryFlags(const UsageFlags& flags) {
+  for (const auto& [name, given] :
+       {std::pair("HUB", !flags.hub.empty()), std::pair("--from", !flags.from.empty()),
+        std::pair("--to", !flags.to.empty()), std::pair("--csv", flags.csv)}) {
+    if (given) {
+      return FieldInvalid(name, "means nothing to an estimate, which asks no server; leave it out");
+    }
+  }
+  return absl::OkStatus();
+}
+
 int Estimate(const Invocation& invocation, const EstimateFlags& flags) {
   const auto prices = PriceList::Read(flags.prices);
   if (!prices.ok()) return ReportUsage(prices.status(), invocation.style());
@@ -209,7 +229,8 @@ int Estimate(const Invocation& invocation, const EstimateFlags& flags) {
   return kOk;
 }
 
-void AddEstimateCommand(CLI::App& usage, Invocation& invocation) {
+void AddEstimateCommand(CLI::App& usage, const std::shared_ptr<UsageFlags>& query,
+                        Invocation& invocation) {
   CLI::App* estimate = usage.add_subcommand(
       "estimate", "What a month would cost, customer-managed and platform-managed");
   estimate->footer(
@@ -231,7 +252,11 @@ void AddEstimateCommand(CLI::App& usage, Invocation& invocation) {
   quantity("--hubs", forecast.hubs, "Hubs (default 1)");
   quantity("--keys", forecast.keys, "Vault keys of these hubs (default 1)");
   estimate->add_option("--prices", flags->prices, "The operator's price file")->required();
-  estimate->callback([&invocation, flags] { invocation.exit_code = Estimate(invocation, *flags); });
+  estimate->callback([&invocation, query, flags] {
+    const absl::Status refused = RefuseQueryFlags(*query);
+    invocation.exit_code =
+        refused.ok() ? Estimate(invocation, *flags) : ReportUsage(refused, invocation.style());
+  });
 }
 
 }  // namespace
@@ -252,7 +277,7 @@ void AddUsageCommands(CLI::App& app, Invocation& invocation) {
   usage->add_option("--to", flags->to,
                     "Day or time before which the last hour begins; default: now");
   usage->add_flag("--csv", flags->csv, "Comma-separated values, one record a line");
-  AddEstimateCommand(*usage, invocation);
+  AddEstimateCommand(*usage, flags, invocation);
   usage->callback([usage, &invocation, flags] {
     if (!usage->get_subcommands().empty()) return;
     const absl::StatusOr<Connection> connection = Connection::Open(invocation.connection);

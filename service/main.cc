@@ -58,9 +58,22 @@ int Fail(const absl::Status& status) {
   return 1;
 }
 
+// What only the environment of the start can tell: nothing is refused for it here.
+void PrintLacksOfIdentities(const LoadedConfig& loaded) {
+  for (int i = 0; i < loaded.config.identities_size(); ++i) {
+    const auto identity = ToIdentityOptions(loaded.config.identities(i));
+    const absl::Status lacks =
+        ToStatus(loaded, IdentityProblems(i, vault::CheckIdentity(identity)));
+    if (lacks.ok()) continue;
+    std::printf("not refused here, as only its pod can tell:\n%s\n",
+                std::string(lacks.message()).c_str());
+  }
+}
+
 int CheckConfigAndEnd(const LoadedConfig& loaded, bool files, Clock& clock) {
   const std::string is_valid = absl::StrCat(loaded.file, " is a valid configuration");
   if (!files) {
+    PrintLacksOfIdentities(loaded);
     std::printf("%s; files that it names were not looked at: --check-files does\n",
                 is_valid.c_str());
     return 0;

@@ -123,6 +123,23 @@ absl::Status ManageBackups::RequireEmpty() const {
   return StateInvalid("the server has hubs; a restore goes into an empty one");
 }
 
+absl::Status ManageBackups::MarkRestore(const std::string& backup) {
+  storage::v1::RestoreRecord record;
+  record.set_backup(backup);
+  store::WriteSet begin;
+  store::RestoreTable::Put(begin, record);
+  absl::MutexLock no_deletion(&deletion_);
+  return ApplyBlocking(shards_, store::CatalogPartition(), std::move(begin)).status();
+}
+
+absl::Status ManageBackups::RequireNotRestoring(const std::string& backup) const {
+  CMK_ASSIGN_OR_RETURN(const auto begun,
+                       store::RestoreTable(shards_).Get(store::CatalogPartition()));
+  if (!begun.has_value() || begun->backup() != backup) return absl::OkStatus();
+  return StateInvalid(
+      "the backup is being restored into this server; delete it when that has ended");
+}
+
 absl::StatusOr<google::longrunning::Operation> ManageBackups::Backup(
     const AdmittedCall& /*call*/, const v1::BackupRequest& /*request*/) {
   CMK_RETURN_IF_ERROR(RequireDirectory());
@@ -173,6 +190,8 @@ absl::StatusOr<google::protobuf::Empty> ManageBackups::Delete(
   CMK_ASSIGN_OR_RETURN(const std::string id, ParseBackupName("name", request.name()));
   CMK_ASSIGN_OR_RETURN(const BackupStore store, BackupStore::Open(options_.directory));
   CMK_ASSIGN_OR_RETURN(const std::string own, StoreUid());
+  absl::MutexLock no_restore_begins(&deletion_);
+  CMK_RETURN_IF_ERROR(RequireNotRestoring(id));
   CMK_ASSIGN_OR_RETURN(const std::shared_ptr<void> lock, store.Lock());
   CMK_RETURN_IF_ERROR(store.Remove(id));
   Log(LogLevel::kInfo, "backup_deleted", {{"backup", id}});
@@ -226,13 +245,7 @@ ManageBackups::Result ManageBackups::RunRestore(OperationRun& run) {
   const store::Partition catalog = store::CatalogPartition();
   CMK_ASSIGN_OR_RETURN(const auto begun, store::RestoreTable(shards_).Get(catalog));
   const bool resumed = begun.has_value() && begun->backup() == run.argument();
-  if (!resumed) {
-    storage::v1::RestoreRecord record;
-    record.set_backup(run.argument());
-    store::WriteSet begin;
-    store::RestoreTable::Put(begin, record);
-    CMK_RETURN_IF_ERROR(ApplyBlocking(shards_, catalog, std::move(begin)).status());
-  }
+  if (!resumed) CMK_RETURN_IF_ERROR(MarkRestore(run.argument()));
   // From here on nobody creates a hub.
   Result restored = [&]() -> Result {
     if (!resumed) CMK_RETURN_IF_ERROR(RequireEmpty());

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "base/clock.h"
 #include "cmkstore/v1/admin_service.pb.h"
 #include "google/protobuf/empty.pb.h"
@@ -58,6 +59,8 @@ class ManageBackups {
   void NoteNewest(const BackupStore& store, const std::string& own);
   absl::StatusOr<bool> IsEmpty() const;  // of hubs
   absl::Status RequireEmpty() const;
+  absl::Status MarkRestore(const std::string& backup);
+  absl::Status RequireNotRestoring(const std::string& backup) const;
   Result RunBackup(OperationRun& run);
   Result RunRestore(OperationRun& run);
   Result RunVerify(OperationRun& run);
@@ -74,6 +77,7 @@ class ManageBackups {
   Clock& clock_;
   const PageTokens& tokens_;
   const Indexes indexes_;
+  absl::Mutex deletion_;  // held from a look at what is being restored to the end of a deletion
 };
 
 }  // namespace cmkstore::service

@@ -15,6 +15,7 @@
 #include "service/health.h"
 #include "service/key_expiry_watch.h"
 #include "service/operations.h"
+#include "service/purge_hubs.h"
 #include "service/request_quota.h"
 #include "service/rpc_server.h"
 #include "service/storage_quota.h"
@@ -50,6 +51,7 @@ struct StatusSources {
   Operations& operations;
   const BackupStats& backups;
   const KeyExpiryWatch& expiries;
+  const PurgeHubs& purges;
   const RequestQuota& request_quota;
   const StorageQuota& storage_quota;
   Clock& clock;

@@ -17,6 +17,15 @@ constexpr absl::Duration kSweepEvery = absl::Minutes(1);
 constexpr size_t kHubsAtOnce = 1000;
 constexpr size_t kRowsAtOnce = 10'000;
 
+void Count(storage::v1::HubState state, HubStates& states) {
+  switch (state) {
+    case storage::v1::HUB_STATE_SUSPENDED: ++states.suspended; break;
+    case storage::v1::HUB_STATE_DELETED: ++states.deleted; break;
+    case storage::v1::HUB_STATE_PURGED: ++states.purged; break;
+    default: ++states.active; break;
+  }
+}
+
 bool IsDue(const storage::v1::HubRecord& record, absl::Time now) {
   if (record.state() == storage::v1::HUB_STATE_PURGED) {
     return record.purge().finish_time_micros() == 0;
@@ -56,16 +65,25 @@ absl::Status PurgeHubs::Sweep() {
   const store::HubsTable hubs(engine_);
   const store::Partition catalog = store::CatalogPartition();
   absl::Status first_failure;
+  HubStates states;
   CMK_ASSIGN_OR_RETURN(auto records, hubs.List(catalog, kHubsAtOnce));
   while (!records.empty()) {
     for (const storage::v1::HubRecord& record : records) {
+      Count(record.state(), states);
       if (IsDue(record, now)) first_failure.Update(Purge(record));
       if (IsUsageDue(record, now)) first_failure.Update(ForgetUsage(record));
     }
     const std::string tenant = records.back().tenant(), hub = records.back().hub();
     CMK_ASSIGN_OR_RETURN(records, hubs.ListAfter(catalog, tenant, hub, kHubsAtOnce));
   }
+  absl::MutexLock lock(&mutex_);
+  last_states_ = states;
   return first_failure;
+}
+
+HubStates PurgeHubs::LastStates() const {
+  absl::MutexLock lock(&mutex_);
+  return last_states_;
 }
 
 absl::Status PurgeHubs::Purge(const storage::v1::HubRecord& record) {

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
 #include "base/clock.h"
 #include "base/worker.h"
 #include "service/hub_access.h"
@@ -15,6 +18,11 @@ namespace cmkstore::service {
 struct PurgeOptions {
   // How long after its purge a hub's usage is kept.
   absl::Duration usage_retention = absl::Hours(400 * 24);
+};
+
+// The server's hubs by state.
+struct HubStates {
+  size_t active = 0, suspended = 0, deleted = 0, purged = 0;
 };
 
 // Destroys hubs whose retention has ended, for good.
@@ -44,6 +52,8 @@ class PurgeHubs {
   // Purges all that is due. Errors: those of the store and of `keep_receipt`, the first; what was not
   // purged is due again.
   absl::Status Sweep();
+  // As the last sweep found them; all zero before the first.
+  HubStates LastStates() const;
   // Starts a sweep in the background about once a minute.
   void Tick();
   void Stop() { worker_.Stop(); }
@@ -63,6 +73,8 @@ class PurgeHubs {
   const std::function<void(HubUid)> destroy_index_;
   const KeepReceipt keep_receipt_;
   absl::Time next_sweep_ = absl::InfinitePast();  // the ticking thread's
+  mutable absl::Mutex mutex_;
+  HubStates last_states_ ABSL_GUARDED_BY(mutex_);
   Worker worker_{{.name = "purge", .threads = 1, .max_queued = 1}};
 };
 

@@ -305,7 +305,7 @@ void Server::Parts::LookAtTlsFiles() {
 
 void Server::Parts::PublishStatus() {
   status.reset(new StatusSources{health, *rpc, timed, meter, *engine, *keys, *indexes, *follower,
-                                 *operations, backup_stats, *expiries, request_quota,
+                                 *operations, backup_stats, *expiries, *purges, request_quota,
                                  *storage_quota, clock, options.data_dir, clock.MonotonicNow(),
                                  options.min_free_disk_bytes, options.certificates, config_pending,
                                  !options.backup.directory.empty()});

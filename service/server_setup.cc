@@ -47,24 +47,9 @@ std::shared_ptr<grpc::ServerCredentials> WatchedTls(const TlsFiles::Paths& shown
   return grpc::experimental::TlsServerCredentials(options);
 }
 
-vault::IdentityOptions ToIdentity(const config::v1::Identity& identity) {
-  using Kind = vault::IdentityOptions::Kind;
-  vault::IdentityOptions options;
-  options.kind = identity.kind() == "client-secret"        ? Kind::kClientSecret
-                 : identity.kind() == "client-certificate" ? Kind::kClientCertificate
-                 : identity.kind() == "workload-identity"  ? Kind::kWorkloadIdentity
-                                                           : Kind::kManagedIdentity;
-  options.authority = identity.authority();
-  options.tenant_id = identity.tenant_id();
-  options.client_id = identity.client_id();
-  options.secret_file = identity.secret_file();
-  options.token_file = identity.token_file();
-  options.certificate_file = identity.certificate_file();
-  options.imds_url = identity.imds_url();
-  return vault::WithPodEnvironment(options, [](const char* name) {
-    const char* value = std::getenv(name);
-    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
-  });
+std::optional<std::string> FromEnvironment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
 void SetStore(const config::v1::Store& store, store::ShardSetOptions& options) {
@@ -172,8 +157,12 @@ absl::StatusOr<ServerOptions> MakeServerOptions(const LoadedConfig& loaded, Cloc
   for (const config::v1::Listener& listener : config.listeners()) {
     options.listeners.push_back({listener.address(), credentials});
   }
-  for (const config::v1::Identity& identity : config.identities()) {
-    options.identities.emplace_back(identity.name(), ToIdentity(identity));
+  for (int i = 0; i < config.identities_size(); ++i) {
+    const config::v1::Identity& identity = config.identities(i);
+    const vault::IdentityOptions complete =
+        vault::WithPodEnvironment(ToIdentityOptions(identity), FromEnvironment);
+    CMK_RETURN_IF_ERROR(ToStatus(loaded, IdentityProblems(i, vault::CheckIdentity(complete))));
+    options.identities.emplace_back(identity.name(), complete);
     if (identity.kind() == "client-certificate") {
       options.certificates.push_back({"vault_login", identity.certificate_file()});
     }

@@ -51,6 +51,7 @@ std::string StatusReport(const StatusSources& sources) {
   const keycache::KeyCacheStats keys = sources.keys.Stats();
   const search::IndexSetStats indexes = sources.indexes.Stats();
   const search::IndexFollowerStats follower = sources.follower.Stats();
+  const HubStates hubs = sources.purges.LastStates();
   const ProcessStats process = ReadProcessStats();
   ordered_json status = {{"version", CMKSTORE_VERSION},
                          {"compiler", __VERSION__},
@@ -67,7 +68,12 @@ std::string StatusReport(const StatusSources& sources) {
                           {"denied", keys.vault_keys_denied},
                           {"not_asked_yet", keys.vault_keys_unknown},
                           {"oldest_success_seconds", absl::ToInt64Seconds(keys.oldest_success)}};
-  status["hubs"] = {{"with_cached_keys", keys.cached_hubs}, {"locked", keys.locked_hubs}};
+  status["hubs"] = {{"active", hubs.active},
+                    {"suspended", hubs.suspended},
+                    {"deleted", hubs.deleted},
+                    {"purged", hubs.purged},
+                    {"with_cached_keys", keys.cached_hubs},
+                    {"locked", keys.locked_hubs}};
   status["key_cache"] = {{"hits", keys.hits},
                          {"misses", keys.misses},
                          {"unwraps", keys.unwraps},

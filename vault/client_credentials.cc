@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -16,6 +17,7 @@
 #include "crypto/digest.h"
 #include "crypto/jwt.h"
 #include "crypto/rsa_key.h"
+#include "vault/login_refusal.h"
 #include "vault/url_encode.h"
 #include "vault/vault_errors.h"
 
@@ -54,14 +56,9 @@ constexpr int64_t kNoConsentCodes[] = {700016, 7000229, 7000112, 500014, 650052}
 
 bool SaysNoConsent(const HttpResponse& response) {
   if (response.status != 400 && response.status != 401) return false;
-  const nlohmann::json answer = nlohmann::json::parse(response.body, nullptr, false);
-  if (!answer.is_object() || !answer.contains("error_codes")) return false;
-  const nlohmann::json& codes = answer["error_codes"];
-  return codes.is_array() && std::any_of(codes.begin(), codes.end(), [](const auto& code) {
-           return code.is_number_integer() &&
-                  std::find(std::begin(kNoConsentCodes), std::end(kNoConsentCodes),
-                            code.template get<int64_t>()) != std::end(kNoConsentCodes);
-         });
+  const std::vector<int64_t> codes = ParseLoginRefusal(response).codes;
+  return std::find_first_of(codes.begin(), codes.end(), std::begin(kNoConsentCodes),
+                            std::end(kNoConsentCodes)) != codes.end();
 }
 
 }  // namespace
@@ -136,10 +133,12 @@ absl::StatusOr<AccessToken> ClientCredentials::Fetch(const TokenRequest& wanted,
         absl::StrCat("the token endpoint: ", CauseOf(response.status())));
   }
   if (elsewhere && SaysNoConsent(*response)) {
-    return WithCause(VaultLoginFailed(absl::StrCat("directory ", wanted.directory,
-                                                   " has not consented to this server's "
-                                                   "application, or has turned it off")),
-                     kNoConsent);
+    return WithRefusal(WithCause(VaultLoginFailed(absl::StrCat(
+                                     "directory ", wanted.directory,
+                                     " has not consented to this server's application, or has "
+                                     "turned it off")),
+                                 kNoConsent),
+                       *response);
   }
   return ParseTokenAnswer(*response, clock_.WallNow());
 }

@@ -6,6 +6,7 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "vault/login_refusal.h"
 #include "vault/vault_errors.h"
 
 namespace cmkstore::vault {
@@ -128,7 +129,8 @@ void IdentitySet::Fetch(TokenSource& source, const TokenRequest& wanted, Slot& s
         {{"identity", wanted.identity},
          {"directory", wanted.directory},
          {"resource", wanted.resource},
-         {"why", std::string(fetched.status().message())}});
+         {"why", std::string(fetched.status().message())},
+         {"answer", RefusalOf(fetched.status())}});
   }
   absl::MutexLock lock(&mutex_);
   slot.fetching = false;

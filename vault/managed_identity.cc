@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
+#include "vault/login_refusal.h"
 #include "vault/url_encode.h"
 
 namespace cmkstore::vault {
@@ -43,8 +44,7 @@ absl::StatusOr<AccessToken> ManagedIdentity::Fetch(const TokenRequest& wanted,
       return ParseTokenAnswer(*response, clock_.WallNow());
     }
     const absl::Status failure =
-        response.ok() ? VaultLoginFailed(absl::StrCat("the instance metadata service answered ",
-                                                      response->status))
+        response.ok() ? LoginRefused("the instance metadata service", *response)
                       : VaultLoginFailed(absl::StrCat("the instance metadata service: ",
                                                       response.status().message()));
     const int status = response.ok() ? response->status : 500;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -10,7 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/errors.h"
+#include "vault/base_url.h"
 #include "vault/client_credentials.h"
+#include "vault/login_refusal.h"
 #include "vault/managed_identity.h"
 
 namespace cmkstore::vault {
@@ -34,35 +37,68 @@ bool IsToken(absl::string_view token) {
          std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < '\x7f'; });
 }
 
+// What is given and cannot be right.
+std::vector<Violation> FaultsOf(const IdentityOptions& options) {
+  if (options.kind == IdentityOptions::Kind::kManagedIdentity) {
+    if (IsBaseUrl(options.imds_url, "http://") || IsBaseUrl(options.imds_url, "https://")) {
+      return {};
+    }
+    return {{"identity.imds_url", "must be http://HOST or https://HOST, perhaps with a port"}};
+  }
+  std::vector<Violation> faults;
+  if (!IsBaseUrl(options.authority, "https://")) {
+    faults.push_back({"identity.authority",
+                      "must be https://HOST, perhaps with a port, and nothing else: secrets are "
+                      "sent to it"});
+  }
+  if (!options.tenant_id.empty() && !IsHostName(options.tenant_id)) {
+    faults.push_back(
+        {"identity.tenant_id", "must be the GUID of an Entra tenant, or one of its domains"});
+  }
+  return faults;
+}
+
+std::vector<Violation> LacksOf(const IdentityOptions& options) {
+  using Kind = IdentityOptions::Kind;
+  std::vector<Violation> lacks;
+  const auto need = [&](const std::string& value, absl::string_view option,
+                        absl::string_view variable) {
+    if (!value.empty()) return;
+    const bool in_pod = options.kind == Kind::kWorkloadIdentity;
+    lacks.push_back({absl::StrCat("identity.", option),
+                     in_pod ? absl::StrCat("is needed, or ", variable,
+                                           " in the environment, as the workload identity "
+                                           "webhook of a pod sets it")
+                            : "is needed"});
+  };
+  if (options.kind == Kind::kManagedIdentity) return lacks;
+  need(options.tenant_id, "tenant_id", "AZURE_TENANT_ID");
+  need(options.client_id, "client_id", "AZURE_CLIENT_ID");
+  if (options.kind == Kind::kClientSecret) need(options.secret_file, "secret_file", "");
+  if (options.kind == Kind::kClientCertificate) {
+    need(options.certificate_file, "certificate_file", "");
+  }
+  if (options.kind == Kind::kWorkloadIdentity) {
+    need(options.token_file, "token_file", "AZURE_FEDERATED_TOKEN_FILE");
+  }
+  return lacks;
+}
+
 void SetIfEmpty(std::string& field, const std::optional<std::string>& value) {
   if (field.empty() && value.has_value()) field = *value;
 }
 
 }  // namespace
 
+absl::Status CheckGivenOfIdentity(const IdentityOptions& options) {
+  const std::vector<Violation> faults = FaultsOf(options);
+  return faults.empty() ? absl::OkStatus() : FieldsInvalid(faults);
+}
+
 absl::Status CheckIdentity(const IdentityOptions& options) {
-  using Kind = IdentityOptions::Kind;
-  if (options.kind == Kind::kManagedIdentity) {
-    return absl::StartsWith(options.imds_url, "http://") ||
-                   absl::StartsWith(options.imds_url, "https://")
-               ? absl::OkStatus()
-               : FieldInvalid("identity.imds_url", "must be an http or https URL");
-  }
-  if (!absl::StartsWith(options.authority, "https://")) {
-    return FieldInvalid("identity.authority", "must be an https URL: secrets are sent to it");
-  }
-  if (options.tenant_id.empty()) return FieldInvalid("identity.tenant_id", "is needed");
-  if (options.client_id.empty()) return FieldInvalid("identity.client_id", "is needed");
-  const auto needs = [](const std::string& file, absl::string_view field) {
-    return file.empty() ? FieldInvalid(field, "is needed") : absl::OkStatus();
-  };
-  if (options.kind == Kind::kClientSecret) {
-    return needs(options.secret_file, "identity.secret_file");
-  }
-  if (options.kind == Kind::kClientCertificate) {
-    return needs(options.certificate_file, "identity.certificate_file");
-  }
-  return needs(options.token_file, "identity.token_file");
+  std::vector<Violation> problems = FaultsOf(options);
+  for (Violation& lack : LacksOf(options)) problems.push_back(std::move(lack));
+  return problems.empty() ? absl::OkStatus() : FieldsInvalid(std::move(problems));
 }
 
 IdentityOptions WithPodEnvironment(
@@ -75,13 +111,12 @@ IdentityOptions WithPodEnvironment(
   if (options.authority == IdentityOptions().authority) options.authority.clear();
   SetIfEmpty(options.authority, environment("AZURE_AUTHORITY_HOST"));
   SetIfEmpty(options.authority, IdentityOptions().authority);
-  options.authority = std::string(absl::StripSuffix(options.authority, "/"));
   return options;
 }
 
 absl::StatusOr<AccessToken> ParseTokenAnswer(const HttpResponse& response, absl::Time now) {
   if (response.status != 200) {
-    return VaultLoginFailed(absl::StrCat("the token endpoint answered ", response.status));
+    return LoginRefused("the token endpoint", response);
   }
   if (!absl::StrContains(absl::AsciiStrToLower(response.Header("Content-Type")), "json")) {
     return VaultLoginFailed("the token endpoint did not answer with JSON");
@@ -99,6 +134,10 @@ absl::StatusOr<AccessToken> ParseTokenAnswer(const HttpResponse& response, absl:
 
 std::unique_ptr<TokenSource> MakeTokenSource(IdentityOptions options, HttpTransport& transport,
                                              Clock& clock, crypto::Random& random) {
+  // AZURE_AUTHORITY_HOST is written with one.
+  for (std::string* url : {&options.authority, &options.imds_url}) {
+    *url = std::string(absl::StripSuffix(*url, "/"));
+  }
   if (options.kind == IdentityOptions::Kind::kManagedIdentity) {
     return std::make_unique<ManagedIdentity>(std::move(options), transport, clock);
   }

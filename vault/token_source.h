@@ -50,7 +50,7 @@ struct IdentityOptions {
   // Token endpoint's base. From configuration only: an assertion sent to a host that a vault's
   // challenge names would be a gift to it.
   std::string authority = "https://login.microsoftonline.com";
-  std::string tenant_id;         // the identity's own directory
+  std::string tenant_id;         // the identity's own directory: a GUID or a domain
   std::string client_id;         // of a managed identity: empty = the system-assigned one
   std::string secret_file;       // client secret
   std::string certificate_file;  // client certificate: PEM, certificate and key in one file
@@ -58,8 +58,10 @@ struct IdentityOptions {
   std::string imds_url = "http://169.254.169.254";
 };
 
-// Errors: FIELD_INVALID naming what the identity lacks.
+// Errors: FIELD_INVALID naming each option that the identity lacks or that cannot be what it is.
 absl::Status CheckIdentity(const IdentityOptions& options);
+// The same, of what is given only: the rest may come from the pod.
+absl::Status CheckGivenOfIdentity(const IdentityOptions& options);
 
 // Fills what a workload identity lacks from AZURE_TENANT_ID, AZURE_CLIENT_ID,
 // AZURE_FEDERATED_TOKEN_FILE and AZURE_AUTHORITY_HOST, as its webhook sets them in a pod.
@@ -67,7 +69,7 @@ IdentityOptions WithPodEnvironment(
     IdentityOptions options,
     const std::function<std::optional<std::string>(const char*)>& environment);
 
-// All that it is given by reference must outlive the source.
+// `options` have passed CheckIdentity. All that it is given by reference must outlive the source.
 std::unique_ptr<TokenSource> MakeTokenSource(IdentityOptions options, HttpTransport& transport,
                                              Clock& clock, crypto::Random& random);
 

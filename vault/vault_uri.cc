@@ -10,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "vault/base_url.h"
 
 namespace cmkstore::vault {
 namespace {
@@ -93,7 +94,8 @@ VaultDomain VaultDomainFrom(absl::string_view text) {
   const size_t equals = text.find('=');
   const absl::string_view suffix = text.substr(0, equals);
   if (equals != absl::string_view::npos) {
-    return {std::string(suffix), std::string(text.substr(equals + 1))};
+    // A challenge's resource is compared without its slash, too.
+    return {std::string(suffix), std::string(absl::StripSuffix(text.substr(equals + 1), "/"))};
   }
   return {std::string(suffix), absl::StrCat(kScheme, absl::StripPrefix(suffix, "."))};
 }
@@ -102,10 +104,13 @@ absl::Status CheckVaultDomain(const VaultDomain& domain) {
   const std::vector<absl::string_view> labels = absl::StrSplit(domain.suffix, '.');
   if (labels.size() < 3 || !labels[0].empty() ||
       !std::all_of(labels.begin() + 1, labels.end(), IsLabel)) {
-    return FieldInvalid("vault_domain", "its suffix must be like .vault.example.net");
+    return FieldInvalid(
+        "vault_domain",
+        "its suffix must be a domain with its leading dot, such as .vault.azure.net");
   }
-  if (!absl::StartsWith(domain.resource, kScheme) || domain.resource.size() == kScheme.size()) {
-    return FieldInvalid("vault_domain", "its resource must be like https://vault.example.net");
+  if (!IsBaseUrl(domain.resource, kScheme) || absl::EndsWith(domain.resource, "/")) {
+    return FieldInvalid("vault_domain",
+                        "its resource must be https://HOST, such as https://vault.azure.net");
   }
   return absl::OkStatus();
 }

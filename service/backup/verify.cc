@@ -128,6 +128,11 @@ absl::StatusOr<v1::VerifyIntegrityResult> VerifyBackup(const BackupOptions& opti
                          watch.progress(done, total);
                          return pace.Spent(bytes);
                        }));
+  // Files of a backup that was deleted meanwhile are no damage.
+  if (!damaged.empty() && HasReason(store.Read(id).status(), "BACKUP_NOT_FOUND")) {
+    return Annotate(NotFound("backup"),
+                    absl::StrCat("backup ", id, " was deleted while it was verified"));
+  }
   for (const std::string& path : damaged) {
     AddFinding(result, {ShardOf(path), "",
                         absl::StrCat("backup ", id, ": ", path,

@@ -110,7 +110,8 @@ std::string ConfigReference() {
       R"(# Configuration
 
 `cmkstored --config FILE` reads one YAML file. `cmkstored --print-default-config` writes one with every option, and
-`cmkstored --config FILE --check-config` says what is wrong with one, with file, line and what to write instead, and starts nothing; with `--check-files`, on the machine that is to serve, also which of the files and directories that it names cannot be used.
+`cmkstored --config FILE --check-config` says what is wrong with one, with file, line and what to write instead, and starts nothing; with `--check-files`, on the machine that is to serve, also which of the files and directories that it names cannot be used, and
+what an identity lacks that the environment there does not have either.
 
 Options that are unknown, out of bounds, without their unit or of the wrong shape are refused, and so are combinations that would not
 work. Secrets are never in the file: options name the files that hold them. Tags, anchors and aliases of YAML are not taken.

@@ -1,11 +1,14 @@
 #include "service/config/config_rules.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/errors.h"
 #include "base/ids.h"
 #include "service/timestamps.h"
@@ -24,9 +27,24 @@ bool IsAddress(absl::string_view address) {
          absl::SimpleAtoi(address.substr(colon + 1), &port) && port <= 65535;
 }
 
+// Split at the last colon: an IPv6 host is in brackets.
+std::pair<std::string, std::string> HostAndPort(const std::string& address) {
+  const size_t colon = std::min(address.rfind(':'), address.size());
+  return {address.substr(0, colon), address.substr(std::min(colon + 1, address.size()))};
+}
+
 bool IsLoopback(absl::string_view address) {
   return absl::StartsWith(address, "127.") || absl::StartsWith(address, "localhost:") ||
          absl::StartsWith(address, "[::1]:") || absl::StartsWith(address, "unix:");
+}
+
+// Whether one cannot listen while the other does. The system gives port 0 a port of its own.
+bool Collide(const std::string& one, const std::string& other) {
+  if (one == other) return !absl::EndsWith(one, ":0");
+  const auto [host, port] = HostAndPort(one);
+  const auto [other_host, other_port] = HostAndPort(other);
+  const auto is_any = [](absl::string_view name) { return name == "0.0.0.0" || name == "[::]"; };
+  return port == other_port && port != "0" && (is_any(host) || is_any(other_host));
 }
 
 void CheckAddresses(const config::v1::Config& config, Problems& problems) {
@@ -39,10 +57,22 @@ void CheckAddresses(const config::v1::Config& config, Problems& problems) {
       problems.push_back(
           {path, "development.enabled listens on loopback only; write 127.0.0.1:PORT"});
     }
+    for (int before = 0; before < i; ++before) {
+      if (!Collide(address, config.listeners(before).address())) continue;
+      problems.push_back({path, absl::StrCat("listeners[", before,
+                                             "] takes this address; write "
+                                             "another, or remove one of them")});
+    }
   }
   const std::string& admin = config.admin().address();
   if (admin != "off" && (!IsAddress(admin) || absl::StartsWith(admin, "unix:"))) {
     problems.push_back({"admin.address", "write HOST:PORT, such as 127.0.0.1:9464, or off"});
+  }
+  for (int i = 0; i < config.listeners_size(); ++i) {
+    if (!Collide(admin, config.listeners(i).address())) continue;
+    problems.push_back({"admin.address", absl::StrCat("listeners[", i,
+                                                      "] takes this address; write "
+                                                      "another port, or off")});
   }
 }
 
@@ -85,8 +115,11 @@ void CheckIssuers(const config::v1::Config& config, Problems& problems) {
     } else if (!seen.insert(issuer.issuer()).second) {
       problems.push_back({path + ".issuer", "it is given twice; keep one"});
     }
-    if (issuer.jwks_file().empty() == issuer.jwks_url().empty()) {
+    if (issuer.jwks_file().empty() && issuer.jwks_url().empty()) {
       problems.push_back({path, "write jwks_file: with the issuer's key set, or jwks_url:"});
+    }
+    if (!issuer.jwks_file().empty() && !issuer.jwks_url().empty()) {
+      problems.push_back({path, "it has jwks_file and jwks_url; keep one"});
     }
     if (!issuer.jwks_url().empty() && !absl::StartsWith(issuer.jwks_url(), "https://")) {
       problems.push_back({path + ".jwks_url", "it must begin with https://"});
@@ -103,40 +136,33 @@ void CheckIdentities(const config::v1::Config& config, Problems& problems) {
     if (!seen.insert(identity.name()).second) {
       problems.push_back({path + ".name", "another identity has this name; write another"});
     }
-    const auto need = [&](bool given, absl::string_view option) {
-      if (!given) {
-        problems.push_back({path, absl::StrCat("kind ", identity.kind(), " needs ", option)});
-      }
-    };
     const auto refuse = [&](bool given, absl::string_view option) {
       if (given) {
         problems.push_back({absl::StrCat(path, ".", option),
                             absl::StrCat("kind ", identity.kind(), " has none; remove it")});
       }
     };
-    const bool by_secret = identity.kind() == "client-secret";
-    const bool by_token = identity.kind() == "workload-identity";
-    const bool by_certificate = identity.kind() == "client-certificate";
-    if (by_secret || by_certificate) {
-      need(!identity.tenant_id().empty(), "tenant_id");
-      need(!identity.client_id().empty(), "client_id");
-    } else if (!by_token) {  // a workload identity may find it in its pod
-      refuse(!identity.tenant_id().empty(), "tenant_id");
-    }
-    if (by_secret) need(!identity.secret_file().empty(), "secret_file");
-    if (by_certificate) need(!identity.certificate_file().empty(), "certificate_file");
-    refuse(!by_certificate && !identity.certificate_file().empty(), "certificate_file");
-    refuse(!by_secret && !identity.secret_file().empty(), "secret_file");
-    refuse(!by_token && !identity.token_file().empty(), "token_file");
+    refuse(identity.kind() == "managed-identity" && !identity.tenant_id().empty(), "tenant_id");
+    refuse(identity.kind() != "client-certificate" && !identity.certificate_file().empty(),
+           "certificate_file");
+    refuse(identity.kind() != "client-secret" && !identity.secret_file().empty(), "secret_file");
+    refuse(identity.kind() != "workload-identity" && !identity.token_file().empty(), "token_file");
+    // What a workload identity lacks it may find in its pod: only a start can tell.
+    const vault::IdentityOptions options = ToIdentityOptions(identity);
+    const absl::Status checked = options.kind == vault::IdentityOptions::Kind::kWorkloadIdentity
+                                     ? vault::CheckGivenOfIdentity(options)
+                                     : vault::CheckIdentity(options);
+    for (const ConfigProblem& one : IdentityProblems(i, checked)) problems.push_back(one);
   }
 }
 
 void CheckVaultsAndDevelopment(const config::v1::Config& config, Problems& problems) {
   for (int i = 0; i < config.vaults().allowed_suffixes_size(); ++i) {
     const std::string& suffix = config.vaults().allowed_suffixes(i);
-    if (vault::CheckVaultDomain(vault::VaultDomainFrom(suffix)).ok()) continue;
-    problems.push_back({absl::StrCat("vaults.allowed_suffixes[", i, "]"),
-                        "write a domain with its leading dot, such as .vault.azure.net"});
+    const absl::Status checked = vault::CheckVaultDomain(vault::VaultDomainFrom(suffix));
+    for (const Violation& one : ViolationsOf(checked)) {
+      problems.push_back({absl::StrCat("vaults.allowed_suffixes[", i, "]"), one.description});
+    }
   }
   for (int i = 0; i < config.vaults().shared_directories_size(); ++i) {
     const config::v1::SharedDirectory& shared = config.vaults().shared_directories(i);
@@ -209,6 +235,23 @@ void CheckQuotas(const config::v1::Quotas& quotas, Problems& problems) {
 
 }  // namespace
 
+vault::IdentityOptions ToIdentityOptions(const config::v1::Identity& identity) {
+  using Kind = vault::IdentityOptions::Kind;
+  vault::IdentityOptions options;
+  options.kind = identity.kind() == "client-secret"        ? Kind::kClientSecret
+                 : identity.kind() == "client-certificate" ? Kind::kClientCertificate
+                 : identity.kind() == "workload-identity"  ? Kind::kWorkloadIdentity
+                                                           : Kind::kManagedIdentity;
+  options.authority = identity.authority();
+  options.tenant_id = identity.tenant_id();
+  options.client_id = identity.client_id();
+  options.secret_file = identity.secret_file();
+  options.token_file = identity.token_file();
+  options.certificate_file = identity.certificate_file();
+  options.imds_url = identity.imds_url();
+  return options;
+}
+
 keycache::KeyCacheOptions ToKeyCacheOptions(const config::v1::Keys& keys) {
   keycache::KeyCacheOptions options;
   options.entry_lifetime = ToAbsl(keys.entry_lifetime());
@@ -224,6 +267,15 @@ keycache::KeyCacheOptions ToKeyCacheOptions(const config::v1::Keys& keys) {
   options.max_calls = keys.max_calls();
   options.max_calls_per_vault = keys.max_calls_per_vault();
   return options;
+}
+
+std::vector<ConfigProblem> IdentityProblems(int index, const absl::Status& checked) {
+  Problems problems;
+  for (const Violation& one : ViolationsOf(checked)) {
+    const absl::string_view option = absl::StripPrefix(one.subject, "identity.");
+    problems.push_back({absl::StrCat("identities[", index, "].", option), one.description});
+  }
+  return problems;
 }
 
 std::vector<ConfigProblem> CheckRules(const config::v1::Config& config) {

@@ -61,7 +61,12 @@ TEST_F(CliUsageTest, AHubIsShownByTheHourAndATenantByTheHub) {
   const Output tenant = Ctl({"usage"});
   EXPECT_EQ(LinesOf(tenant.out).size(), 5u) << tenant.out;
   EXPECT_THAT(tenant.out, AllOf(HasSubstr("\nh1 "), HasSubstr("\nh2 ")));
-  EXPECT_EQ(Ctl({"usage", "none"}).exit_code, 3);
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"usage", "none"}, {"usage", "none", "--csv"}}) {
+    const Output absent = Ctl(command);
+    EXPECT_EQ(absent.exit_code, 3);
+    EXPECT_EQ(absent.out, "") << "no head of what there is not";
+  }
   EXPECT_EQ(Ctl({"usage", "h1", "--from", "yesterday"}).exit_code, 2);
   EXPECT_EQ(Ctl({"usage", "h1", "--from", "2020-01-01"}).exit_code, 9) << "too long a time";
 }
@@ -110,6 +115,15 @@ TEST_F(CliUsageTest, TheSamplePricesMakeAnEstimateWithoutAServer) {
   EXPECT_DOUBLE_EQ(json["platform_managed"], platform);
   EXPECT_GT(customer, platform);
   EXPECT_EQ(testing::RunCmkctl({"usage", "estimate", "--documents", "1"}, nowhere).exit_code, 2);
+  for (const std::vector<std::string>& ignored :
+       {std::vector<std::string>{"--csv"}, {"--from", "2026-11-01"}, {"--to", "2026-11-01"}}) {
+    std::vector<std::string> command = estimate;
+    command.insert(command.end(), ignored.begin(), ignored.end());
+    const Output refused = testing::RunCmkctl(command, nowhere);
+    EXPECT_EQ(refused.exit_code, 2) << ignored[0];
+    EXPECT_EQ(refused.out, "");
+    EXPECT_THAT(refused.err, AllOf(HasSubstr(ignored[0]), HasSubstr("means nothing")));
+  }
 }
 
 constexpr char kPrices[] = R"(currency = EUR

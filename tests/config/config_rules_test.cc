@@ -2,12 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "service/config/config_printer.h"
 #include "service/rpc_server.h"
+#include "service/server_setup.h"
 #include "store/rocksdb/shard_set.h"
+#include "tests/testing/temp_dir.h"
 
 namespace cmkstore::service {
 namespace {
@@ -70,7 +73,7 @@ TEST(ConfigRulesTest, CombinationsThatWouldNotWorkAreToldAtTheirLine) {
       "tenants: ['a b']}]}",
       "or '*'");
   ExpectProblem("identities: [{kind: client-secret, tenant_id: t, client_id: c}]",
-                "identities[0]: kind client-secret needs secret_file");
+                "c.yaml:2:14: identities[0].secret_file: is needed");
   ExpectProblem("identities: [{secret_file: /s}]", "secret_file: kind managed-identity has none");
   ExpectProblem("identities: [{}, {}]", "another identity has this name");
   ExpectProblem("vaults: {allowed_suffixes: [vault.azure.net]}", "leading dot");
@@ -83,6 +86,65 @@ TEST(ConfigRulesTest, CombinationsThatWouldNotWorkAreToldAtTheirLine) {
                                             "t, burst: 5}]}")),
             "");
   EXPECT_NE(ProblemOf("issuers: [{issuer: a}]").find("write jwks_file"), std::string::npos);
+  EXPECT_NE(ProblemOf("issuers: [{issuer: a, jwks_file: /b, jwks_url: 'https://c'}]")
+                .find("issuers[0]: it has jwks_file and jwks_url; keep one"),
+            std::string::npos);
+}
+
+TEST(ConfigRulesTest, WhatAStartRefusesOfAnIdentityIsToldAtItsLine) {
+  const std::string secret = "identities: [{kind: client-secret, client_id: c, secret_file: /s, ";
+  ExpectProblem(secret + "tenant_id: t, authority: 'http://a'}]",
+                "c.yaml:2:81: identities[0].authority: must be https://HOST");
+  ExpectProblem(secret + "tenant_id: t, authority: 'login.example'}]", "identities[0].authority");
+  ExpectProblem(secret + "tenant_id: ../x}]", "identities[0].tenant_id: must be the GUID");
+  ExpectProblem(secret + "}]", "identities[0].tenant_id: is needed");
+  ExpectProblem("identities: [{imds_url: 'ftp://x'}]", "identities[0].imds_url: must be http");
+  ExpectProblem("identities: [{kind: workload-identity, authority: 'http://a'}]",
+                "identities[0].authority: must be");
+  EXPECT_EQ(ProblemOf(absl::StrCat(kIssuer, "identities: [{kind: workload-identity}]")), "")
+      << "its pod may have what it lacks";
+  ExpectProblem("vaults: {allowed_suffixes: ['.vault.corp.example=https://u@x']}",
+                "vaults.allowed_suffixes[0]: its resource must be https://HOST");
+}
+
+TEST(ConfigRulesTest, AStartAsksItsEnvironmentForWhatAWorkloadIdentityLacks) {
+  const testing::TempDir dir;
+  SystemClock clock;
+  const auto read =
+      ReadConfig("c.yaml", absl::StrCat("data_dir: ", dir.path(),
+                                        "\ndevelopment: {enabled: true, plaintext: "
+                                        "true}\nlisteners: [{address: '127.0.0.1:0'}]\n"
+                                        "identities: [{kind: workload-identity, client_id: c}]"));
+  ASSERT_TRUE(read.ok()) << read.status();
+  for (const char* name : {"AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"}) unsetenv(name);
+  const std::string refused(MakeServerOptions(*read, clock).status().message());
+  EXPECT_NE(refused.find("c.yaml:4:14: identities[0].tenant_id: is needed, or AZURE_TENANT_ID"),
+            std::string::npos)
+      << refused;
+  EXPECT_NE(refused.find("identities[0].token_file: is needed"), std::string::npos) << refused;
+  setenv("AZURE_TENANT_ID", "contoso.onmicrosoft.com", 1);
+  setenv("AZURE_FEDERATED_TOKEN_FILE", "/token", 1);
+  EXPECT_TRUE(MakeServerOptions(*read, clock).ok());
+  for (const char* name : {"AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"}) unsetenv(name);
+}
+
+TEST(ConfigRulesTest, AnAddressIsTakenOnce) {
+  const auto of = [](const std::string& first, const std::string& second,
+                     const std::string& admin) {
+    return ProblemOf(absl::StrCat(kIssuer, "listeners: [{address: '", first, "'}, {address: '",
+                                  second, "'}]\nadmin: {address: '", admin, "'}"));
+  };
+  EXPECT_EQ(of("127.0.0.1:7443", "127.0.0.1:7444", "127.0.0.1:9464"), "");
+  EXPECT_EQ(of("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"), "") << "the system gives each its own";
+  EXPECT_EQ(of("127.0.0.1:7443", "10.0.0.1:7443", "off"), "");
+  EXPECT_NE(of("0.0.0.0:7443", "0.0.0.0:7443", "off")
+                .find("c.yaml:2:41: listeners[1].address: listeners[0] takes this address"),
+            std::string::npos);
+  EXPECT_NE(of("unix:/a", "unix:/a", "off").find("listeners[1].address: listeners[0]"),
+            std::string::npos);
+  EXPECT_NE(of("0.0.0.0:7443", "unix:/a", "127.0.0.1:7443")
+                .find("c.yaml:3:9: admin.address: listeners[0] takes this address"),
+            std::string::npos);
 }
 
 // The defaults of the file are those of the code, so that a test of the code is a test of them.

@@ -13,7 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr absl::Duration kCallTime = absl::Seconds(20);
 constexpr absl::Duration kDoneWithin = absl::Minutes(1);
 constexpr absl::Duration kLook = absl::Seconds(1);
 constexpr char kBadIdentity[] = "nobody";
@@ -83,7 +82,7 @@ AzureVaultUnderTest::AzureVaultUnderTest(AzureVaultOptions options)
 absl::StatusOr<HttpResponse> AzureVaultUnderTest::Send(const std::string& method,
                                                        const std::string& path,
                                                        const std::string& body) {
-  const absl::Time deadline = absl::Now() + kCallTime;
+  const absl::Time deadline = absl::Now() + call_time();
   CMK_ASSIGN_OR_RETURN(
       const std::string token,
       identities_.Token({"", "", vault::ResourceOf(addresses_, options_.url)}, deadline));
@@ -158,14 +157,14 @@ absl::StatusOr<std::string> AzureVaultUnderTest::AskWithoutToken(const std::stri
   HttpRequest request;
   request.url = absl::StrCat(options_.url, "/keys/", name, "?api-version=7.4");
   CMK_ASSIGN_OR_RETURN(const HttpResponse response,
-                       transport_.Send(request, absl::Now() + kCallTime));
+                       transport_.Send(request, absl::Now() + call_time()));
   const bool challenge = !vault::ChallengeResource(response.Header("WWW-Authenticate")).empty();
   return absl::StrCat(response.status, challenge ? " with a challenge" : " without a challenge");
 }
 
 absl::Status AzureVaultUnderTest::DescribeWithBadToken(const std::string& name) {
-  CMK_RETURN_IF_ERROR(MakeKey(name, {}));
-  return azure_.Describe({options_.url, name, "", kBadIdentity}, absl::Now() + kCallTime).status();
+  return azure_.Describe({options_.url, name, "", kBadIdentity}, absl::Now() + call_time())
+      .status();
 }
 
 }  // namespace cmkstore::contract

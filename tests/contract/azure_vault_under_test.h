@@ -18,6 +18,7 @@ struct AzureVaultOptions {
   std::string connect_to;  // host:port where that is really found; empty: as the URL says
   std::string ca_file;     // empty: the system's
   absl::Duration settle_time = absl::ZeroDuration();
+  absl::Duration call_time = absl::Seconds(20);
   bool managed_hsm = false;  // keys in hardware, AES keys, tokens of another resource
   // Empty: any bearer token will do, for servers that look at none.
   std::unique_ptr<vault::IdentityOptions> identity;
@@ -36,6 +37,7 @@ class AzureVaultUnderTest final : public VaultUnderTest {
   vault::KeyVault& vault() override { return azure_; }
   std::string uri() const override { return options_.url; }
   absl::Duration settle_time() const override { return options_.settle_time; }
+  absl::Duration call_time() const override { return options_.call_time; }
   absl::Status MakeKey(const std::string& name, const KeyKind& kind) override;
   absl::Status Change(const std::string& name, const KeyChange& change) override;
   absl::Status Delete(const std::string& name) override;

@@ -35,7 +35,7 @@ std::unique_ptr<vault::IdentityOptions> IdentityFromEnvironment(const std::strin
   if (identity->client_id.empty()) return nullptr;
   identity->tenant_id = Environment("AZURE_TENANT_ID");
   if (const std::string host = Environment("AZURE_AUTHORITY_HOST"); !host.empty()) {
-    identity->authority = std::string(absl::StripSuffix(host, "/"));
+    identity->authority = host;
   }
   identity->certificate_file = Environment("AZURE_CLIENT_CERTIFICATE_PATH");
   identity->token_file = Environment("AZURE_FEDERATED_TOKEN_FILE");
@@ -54,10 +54,19 @@ std::unique_ptr<vault::IdentityOptions> IdentityFromEnvironment(const std::strin
   return identity;
 }
 
+// The one of the machine, or the user-assigned one that AZURE_CLIENT_ID names.
+std::unique_ptr<vault::IdentityOptions> ManagedIdentityOfTheMachine() {
+  auto identity = std::make_unique<vault::IdentityOptions>();
+  identity->client_id = Environment("AZURE_CLIENT_ID");
+  return identity;
+}
+
 struct Flags {
   std::string profile_file, json_file;
   double settle_seconds = 15;
+  double call_seconds = 20;
   bool managed_hsm = false;
+  bool managed_identity = false;
 };
 
 int Fail(const absl::Status& status) {
@@ -82,9 +91,11 @@ int Run(const Flags& flags) {
   } else {
     options.connect_to = Environment("CMKSTORE_CONTRACT_CONNECT_TO");
     options.ca_file = Environment("CMKSTORE_CONTRACT_CA");
-    options.identity = IdentityFromEnvironment(scratch.path());
+    options.identity = flags.managed_identity ? ManagedIdentityOfTheMachine()
+                                              : IdentityFromEnvironment(scratch.path());
     options.settle_time = absl::Seconds(flags.settle_seconds);
   }
+  options.call_time = absl::Seconds(flags.call_seconds);
   options.managed_hsm = flags.managed_hsm || LooksLikeManagedHsm(options.url);
   if (const absl::Status checked = CheckAzureVaultOptions(options); !checked.ok()) {
     return Fail(checked);
@@ -121,7 +132,8 @@ int main(int argc, char** argv) {
       "AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_AUTHORITY_HOST, and one of AZURE_CLIENT_SECRET,\n"
       "AZURE_CLIENT_CERTIFICATE_PATH, AZURE_FEDERATED_TOKEN_FILE; none of these: a managed "
       "identity.\n"
-      "Without AZURE_CLIENT_ID a meaningless token is sent, for servers that look at none.\n\n"
+      "Without AZURE_CLIENT_ID and --managed-identity a meaningless token is sent, for servers\n"
+      "that look at none.\n\n"
       "It makes at most one key for each case, whose names begin with cmk-, and deletes two of "
       "them. Exit code 0: as expected.");
   cmkstore::contract::Flags flags;
@@ -131,6 +143,12 @@ int main(int argc, char** argv) {
   app.add_option("--settle", flags.settle_seconds,
                  "Seconds for which a change of a key may not be seen yet")
       ->capture_default_str();
+  app.add_option("--call-time", flags.call_seconds, "Seconds that one call may take")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_flag("--managed-identity", flags.managed_identity,
+               "Log in as the machine's managed identity, whatever the environment has; "
+               "system-assigned unless AZURE_CLIENT_ID names another");
   app.add_flag("--managed-hsm", flags.managed_hsm,
                "It is a managed HSM: RSA-HSM and oct-HSM keys; told by *.managedhsm.* otherwise");
   CLI11_PARSE(app, argc, argv);

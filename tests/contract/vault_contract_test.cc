@@ -35,6 +35,42 @@ TEST(VaultContractTest, TheLocalVaultKeepsEveryLine) {
   }
 }
 
+TEST(VaultContractTest, WhoMayMakeNoKeyIsToldSoOfEachCaseThatNeedsOne) {
+  const testing::TempDir dir;
+  SystemClock clock;
+  dev_vault::DevVaultOptions dev;
+  dev.state_dir = dir.path() + "/vault";
+  auto local = dev_vault::DevVault::Start(dev, clock);
+  ASSERT_THAT(local, testing::IsOk());
+  AzureVaultOptions options = LocalVaultOptions((*local)->endpoints());
+  options.identity = nullptr;
+  AzureVaultUnderTest under_test(std::move(options));
+  int told = 0;
+  for (const CaseResult& result : RunContract(under_test, "t-")) {
+    if (result.observed == kNotSetUp) ++told;
+    if (result.name != "bad_token") continue;
+    EXPECT_EQ(result.observed, kNotSetUp);
+    EXPECT_TRUE(absl::StrContains(result.detail, "create answered 401")) << result.detail;
+  }
+  EXPECT_GE(told, 20);
+}
+
+TEST(VaultContractTest, ACallMayTakeTheTimeThatIsGivenForIt) {
+  const testing::TempDir dir;
+  SystemClock clock;
+  dev_vault::DevVaultOptions dev;
+  dev.state_dir = dir.path() + "/vault";
+  auto local = dev_vault::DevVault::Start(dev, clock);
+  ASSERT_THAT(local, testing::IsOk());
+  AzureVaultOptions options = LocalVaultOptions((*local)->endpoints());
+  options.call_time = absl::Microseconds(1);
+  AzureVaultUnderTest under_test(std::move(options));
+  for (const CaseResult& result : RunContract(under_test, "t-")) {
+    const bool applies = !absl::StrContains(result.name, "symmetric");
+    EXPECT_NE(result.observed, applies ? result.expected : kNotSetUp) << result.name;
+  }
+}
+
 TEST(VaultContractTest, ALocalManagedHsmKeepsEveryLineByKeysOfItsOwnKinds) {
   const testing::TempDir dir;
   SystemClock clock;

@@ -33,6 +33,9 @@ class VaultUnderTest {
   // How long a change may take to be seen.
   virtual absl::Duration settle_time() const { return absl::ZeroDuration(); }
 
+  // How long a call may take.
+  virtual absl::Duration call_time() const { return absl::Seconds(20); }
+
   // A new key, or a new version of one that is there.
   virtual absl::Status MakeKey(const std::string& name, const KeyKind& kind) = 0;
   virtual absl::Status Change(const std::string& name, const KeyChange& change) = 0;
@@ -40,7 +43,7 @@ class VaultUnderTest {
   virtual absl::Status Recover(const std::string& name) = 0;
   // The HTTP status of a get without a token, and whether a bearer challenge came with it.
   virtual absl::StatusOr<std::string> AskWithoutToken(const std::string& name) = 0;
-  // What the client makes of a token that the vault does not know.
+  // What the client makes of a token that the vault does not know. The key is there.
   virtual absl::Status DescribeWithBadToken(const std::string& name) = 0;
 };
 

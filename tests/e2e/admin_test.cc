@@ -228,6 +228,32 @@ TEST_F(AdminTest, EndsOfCertificatesAndRoomOnDiskAreShown) {
   EXPECT_GT(Metric("cmkstore_disk_size_bytes"), Metric("cmkstore_disk_free_bytes"));
 }
 
+TEST_F(AdminTest, TheStatusCountsHubsByTheirState) {
+  SetUpHub();
+  const auto hubs_after_a_minute = [this](int active, int deleted) {
+    clock_.Advance(absl::Minutes(1));
+    nlohmann::json hubs;
+    for (const absl::Time give_up = absl::Now() + absl::Seconds(10); absl::Now() < give_up;) {
+      hubs = nlohmann::json::parse(Fetch("/statusz?format=json").body)["hubs"];
+      if (hubs["active"] == active && hubs["deleted"] == deleted) break;
+      absl::SleepFor(absl::Milliseconds(20));
+    }
+    return hubs;
+  };
+  nlohmann::json hubs = hubs_after_a_minute(1, 0);
+  EXPECT_EQ(hubs["active"], 1);
+  EXPECT_EQ(hubs["deleted"], 0);
+  v1::DeleteHubRequest request;
+  request.set_name(kHub);
+  v1::Hub deleted;
+  ASSERT_EQ(ReasonOf(hubs_->DeleteHub(As("owner").get(), request, &deleted)), "OK");
+  hubs = hubs_after_a_minute(0, 1);
+  EXPECT_EQ(hubs["active"], 0);
+  EXPECT_EQ(hubs["deleted"], 1);
+  EXPECT_EQ(hubs["purged"], 0);
+  EXPECT_NE(Fetch("/statusz", "text/html").body.find("deleted</th><td>1"), std::string::npos);
+}
+
 TEST_F(AdminTest, TheStatusIsForPeopleAndForPrograms) {
   SetUpHub();
   ASSERT_EQ(ReasonOf(Put("canary-document-id", R"({"canary-content": 1})")), "OK");

@@ -11,6 +11,22 @@ class KeptBackupsTest : public BackupFixture {
   void Adjust(service::ServerOptions& options) override {
     BackupFixture::Adjust(options);
     options.admin_address = "127.0.0.1:0";
+    options.backup.bytes_per_second = bytes_per_second_;
+  }
+  // Until it has moved bytes, and is far from done.
+  void AwaitProgress(const google::longrunning::Operation& started) {
+    const auto operations = google::longrunning::Operations::NewStub(channel_);
+    google::longrunning::GetOperationRequest request;
+    request.set_name(started.name());
+    google::longrunning::Operation operation;
+    v1::OperationMetadata metadata;
+    while (metadata.done() == 0) {
+      ASSERT_EQ(ReasonOf(operations->GetOperation(As("operator").get(), request, &operation)),
+                "OK");
+      ASSERT_FALSE(operation.done()) << operation.error().message();
+      ASSERT_TRUE(operation.metadata().UnpackTo(&metadata));
+      absl::SleepFor(absl::Milliseconds(20));
+    }
   }
   grpc::Status Delete(const std::string& name) {
     v1::DeleteBackupRequest request;
@@ -39,6 +55,8 @@ class KeptBackupsTest : public BackupFixture {
   std::string ManifestOf(const v1::Backup& backup) const {
     return absl::StrCat(backups_, "/", backup.name(), ".json");
   }
+
+  uint64_t bytes_per_second_ = 0;
 };
 
 TEST_F(KeptBackupsTest, TheSecondBackupWritesOnlyWhatIsNewAndOldOnesGo) {
@@ -78,6 +96,38 @@ TEST_F(KeptBackupsTest, ADeletedBackupTakesAlongWhatOnlyItNeeded) {
   EXPECT_EQ(ReasonOf(Delete(second.name())), "BACKUP_NOT_FOUND");
   EXPECT_EQ(ReasonOf(Delete("backups/../files")), "BACKUP_NOT_FOUND");
   EXPECT_EQ(ReasonOf(Delete(second.name().substr(8))), "FIELD_INVALID");
+}
+
+TEST_F(KeptBackupsTest, ABackupThatIsBeingRestoredIsNotDeleted) {
+  SetUpHub();
+  for (int i = 0; i < 20; ++i) PutLarge(absl::StrCat("d", i));
+  const v1::Backup first = TakeBackup();
+  const v1::Backup second = TakeBackup();
+  bytes_per_second_ = first.size_bytes() / 3;
+  StartOn("other");
+  const google::longrunning::Operation restore = StartRestore(first.name());
+  AwaitProgress(restore);
+  EXPECT_EQ(ReasonOf(Delete(first.name())), "STATE_INVALID");
+  EXPECT_EQ(ReasonOf(Delete(second.name())), "OK") << "another one";
+  EXPECT_EQ(ResultOf<v1::RestoreResult>(restore).hubs(), 1u);
+  EXPECT_EQ(ReasonOf(Delete(first.name())), "OK");
+}
+
+TEST_F(KeptBackupsTest, ABackupThatIsDeletedWhileItIsVerifiedIsNotCalledDamaged) {
+  SetUpHub();
+  for (int i = 0; i < 20; ++i) PutLarge(absl::StrCat("d", i));
+  const v1::Backup backup = TakeBackup();
+  bytes_per_second_ = backup.size_bytes() / 3;
+  StartServer();
+  v1::VerifyIntegrityRequest request;
+  request.set_backup(backup.name());
+  google::longrunning::Operation verify;
+  ASSERT_EQ(ReasonOf(admin()->VerifyIntegrity(As("operator").get(), request, &verify)), "OK");
+  AwaitProgress(verify);
+  ASSERT_EQ(ReasonOf(Delete(backup.name())), "OK");
+  const google::longrunning::Operation ended = Await(verify);
+  EXPECT_THAT(ended.error().message(), ::testing::HasSubstr("was deleted while it was verified"));
+  EXPECT_EQ(AdminMetric(server_->admin_port(), "cmkstore_integrity_errors_total"), 0);
 }
 
 TEST_F(KeptBackupsTest, TheNewestBackupIsTheNewestOfThisStore) {

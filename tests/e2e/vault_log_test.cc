@@ -33,6 +33,7 @@ class VaultLogTest : public ServedHub {
     identity.token_file = vault_->endpoints().federated_token_file;
     identity.imds_url = vault_->endpoints().imds_url;
     if (kind_ == Kind::kManagedIdentity) identity.client_id.clear();
+    if (!secret_file_.empty()) identity.secret_file = secret_file_;
   }
   std::string Log() { return *ReadFile(dir_.path() + "/log.jsonl"); }
   std::vector<json> VaultCalls() {
@@ -117,6 +118,7 @@ class VaultLogTest : public ServedHub {
   }
 
   Kind kind_ = Kind::kClientSecret;
+  std::string secret_file_;  // empty: the right one
 };
 
 TEST_F(VaultLogTest, AtTraceLevelNoTokenKeyOrDocumentIsInItWhateverTheLogin) {
@@ -132,6 +134,22 @@ TEST_F(VaultLogTest, AtTraceLevelNoTokenKeyOrDocumentIsInItWhateverTheLogin) {
   EXPECT_GE(after.value("token", 0) - before.value("token", 0), 3) << "a login of each kind";
   EXPECT_GE(after.value("imds", 0) - before.value("imds", 0), 1);
   ExpectNothingSecret();
+}
+
+TEST_F(VaultLogTest, WhyOurLoginFailedIsInTheLogAndNotToldToTheTenant) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  secret_file_ = dir_.path() + "/wrong.secret";
+  ASSERT_TRUE(WriteFileDurably(secret_file_, "wrong"));
+  StartServer();  // without a key or a token
+  const grpc::Status failed = Get("d1");
+  EXPECT_EQ(ReasonOf(failed), "VAULT_LOGIN_FAILED");
+  EXPECT_NE(Log().find("\"answer\":\"invalid_client 7000215\""), std::string::npos);
+  EXPECT_EQ(Log().find("AADSTS"), std::string::npos) << "its description";
+  for (const char* word : {"7000215", "invalid_client"}) {
+    EXPECT_EQ(failed.error_message().find(word), std::string::npos);
+    EXPECT_EQ(failed.error_details().find(word), std::string::npos);
+  }
 }
 
 TEST_F(VaultLogTest, ACallIsJoinedWithTheRequestThatMadeItAndWithTheVaultsOwnLog) {

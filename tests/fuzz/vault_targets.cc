@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/fuzz/targets.h"
 #include "vault/azure_answers.h"
+#include "vault/login_refusal.h"
 #include "vault/token_source.h"
 #include "vault/vault_uri.h"
 
@@ -62,6 +63,9 @@ void TokenAnswer(absl::string_view input) {
   if (const auto token = vault::ParseTokenAnswer(response, now); token.ok()) {
     Promise(token->expires > now, "a token lives for some time");
   }
+  response.status = 400;
+  const std::string refusal = vault::RefusalOf(vault::ParseTokenAnswer(response, now).status());
+  Promise(refusal.size() <= 104, "what a refused login leaves in the log is bounded");
 }
 
 }  // namespace

@@ -21,6 +21,7 @@
 #include "tests/testing/scripted_transport.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/testing/virtual_clock.h"
+#include "vault/login_refusal.h"
 #include "vault/vault_errors.h"
 
 namespace cmkstore::vault {
@@ -110,7 +111,7 @@ TEST_F(TokenSourceTest, AWorkloadIdentityTakesWhatIsNotSaidFromThePod) {
   options = WithPodEnvironment(options, environment);
   EXPECT_EQ(options.tenant_id, "pod-tenant");
   EXPECT_EQ(options.client_id, "flag-client") << "what was said stands";
-  EXPECT_EQ(options.authority, "https://login.microsoftonline.us");
+  EXPECT_EQ(options.authority, "https://login.microsoftonline.us/");
   EXPECT_EQ(options.token_file, "/var/run/secrets/azure/tokens/azure-identity-token");
   EXPECT_THAT(CheckIdentity(options), IsOk());
   IdentityOptions secret;
@@ -183,6 +184,43 @@ TEST_F(TokenSourceTest, ADirectoryThatDoesNotKnowUsIsTheTenantsToMendUnlessItIsO
     EXPECT_EQ(CauseOf(refused), kNoConsent) << code;
   }
   EXPECT_EQ(CauseOf(refuse(7000222)), "") << "our secret has expired";
+}
+
+TEST_F(TokenSourceTest, AnAuthorityMayEndWithASlash) {
+  WriteProof("proof");
+  for (const Kind kind : {Kind::kClientSecret, Kind::kWorkloadIdentity}) {
+    IdentityOptions options = Of(kind);
+    options.authority = "https://login.example/";
+    EXPECT_THAT(CheckIdentity(options), IsOk());
+    transport_.Answer(TokenAnswer("t"));
+    ASSERT_THAT(Fetch(*Make(options)), IsOk());
+    EXPECT_EQ(transport_.requests().back().url, "https://login.example/tenant/oauth2/v2.0/token");
+  }
+}
+
+TEST_F(TokenSourceTest, WhatARefusalSaysByCodesIsForTheLogAndForNobodyElse) {
+  WriteProof("s3cret");
+  const auto refuse = [&](const std::string& body) {
+    transport_.Answer(JsonAnswer(401, body));
+    return Fetch(*Make(Of(Kind::kClientSecret))).status();
+  };
+  const absl::Status expired = refuse(
+      R"({"error":"invalid_client","error_description":"AADSTS7000222: of app x","error_codes":[7000222]})");
+  EXPECT_EQ(RefusalOf(expired), "invalid_client 7000222");
+  EXPECT_EQ(expired.message(), VaultLoginFailed("the token endpoint answered 401").message());
+  EXPECT_EQ(RefusalOf(refuse(R"({"error_codes":[1,2,3,4,5]})")), "1 2 3 4");
+  for (const std::string& odd :
+       {std::string(R"({"error":"a b","error_codes":[-1,1e30,"7",99999999999]})"),
+        absl::StrCat(R"({"error":")", std::string(65, 'a'), R"("})"),
+        std::string(R"({"error":{"code":"x"},"error_codes":7})"), std::string("[]"),
+        std::string("<html>")}) {
+    EXPECT_EQ(RefusalOf(refuse(odd)), "") << odd;
+  }
+  directory_ = kOtherDirectory;
+  EXPECT_EQ(RefusalOf(refuse(R"({"error":"unauthorized_client","error_codes":[700016]})")),
+            "unauthorized_client 700016");
+  transport_.Answer(JsonAnswer(400, R"({"error":"invalid_request"})"));
+  EXPECT_EQ(RefusalOf(Fetch(*Make(IdentityOptions())).status()), "invalid_request");
 }
 
 TEST_F(TokenSourceTest, ABrokenProofIsOurTroubleAndNothingIsSent) {
@@ -299,7 +337,47 @@ TEST_F(TokenSourceTest, AnIdentityThatLacksSomethingIsNamedAtStart) {
   options = Of(Kind::kWorkloadIdentity);
   options.tenant_id.clear();
   EXPECT_THAT(CheckIdentity(options), FailsWith("FIELD_INVALID", "tenant_id"));
+  options.client_id.clear();
+  EXPECT_THAT(CheckIdentity(options), FailsWith("FIELD_INVALID", "AZURE_TENANT_ID"));
+  EXPECT_THAT(CheckIdentity(options), FailsWith("FIELD_INVALID", "AZURE_CLIENT_ID"));
+  EXPECT_THAT(CheckGivenOfIdentity(options), IsOk());
   EXPECT_THAT(CheckIdentity(IdentityOptions()), IsOk());
+}
+
+TEST_F(TokenSourceTest, AnAuthorityIsAHostAndNothingElse) {
+  IdentityOptions options = Of(Kind::kWorkloadIdentity);
+  for (const char* good : {"https://login.example", "https://localhost:8443", "https://10.0.0.1",
+                           "https://[::1]:8443", "https://login.example:443/"}) {
+    options.authority = good;
+    EXPECT_THAT(CheckGivenOfIdentity(options), IsOk()) << good;
+  }
+  for (const char* bad :
+       {"", "login.example", "http://login.example", "https://", "https:///", "https://u:p@host",
+        "https://host/path", "https://host//", "https://host?x=1", "https://host#x",
+        "https://host:", "https://host:0", "https://host:65536", "https://host:1:2",
+        "https://ho st", "https://host\\x", "https://.host", "https://[::1", "https://host:+1"}) {
+    options.authority = bad;
+    EXPECT_THAT(CheckGivenOfIdentity(options), FailsWith("FIELD_INVALID", "authority")) << bad;
+  }
+}
+
+TEST_F(TokenSourceTest, ATenantIsAGuidOrADomainAndAMetadataServiceIsAHost) {
+  IdentityOptions options = Of(Kind::kClientSecret);
+  for (const char* good : {kOtherDirectory, "contoso.onmicrosoft.com", "contoso"}) {
+    options.tenant_id = good;
+    EXPECT_THAT(CheckIdentity(options), IsOk()) << good;
+  }
+  for (const char* bad : {"../x?y", "..", "a/b", "a b", "contoso.", "a%2fb", "a_b"}) {
+    options.tenant_id = bad;
+    EXPECT_THAT(CheckIdentity(options), FailsWith("FIELD_INVALID", "tenant_id")) << bad;
+  }
+  IdentityOptions managed;
+  managed.imds_url = "https://localhost:8443/";
+  EXPECT_THAT(CheckIdentity(managed), IsOk());
+  for (const char* bad : {"ftp://x", "http://", "http://x/y", "169.254.169.254"}) {
+    managed.imds_url = bad;
+    EXPECT_THAT(CheckIdentity(managed), FailsWith("FIELD_INVALID", "imds_url")) << bad;
+  }
 }
 
 }  // namespace

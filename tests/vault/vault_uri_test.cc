@@ -132,8 +132,15 @@ TEST(VaultUriTest, PrivateSuffixesAreTheOperatorsToAdd) {
     EXPECT_THAT(CheckVaultDomain({suffix, "https://x"}), FailsWith("FIELD_INVALID", "suffix"))
         << suffix;
   }
-  EXPECT_THAT(CheckVaultDomain({".corp.example", "http://x"}),
-              FailsWith("FIELD_INVALID", "resource"));
+  for (const char* resource : {"", "http://x", "https://", "https://x/y", "https://u@x",
+                               "https://user@x y", "https://x?y", "https://x#y", ".azure.net"}) {
+    const std::string text = absl::StrCat(".vault.corp.example=", resource);
+    EXPECT_THAT(CheckVaultDomain(VaultDomainFrom(text)), FailsWith("FIELD_INVALID", "resource"))
+        << text;
+  }
+  EXPECT_EQ(VaultDomainFrom(".vault.corp.example=https://vault.azure.net/"),
+            VaultDomainFrom(".vault.corp.example=https://vault.azure.net"))
+      << "a challenge's resource is compared without its slash";
 }
 
 TEST(VaultUriTest, ALocalVaultIsAcceptedByItsWholeAddressOnly) {
