@@ -109,6 +109,15 @@ TEST_F(CliFilesTest, TokenCertificatesAndPricesMustBeWhatTheyAreCalled) {
   EXPECT_EQ(Ctl({"--config", directory_, "hub", "list"}).exit_code, 2);
 }
 
+TEST_F(CliFilesTest, ATokenFileOfAnotherKindIsNamedWhereTheTenantIsMissing) {
+  const std::string garbage = WriteInput("garbage", "no-token\n");
+  const Output refused = Ctl({"--token-file", garbage, "hub", "list"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr(garbage + " (--token-file) holds no token that can be read"));
+  const Output sent = Ctl({"--token-file", garbage, "--tenant", kTenant, "hub", "list"});
+  EXPECT_EQ(sent.exit_code, 4) << "the server's to refuse";
+}
+
 TEST_F(CliFilesTest, AServerThatIsNoTlsServerIsOneSentenceWithoutGrpcsLog) {
   const Output refused = With("--ca", credentials_ + "/ca.pem");
   EXPECT_EQ(refused.exit_code, 7);
