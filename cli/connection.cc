@@ -86,7 +86,13 @@ absl::StatusOr<Connection> Connection::Open(ConnectionOptions options) {
   }
   if (!options.token_file.empty()) {
     CMK_ASSIGN_OR_RETURN(connection.token_, Token(options.token_file));
-    connection.claims_ = ReadClaims(connection.token_);
+    const std::optional<TokenClaims> claims = ReadClaims(connection.token_);
+    if (!claims.has_value() && options.tenant.empty()) {
+      return StateInvalid(absl::StrCat(options.token_file,
+                                       " (--token-file) holds no token that can be read (a JWT); "
+                                       "put a token for this server into it"));
+    }
+    connection.claims_ = claims.value_or(TokenClaims());
     if (options.tenant.empty()) options.tenant = connection.claims_.tenant;
   }
   grpc::ChannelArguments arguments;

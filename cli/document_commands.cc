@@ -2,14 +2,15 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "base/errors.h"
-#include "base/file.h"
 #include "cli/commands.h"
+#include "cli/document_line.h"
 #include "cli/document_lists.h"
 #include "cli/list_printer.h"
 #include "cli/output.h"
@@ -27,16 +28,15 @@ struct DocumentFlags {
   bool missing_ok = false;
 };
 
-absl::StatusOr<std::string> ReadInput(const std::string& file) {
-  if (file != "-") {
-    auto content = ReadFile(file);
-    if (!content.has_value()) return StateInvalid(absl::StrCat("cannot read ", file));
-    return *std::move(content);
-  }
-  std::string content;
-  char part[64 << 10];
-  for (size_t n = 0; (n = std::fread(part, 1, sizeof(part), stdin)) > 0;) content.append(part, n);
-  if (std::ferror(stdin) != 0) return StateInvalid("cannot read standard input");
+using File = std::unique_ptr<FILE, int (*)(FILE*)>;
+
+// All of the file, or one byte more than a document may have. Nothing if it cannot be read.
+std::optional<std::string> ReadContent(const std::string& file) {
+  const File input(file == "-" ? stdin : std::fopen(file.c_str(), "rb"), std::fclose);
+  if (input == nullptr) return std::nullopt;
+  std::string content(kMaxContentBytes + 1, '\0');
+  content.resize(std::fread(content.data(), 1, content.size(), input.get()));
+  if (std::ferror(input.get()) != 0) return std::nullopt;
   return content;
 }
 
@@ -57,8 +57,17 @@ int Put(const Invocation& invocation, const Connection& connection, const Docume
     }
     (*document.mutable_labels())[parts[0]] = parts[1];
   }
-  auto content = ReadInput(flags.file);
-  if (!content.ok()) return ReportUsage(content.status(), invocation.style());
+  const std::string input = flags.file == "-" ? "standard input" : flags.file;
+  auto content = ReadContent(flags.file);
+  if (!content.has_value()) {
+    return ReportUsage(StateInvalid(absl::StrCat("cannot read ", input)), invocation.style());
+  }
+  if (content->size() > kMaxContentBytes) {
+    return ReportInput(
+        FieldInvalid("document.content", absl::StrCat("must be at most ", kMaxContentBytes,
+                                                      " bytes, and ", input, " has more")),
+        invocation.style());
+  }
   document.set_content(*std::move(content));
   v1::Document stored;
   const auto stub = v1::DocumentService::NewStub(connection.channel());
@@ -72,17 +81,17 @@ int Put(const Invocation& invocation, const Connection& connection, const Docume
   return Report(status, invocation.style());
 }
 
+bool WriteFile(const std::string& content, const std::string& path) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << content;
+  return static_cast<bool>(file.flush());
+}
+
 // Content goes out as it is, but not raw to a terminal, which it could drive.
-bool WriteContent(const std::string& content, const std::string& output) {
-  if (!output.empty()) {
-    std::ofstream file(output, std::ios::binary | std::ios::trunc);
-    file << content;
-    return static_cast<bool>(file.flush());
-  }
+void PrintContent(const std::string& content) {
   const std::string shown = StdoutIsTerminal() ? PrintableLines(content) : content;
   std::fwrite(shown.data(), 1, shown.size(), stdout);
   if (StdoutIsTerminal() && !shown.empty() && shown.back() != '\n') std::fputc('\n', stdout);
-  return std::fflush(stdout) == 0;
 }
 
 int Get(const Invocation& invocation, const Connection& connection, const DocumentFlags& flags) {
@@ -96,9 +105,10 @@ int Get(const Invocation& invocation, const Connection& connection, const Docume
   if (!status.ok()) return Report(status, invocation.style());
   if (invocation.json) {
     PrintJson(document);
-    if (flags.output.empty()) return kOk;
+  } else if (flags.output.empty()) {
+    PrintContent(document.content());
   }
-  if (WriteContent(document.content(), flags.output)) return kOk;
+  if (flags.output.empty() || WriteFile(document.content(), flags.output)) return kOk;
   return ReportUsage(StateInvalid(absl::StrCat("cannot write ", flags.output)), invocation.style());
 }
 

@@ -1,13 +1,18 @@
 #include "cli/document_line.h"
 
+#include <algorithm>
+#include <iterator>
+#include <limits>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/errors.h"
 #include "base/ids.h"
+#include "base/json_problem.h"
 #include "base/status_macros.h"
 #include "cli/raw_json_member.h"
 
@@ -16,7 +21,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kMaxContentBytes = 1 << 20;
+constexpr int kAnyDepth = std::numeric_limits<int>::max();
+constexpr absl::string_view kFields[] = {"project", "collection",     "id",          "labels",
+                                         "content", "content_base64", "content_type"};
 constexpr char kJsonType[] = "application/json";
 
 absl::StatusOr<std::string> Text(const json& object, const char* field) {
@@ -67,6 +74,44 @@ absl::Status ReadContent(const json& object, absl::string_view line, v1::Documen
 
 std::string Quoted(const std::string& text) { return json(text).dump(); }
 
+bool IsField(absl::string_view key) {
+  return std::find(std::begin(kFields), std::end(kFields), key) != std::end(kFields);
+}
+
+// A key without what is written now so and now otherwise: contentType, content-type.
+std::string Plain(absl::string_view key) {
+  std::string plain;
+  for (const char c : key) {
+    if (c != '_' && c != '-' && c != ' ') plain += absl::ascii_tolower(static_cast<uint8_t>(c));
+  }
+  return plain;
+}
+
+// Whether one letter more, less or another, or two letters the other way round, makes `a` of `b`.
+bool IsOneSlipApart(absl::string_view a, absl::string_view b) {
+  while (!a.empty() && !b.empty() && a.front() == b.front()) {
+    a.remove_prefix(1), b.remove_prefix(1);
+  }
+  while (!a.empty() && !b.empty() && a.back() == b.back()) {
+    a.remove_suffix(1), b.remove_suffix(1);
+  }
+  if (a.size() <= 1 && b.size() <= 1) return true;
+  return a.size() == 2 && b.size() == 2 && a[0] == b[1] && a[1] == b[0];
+}
+
+// What is optional would else be left out without a word.
+absl::Status CheckForSlips(const json& object) {
+  for (const char* field : {"project", "labels", "content", "content_base64", "content_type"}) {
+    if (object.contains(field)) continue;
+    for (const auto& [key, value] : object.items()) {
+      if (IsField(key) || !IsOneSlipApart(Plain(key), Plain(field))) continue;
+      return FieldInvalid(Quoted(key),
+                          absl::StrCat("is no field of a line; is ", field, " meant?"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // nlohmann leaves out what is no UTF-8 when told to.
 bool IsUtf8(const std::string& text) {
   const std::string written = json(text).dump(-1, ' ', false, json::error_handler_t::ignore);
@@ -89,7 +134,9 @@ bool StandsAsJson(const v1::Document& document) {
 
 absl::StatusOr<DocumentLine> ParseDocumentLine(absl::string_view line) {
   const json object = json::parse(line.begin(), line.end(), nullptr, false);
+  if (object.is_discarded()) return FieldInvalid("line", JsonProblem(line, kAnyDepth));
   if (!object.is_object()) return FieldInvalid("line", "is no JSON object");
+  CMK_RETURN_IF_ERROR(CheckForSlips(object));
   DocumentLine parsed;
   CMK_ASSIGN_OR_RETURN(parsed.project, Text(object, "project"));
   CMK_ASSIGN_OR_RETURN(parsed.collection, Text(object, "collection"));

@@ -8,6 +8,8 @@
 
 namespace cmkstore::cli {
 
+inline constexpr size_t kMaxContentBytes = 1 << 20;  // of a document
+
 // A document as one line of JSON, as export writes and import reads it:
 //
 //   {"project":P, "collection":C, "id":I, "labels":{K:V,…}, "content_type":T, "content":…}
@@ -17,8 +19,10 @@ namespace cmkstore::cli {
 //                     a string: stored as the characters in it (text/plain)
 //   content_base64    instead of content: stored as these bytes (application/octet-stream)
 //   content_type      in place of the default in parentheses
-//   project           optional, see import --project; labels and content are optional too, other
-//   fields are ignored
+//   project           optional, see import --project; labels and content are optional too
+//
+// Other fields are ignored, but one that a slip of the keyboard would make of a field that the line
+// lacks is refused: "lables", "Content".
 struct DocumentLine {
   std::string project, collection, id;
   v1::Document document;  // without its name

@@ -9,8 +9,18 @@
 #include "base/errors.h"
 #include "cli/document_line.h"
 #include "cli/document_lists.h"
+#include "cli/output.h"
 
 namespace cmkstore::cli {
+namespace {
+
+// Whether all that was written to it is there.
+bool CloseFile(FILE* file) {
+  const bool written = std::fflush(file) == 0 && std::ferror(file) == 0;
+  return std::fclose(file) == 0 && written;
+}
+
+}  // namespace
 
 int Export(const Invocation& invocation, const Connection& connection, const std::string& parent,
            const std::string& output) {
@@ -32,12 +42,13 @@ int Export(const Invocation& invocation, const Connection& connection, const std
         std::fputc('\n', out);
         ++count;
       });
-  bool written = std::fflush(out) == 0 && std::ferror(out) == 0;
-  if (!output.empty()) written = std::fclose(out) == 0 && written;
+  const bool written = output.empty() ? FlushOutput() : CloseFile(out);
   if (!status.ok() || !written) {
     if (!output.empty()) unlink(partial.c_str());
     if (!status.ok()) return Report(status, invocation.style());
-    return ReportUsage(StateInvalid(absl::StrCat("cannot write ", output)), invocation.style());
+    return ReportUsage(
+        output.empty() ? CheckOutput() : StateInvalid(absl::StrCat("cannot write ", output)),
+        invocation.style());
   }
   if (!output.empty() && std::rename(partial.c_str(), output.c_str()) != 0) {
     unlink(partial.c_str());

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/failure_advice.h"
+#include "cli/output.h"
 #include "cli/printable.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
@@ -97,6 +98,24 @@ void PrintJson(const Failure& failure, ExitCode exit_code) {
                line.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace).c_str());
 }
 
+ExitCode Print(const Failure& failure, ExitCode exit_code, ErrorStyle style) {
+  FlushOutput();
+  if (style == ErrorStyle::kJson) {
+    PrintJson(failure, exit_code);
+  } else {
+    PrintText(failure);
+  }
+  return exit_code;
+}
+
+// Of what was refused here, before any call.
+Failure OfOurs(const absl::Status& status) {
+  Failure failure;
+  failure.code = "INVALID_ARGUMENT";
+  failure.message = std::string(status.message());
+  return failure;
+}
+
 }  // namespace
 
 std::string ReasonOf(const grpc::Status& status) { return Read(status).reason; }
@@ -129,31 +148,21 @@ ExitCode ExitCodeOf(const grpc::Status& status) {
 }
 
 ExitCode Report(const grpc::Status& status, ErrorStyle style) {
-  const ExitCode exit_code = ExitCodeOf(status);
-  if (status.ok()) return exit_code;
-  const Failure failure = Read(status);
-  std::fflush(stdout);
-  if (style == ErrorStyle::kJson) {
-    PrintJson(failure, exit_code);
-  } else {
-    PrintText(failure);
-  }
-  return exit_code;
+  if (status.ok()) return kOk;
+  return Print(Read(status), ExitCodeOf(status), style);
 }
 
 ExitCode ReportUsage(const absl::Status& status, ErrorStyle style) {
   if (status.ok()) return kOk;
-  Failure failure;
-  failure.code = "INVALID_ARGUMENT";
-  failure.reason = "USAGE";
-  failure.message = std::string(status.message());
-  std::fflush(stdout);
-  if (style == ErrorStyle::kJson) {
-    PrintJson(failure, kUsage);
-  } else {
-    std::fprintf(stderr, "cmkctl: %s\n", Printable(failure.message).c_str());
-  }
-  return kUsage;
+  Failure failure = OfOurs(status);
+  if (style == ErrorStyle::kJson) failure.reason = "USAGE";
+  return Print(failure, kUsage, style);
+}
+
+ExitCode ReportInput(const absl::Status& status, ErrorStyle style) {
+  Failure failure = OfOurs(status);
+  failure.reason = "FIELD_INVALID";
+  return Print(failure, kInvalidInput, style);
 }
 
 }  // namespace cmkstore::cli

@@ -35,5 +35,7 @@ ExitCode ExitCodeOf(const grpc::Status& status);
 ExitCode Report(const grpc::Status& status, ErrorStyle style);
 // The same for what was refused before any call, such as a name of the wrong form: kUsage.
 ExitCode ReportUsage(const absl::Status& status, ErrorStyle style);
+// The same for input that the server would refuse with FIELD_INVALID: kInvalidInput.
+ExitCode ReportInput(const absl::Status& status, ErrorStyle style);
 
 }  // namespace cmkstore::cli

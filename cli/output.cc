@@ -3,9 +3,20 @@
 #include <google/protobuf/util/json_util.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
 
 namespace cmkstore::cli {
+namespace {
+
+// A later flush succeeds, with what could not be written left out.
+int first_output_error = 0;
+
+}  // namespace
 
 std::string ToJson(const google::protobuf::Message& message) {
   std::string text;
@@ -18,6 +29,18 @@ void PrintJson(const google::protobuf::Message& message) { PrintLine(ToJson(mess
 void PrintLine(absl::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fputc('\n', stdout);
+}
+
+bool FlushOutput() {
+  if (std::fflush(stdout) != 0 && first_output_error == 0) first_output_error = errno;
+  return std::ferror(stdout) == 0;
+}
+
+absl::Status CheckOutput() {
+  if (FlushOutput()) return absl::OkStatus();
+  constexpr absl::string_view kWhat = "cannot write to standard output";
+  if (first_output_error == 0) return StateInvalid(kWhat);
+  return StateInvalid(absl::StrCat(kWhat, ": ", std::strerror(first_output_error)));
 }
 
 bool StdoutIsTerminal() { return isatty(STDOUT_FILENO) != 0; }

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
@@ -15,6 +16,11 @@ namespace cmkstore::cli {
 std::string ToJson(const google::protobuf::Message& message);
 void PrintJson(const google::protobuf::Message& message);
 void PrintLine(absl::string_view text);
+
+// Writes out what was printed so far. False if standard output has ever failed to take something.
+bool FlushOutput();
+// The same as an error that says why; for when all is printed. Errors: STATE_INVALID.
+absl::Status CheckOutput();
 
 bool StdoutIsTerminal();
 

@@ -70,9 +70,9 @@ grpc::Status WaitForAllWrites(const Connection& connection, v1::SearchService::S
   return status;
 }
 
-int ReportTooFew(int shown, int required, ErrorStyle style) {
+int ReportTooFew(int64_t found, int required, ErrorStyle style) {
   return Report(grpc::Status(grpc::StatusCode::NOT_FOUND,
-                             absl::StrCat("at least ", required, " documents are required, ", shown,
+                             absl::StrCat("at least ", required, " documents are required, ", found,
                                           " are found")),
                 style);
 }
@@ -125,7 +125,11 @@ int Search(const Invocation& invocation, const Connection& connection, const Sea
       }
     }
     if (!last) continue;
-    if (shown < flags.required) return ReportTooFew(shown, flags.required, invocation.style());
+    // What does not open is found, but does not count where all are seen.
+    const bool all_seen = flags.page_token.empty() && page.next_page_token().empty();
+    const int64_t found =
+        all_seen ? shown : std::max<int64_t>(shown, static_cast<int64_t>(page.total_size()));
+    if (found < flags.required) return ReportTooFew(found, flags.required, invocation.style());
     return kOk;
   }
 }
@@ -165,7 +169,7 @@ void AddSearchCommand(CLI::App& app, Invocation& invocation) {
   search
       ->add_option("--require", flags->required,
                    "Wait until the index holds all writes so far; exit code 3 if fewer than this "
-                   "are shown")
+                   "are found, however many of them are shown")
       ->check(WholeNumber(1));
   OnRun(search, invocation, [&invocation, flags](const Connection& connection) {
     return Search(invocation, connection, *flags);

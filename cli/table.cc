@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "cli/output.h"
 #include "cli/printable.h"
 
 namespace cmkstore::cli {
@@ -26,7 +27,7 @@ void Table::Add(std::vector<std::string> cells) {
 void Table::Flush() {
   for (const std::vector<std::string>& row : rows_) PrintRow(row);
   rows_.clear();
-  std::fflush(out_);
+  if (out_ == stdout) FlushOutput();
 }
 
 void Table::PrintRow(const std::vector<std::string>& cells) const {

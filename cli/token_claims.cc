@@ -7,13 +7,13 @@
 
 namespace cmkstore::cli {
 
-TokenClaims ReadClaims(absl::string_view token) {
+std::optional<TokenClaims> ReadClaims(absl::string_view token) {
   TokenClaims claims;
   const std::vector<absl::string_view> parts = absl::StrSplit(token, '.');
   std::string text;
-  if (parts.size() != 3 || !absl::WebSafeBase64Unescape(parts[1], &text)) return claims;
+  if (parts.size() != 3 || !absl::WebSafeBase64Unescape(parts[1], &text)) return std::nullopt;
   const nlohmann::json payload = nlohmann::json::parse(text, nullptr, false);
-  if (!payload.is_object()) return claims;
+  if (!payload.is_object()) return std::nullopt;
   const auto field = [&payload](const char* name) {
     const auto found = payload.find(name);
     return found != payload.end() && found->is_string() ? found->get<std::string>() : "";

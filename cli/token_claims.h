@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@ struct TokenClaims {
   absl::Time expires = absl::InfiniteFuture();
 };
 
-// Empty claims if `token` is no JWT.
-TokenClaims ReadClaims(absl::string_view token);
+// Nothing if `token` is no JWT.
+std::optional<TokenClaims> ReadClaims(absl::string_view token);
 
 }  // namespace cmkstore::cli

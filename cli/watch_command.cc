@@ -57,7 +57,7 @@ class Watch {
   }
 
  private:
-  bool IsComplete() const { return wanted_ != 0 && shown_ >= wanted_; }
+  bool IsComplete() const { return lost_ || (wanted_ != 0 && shown_ >= wanted_); }
 
   // By a server that goes, a network, or what passes: a vault that is not reached, a busy store.
   static bool IsCut(const grpc::Status& status) {
@@ -85,7 +85,7 @@ class Watch {
         if (IsComplete()) break;
         Show(change);
       }
-      std::fflush(stdout);
+      lost_ = !FlushOutput();
       request_.set_from_now(false);
       request_.set_after_sequence(part.sequence());
       if (IsComplete()) context->TryCancel();
@@ -109,6 +109,7 @@ class Watch {
   v1::WatchDocumentsRequest request_;
   uint64_t shown_ = 0;
   bool answered_ = false;
+  bool lost_ = false;  // nobody takes what is printed
   grpc::Status cut_;  // why it was cut, since the last answer
 };
 

@@ -19,8 +19,20 @@ ALLOWED = {
     "service": {"base", "crypto", "vault", "keycache", "store", "search"},
     "cli": {"base"},
 }
-# A store that cannot name a key cannot leak one.
-ONLY_HEADERS = {("store", "crypto"): {"crypto/sealed_document.h"}}
+ONLY_HEADERS = {
+    # A store that cannot name a key cannot leak one.
+    ("store", "crypto"): {"crypto/sealed_document.h"},
+    # Beside the secrets that it carries: a login with a certificate is a JWT signed by its key and named by its digest,
+    # the platform's vault wraps by itself, and the pauses of retries are random. Neither DEK nor document has a name here.
+    ("vault", "crypto"): {
+        "crypto/secret_bytes.h",
+        "crypto/random.h",
+        "crypto/jwt.h",
+        "crypto/rsa_key.h",
+        "crypto/digest.h",
+        "crypto/key_wrap.h",
+    },
+}
 # The keys and rows of the store are made in store/ alone: everybody else goes by its typed tables.
 PRIVATE_HEADERS = {"store/key_layout.h": {"store", "tests"}}
 # outside headers -> folders that own them
@@ -35,9 +47,13 @@ OWNED = {
     r"httplib": {"vault/dev_vault", "service"},
     r"zstd": {"crypto"},
     r"yaml-cpp/": {"service"},
+    # The public API's types stop at the edges; deeper layers take ids and bytes.
+    r"cmkstore/v1/": {"service", "cli"},
+    r"cmkstore/config/": {"service"},
+    r"cmkstore/storage/": {"service", "store"},
 }
 MAX_LINES = 400
-INCLUDE = re.compile(r'\s*#include\s+["<]([^">]+)[">]')
+INCLUDE = re.compile(r'\s*#\s*include\s*["<]([^">]+)[">]')
 
 
 def folder_of(path: str) -> str:
@@ -59,6 +75,9 @@ def check(path: str, text: str) -> list[str]:
         if not match:
             continue
         header = match.group(1)
+        if {".", ".."} & set(header.split("/")):
+            found.append(f"{path}:{number}: {header} must be named from the root, without dots as a folder")
+            continue
         target = folder_of(header)
         if target in ALLOWED and target != folder:
             if target not in ALLOWED[folder]:
@@ -84,6 +103,22 @@ def self_test() -> int:
         'base/x.cc:#include "service/server.h"': 1,
         'service/x.cc:#include "store/key_layout.h"': 1,
         'store/x.cc:#include "store/key_layout.h"': 0,
+        'store/x.cc:#include "cmkstore/v1/document_service.pb.h"': 1,
+        'keycache/x.cc:#include "cmkstore/v1/key_service.grpc.pb.h"': 1,
+        'search/x.cc:#include <cmkstore/v1/search_service.pb.h>': 1,
+        'search/x.cc:#include "cmkstore/storage/v1/records.pb.h"': 1,
+        'cli/x.cc:#include "cmkstore/config/v1/config.pb.h"': 1,
+        'store/x.cc:#include "cmkstore/storage/v1/records.pb.h"': 0,
+        'service/x.cc:#include "cmkstore/v1/document_service.pb.h"': 0,
+        'store/x.cc:#include "../crypto/dek.h"': 1,
+        'store/rocksdb/x.cc:#include "./../../crypto/dek.h"': 1,
+        'store/x.cc:#include "store/../crypto/dek.h"': 1,
+        'store/x.cc:# include "crypto/dek.h"': 1,
+        'store/x.cc:#include"crypto/dek.h"': 1,
+        'vault/x.cc:#include "crypto/dek.h"': 1,
+        'vault/x.cc:#include "crypto/sealed_document.h"': 1,
+        'vault/x.cc:#include "crypto/jwt.h"': 0,
+        'vault/dev_vault/x.cc:#include "crypto/x509_mint.h"': 0,
     }
     for case, expected in cases.items():
         path, line = case.split(":", 1)

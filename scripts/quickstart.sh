@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/quickstart_checks.sh
-. scripts/dev_vault.sh
+. scripts/quickstart_env.sh
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
@@ -25,11 +25,14 @@ while [ $# -gt 0 ]; do
 done
 
 work=$PWD/build/quickstart
-check_system /etc/os-release
-check_room disk 3000 "$(df -Pm . | awk 'NR==2{print $4}')"
-check_room memory 1500 "$(awk '/MemAvailable/{print int($2/1024)}' /proc/meminfo)"
 check_port --port "$port"
 check_port --vault-port "$vault_port"
+check_two_ports "$port" "$vault_port"
+check_system /etc/os-release
+check_folder "$PWD/build/release"
+check_folder "$work"
+check_room disk 3000 "$(df -Pm . | awk 'NR==2{print $4}')"
+check_room memory 1500 "$(awk '/MemAvailable/{print int($2/1024)}' /proc/meminfo)"
 check_none_running "$work"
 
 say "1. Install what is missing and build (the first time takes minutes, later seconds)"
@@ -59,22 +62,7 @@ say "3. The customer makes a key in the vault. It can be recovered and not be pu
 vault_call POST /keys/hub-key/create '{"kty":"RSA","key_size":3072}' |
   jq -c '{kid: .key.kid, kty: .key.kty, recoveryLevel: .attributes.recoveryLevel}'
 
-cat >"$work/env" <<END
-# source this, and cmkctl just works.
-export PATH="$bin:\$PATH"
-export CMKSTORE_ENDPOINT="localhost:$(sed 's/.*://' "$work/address")"
-export CMKSTORE_CA="$work/data/dev/ca.pem"
-export CMKSTORE_CERT="$work/data/dev/client.pem"
-export CMKSTORE_KEY="$work/data/dev/client.key"
-export CMKSTORE_TOKEN_FILE="$work/data/dev/owner.token"
-export CMKSTORE_TENANT="$(ready tenant_id)"
-# For scripts: where the data is, the vault, and how to stop both servers and start them again with their data and ports.
-export CMKSTORE_DATA_DIR="$work/data"
-export CMKSTORE_VAULT_URL="$vault"
-export CMKSTORE_VAULT_CA="$(ready ca_file)"
-export CMKSTORE_STOP="$PWD/scripts/quickstart_servers.sh stop $work"
-export CMKSTORE_START="$PWD/scripts/quickstart_servers.sh start $work $bin"
-END
+write_env "$work" "$bin"
 # shellcheck disable=SC1091
 . "$work/env"
 cmkctl status

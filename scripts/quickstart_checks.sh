@@ -21,17 +21,30 @@ check_room() {
 # check_port FLAG PORT; 0 is any free one
 check_port() {
   case "$2" in ''|*[!0-9]*) fail "$1 must be a port number, and \"$2\" is none" ;; esac
-  [ "$2" -le 65535 ] || fail "$1 must be at most 65535"
+  { [ ${#2} -le 5 ] && [ "$2" -le 65535 ]; } || fail "$1 must be at most 65535"
   if [ "$2" -ne 0 ] && (exec 3<>"/dev/tcp/127.0.0.1/$2") 2>/dev/null; then
     fail "port $2 is taken by another program; give $1 another one, or 0 for any free one"
   fi
+}
+
+# check_two_ports PORT VAULT_PORT
+check_two_ports() {
+  if [ "$1" -ne 0 ] && [ "$1" -eq "$2" ]; then
+    fail "--port and --vault-port must differ, and both are $1; 0 is any free one"
+  fi
+}
+
+# check_folder FOLDER: it is there, or can be made, and can be written.
+check_folder() {
+  { mkdir -p "$1" 2>/dev/null && [ -w "$1" ]; } ||
+    fail "the folder $1 cannot be made or written; run this in a copy of the repository that is yours, on a disk that is not read-only"
 }
 
 # check_none_running FOLDER
 check_none_running() {
   [ -d "$1" ] || return 0
   case "$(scripts/quickstart_servers.sh status "$1")" in *process*)
-    fail "a server of an earlier --keep run is still up; stop it first: scripts/quickstart_servers.sh stop $1" ;;
+    fail "a server of an earlier --keep run is still up; stop it first: scripts/quickstart_servers.sh stop $(printf %q "$1")" ;;
   esac
 }
 

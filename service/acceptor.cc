@@ -35,7 +35,7 @@ constexpr size_t kIpv6NetworkBytes = 8;
 
 absl::Status CannotListen(absl::string_view address) {
   return InvariantBroken(absl::StrCat("cannot listen on ", address, ": ", std::strerror(errno),
-                                      " (is the port taken, or the address not of this machine?)"));
+                                      " (is it taken by another server, or not of this machine?)"));
 }
 
 absl::StatusOr<int> ListenOn(const std::string& address, const sockaddr* name, socklen_t bytes) {
@@ -54,6 +54,20 @@ absl::StatusOr<int> ListenOn(const std::string& address, const sockaddr* name, s
   return listener;
 }
 
+// Whether a server that was killed has left this socket: nobody listens there. Never a file of
+// another kind.
+bool IsLeftBehind(const sockaddr_un& name) {
+  struct stat old {};
+  if (stat(name.sun_path, &old) != 0 || !S_ISSOCK(old.st_mode)) return false;
+  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (probe < 0) return false;
+  const bool refused =
+      connect(probe, reinterpret_cast<const sockaddr*>(&name), sizeof(name)) != 0 &&
+      errno == ECONNREFUSED;
+  close(probe);
+  return refused;
+}
+
 absl::StatusOr<int> ListenUnix(const std::string& address, absl::string_view path) {
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
@@ -61,9 +75,7 @@ absl::StatusOr<int> ListenUnix(const std::string& address, absl::string_view pat
     return InvariantBroken(absl::StrCat("cannot listen on ", address, ": not a socket's path"));
   }
   std::memcpy(name.sun_path, path.data(), path.size());
-  struct stat old {};
-  // What a server that was killed has left behind; never a file of another kind.
-  if (stat(name.sun_path, &old) == 0 && S_ISSOCK(old.st_mode)) unlink(name.sun_path);
+  if (IsLeftBehind(name)) unlink(name.sun_path);
   return ListenOn(address, reinterpret_cast<const sockaddr*>(&name), sizeof(name));
 }
 

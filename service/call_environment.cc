@@ -1,6 +1,7 @@
 #include "service/call_environment.h"
 
 #include "absl/time/clock.h"
+#include "base/errors.h"
 #include "service/awaiters.h"
 
 namespace cmkstore::service {
@@ -11,6 +12,9 @@ absl::StatusOr<AdmittedCall> CallEnvironment::Admit(const grpc::ServerContext& c
                                                     const absl::StatusOr<ResourceScope>& scope) {
   CallInfo info;
   const auto& metadata = context.client_metadata();
+  if (metadata.count("authorization") > 1) {
+    return TokenInvalid("the authorization metadata must be there once");
+  }
   if (const auto found = metadata.find("authorization"); found != metadata.end()) {
     info.authorization = absl::string_view(found->second.data(), found->second.size());
   }

@@ -1,12 +1,12 @@
 #include "service/dev_credentials.h"
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/file.h"
+#include "base/private_directory.h"
 #include "base/status_macros.h"
 #include "crypto/jwt.h"
 #include "crypto/x509_mint.h"
@@ -34,8 +34,8 @@ absl::StatusOr<DevCredentials> MintDevCredentials(const std::string& data_dir,
                                                   const std::string& tenant, Clock& clock) {
   DevCredentials credentials;
   credentials.directory = data_dir + "/dev";
-  std::error_code ignored;
-  std::filesystem::create_directories(credentials.directory, ignored);
+  CMK_RETURN_IF_ERROR(MakePrivateDirectory(data_dir));
+  CMK_RETURN_IF_ERROR(MakePrivateDirectory(credentials.directory));
   const auto kept = [&credentials](const char* name) {
     return KeptKey(credentials.directory + "/" + name);
   };

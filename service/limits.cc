@@ -1,12 +1,12 @@
 #include "service/limits.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
+#include "base/json_problem.h"
 #include "base/status_macros.h"
 
 namespace cmkstore::service {
@@ -18,30 +18,6 @@ absl::Status AtMost(absl::string_view field, size_t size, size_t limit) {
   if (size <= limit) return absl::OkStatus();
   return FieldInvalid(field, absl::StrCat("must be at most ", limit, " bytes, not ", size));
 }
-
-// Looks at a text without keeping it; refuses what is nested too deep, so that no later reader can
-// overflow.
-class JsonChecker final : public nlohmann::json_sax<nlohmann::json> {
- public:
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool start_object(size_t) override { return ++depth_ <= kMaxJsonDepth; }
-  bool key(string_t&) override { return true; }
-  bool end_object() override { return depth_-- > 0; }
-  bool start_array(size_t) override { return ++depth_ <= kMaxJsonDepth; }
-  bool end_array() override { return depth_-- > 0; }
-  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override {
-    return false;
-  }
-
- private:
-  int depth_ = 0;
-};
 
 }  // namespace
 
@@ -96,10 +72,9 @@ absl::Status CheckJson(absl::string_view field, absl::string_view text) {
   if (absl::StrContains(text, '\0')) {
     return FieldInvalid(field, "content_type says JSON, but this has a zero byte");
   }
-  JsonChecker checker;
-  if (nlohmann::json::sax_parse(text.begin(), text.end(), &checker)) return absl::OkStatus();
-  return FieldInvalid(
-      field, "content_type says JSON, but this is not well-formed JSON (at most 128 deep)");
+  const std::string problem = JsonProblem(text, kMaxJsonDepth);
+  if (problem.empty()) return absl::OkStatus();
+  return FieldInvalid(field, absl::StrCat("content_type says JSON, but this ", problem));
 }
 
 absl::StatusOr<size_t> PageSize(int wanted) {

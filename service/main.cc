@@ -36,6 +36,7 @@ namespace {
 
 constexpr size_t kSecretMemoryBytes = 1u << 20;
 constexpr rlim_t kDescriptors = 65'536;
+constexpr rlim_t kLeastDescriptors = 256;
 constexpr time_t kReloadSeconds = 2;
 
 absl::StatusOr<LoadedConfig> LoadConfig(const ServerFlags& flags) {
@@ -144,6 +145,16 @@ void PrepareProcess(sigset_t& signals) {
   }
 }
 
+// gRPC and RocksDB end the process where they find no descriptor while they start.
+absl::Status CheckDescriptors() {
+  rlimit descriptors{};
+  getrlimit(RLIMIT_NOFILE, &descriptors);
+  if (descriptors.rlim_cur >= kLeastDescriptors) return absl::OkStatus();
+  return StateInvalid(absl::StrCat("only ", descriptors.rlim_cur,
+                                   " files may be open at once, and a server needs at least ",
+                                   kLeastDescriptors, ": raise the limit (ulimit -n)"));
+}
+
 int Run(const ServerFlags& flags) {
   if (flags.print_default_config) {
     std::fputs(PrintDefaultConfig().c_str(), stdout);
@@ -163,6 +174,8 @@ int Run(const ServerFlags& flags) {
   if (flags.check_config) return CheckConfigAndEnd(*loaded, flags.check_files, clock);
   sigset_t signals;
   PrepareProcess(signals);
+  const absl::Status descriptors = CheckDescriptors();
+  if (!descriptors.ok()) return Fail(descriptors);
   ApplyLogLevel(loaded->config.log());
   if (!flags.restore.empty()) return RestoreAndEnd(loaded->config, flags.restore, clock);
   const auto development = LockDevelopment(loaded->config);

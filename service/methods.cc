@@ -29,13 +29,17 @@ Scope ProjectScope(absl::string_view field, const std::string& name) {
                        std::move(parsed.project)};
 }
 
-// The project that a longer name lies in: the first three pairs of it.
+// The project that the name of a document or a collection lies in: the first three pairs of it.
+// What is wrong with them is told by `Name`, which has the whole name's form.
+template <typename Name>
 Scope InProject(absl::string_view field, const std::string& name) {
   size_t end = 0;
   for (int slashes = 0; end < name.size(); ++end) {
     if (name[end] == '/' && ++slashes == 6) break;
   }
-  return ProjectScope(field, name.substr(0, end));
+  Scope project = ProjectScope(field, name.substr(0, end));
+  if (project.ok()) return project;
+  return Name::Parse(field, name).status();
 }
 
 Scope SingletonScope(absl::string_view field, const std::string& name,
@@ -172,37 +176,40 @@ void AddDocumentMethods(RpcServer& server, ReadDocuments& reads, WriteDocuments&
                         WatchDocuments& watches) {
   using Service = v1::DocumentService::AsyncService;
   Service& service = server.AddService<v1::DocumentService>();
-  server.AddUnary(
-      service, &Service::RequestGetDocument,
-      Rule<v1::GetDocumentRequest>(Permission::kReadDocuments,
-                                   [](const auto& r) { return InProject("name", r.name()); }),
-      [&](const auto& call, const auto& r) { return reads.Get(call, r); });
+  server.AddUnary(service, &Service::RequestGetDocument,
+                  Rule<v1::GetDocumentRequest>(
+                      Permission::kReadDocuments,
+                      [](const auto& r) { return InProject<DocumentName>("name", r.name()); }),
+                  [&](const auto& call, const auto& r) { return reads.Get(call, r); });
   server.AddUnary(
       service, &Service::RequestListDocuments,
-      Rule<v1::ListDocumentsRequest>(Permission::kReadDocuments,
-                                     [](const auto& r) { return InProject("parent", r.parent()); }),
+      Rule<v1::ListDocumentsRequest>(
+          Permission::kReadDocuments,
+          [](const auto& r) { return InProject<CollectionName>("parent", r.parent()); }),
       [&](const auto& call, const auto& r) { return reads.List(call, r); });
   server.AddUnary(
       service, &Service::RequestBatchGetDocuments,
       Rule<v1::BatchGetDocumentsRequest>(
           Permission::kReadDocuments, [](const auto& r) { return HubScope("parent", r.parent()); }),
       [&](const auto& call, const auto& r) { return reads.BatchGet(call, r); });
-  server.AddUnary(service, &Service::RequestCreateDocument,
-                  Rule<v1::CreateDocumentRequest>(
-                      Permission::kWriteDocuments,
-                      [](const auto& r) { return InProject("parent", r.parent()); }),
-                  [&](const auto& call, const auto& r) { return writes.Create(call, r); });
   server.AddUnary(
-      service, &Service::RequestUpdateDocument,
-      Rule<v1::UpdateDocumentRequest>(
+      service, &Service::RequestCreateDocument,
+      Rule<v1::CreateDocumentRequest>(
           Permission::kWriteDocuments,
-          [](const auto& r) { return InProject("document.name", r.document().name()); }),
-      [&](const auto& call, const auto& r) { return writes.Update(call, r); });
-  server.AddUnary(
-      service, &Service::RequestDeleteDocument,
-      Rule<v1::DeleteDocumentRequest>(Permission::kWriteDocuments,
-                                      [](const auto& r) { return InProject("name", r.name()); }),
-      [&](const auto& call, const auto& r) { return writes.Delete(call, r); });
+          [](const auto& r) { return InProject<CollectionName>("parent", r.parent()); }),
+      [&](const auto& call, const auto& r) { return writes.Create(call, r); });
+  server.AddUnary(service, &Service::RequestUpdateDocument,
+                  Rule<v1::UpdateDocumentRequest>(Permission::kWriteDocuments,
+                                                  [](const auto& r) {
+                                                    return InProject<DocumentName>(
+                                                        "document.name", r.document().name());
+                                                  }),
+                  [&](const auto& call, const auto& r) { return writes.Update(call, r); });
+  server.AddUnary(service, &Service::RequestDeleteDocument,
+                  Rule<v1::DeleteDocumentRequest>(
+                      Permission::kWriteDocuments,
+                      [](const auto& r) { return InProject<DocumentName>("name", r.name()); }),
+                  [&](const auto& call, const auto& r) { return writes.Delete(call, r); });
   server.AddUnary(service, &Service::RequestBatchWriteDocuments,
                   Rule<v1::BatchWriteDocumentsRequest>(
                       Permission::kWriteDocuments,

@@ -43,7 +43,7 @@ struct CollectionName {
   ProjectName project;
   std::optional<CollectionId> collection;  // absent: all
   static absl::StatusOr<CollectionName> Parse(absl::string_view field, absl::string_view name,
-                                              bool allow_all);
+                                              bool allow_all = false);
 };
 
 // …/collections/{collection}/documents/{document}

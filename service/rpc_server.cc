@@ -13,7 +13,8 @@ namespace cmkstore::service {
 namespace {
 
 constexpr int kMaxConcurrentStreams = 100;
-constexpr int kMaxMetadataBytes = 8 << 10;
+// Beyond it gRPC ends the connection with all of its calls: well above what a token may have.
+constexpr int kMaxMetadataBytes = 16 << 10;
 // Debian's gRPC is built with its assertions: each event of a queue walks through all that is armed
 // there, so what is seldom called is armed sparingly.
 constexpr size_t kArmedRareCalls = 2;

@@ -1,6 +1,5 @@
 #include "service/server.h"
 
-#include <filesystem>
 #include <thread>
 #include <utility>
 
@@ -8,6 +7,7 @@
 #include "base/curl_transport.h"
 #include "base/errors.h"
 #include "base/log.h"
+#include "base/private_directory.h"
 #include "base/process_stats.h"
 #include "base/status_macros.h"
 #include "crypto/random.h"
@@ -164,8 +164,7 @@ class Server::Parts {
 };
 
 absl::Status Server::Parts::Start() {
-  std::error_code ignored;
-  std::filesystem::create_directories(options.data_dir, ignored);
+  CMK_RETURN_IF_ERROR(MakePrivateDirectory(options.data_dir));
   if (!options.admin_address.empty()) {
     CMK_ASSIGN_OR_RETURN(admin, AdminServer::Start(options.admin_address, health));
   }

@@ -5,7 +5,6 @@
 #include <grpcpp/security/tls_credentials_options.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <set>
@@ -17,6 +16,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/private_directory.h"
 #include "base/status_macros.h"
 #include "service/config/config_rules.h"
 #include "service/dev_credentials.h"
@@ -115,8 +115,8 @@ absl::StatusOr<std::vector<IssuerOptions>> ReadIssuers(const LoadedConfig& loade
 absl::StatusOr<std::unique_ptr<FileLock>> LockDevelopment(const config::v1::Config& config) {
   if (!config.development().enabled()) return nullptr;
   const std::string directory = config.data_dir() + "/dev";
-  std::error_code ignored;
-  std::filesystem::create_directories(directory, ignored);
+  CMK_RETURN_IF_ERROR(MakePrivateDirectory(config.data_dir()));
+  CMK_RETURN_IF_ERROR(MakePrivateDirectory(directory));
   auto lock = FileLock::TryTake(directory + "/lock");
   if (lock != nullptr) return lock;
   return StateInvalid(absl::StrCat(

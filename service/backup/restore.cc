@@ -8,6 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "base/private_directory.h"
 #include "base/status_macros.h"
 #include "service/apply_blocking.h"
 #include "service/backup/backup_errors.h"
@@ -176,8 +177,9 @@ absl::StatusOr<StagedBackup> RestoreOffline(const BackupOptions& options, const 
     return StateInvalid(
         "the data directory has shards; a restore goes into an empty one: move them away first");
   }
-  fs::create_directories(target.data_dir, failed);
+  CMK_RETURN_IF_ERROR(MakePrivateDirectory(target.data_dir));
   const ScratchDirectory scratch(target.data_dir + "/restore-offline");
+  CMK_RETURN_IF_ERROR(MakePrivateDirectory(scratch.path()));
   CMK_ASSIGN_OR_RETURN(StagedBackup staged,
                        StageBackup(options, id, target, scratch.path(), clock, watch));
   staged.shards.reset();

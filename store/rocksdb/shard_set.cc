@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
+#include "base/private_directory.h"
 #include "base/status_macros.h"
 #include "store/key_layout.h"
 #include "store/partition.h"
@@ -83,8 +84,7 @@ ShardSet::ShardSet(std::shared_ptr<rocksdb::Cache> block_cache,
 ShardSet::~ShardSet() = default;
 
 absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& options) {
-  std::error_code ignored;
-  std::filesystem::create_directories(options.directory, ignored);
+  (void)MakePrivateDirectory(options.directory);  // what comes next says that it is not there
   CMK_ASSIGN_OR_RETURN(const std::vector<bool> made, MadeBefore(options));
   ShardResources resources;
   resources.env = options.env == nullptr ? rocksdb::Env::Default() : options.env;

@@ -83,7 +83,8 @@ Output RunCmkctl(const std::vector<std::string>& arguments, const RunOptions& op
   if (child == 0) {
     dup2(options.input_file.empty() ? in[0] : open(options.input_file.c_str(), O_RDONLY),
          STDIN_FILENO);
-    dup2(out[1], STDOUT_FILENO);
+    dup2(options.output_file.empty() ? out[1] : open(options.output_file.c_str(), O_WRONLY),
+         STDOUT_FILENO);
     dup2(err[1], STDERR_FILENO);
     Execute(options, argv, envp);
   }

@@ -24,6 +24,7 @@ struct RunOptions {
   std::vector<std::string> environment;  // NAME=VALUE; nothing else is inherited
   std::string input;
   std::string input_file;    // instead of `input`
+  std::string output_file;   // instead of `out`
   bool on_terminal = false;  // standard output and error are a terminal; both land in out
 };
 

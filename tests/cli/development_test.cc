@@ -96,6 +96,44 @@ TEST_F(DevelopmentTest, ARefusedSecondServerTakesNothingFromTheClientsOfTheFirst
   EXPECT_EQ(Ctl({"hub", "list"}).exit_code, 0);
 }
 
+TEST_F(DevelopmentTest, WhatItMakesIsItsOwnersAlone) {
+  StartServer();
+  for (const char* made : {"", "/dev", "/shards", "/indexes"}) {
+    EXPECT_EQ(std::filesystem::status(data_ + made).permissions(),
+              std::filesystem::perms::owner_all)
+        << made;
+  }
+}
+
+TEST_F(DevelopmentTest, ADataDirectoryThatCannotBeMadeIsSaidSo) {
+  testing::RunOptions options;
+  options.program = CMKSTORED;
+  ASSERT_TRUE(WriteFileDurably(data_, "a file"));
+  const Output file = testing::RunCmkctl(ServerWords(port_), options);
+  EXPECT_EQ(file.exit_code, 1);
+  EXPECT_EQ(file.err,
+            "cmkstored: the directory " + data_ + " cannot be made: a file has that name\n");
+  const Output proc = testing::RunCmkctl({"--data-dir", "/proc/x", "--development"}, options);
+  EXPECT_EQ(proc.err,
+            "cmkstored: the directory /proc/x cannot be made: No such file or directory\n");
+}
+
+TEST_F(DevelopmentTest, TooFewDescriptorsAreRefusedInOneSentence) {
+  testing::RunOptions options;
+  options.program = "/bin/sh";
+  const auto start = [&](const char* limit) {
+    return testing::RunCmkctl(
+        {"-c", absl::StrCat("ulimit -n ", limit, "; exec " CMKSTORED " --data-dir ", data_,
+                            " --development --listen nowhere --admin off")},
+        options);
+  };
+  const Output few = start("40");
+  EXPECT_EQ(few.exit_code, 1);
+  EXPECT_THAT(few.err, HasSubstr("cmkstored: only 40 files may be open at once, and a server needs "
+                                 "at least 256"));
+  EXPECT_THAT(start("256").err, HasSubstr("cannot listen on nowhere")) << "enough to come so far";
+}
+
 TEST_F(DevelopmentTest, AServerStartedAgainTakesWhatItsClientsHold) {
   StartServer();
   SetUpHub();

@@ -40,6 +40,12 @@ TEST(DocumentLineTest, TextAndBytesHaveTheirOwnDefaults) {
 
 TEST(DocumentLineTest, RefusalsSayWhatIsWrongWithTheLine) {
   EXPECT_EQ(ContentOf("[]"), "refused: line: is no JSON object");
+  EXPECT_EQ(ContentOf("{\"id\":"), "refused: line: is not well-formed JSON at byte 7");
+  for (const std::string& number : {std::string("1e400"), std::string(600, '9')}) {
+    EXPECT_EQ(ContentOf(R"({"collection":"c","id":"d","content":)" + number + "}"),
+              "refused: line: has a number out of range at byte 38 (numbers go to 1.79e308; write "
+              "it as a string)");
+  }
   EXPECT_EQ(ContentOf(R"({"collection":"c","id":"d","labels":[]})"),
             "refused: labels: must be an object");
   EXPECT_EQ(ContentOf(R"({"collection":"c","id":"d","labels":{"k":1}})"),
@@ -50,6 +56,27 @@ TEST(DocumentLineTest, RefusalsSayWhatIsWrongWithTheLine) {
             "refused: content: and content_base64 exclude each other");
   EXPECT_EQ(ContentOf(R"({"collection":"c","id":5})"), "refused: id: must be a string");
   EXPECT_NE(ContentOf(R"({"collection":"c","id":"a/b"})").find("refused: id"), std::string::npos);
+}
+
+TEST(DocumentLineTest, ASlipInAKeyIsRefusedByItsName) {
+  const auto refusal = [](const std::string& key, const std::string& field) {
+    return "refused: \"" + key + "\": is no field of a line; is " + field + " meant?";
+  };
+  const auto with = [](const std::string& key) {
+    return ContentOf(R"({"collection":"c","id":"d",")" + key + R"(":"x"})");
+  };
+  for (const char* key : {"lables", "label", "Labels", "labelss", "labelz"}) {
+    EXPECT_EQ(with(key), refusal(key, "labels"));
+  }
+  EXPECT_EQ(with("contnet"), refusal("contnet", "content"));
+  EXPECT_EQ(with("contentType"), refusal("contentType", "content_type"));
+  EXPECT_EQ(with("content-base64"), refusal("content-base64", "content_base64"));
+  EXPECT_EQ(with("Project"), refusal("Project", "project"));
+  // Of others' own, as in an export of another program.
+  for (const char* key : {"source", "levels", "contact", "product", "x", ""}) {
+    EXPECT_EQ(with(key), "") << key;
+  }
+  EXPECT_EQ(ContentOf(R"({"collection":"c","id":"d","content":"x","contents":"y"})"), "x");
 }
 
 TEST(LineReaderTest, ALineThatIsTooLongIsSkippedAndCounted) {

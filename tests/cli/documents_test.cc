@@ -62,12 +62,27 @@ TEST_F(CliDocumentsTest, WhatIsTooLargeIsInvalidInputHoweverMuchTooLarge) {
   const Output field =
       Ctl({"put", "h1/p1/blobs/b1", "--content-type", "a/b"}, std::string((1u << 20) + 1, 'x'));
   EXPECT_EQ(field.exit_code, 9);
-  EXPECT_THAT(field.err, AllOf(HasSubstr("document.content"), HasSubstr("[FIELD_INVALID]")));
-  // Above what the server takes from the wire, gRPC refuses it and names nothing.
-  const Output whole =
-      Ctl({"put", "h1/p1/blobs/b1", "--content-type", "a/b"}, std::string(17u << 20, 'x'));
-  EXPECT_EQ(whole.exit_code, 9) << whole.err;
-  EXPECT_THAT(whole.err, HasSubstr("a document's content may be 1 MiB"));
+  EXPECT_THAT(field.err,
+              HasSubstr("document.content: must be at most 1048576 bytes, and standard input has "
+                        "more [FIELD_INVALID]"));
+  const Output json = Ctl({"put", "h1/p1/blobs/b1", "--json"}, std::string((1u << 20) + 1, ' '));
+  EXPECT_THAT(json.err, HasSubstr(R"("reason":"FIELD_INVALID")"));
+  EXPECT_EQ(Ctl({"put", "h1/p1/blobs/b1"}, "{}" + std::string((1u << 20) - 2, ' ')).exit_code, 0)
+      << "as large as it may be";
+}
+
+TEST_F(CliDocumentsTest, InputWithoutAnEndIsReadOnlyAsFarAsADocumentGoes) {
+  server_.reset();  // nothing is sent
+  const Output endless = Ctl({"put", "h1/p1/blobs/b1", "/dev/zero"});
+  EXPECT_EQ(endless.exit_code, 9);
+  EXPECT_THAT(endless.err, HasSubstr("1048576 bytes, and /dev/zero has more"));
+}
+
+TEST_F(CliDocumentsTest, ANumberOutOfRangeIsNamedByItsPlace) {
+  const Output number = Ctl({"put", "h1/p1/flows/f1"}, R"({"a": 1e400})");
+  EXPECT_EQ(number.exit_code, 9);
+  EXPECT_THAT(number.err, HasSubstr("content_type says JSON, but this has a number out of range at "
+                                    "byte 7"));
 }
 
 TEST_F(CliDocumentsTest, RmDeletesOnce) {

@@ -109,6 +109,47 @@ TEST_F(CliFilesTest, TokenCertificatesAndPricesMustBeWhatTheyAreCalled) {
   EXPECT_EQ(Ctl({"--config", directory_, "hub", "list"}).exit_code, 2);
 }
 
+TEST_F(CliFilesTest, ATokenFileOfAnotherKindIsNamedWhereTheTenantIsMissing) {
+  const std::string garbage = WriteInput("garbage", "no-token\n");
+  const Output refused = Ctl({"--token-file", garbage, "hub", "list"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr(garbage + " (--token-file) holds no token that can be read"));
+  const Output sent = Ctl({"--token-file", garbage, "--tenant", kTenant, "hub", "list"});
+  EXPECT_EQ(sent.exit_code, 4) << "the server's to refuse";
+}
+
+TEST_F(CliFilesTest, WhatStandardOutputDoesNotTakeIsToldByEveryCommand) {
+  MakeHub();
+  ASSERT_EQ(Ctl({"put", "h1/p1/notes/n1"}, "{}").exit_code, 0);
+  testing::RunOptions options;
+  options.environment = Environment("owner");
+  options.output_file = "/dev/full";
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"hub", "list"},
+                                                  {"hub", "get", "h1"},
+                                                  {"ls", "h1"},
+                                                  {"get", "h1/p1/notes/n1"},
+                                                  {"export", "h1"},
+                                                  {"search", "h1", ""},
+                                                  {"key", "status", "h1"},
+                                                  {"watch", "h1", "--after", "0"},
+                                                  {"status"},
+                                                  {"completion", "bash"},
+                                                  {"--help"}}) {
+    const Output lost = testing::RunCmkctl(command, options);
+    EXPECT_EQ(lost.exit_code, 2) << command[0];
+    EXPECT_EQ(lost.err, "cmkctl: cannot write to standard output: No space left on device\n")
+        << command[0];
+    std::vector<std::string> json = command;
+    json.push_back("--json");
+    if (command[0][0] == '-') continue;
+    const Output told = testing::RunCmkctl(json, options);
+    EXPECT_EQ(told.exit_code, 2) << command[0];
+    EXPECT_THAT(told.err, HasSubstr(R"("message":"cannot write to standard output: No space)"));
+  }
+  EXPECT_EQ(testing::RunCmkctl({"rm", "h1/p1/notes/n1"}, options).exit_code, 0)
+      << "it prints nothing";
+}
+
 TEST_F(CliFilesTest, AServerThatIsNoTlsServerIsOneSentenceWithoutGrpcsLog) {
   const Output refused = With("--ca", credentials_ + "/ca.pem");
   EXPECT_EQ(refused.exit_code, 7);

@@ -49,8 +49,9 @@ TEST_F(CliImportTest, BadLinesAreReportedWithTheirNumberAndTheRestIsImported) {
   const Output imported = Ctl({"import", "h1", path, "--project", "p1"});
   EXPECT_EQ(imported.exit_code, 9);
   EXPECT_THAT(imported.out, HasSubstr("251 documents stored, 5 bad lines"));
-  for (const char* line : {":251: line: is no JSON object", ":252: id: ", ":254: content: ",
-                           ":255: labels: a value must be at most 256 bytes", ":256: content: "}) {
+  for (const char* line :
+       {":251: line: is not well-formed JSON at byte 3", ":252: id: ", ":254: content: ",
+        ":255: labels: a value must be at most 256 bytes", ":256: content: "}) {
     EXPECT_THAT(imported.err, HasSubstr(path + line));
   }
   EXPECT_EQ(Count("h1"), 251u);

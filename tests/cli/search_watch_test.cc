@@ -105,6 +105,11 @@ TEST_F(CliLaggingIndexTest, WhatIsRequiredIsWaitedForAndMissedWithAnExitCode) {
   const std::string one = R"(collection = "flows" AND document = "f2")";  // as `helm test` asks
   EXPECT_EQ(Ctl({"search", "h1/p1", "nightly", "--filter", one, "--require", "1"}).exit_code, 0);
   EXPECT_EQ(Ctl({"search", "h1/p1", "nightly", "--filter", one, "--require", "2"}).exit_code, 3);
+  const Output first = Ctl({"search", "h1", "nightly", "--require", "3", "--page-size", "1"});
+  EXPECT_EQ(first.exit_code, 3);
+  EXPECT_THAT(first.err, HasSubstr("at least 3 documents are required, 2 are found"));
+  EXPECT_EQ(Ctl({"search", "h1", "nightly", "--require", "2", "--page-size", "1"}).exit_code, 0)
+      << "both are found, one is shown";
   EXPECT_EQ(Ctl({"search", "h1", "nightly", "--require", "0"}).exit_code, 2);
   EXPECT_EQ(Ctl({"search", "h1/none", "x", "--require", "1"}).exit_code, 3);
 }

@@ -115,6 +115,11 @@ def one_round(served: Served, number: int, known: set) -> str:
         before = writers[0].acknowledged[0]
         document = stub.GetDocument(pb.GetDocumentRequest(name=document_name(before)), metadata=metadata, timeout=30)
         assert document.content == content_of(before), "a full disk must not keep anybody from reading"
+        try:
+            stub.DeleteDocument(pb.DeleteDocumentRequest(name=document_name(before)), metadata=metadata, timeout=30)
+            raise AssertionError("docs/errors.md: a delete is a write, and is refused on a full disk")
+        except grpc.RpcError as refusal:
+            assert reason_of(refusal) in ("STORE_FULL", "STORE_BUSY"), reason_of(refusal)
         assert "ok" in served.admin_page("/livez"), "no restart would help"
         filler.unlink()
         counts = [len(w.acknowledged) for w in writers]

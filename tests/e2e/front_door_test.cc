@@ -121,6 +121,43 @@ TEST_F(FrontDoorTest, TheServerServesAgainAfterItsDescriptorsWereExhausted) {
   close(client);
 }
 
+TEST_F(FrontDoorTest, ATokenThatIsTooLongCostsOnlyItsOwnCall) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  const auto stub = v1::DocumentService::NewStub(PlainChannel());
+  v1::WatchDocumentsRequest watch;
+  watch.set_parent(kHub);
+  const auto watching = As("reader");
+  const auto stream = stub->WatchDocuments(watching.get(), watch);
+  v1::WatchDocumentsResponse part;
+  ASSERT_TRUE(stream->Read(&part));
+  v1::GetDocumentRequest request;
+  request.set_name(NameOf("d1"));
+  v1::Document found;
+  for (const size_t size : {8'100, 8'193, 12'000}) {
+    grpc::ClientContext context;
+    context.AddMetadata("authorization", "Bearer " + std::string(size, 'x'));
+    EXPECT_EQ(ReasonOf(stub->GetDocument(&context, request, &found)), "TOKEN_INVALID") << size;
+  }
+  ASSERT_EQ(ReasonOf(Put("d2", "{}")), "OK");
+  EXPECT_TRUE(stream->Read(&part)) << "another call of the connection goes on";
+  watching->TryCancel();
+  (void)stream->Finish();
+}
+
+TEST_F(FrontDoorTest, ACallWithTwoTokensIsRefused) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  v1::GetDocumentRequest request;
+  request.set_name(NameOf("d1"));
+  v1::Document found;
+  const auto context = As("reader");
+  context->AddMetadata("authorization", "Bearer " + *ReadFile(credentials_ + "/owner.token"));
+  const grpc::Status refused = documents_->GetDocument(context.get(), request, &found);
+  EXPECT_EQ(ReasonOf(refused), "TOKEN_INVALID");
+  EXPECT_NE(refused.error_message().find("must be there once"), std::string::npos);
+}
+
 TEST_F(FrontDoorTest, AStopUnderLoadAnswersEveryCallAndEnds) {
   SetUpHub();
   ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");

@@ -239,6 +239,12 @@ TEST_F(MainJobTest, LimitsAreNamedInTheRefusal) {
   refuse("d1", "\"" + std::string((1 << 20), 'x') + "\"", "1048576");
   refuse(std::string(129, 'x'), "{}", "128 characters");
   refuse("-d", "{}", "begin with a letter");
+  v1::GetDocumentRequest nameless;
+  v1::Document found;
+  const grpc::Status status = documents_->GetDocument(As("reader").get(), nameless, &found);
+  EXPECT_NE(status.error_message().find("/collections/{collection}/documents/{document}"),
+            std::string::npos)
+      << status.error_message();
 }
 
 // Everything a caller supplies but hub and project ids is nowhere on disk, nor in the log.

@@ -21,7 +21,16 @@ refused 'unknown option --frob' scripts/quickstart.sh --frob
 refused 'port needs a number' scripts/quickstart.sh --port
 refused '"x" is none' check check_port --port x
 refused 'at most 65535' check check_port --port 70000
+refused 'at most 65535' check check_port --port 99999999999999999999
 passes check_port --port 0
+refused '--port and --vault-port must differ, and both are 17443' scripts/quickstart.sh --port 17443 --vault-port 17443
+passes check_two_ports 0 0
+passes check_two_ports 17443 17444
+
+touch "$dir/file"
+refused "the folder $dir/file cannot be made or written" check check_folder "$dir/file"
+refused 'the folder /proc/none cannot be made or written' check check_folder /proc/none
+passes check_folder "$dir/new/folder"
 
 printf 'ID=fedora\nVERSION_ID=40\nPRETTY_NAME="Fedora 40"\n' >"$dir/fedora"
 printf 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian 12"\n' >"$dir/debian"

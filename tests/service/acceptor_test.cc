@@ -4,17 +4,21 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <deque>
+#include <filesystem>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "base/file.h"
 #include "tests/testing/matchers.h"
+#include "tests/testing/temp_dir.h"
 
 namespace cmkstore::service {
 namespace {
@@ -164,6 +168,31 @@ TEST_F(AcceptorTest, ATakenPortAndANonsenseAddressAreRefusedByName) {
     ASSERT_FALSE(second.ok());
     EXPECT_NE(second.status().message().find(address), absl::string_view::npos);
   }
+}
+
+TEST_F(AcceptorTest, ASocketFileIsTakenFromADeadServerAndNotFromOneThatServes) {
+  const testing::TempDir dir;
+  const std::string address = "unix:" + dir.path() + "/socket";
+  auto first = Acceptor::Listen(address, {});
+  ASSERT_THAT(first, testing::IsOk());
+  (*first)->Start(std::make_unique<ReceivingSink>(received_));
+  const auto second = Acceptor::Listen(address, {});
+  ASSERT_FALSE(second.ok());
+  EXPECT_THAT(std::string(second.status().message()),
+              ::testing::HasSubstr("cannot listen on " + address + ": Address already in use"));
+  EXPECT_TRUE(Await([&] { return (*first)->Stats().accepted == 1; })) << "it still listens there";
+
+  first->reset();
+  ASSERT_TRUE(std::filesystem::exists(dir.path() + "/socket")) << "as after a kill";
+  EXPECT_THAT(Acceptor::Listen(address, {}), testing::IsOk());
+}
+
+TEST_F(AcceptorTest, AFileThatIsNoSocketIsNeverRemoved) {
+  const testing::TempDir dir;
+  const std::string path = dir.path() + "/file";
+  ASSERT_TRUE(WriteFileDurably(path, "kept"));
+  EXPECT_FALSE(Acceptor::Listen("unix:" + path, {}).ok());
+  EXPECT_EQ(ReadFile(path), "kept");
 }
 
 }  // namespace
