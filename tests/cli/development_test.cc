@@ -124,14 +124,15 @@ TEST_F(DevelopmentTest, TooFewDescriptorsAreRefusedInOneSentence) {
   const auto start = [&](const char* limit) {
     return testing::RunCmkctl(
         {"-c", absl::StrCat("ulimit -n ", limit, "; exec " CMKSTORED " --data-dir ", data_,
-                            " --development --listen nowhere --admin off")},
+                            " --development --listen unix:/proc/none --admin off")},
         options);
   };
   const Output few = start("40");
   EXPECT_EQ(few.exit_code, 1);
   EXPECT_THAT(few.err, HasSubstr("cmkstored: only 40 files may be open at once, and a server needs "
                                  "at least 256"));
-  EXPECT_THAT(start("256").err, HasSubstr("cannot listen on nowhere")) << "enough to come so far";
+  EXPECT_THAT(start("256").err, HasSubstr("cannot listen on unix:/proc/none"))
+      << "enough to come so far";
 }
 
 TEST_F(DevelopmentTest, AServerStartedAgainTakesWhatItsClientsHold) {
