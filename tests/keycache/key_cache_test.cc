@@ -35,25 +35,6 @@ TEST_F(KeyCacheTest, LifetimeCountsFromTheUnwrapAndUseDoesNotExtendIt) {  // KL-
   EXPECT_EQ(*cache().Lookup(hub), nullptr);
 }
 
-TEST_F(KeyCacheTest, WithoutAWordOfTheVaultOnItsKeyAnEntryServesNoLongerThanIsPromised) {  // KL-2
-  const HubUid hub = NewHub();
-  ASSERT_THAT(Fetch(hub), IsOk());
-  clock_.Advance(kPromise - absl::Seconds(1));
-  EXPECT_NE(*cache().Lookup(hub), nullptr);
-  clock_.Advance(absl::Seconds(1));
-  EXPECT_EQ(*cache().Lookup(hub), nullptr) << "no probe has come through";
-  ASSERT_THAT(Fetch(hub), IsOk());
-  EXPECT_NE(*cache().Lookup(hub), nullptr);
-}
-
-TEST_F(KeyCacheTest, OneProbeServesEveryHubOnAKey) {  // KL-2
-  for (int i = 0; i < 10; ++i) ASSERT_THAT(Fetch(NewHub()), IsOk());
-  const int before = vault_.unwraps();
-  clock_.Advance(options_.probe_interval * (1 + options_.probe_jitter));
-  Tick();
-  EXPECT_EQ(vault_.unwraps() - before, 1);
-}
-
 TEST_F(KeyCacheTest, AConfirmedDenialWipesEveryHubOnTheKeyAndReportsIt) {  // KL-4
   const HubUid first = NewHub(), second = NewHub(), other = NewHub("other-key");
   for (HubUid hub : {first, second, other}) ASSERT_THAT(Fetch(hub), IsOk());

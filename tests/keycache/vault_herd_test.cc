@@ -160,6 +160,25 @@ TEST_F(VaultHerdTest, AVaultOfMoreKeysThanItsBudgetCanProbeKeepsThePromise) {  /
   for (HubUid hub : used) EXPECT_THAT(cache().Lookup(hub), IsOk());
 }
 
+TEST_F(KeyCacheTest, OneProbeServesEveryHubOnAKey) {  // KL-2
+  for (int i = 0; i < 10; ++i) ASSERT_THAT(Fetch(NewHub()), IsOk());
+  const int before = vault_.unwraps();
+  clock_.Advance(options_.probe_interval * (1 + options_.probe_jitter));
+  Tick();
+  EXPECT_EQ(vault_.unwraps() - before, 1);
+}
+
+TEST_F(KeyCacheTest, WithoutAWordOfTheVaultOnItsKeyAnEntryServesNoLongerThanIsPromised) {  // KL-2
+  const HubUid hub = NewHub();
+  ASSERT_THAT(Fetch(hub), IsOk());
+  clock_.Advance(kPromise - absl::Seconds(1));
+  EXPECT_NE(*cache().Lookup(hub), nullptr);
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_EQ(*cache().Lookup(hub), nullptr) << "no probe has come through";
+  ASSERT_THAT(Fetch(hub), IsOk());
+  EXPECT_NE(*cache().Lookup(hub), nullptr);
+}
+
 TEST_F(VaultHerdTest, AVaultThatThrottlesIsLeftAloneForAsLongAsItAsks) {  // KL-7
   const std::vector<HubUid> hubs = MakeHubs(50, 1);
   vault_.FailNext(WithCause(VaultThrottled(absl::Seconds(20)), "throttled"));
