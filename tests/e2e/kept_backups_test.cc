@@ -45,7 +45,7 @@ class KeptBackupsTest : public BackupFixture {
     return names;
   }
   int64_t NewestByMetric() {
-    return std::llround(
+    return static_cast<int64_t>(
         AdminMetric(server_->admin_port(), "cmkstore_backup_last_success_timestamp_seconds"));
   }
   void PutLarge(const std::string& id) {
