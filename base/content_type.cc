@@ -11,10 +11,9 @@ namespace cmkstore {
 namespace {
 
 constexpr absl::string_view kTexts[] = {
-    "application/ecmascript", "application/graphql", "application/javascript",
-    "application/jsonl",      "application/sql",     "application/toml",
-    "application/x-ndjson",   "application/x-yaml",  "application/xml",
-    "application/yaml",
+    "application/ecmascript", "application/graphql", "application/javascript", "application/jsonl",
+    "application/sql",        "application/toml",    "application/x-ndjson",   "application/x-yaml",
+    "application/xml",        "application/yaml",
 };
 
 std::string EssenceOf(absl::string_view content_type) {

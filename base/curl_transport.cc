@@ -75,20 +75,19 @@ Hung WhereItHung(CURL* curl) {
 
 absl::Status FailureOf(CURL* curl, CURLcode code) {
   if (code != CURLE_OPERATION_TIMEDOUT) {
-    return WithCause(VaultUnreachable(absl::StrCat(KindOf(code), ": ", curl_easy_strerror(code)),
-                                      kRetryAfter),
-                     KindOf(code));
+    return WithCause(
+        VaultUnreachable(absl::StrCat(KindOf(code), ": ", curl_easy_strerror(code)), kRetryAfter),
+        KindOf(code));
   }
   const Hung hung = WhereItHung(curl);
   curl_off_t microseconds = 0;
   curl_easy_getinfo(curl, CURLINFO_TOTAL_TIME_T, &microseconds);
   const absl::Duration tenth = absl::Milliseconds(100);
   const absl::Duration waited = absl::Floor(absl::Microseconds(microseconds) + tenth / 2, tenth);
-  return WithCause(
-      VaultUnreachable(
-          absl::StrCat(hung.kind, ": ", hung.at, " within ", absl::FormatDuration(waited)),
-          kRetryAfter),
-      hung.kind);
+  return WithCause(VaultUnreachable(absl::StrCat(hung.kind, ": ", hung.at, " within ",
+                                                 absl::FormatDuration(waited)),
+                                    kRetryAfter),
+                   hung.kind);
 }
 
 struct ListFree {

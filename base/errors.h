@@ -47,9 +47,9 @@ absl::Status StateInvalid(absl::string_view what);
 absl::Status QuotaExceeded(absl::string_view what, std::optional<absl::Duration> retry_after);
 // A limit that somebody has set for somebody (google.rpc.QuotaFailure).
 struct QuotaBreach {
-  std::string subject;      // whose limit: "tenants/T"
-  std::string quota;        // which one, in a stable word: "documents"
-  std::string description;  // the limit, and what to do
+  std::string subject;                        // whose limit: "tenants/T"
+  std::string quota;                          // which one, in a stable word: "documents"
+  std::string description;                    // the limit, and what to do
   std::optional<absl::Duration> retry_after;  // as above
 };
 absl::Status QuotaExceeded(const QuotaBreach& breach);

@@ -87,8 +87,7 @@ void AddIndexCommands(CLI::App& app, Invocation& invocation) {
           "  cmkctl index rebuild h1 --no-wait    then: cmkctl operations wait HUB/OPERATION\n"
           "Needs room on disk for the index once more. No document is changed.",
           [&invocation, flags](const Connection& connection, const std::string& hub) {
-            return Rebuild(invocation, connection, hub,
-                           flags->no_wait ? Waits::kNo : Waits::kYes);
+            return Rebuild(invocation, connection, hub, flags->no_wait ? Waits::kNo : Waits::kYes);
           });
   rebuild->add_flag("--no-wait", flags->no_wait, "Only start it");
 }

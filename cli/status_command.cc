@@ -18,8 +18,8 @@ using grpc::health::v1::HealthCheckResponse;
 
 // The services that this cmkctl knows.
 constexpr const char* kServices[] = {
-    "cmkstore.v1.HubService",    "cmkstore.v1.ProjectService", "cmkstore.v1.DocumentService",
-    "cmkstore.v1.SearchService", "cmkstore.v1.KeyService",     "cmkstore.v1.UsageService",
+    "cmkstore.v1.HubService",    "cmkstore.v1.ProjectService",    "cmkstore.v1.DocumentService",
+    "cmkstore.v1.SearchService", "cmkstore.v1.KeyService",        "cmkstore.v1.UsageService",
     "cmkstore.v1.AdminService",  "google.longrunning.Operations",
 };
 

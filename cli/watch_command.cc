@@ -110,7 +110,7 @@ class Watch {
   uint64_t shown_ = 0;
   bool answered_ = false;
   bool lost_ = false;  // nobody takes what is printed
-  grpc::Status cut_;  // why it was cut, since the last answer
+  grpc::Status cut_;   // why it was cut, since the last answer
 };
 
 }  // namespace

@@ -11,9 +11,7 @@
 #include "crypto/openssl_owned.h"
 
 namespace cmkstore::crypto {
-namespace {
-
-}  // namespace
+namespace {}  // namespace
 
 absl::StatusOr<absl::Time> EarliestCertificateEnd(const std::string& pem) {
   const Owned<BIO> bio = Reading(pem);

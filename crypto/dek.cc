@@ -31,7 +31,8 @@ void AppendField(absl::string_view field, std::string& out) {
   out.append(field.data(), field.size());
 }
 
-// "cmkstore/dek/v1" 00 ‖ length-prefixed tenant, hub, dek_id, kek id, algorithm ‖ u32 generation ‖ u64 created.
+// "cmkstore/dek/v1" 00 ‖ length-prefixed tenant, hub, dek_id, kek id, algorithm ‖ u32 generation ‖
+// u64 created.
 std::string FactsMessage(const DekFacts& facts) {
   std::string message("cmkstore/dek/v1\0", 16);
   AppendField(facts.tenant, message);

@@ -28,8 +28,8 @@ class SealKey {
   std::shared_ptr<const XaesKey> hub_secrets_key_;
 };
 
-// Opens rows of one DEK generation, old or new. Unrelated to SealKey: an old key never seals. Immutable,
-// thread-safe.
+// Opens rows of one DEK generation, old or new. Unrelated to SealKey: an old key never seals.
+// Immutable, thread-safe.
 class OpenKey {
  public:
   DekId dek_id() const { return dek_id_; }
@@ -43,8 +43,8 @@ class OpenKey {
   std::shared_ptr<const XaesKey> hub_secrets_key_;
 };
 
-// What a DEK record says of itself, bound into its check value: vault wrap has no associated data, so this
-// is what stops a wrapped DEK from being moved to another hub.
+// What a DEK record says of itself, bound into its check value: vault wrap has no associated data,
+// so this is what stops a wrapped DEK from being moved to another hub.
 struct DekFacts {
   std::string tenant;
   HubUid hub;
@@ -55,7 +55,8 @@ struct DekFacts {
   int64_t created_unix_micros = 0;
 };
 
-// A plaintext data encryption key of a hub, for the moment between vault and derived keys. Move-only.
+// A plaintext data encryption key of a hub, for the moment between vault and derived keys.
+// Move-only.
 class Dek {
  public:
   // Errors: DEK_RECORD_CORRUPT when `key` has not 32 bytes.
@@ -66,7 +67,8 @@ class Dek {
   absl::StatusOr<SealKey> MakeSealKey() const;
   absl::StatusOr<OpenKey> MakeOpenKey() const;
 
-  // 16 bytes: CMAC over the facts, under a key derived from the DEK (SP 800-108, label "dek-check").
+  // 16 bytes: CMAC over the facts, under a key derived from the DEK (SP 800-108, label
+  // "dek-check").
   std::string Check(const DekFacts& facts) const;
   // Constant-time. Errors: DEK_RECORD_CORRUPT.
   absl::Status VerifyCheck(const DekFacts& facts, absl::string_view check) const;

@@ -40,8 +40,7 @@ std::string SignJwt(const RsaPrivateKey& key, absl::string_view key_id, absl::st
 
 std::string SignJwtWithHeader(const RsaPrivateKey& key, absl::string_view header,
                               absl::string_view claims) {
-  const std::string input =
-      absl::StrCat(EncodeBase64Url(header), ".", EncodeBase64Url(claims));
+  const std::string input = absl::StrCat(EncodeBase64Url(header), ".", EncodeBase64Url(claims));
   return absl::StrCat(input, ".", EncodeBase64Url(key.SignRs256(input)));
 }
 

@@ -25,7 +25,8 @@ absl::StatusOr<Jwt> ParseJwt(absl::string_view token);
 
 // An RS256 token with `claims` (JSON text), for issuers of development.
 std::string SignJwt(const RsaPrivateKey& key, absl::string_view key_id, absl::string_view claims);
-// The same with a header (JSON text) of the caller's making, whose `alg` is RS256: client assertions.
+// The same with a header (JSON text) of the caller's making, whose `alg` is RS256: client
+// assertions.
 std::string SignJwtWithHeader(const RsaPrivateKey& key, absl::string_view header,
                               absl::string_view claims);
 // The JSON Web Key Set (RFC 7517) that verifies what `key` signs.

@@ -23,8 +23,8 @@ class Random {
   }
 };
 
-// getrandom(2), one call per Fill and never buffered: a restored snapshot of the machine must not replay
-// a nonce. Aborts the process if the kernel cannot deliver.
+// getrandom(2), one call per Fill and never buffered: a restored snapshot of the machine must not
+// replay a nonce. Aborts the process if the kernel cannot deliver.
 class SystemRandom final : public Random {
  public:
   void Fill(std::span<uint8_t> out) override;

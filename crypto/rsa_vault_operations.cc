@@ -29,8 +29,7 @@ bool UsePadding(EVP_PKEY_CTX* context, absl::string_view algorithm) {
   const EVP_MD* digest = algorithm == "RSA-OAEP-256" ? EVP_sha256()
                          : algorithm == "RSA-OAEP"   ? EVP_sha1()
                                                      : nullptr;
-  return digest != nullptr &&
-         EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_OAEP_PADDING) == 1 &&
+  return digest != nullptr && EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_OAEP_PADDING) == 1 &&
          EVP_PKEY_CTX_set_rsa_oaep_md(context, digest) == 1 &&
          EVP_PKEY_CTX_set_rsa_mgf1_md(context, digest) == 1;
 }
@@ -42,7 +41,8 @@ bool UseSignature(EVP_PKEY_CTX* context, absl::string_view algorithm, size_t dig
                          : bits == "384" ? EVP_sha384()
                          : bits == "512" ? EVP_sha512()
                                          : nullptr;
-  if (digest == nullptr || static_cast<size_t>(EVP_MD_get_size(digest)) != digest_size) return false;
+  if (digest == nullptr || static_cast<size_t>(EVP_MD_get_size(digest)) != digest_size)
+    return false;
   const absl::string_view scheme = algorithm.substr(0, 2);
   if (scheme == "RS") {
     return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1 &&

@@ -9,12 +9,13 @@ struct evp_pkey_st;
 
 namespace cmkstore::crypto {
 
-// An RSA public key that verifies RS256 signatures (RSASSA-PKCS1-v1_5 with SHA-256, RFC 7518 3.3) and nothing
-// else. Immutable, thread-safe.
+// An RSA public key that verifies RS256 signatures (RSASSA-PKCS1-v1_5 with SHA-256, RFC 7518 3.3)
+// and nothing else. Immutable, thread-safe.
 class RsaPublicKey {
  public:
   // `n` and `e` are big-endian bytes, as a JWK holds them after base64url.
-  // Errors: TOKEN_INVALID for keys below 2048 or above 4096 bits and for exponents that are even or below 3.
+  // Errors: TOKEN_INVALID for keys below 2048 or above 4096 bits and for exponents that are even or
+  // below 3.
   static absl::StatusOr<RsaPublicKey> Create(absl::string_view n, absl::string_view e);
 
   // Errors: TOKEN_INVALID, one constant message.

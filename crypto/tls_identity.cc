@@ -28,12 +28,11 @@ absl::Status CheckTlsIdentity(const std::string& certificates, const std::string
     return read;
   }
   if (const absl::Status read = CheckCertificates("client CA", client_ca); !read.ok()) return read;
-  const Owned<X509> own(
-      PEM_read_bio_X509(Reading(certificates).get(), nullptr, nullptr, nullptr));
+  const Owned<X509> own(PEM_read_bio_X509(Reading(certificates).get(), nullptr, nullptr, nullptr));
   const Owned<EVP_PKEY> secret(
       PEM_read_bio_PrivateKey(Reading(key).get(), nullptr, NoPassword, nullptr));
-  const bool pair = own != nullptr && secret != nullptr &&
-                    X509_check_private_key(own.get(), secret.get()) == 1;
+  const bool pair =
+      own != nullptr && secret != nullptr && X509_check_private_key(own.get(), secret.get()) == 1;
   ERR_clear_error();
   if (secret == nullptr) return StateInvalid("the key: there is no unencrypted PEM key in it");
   return pair ? absl::OkStatus() : StateInvalid("the key is not that of the certificate");

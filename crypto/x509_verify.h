@@ -10,8 +10,9 @@ struct evp_pkey_st;
 
 namespace cmkstore::crypto {
 
-// A registered client certificate, for the program that plays a token endpoint: its thumbprints and its signatures.
-// Chain and dates are not looked at: as in Entra ID, the certificate was registered by hand. Immutable, thread-safe.
+// A registered client certificate, for the program that plays a token endpoint: its thumbprints and
+// its signatures. Chain and dates are not looked at: as in Entra ID, the certificate was registered
+// by hand. Immutable, thread-safe.
 class CertificateVerifier {
  public:
   // The first certificate of a PEM text. Errors: STATE_INVALID.
@@ -20,7 +21,8 @@ class CertificateVerifier {
   const std::string& sha1_thumbprint() const { return sha1_; }      // 20 raw bytes
   const std::string& sha256_thumbprint() const { return sha256_; }  // 32 raw bytes
 
-  // `algorithm`: RS256 or PS256 (RFC 7518 3.3, 3.5). False for any other and for a signature that does not verify.
+  // `algorithm`: RS256 or PS256 (RFC 7518 3.3, 3.5). False for any other and for a signature that
+  // does not verify.
   bool Verify(absl::string_view algorithm, absl::string_view message,
               absl::string_view signature) const;
 

@@ -73,8 +73,8 @@ struct XaesKey::Schedule {
 
 namespace {
 
-// Encrypts whole blocks with AES-256 under one key, which is wiped at its end. The set-up costs more
-// than the few blocks. One at a time in a thread.
+// Encrypts whole blocks with AES-256 under one key, which is wiped at its end. The set-up costs
+// more than the few blocks. One at a time in a thread.
 class BlockCipher {
  public:
   explicit BlockCipher(const SecretBytes& key) {

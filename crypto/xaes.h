@@ -22,11 +22,11 @@ using XaesCommitment = std::array<uint8_t, kXaesCommitmentBytes>;
 
 // XAES-256-GCM (C2SP) with the optional key commitment of ePrint 2025/758 ("KC-XAES-256-GCM").
 //
-// A 24-byte random nonce is safe for 2^80 messages under one key. The commitment binds key and nonce,
-// so that a ciphertext opens under one key only; check it before Open.
+// A 24-byte random nonce is safe for 2^80 messages under one key. The commitment binds key and
+// nonce, so that a ciphertext opens under one key only; check it before Open.
 //
-// Thread-safe: any number of threads may seal and open with one object; it caches the key schedule and
-// subkey K1, and holds no other state.
+// Thread-safe: any number of threads may seal and open with one object; it caches the key schedule
+// and subkey K1, and holds no other state.
 //
 // Errors: Open gives DOCUMENT_CORRUPT, always the same one, and releases nothing.
 class XaesKey {
@@ -37,8 +37,8 @@ class XaesKey {
   XaesKey(const XaesKey&) = delete;
   XaesKey& operator=(const XaesKey&) = delete;
 
-  // Writes ciphertext and tag to `out`, whose size must be plaintext.size() + kXaesTagBytes. `out` may
-  // begin where `plaintext` does (in-place); other overlaps are not allowed.
+  // Writes ciphertext and tag to `out`, whose size must be plaintext.size() + kXaesTagBytes. `out`
+  // may begin where `plaintext` does (in-place); other overlaps are not allowed.
   void Seal(const XaesNonce& nonce, std::span<const uint8_t> plaintext,
             std::span<const uint8_t> associated_data, std::span<uint8_t> out) const;
   // Writes the plaintext to `out`, whose size must be sealed.size() - kXaesTagBytes.

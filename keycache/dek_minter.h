@@ -28,10 +28,12 @@ absl::StatusOr<MintedDek> MintDek(vault::KeyVault& vault, const vault::KeyRef& k
                                   const std::string& tenant, HubUid hub, uint32_t generation,
                                   crypto::Random& random, Clock& clock, absl::Time deadline);
 
-// Wraps the same DEK once more, by `key` as it is now (another version, another key of the vault): the record that
-// replaces `record`. No document is touched. Unwrapped again and compared, as a new DEK is.
+// Wraps the same DEK once more, by `key` as it is now (another version, another key of the vault):
+// the record that replaces `record`. No document is touched. Unwrapped again and compared, as a new
+// DEK is.
 //
-// Blocking, bounded by `deadline`. Errors: those of KeyVault; DEK_RECORD_CORRUPT; CUSTOMER_KEY_UNFIT.
+// Blocking, bounded by `deadline`. Errors: those of KeyVault; DEK_RECORD_CORRUPT;
+// CUSTOMER_KEY_UNFIT.
 absl::StatusOr<WrappedDekRecord> RewrapDek(vault::KeyVault& vault, const vault::KeyRef& key,
                                            const WrappedDekRecord& record, absl::Time deadline);
 

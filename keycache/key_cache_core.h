@@ -72,8 +72,8 @@ class KeyCache::Core {
     uint64_t grace_revision = 0;  // of the hub's record that says so
     bool locked_by_push = false;
     absl::Time push_changed_wall = absl::InfinitePast();  // last push lock or unlock
-    bool locked_by_denial = false;  // and reported so
-    bool used = false;              // since its keys were unwrapped: worth a refresh
+    bool locked_by_denial = false;                        // and reported so
+    bool used = false;     // since its keys were unwrapped: worth a refresh
     uint64_t epoch = 0;    // grows with every wipe: a fetch begun before one inserts nothing
     absl::Status refusal;  // negative cache
     absl::Time refusal_until = absl::InfinitePast();

@@ -14,7 +14,7 @@ packages=(
 case "${1:-}" in
   --fuzz) packages+=(clang-16 libclang-rt-16-dev) ;;
   --browser) packages+=(chromium fonts-dejavu-core) ;;
-  --lint) packages+=(shellcheck) ;;
+  --lint) packages+=(shellcheck clang-format-16) ;;
 esac
 
 missing=()

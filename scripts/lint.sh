@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Checks what no compiler and no test looks at: shell scripts, YAML files, and the protos against the rules of their trade.
+# Checks what no compiler and no test looks at: the layout of the C++ sources, shell scripts, YAML files, and the protos against the
+# rules of their trade.
 #   scripts/lint.sh      the exceptions, with their reasons, are in proto/buf.yaml, proto/api-linter.yaml, .yamllint and beside the line
 # Needs go, npm and python3 with their registries; versions are pinned here and in proto/tools/go.sum.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ "${1:-}" != --help ] || { sed -n '2,4s/^# //p' "$0"; exit 0; }
+[ "${1:-}" != --help ] || { sed -n '2,5s/^# //p' "$0"; exit 0; }
 scripts/install_deps.sh --lint
 tools=$PWD/build/lint
 mkdir -p "$tools"
@@ -14,6 +15,7 @@ buf=$tools/node_modules/@bufbuild/buf-linux-x64/bin/buf
   github.com/googleapis/api-linter/v2/cmd/api-linter)
 [ -x "$tools/venv/bin/yamllint" ] || { python3 -m venv "$tools/venv"; "$tools/venv/bin/pip" -q install yamllint==1.37.1; }
 
+git ls-files -z '*.cc' '*.h' | xargs -0 clang-format-16 --dry-run --Werror
 shellcheck --severity=style .ci/run scripts/*.sh helm/tools/*.sh
 shellcheck --severity=style --external-sources tests/quickstart/*.sh
 "$tools/venv/bin/yamllint" --strict .

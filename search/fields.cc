@@ -43,8 +43,7 @@ absl::StatusOr<Field> ToField(const std::vector<FieldStep>& steps, absl::string_
       return FieldInvalid(source, "has a field with a quotation mark in a step");
     }
   }
-  if (const auto column = kColumns->find(first);
-      column != kColumns->end() && steps.size() == 1) {
+  if (const auto column = kColumns->find(first); column != kColumns->end() && steps.size() == 1) {
     return Field{column->second.first, column->second.second, {}};
   }
   if (first == "labels" && steps.size() == 2) return Field{FieldKind::kLabel, "", {steps[1]}};

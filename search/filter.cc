@@ -241,7 +241,8 @@ class Parser {
     const std::string path = JsonPath(field);
     return Sql{
         absl::StrCat("EXISTS (SELECT 1 FROM texts x, json_each(x.content, ?) e WHERE x.id = d.id "
-                     "AND (e.type IN (", typed.types,
+                     "AND (e.type IN (",
+                     typed.types,
                      ") AND e.value = ? OR e.type = 'text' AND (e.value = ? OR "
                      "json_type(x.content, ?) = 'text' AND instr(e.value, ?) > 0)))"),
         {path, std::move(typed.value), value.text, path, value.text}};

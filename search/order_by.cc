@@ -29,8 +29,7 @@ absl::StatusOr<Sql> ToSqlOrder(absl::string_view order_by) {
     SkipSpace(order_by, at);
     CMK_ASSIGN_OR_RETURN(const Field field, ScanField(order_by, at, "order_by"));
     const size_t end = std::min(order_by.find(',', at), order_by.size());
-    const absl::string_view direction =
-        absl::StripAsciiWhitespace(order_by.substr(at, end - at));
+    const absl::string_view direction = absl::StripAsciiWhitespace(order_by.substr(at, end - at));
     if (!direction.empty() && direction != "asc" && direction != "desc") {
       return FieldInvalid("order_by",
                           absl::StrCat("a field stands alone or with `desc`, at byte ", at + 1));

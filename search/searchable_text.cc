@@ -96,9 +96,9 @@ SearchableText ToSearchableText(const IndexedDocument& document) {
 }
 
 absl::Status AddSearchableBody(Sqlite& db) {
-  return ToStatus(sqlite3_create_function_v2(
-      db.handle(), "searchable_body", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
-      nullptr, SearchableBody, nullptr, nullptr, nullptr));
+  return ToStatus(sqlite3_create_function_v2(db.handle(), "searchable_body", 1,
+                                             SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
+                                             nullptr, SearchableBody, nullptr, nullptr, nullptr));
 }
 
 }  // namespace cmkstore::search

@@ -21,7 +21,7 @@
 namespace cmkstore::search {
 
 struct SqliteHubIndexOptions {
-  int64_t cache_bytes = 4 << 20;           // decrypted pages kept in memory per open index
+  int64_t cache_bytes = 4 << 20;  // decrypted pages kept in memory per open index
   // The newest matches that are counted, faceted and put in order. A microsecond each to rank, two
   // and more to order by content.
   size_t counted_matches = 10'000;
@@ -97,8 +97,7 @@ class SqliteHubIndex {
   absl::Status RemoveKey(const std::string& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status RemoveRow(int64_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<uint64_t> CountOf(const char* table) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<std::vector<int64_t>> Rows(const Sql& which)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<std::vector<int64_t>> Rows(const Sql& which) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Insert(const std::string& key, const IndexedDocument& document)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

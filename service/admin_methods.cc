@@ -46,9 +46,9 @@ void AddAdminMethods(RpcServer& server, ManageBackups& backups,
   using Service = v1::AdminService::AsyncService;
   Service& service = server.AddService<v1::AdminService>();
   const auto rule = [&operator_tenant]<typename Request>(const Request*) {
-    return MethodRule<Request>{
-        Permission::kOperateServer,
-        [operator_tenant](const Request&) { return ServerScope(operator_tenant); }};
+    return MethodRule<Request>{Permission::kOperateServer, [operator_tenant](const Request&) {
+                                 return ServerScope(operator_tenant);
+                               }};
   };
   server.AddBlocking(service, &Service::RequestBackup,
                      rule(static_cast<const v1::BackupRequest*>(nullptr)),

@@ -66,8 +66,7 @@ absl::Status ConfigReloader::Apply(const LoadedConfig& next) {
   std::string differences;
   google::protobuf::util::MessageDifferencer compare;
   compare.ReportDifferencesToString(&differences);
-  const bool pending =
-      !compare.Compare(NeedingRestart(started_with_), NeedingRestart(next.config));
+  const bool pending = !compare.Compare(NeedingRestart(started_with_), NeedingRestart(next.config));
   server_.config_pending().needs_restart = pending;
   if (pending) {
     Log(LogLevel::kWarning, "config_needs_restart", {{"changes", differences}});

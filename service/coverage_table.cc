@@ -47,8 +47,7 @@ constexpr CoverageClass kClasses[] = {
      "shards while it backs up, checks or restores",
      "where the operator keeps them; cut-backup/, cut-verify/, restore-online/ and "
      "restore-offline/ in the data directory",
-     kSealed, Key::kAsCopied, "as of the class that is copied", "",
-     ""},
+     kSealed, Key::kAsCopied, "as of the class that is copied", "", ""},
 
     {"resource-names", "Ids and uids of tenants, hubs and projects; purged hubs keep theirs",
      "catalog rows, records of projects, keys of rows", kReadable, Key::kNone, "", "40 11 42",

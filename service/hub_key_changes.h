@@ -19,8 +19,8 @@ namespace cmkstore::service {
 // A DEK generation as the API shows it.
 v1::DekGeneration ToGeneration(const keycache::WrappedDekRecord& dek, bool seals);
 
-// Changes of a hub's key records, one at a time for each hub, each in one commit: a crash leaves the
-// old state or the new one. Blocking. Thread-safe.
+// Changes of a hub's key records, one at a time for each hub, each in one commit: a crash leaves
+// the old state or the new one. Blocking. Thread-safe.
 //
 // Errors: those of KeyVault and Engine; ETAG_MISMATCH when the records changed meanwhile;
 // DEADLINE_EXCEEDED when another change of the hub took all the time.

@@ -10,8 +10,7 @@ namespace cmkstore::service {
 vault::KeyRef KeyRefOf(const storage::v1::HubRecord& hub) {
   if (hub.platform_managed()) return {vault::kPlatformVaultUri, "key", "", ""};
   const storage::v1::CustomerKey& key = hub.customer_key();
-  return {key.vault_uri(), key.key_name(), key.key_version(), key.identity(),
-          key.directory()};
+  return {key.vault_uri(), key.key_name(), key.key_version(), key.identity(), key.directory()};
 }
 
 storage::v1::DekRecord ToRecord(const keycache::WrappedDekRecord& dek) {

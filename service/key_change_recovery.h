@@ -6,9 +6,9 @@
 namespace cmkstore::service {
 
 // A change of a hub's key commits its DEKs first and the name of the key behind them
-// (service/update_hub.cc). Where a crash came between, the hub would be under a key that it does not
-// name, and withdrawing the one it names would lock nothing: this makes every hub name the key that
-// wraps its newest DEK. To be called before anything is served. Blocking.
+// (service/update_hub.cc). Where a crash came between, the hub would be under a key that it does
+// not name, and withdrawing the one it names would lock nothing: this makes every hub name the key
+// that wraps its newest DEK. To be called before anything is served. Blocking.
 //
 // Errors: those of the catalog; a hub that cannot be read is logged and left to fail its own calls.
 absl::Status FinishKeyChanges(store::Engine& engine);

@@ -59,10 +59,10 @@ std::string KeyCheckRemedies::OfAddress(absl::string_view field) const {
 }
 
 std::string KeyCheckRemedies::OfNetwork(absl::string_view cause) const {
-  const std::string show =
-      IsHsm() ? absl::StrCat("az keyvault show --hsm-name ", VaultName(),
-                             " --query properties.networkAcls")
-              : absl::StrCat("az keyvault network-rule list --name ", VaultName());
+  const std::string show = IsHsm()
+                               ? absl::StrCat("az keyvault show --hsm-name ", VaultName(),
+                                              " --query properties.networkAcls")
+                               : absl::StrCat("az keyvault network-rule list --name ", VaultName());
   const std::string open =
       IsHsm() ? absl::StrCat("az keyvault update-hsm --hsm-name ", VaultName(),
                              " --public-network-access Enabled --default-action Allow")
@@ -72,12 +72,11 @@ std::string KeyCheckRemedies::OfNetwork(absl::string_view cause) const {
     return absl::StrCat(show, "; give this server a private endpoint, or: ", open);
   }
   if (cause == "ForbiddenByFirewall") {
-    return absl::StrCat(
-        show, "; let this server in: ",
-        IsHsm() ? open
-                : absl::StrCat("az keyvault network-rule add --name ", VaultName(),
-                               " --ip-address ADDRESS_OF_THIS_SERVER"),
-        ", or give it a private endpoint");
+    return absl::StrCat(show, "; let this server in: ",
+                        IsHsm() ? open
+                                : absl::StrCat("az keyvault network-rule add --name ", VaultName(),
+                                               " --ip-address ADDRESS_OF_THIS_SERVER"),
+                        ", or give it a private endpoint");
   }
   return absl::StrCat(show, "; check the vault's DNS name, private endpoint and firewall");
 }
@@ -199,9 +198,10 @@ std::string KeyCheckRemedies::Of(absl::string_view check, absl::string_view caus
   }
   if (check == "validity") return ExtendValidity();
   if (check == "soft_delete" || check == "recoverable_days") {
-    return absl::StrCat("soft delete and its days are fixed when a vault is made: make the key in "
-                        "a new one (az keyvault create ",
-                        IsHsm() ? "--hsm-name NEW " : "--name NEW ", "--retention-days 90)");
+    return absl::StrCat(
+        "soft delete and its days are fixed when a vault is made: make the key in "
+        "a new one (az keyvault create ",
+        IsHsm() ? "--hsm-name NEW " : "--name NEW ", "--retention-days 90)");
   }
   if (check == "purge_protection") return ProtectFromPurge();
   return "";

@@ -46,9 +46,9 @@ std::vector<Violation> FailuresOf(const v1::CheckKeyResponse& response) {
   size_t bytes = 0;
   for (const v1::KeyCheck& check : response.checks()) {
     if (check.result() != v1::KeyCheck::FAILED) continue;
-    failed.push_back({check.check(),
-                      absl::StrCat("found: ", check.found().substr(0, kMaxFoundBytes),
-                                   "; needed: ", check.needed(), "; run: ")});
+    failed.push_back(
+        {check.check(), absl::StrCat("found: ", check.found().substr(0, kMaxFoundBytes),
+                                     "; needed: ", check.needed(), "; run: ")});
     remedies.push_back(check.remedy());
     bytes += failed.back().description.size() + kElse.size();
   }
@@ -230,8 +230,8 @@ v1::CheckKeyResponse KeyChecks::RunPlatform(absl::Time deadline) {
   return response;
 }
 
-absl::StatusOr<std::string> KeyChecks::Require(const std::string& tenant,
-                                               const vault::KeyRef& key, absl::Time deadline) {
+absl::StatusOr<std::string> KeyChecks::Require(const std::string& tenant, const vault::KeyRef& key,
+                                               absl::Time deadline) {
   const Report report = TryUntilItHolds(tenant, key, deadline);
   std::vector<Violation> failed = FailuresOf(report.response);
   if (failed.empty()) return report.directory;

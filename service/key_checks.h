@@ -31,9 +31,8 @@ struct KeyChecksOptions {
 // of.
 class KeyChecks {
  public:
-  KeyChecks(KeyChecksOptions options, vault::KeyVault& vault,
-            vault::VaultDirectory& directory, const vault::VaultAddressPolicy& addresses,
-            crypto::Random& random, Clock& clock)
+  KeyChecks(KeyChecksOptions options, vault::KeyVault& vault, vault::VaultDirectory& directory,
+            const vault::VaultAddressPolicy& addresses, crypto::Random& random, Clock& clock)
       : options_(std::move(options)),
         vault_(vault),
         directory_(directory),
@@ -41,8 +40,8 @@ class KeyChecks {
         random_(random),
         clock_(clock) {}
 
-  // `stored`: of a hub, one wrapped DEK for each version of the key that wraps any. After a rotation
-  // of the key its older documents need the older versions, which no other check tries.
+  // `stored`: of a hub, one wrapped DEK for each version of the key that wraps any. After a
+  // rotation of the key its older documents need the older versions, which no other check tries.
   v1::CheckKeyResponse Run(const std::string& tenant, const vault::KeyRef& key,
                            const std::vector<vault::WrappedKey>& stored, absl::Time deadline);
   // The same for the key of this service itself, which has no vault, no role and no dates.
@@ -56,7 +55,7 @@ class KeyChecks {
  private:
   struct Report {
     v1::CheckKeyResponse response;
-    std::string directory;               // of the vault
+    std::string directory;  // of the vault
     bool key_read = false;
     std::vector<absl::Status> refusals;  // of the vault, in the order in which they came
   };

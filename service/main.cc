@@ -105,9 +105,8 @@ int RestoreAndEnd(const config::v1::Config& config, const std::string& id, Clock
     std::fprintf(stderr, "restored %llu of %llu bytes\n", static_cast<unsigned long long>(done),
                  static_cast<unsigned long long>(total));
   };
-  const auto restored =
-      RestoreOffline(ToBackupOptions(config.backup()), id,
-                     {config.data_dir(), config.store().shards()}, clock, watch);
+  const auto restored = RestoreOffline(ToBackupOptions(config.backup()), id,
+                                       {config.data_dir(), config.store().shards()}, clock, watch);
   if (!restored.ok()) return Fail(restored.status());
   std::printf("restored %s: %llu hubs; left out, as purged since: %llu\n", id.c_str(),
               static_cast<unsigned long long>(restored->hubs),

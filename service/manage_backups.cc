@@ -279,8 +279,8 @@ absl::Status ManageBackups::ImportCatalog(const store::ShardSet& staged) {
   CMK_ASSIGN_OR_RETURN(const auto pending, operations.List(catalog, 20 * kRowsAtOnce));
   store::WriteSet pointers;
   for (const storage::v1::PendingOperation& one : pending) {
-    CMK_ASSIGN_OR_RETURN(
-        const auto record, store::HubsTable(staged).Get(catalog, one.tenant(), one.hub()));
+    CMK_ASSIGN_OR_RETURN(const auto record,
+                         store::HubsTable(staged).Get(catalog, one.tenant(), one.hub()));
     if (!record.has_value()) continue;
     store::PendingOperationsTable::Put(pointers, HubDirectory::MakeEntry(*record)->uid,
                                        one.operation(), one);

@@ -46,8 +46,8 @@ class ManageBackups {
                                                  const v1::DeleteBackupRequest& request);
   absl::StatusOr<google::longrunning::Operation> Restore(const AdmittedCall& call,
                                                          const v1::RestoreRequest& request);
-  absl::StatusOr<google::longrunning::Operation> Verify(
-      const AdmittedCall& call, const v1::VerifyIntegrityRequest& request);
+  absl::StatusOr<google::longrunning::Operation> Verify(const AdmittedCall& call,
+                                                        const v1::VerifyIntegrityRequest& request);
   // That a hub was purged, kept apart from backups; does nothing where there are no backups.
   absl::Status KeepReceipt(const storage::v1::HubRecord& purged) const;
 

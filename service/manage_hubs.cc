@@ -118,10 +118,9 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
       crypto::SealedDocument sealed,
       crypto::Seal(seal, HubBinding(record, uid), 1, body.SerializeAsString(), random_));
   record.set_sealed_body(std::move(sealed).Release());
-  CMK_ASSIGN_OR_RETURN(
-      crypto::SealedDocument secrets,
-      crypto::SealHubSecrets(seal, record.tenant(), uid, crypto::HubSecrets::Generate(random_),
-                             random_));
+  CMK_ASSIGN_OR_RETURN(crypto::SealedDocument secrets,
+                       crypto::SealHubSecrets(seal, record.tenant(), uid,
+                                              crypto::HubSecrets::Generate(random_), random_));
 
   // The keys first, then the name: a crash between leaves rows that nothing names, never a hub
   // without keys.
@@ -191,8 +190,8 @@ absl::StatusOr<v1::ListHubsResponse> ManageHubs::List(const AdmittedCall& call,
 
 absl::StatusOr<HubEntryPtr> ManageHubs::Change(
     const HubName& name, const std::function<absl::Status(storage::v1::HubRecord&)>& edit) {
-  return ChangeWith(
-      name, [&](storage::v1::HubRecord& record, store::WriteSet&) { return edit(record); });
+  return ChangeWith(name,
+                    [&](storage::v1::HubRecord& record, store::WriteSet&) { return edit(record); });
 }
 
 absl::StatusOr<HubEntryPtr> ManageHubs::ChangeAny(

@@ -14,8 +14,8 @@
 
 namespace cmkstore::service {
 
-// Every RPC of a tenant in one table (those of the server: admin_methods.h): which permission it needs, on which resource, and which handler answers
-// it.
+// Every RPC of a tenant in one table (those of the server: admin_methods.h): which permission it
+// needs, on which resource, and which handler answers it.
 void AddMethods(RpcServer& server, ManageHubs& hubs, ManageProjects& projects, ManageKeys& keys,
                 ReadDocuments& reads, WriteDocuments& writes, WatchDocuments& watches,
                 SearchDocuments& searches, VaultUsageReport& usage,

@@ -155,8 +155,7 @@ absl::Status Operations::CheckRoom(const std::string& tenant) {
   return QuotaExceeded("too many operations of the tenant are under way", absl::Seconds(10));
 }
 
-absl::StatusOr<HubEntryPtr> Operations::FindHub(const std::string& tenant,
-                                                const std::string& hub) {
+absl::StatusOr<HubEntryPtr> Operations::FindHub(const std::string& tenant, const std::string& hub) {
   if (tenant.empty() && hub.empty()) return ServerEntry();
   CMK_ASSIGN_OR_RETURN(const TenantId parsed, TenantId::Parse(tenant));
   CMK_ASSIGN_OR_RETURN(const HubId id, HubId::Parse(hub));

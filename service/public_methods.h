@@ -12,8 +12,8 @@
 // What anyone may ask of a server without a token: whether it serves (grpc.health.v1) and what its
 // methods are (grpc.reflection.v1alpha).
 //
-// gRPC has implementations of both, but they bring threads that poll the same sockets as our queues:
-// each call then changes threads, which costs more than the rest of a read.
+// gRPC has implementations of both, but they bring threads that poll the same sockets as our
+// queues: each call then changes threads, which costs more than the rest of a read.
 
 namespace cmkstore::service {
 

@@ -49,8 +49,8 @@ class PurgeHubs {
             store::Engine& engine, StorageQuota& quota, Clock& clock,
             std::function<void(HubUid)> destroy_index, KeepReceipt keep_receipt);
 
-  // Purges all that is due. Errors: those of the store and of `keep_receipt`, the first; what was not
-  // purged is due again.
+  // Purges all that is due. Errors: those of the store and of `keep_receipt`, the first; what was
+  // not purged is due again.
   absl::Status Sweep();
   // As the last sweep found them; all zero before the first.
   HubStates LastStates() const;

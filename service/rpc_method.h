@@ -159,8 +159,8 @@ class UnaryMethod final : public RpcMethod {
         Finish(admitted.status());
         co_return;
       }
-      absl::StatusOr<RequestBytes::Hold> held = environment_.request_bytes().Take(
-          admitted->caller().tenant, request_.ByteSizeLong());
+      absl::StatusOr<RequestBytes::Hold> held =
+          environment_.request_bytes().Take(admitted->caller().tenant, request_.ByteSizeLong());
       if (!held.ok()) {
         Finish(held.status());
         co_return;

@@ -40,17 +40,15 @@ RpcServer::RpcServer(RpcServerOptions options, RequestGate& gate)
     : options_(options),
       gate_(gate),
       request_bytes_(options.max_bytes_under_way),
-      control_(WorkerOptions{
-          .name = "control",
-          .threads = options.control_threads,
-          .max_queued = options.max_queued_control_calls,
-          .threads_of_one = ShareOfOne(options.control_threads),
-          .max_queued_of_one = ShareOfOne(options.max_queued_control_calls)}),
-      prompt_(WorkerOptions{
-          .name = "prompt",
-          .threads = 1,
-          .max_queued = options.max_queued_control_calls,
-          .max_queued_of_one = ShareOfOne(options.max_queued_control_calls)}) {}
+      control_(WorkerOptions{.name = "control",
+                             .threads = options.control_threads,
+                             .max_queued = options.max_queued_control_calls,
+                             .threads_of_one = ShareOfOne(options.control_threads),
+                             .max_queued_of_one = ShareOfOne(options.max_queued_control_calls)}),
+      prompt_(WorkerOptions{.name = "prompt",
+                            .threads = 1,
+                            .max_queued = options.max_queued_control_calls,
+                            .max_queued_of_one = ShareOfOne(options.max_queued_control_calls)}) {}
 
 RpcServer::~RpcServer() { Shutdown(absl::ZeroDuration()); }
 
@@ -81,9 +79,8 @@ absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
   }
   for (const auto& service : services_) builder.RegisterService(service.get());
   for (size_t i = 0; i < options_.queues; ++i) {
-    environments_.push_back(
-        std::make_unique<CallEnvironment>(builder.AddCompletionQueue(), gate_,
-                                           request_bytes_, stats_));
+    environments_.push_back(std::make_unique<CallEnvironment>(builder.AddCompletionQueue(), gate_,
+                                                              request_bytes_, stats_));
   }
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) {

@@ -32,8 +32,8 @@ struct RpcListener {
 };
 
 struct RpcServerOptions {
-  size_t queues = 1;           // completion queues, one thread each
-  size_t armed_calls = 16;     // calls of one method that may arrive at once per queue
+  size_t queues = 1;        // completion queues, one thread each
+  size_t armed_calls = 16;  // calls of one method that may arrive at once per queue
   // For handlers that block (vault, index); a quarter of them, at least one, those of one tenant.
   size_t control_threads = 16;
   size_t max_queued_control_calls = 1024;

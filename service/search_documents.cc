@@ -152,11 +152,10 @@ absl::StatusOr<v1::SearchResponse> SearchDocuments::Answer(const AdmittedCall& c
   for (const search::SearchHit& hit : found->hits) {
     if (bytes > kMaxPageBytes) break;
     ++used;
-    std::string name =
-        absl::StrCat(question.hub.ToString(), "/projects/", hit.project, "/collections/",
-                     hit.collection, "/documents/", hit.document);
-    absl::StatusOr<std::optional<v1::Document>> document = ReadHit(
-        call, hub, name, question.request.view() == v1::FULL ? v1::FULL : v1::BASIC);
+    std::string name = absl::StrCat(question.hub.ToString(), "/projects/", hit.project,
+                                    "/collections/", hit.collection, "/documents/", hit.document);
+    absl::StatusOr<std::optional<v1::Document>> document =
+        ReadHit(call, hub, name, question.request.view() == v1::FULL ? v1::FULL : v1::BASIC);
     if (!document.ok()) {
       if (!unreadable_.GoesOnWithout(*hub.entry, document.status())) return document.status();
       response.add_unreadable(std::move(name));

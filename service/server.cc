@@ -244,9 +244,9 @@ absl::Status Server::Parts::Start() {
   writes =
       std::make_unique<WriteDocuments>(*hubs, *engine, *storage_quota, random, clock, committed);
   watches = std::make_unique<WatchDocuments>(*hubs, *reads, *engine, signal, clock);
-  searches = std::make_unique<SearchDocuments>(*hubs, *engine, *indexes, *follower, indexed,
-                                               *operations, unreadable, search_worker, clock,
-                                               *tokens);
+  searches =
+      std::make_unique<SearchDocuments>(*hubs, *engine, *indexes, *follower, indexed, *operations,
+                                        unreadable, search_worker, clock, *tokens);
   CMK_ASSIGN_OR_RETURN(authenticator,
                        Authenticator::Create(AllIssuers(options.issuers), issuer_transport, clock));
   network = std::make_unique<NetworkPolicy>(*directory);
@@ -303,11 +303,13 @@ void Server::Parts::LookAtTlsFiles() {
 }
 
 void Server::Parts::PublishStatus() {
+  // clang-format off
   status.reset(new StatusSources{health, *rpc, timed, meter, *engine, *keys, *indexes, *follower,
                                  *operations, backup_stats, *expiries, *purges, request_quota,
                                  *storage_quota, clock, options.data_dir, clock.MonotonicNow(),
                                  options.min_free_disk_bytes, options.certificates, config_pending,
                                  !options.backup.directory.empty()});
+  // clang-format on
   if (admin == nullptr) return;
   admin->Publish(
       {[this] { return RenderMetrics(*status); }, [this] { return StatusReport(*status); }});

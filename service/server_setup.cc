@@ -143,8 +143,8 @@ absl::StatusOr<ServerOptions> MakeServerOptions(const LoadedConfig& loaded, Cloc
   }
   std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
   if (!config.development().plaintext()) {
-    absl::StatusOr<std::unique_ptr<TlsFiles>> files = TlsFiles::Open(
-        {tls.certificate_file(), tls.key_file(), tls.client_ca_file()});
+    absl::StatusOr<std::unique_ptr<TlsFiles>> files =
+        TlsFiles::Open({tls.certificate_file(), tls.key_file(), tls.client_ca_file()});
     if (!files.ok()) {
       return ToStatus(loaded, {{"tls", std::string(files.status().message())}});
     }

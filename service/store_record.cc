@@ -51,8 +51,7 @@ absl::StatusOr<storage::v1::StoreRecord> LoadStoreRecord(store::Engine& engine,
   record.set_store_uid(RandomBytes(random, kStoreUidBytes));
   store::WriteSet writes;
   store::StoreTable::Put(writes, record);
-  CMK_RETURN_IF_ERROR(
-      ApplyBlocking(engine, store::CatalogPartition(), std::move(writes)).status());
+  CMK_RETURN_IF_ERROR(ApplyBlocking(engine, store::CatalogPartition(), std::move(writes)).status());
   return record;
 }
 

@@ -39,8 +39,7 @@ std::string PathOf(int fd) { return absl::StrCat("/proc/self/fd/", fd); }
 absl::StatusOr<std::unique_ptr<TlsFiles>> TlsFiles::Open(Paths paths) {
   std::unique_ptr<TlsFiles> files(new TlsFiles(std::move(paths)));
   CMK_RETURN_IF_ERROR(files->Poll().status());
-  files->shown_ = {PathOf(files->copies_[0]), PathOf(files->copies_[1]),
-                   PathOf(files->copies_[2])};
+  files->shown_ = {PathOf(files->copies_[0]), PathOf(files->copies_[1]), PathOf(files->copies_[2])};
   return files;
 }
 
@@ -60,8 +59,8 @@ absl::StatusOr<bool> TlsFiles::Poll() {
   if (digest == in_force_) return false;
   const absl::Status sound = crypto::CheckTlsIdentity(contents[0], contents[1], contents[2]);
   if (!sound.ok()) {
-    return StateInvalid(absl::StrCat(paths_.certificate, ", ", paths_.key, ", ",
-                                     paths_.client_ca, ": ", sound.message()));
+    return StateInvalid(absl::StrCat(paths_.certificate, ", ", paths_.key, ", ", paths_.client_ca,
+                                     ": ", sound.message()));
   }
   std::array<int, 3> fresh;
   for (size_t i = 0; i < fresh.size(); ++i) {

@@ -37,7 +37,7 @@ class TlsFiles {
 
   const Paths paths_;
   Paths shown_;
-  std::string in_force_;                       // digest of what the copies hold
+  std::string in_force_;                      // digest of what the copies hold
   std::array<int, 3> copies_ = {-1, -1, -1};  // descriptors, in the order of Paths
 };
 

@@ -33,8 +33,7 @@ class WatchDocuments {
   Task<absl::StatusOr<v1::WatchDocumentsResponse>> NextPart(const CallContext& context,
                                                             const OpenHub& hub, const HubName& name,
                                                             const std::optional<ProjectUid>& only,
-                                                            Place& place,
-                                                            v1::DocumentView view);
+                                                            Place& place, v1::DocumentView view);
   // Absent: not a document's change, or of a project that is not watched or is gone.
   Task<absl::StatusOr<std::optional<v1::DocumentChange>>> ToChange(
       const CallContext& context, const OpenHub& hub, const HubName& name,

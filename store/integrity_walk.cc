@@ -1,6 +1,6 @@
 // The balance of a project is a sum of hashes of (document, revision), modulo 2^64: a put of
-// revision r adds (d, r) and, above 1, takes (d, r - 1) away; a deletion numbered r takes (d, r - 1)
-// away; a row of revision r takes (d, r) away. It is 0 whatever the order, without remembering a
+// revision r adds (d, r) and, above 1, takes (d, r - 1) away; a deletion numbered r takes (d, r -
+// 1) away; a row of revision r takes (d, r) away. It is 0 whatever the order, without remembering a
 // document; that a fault keeps it 0 by accident has a chance of 2^-64.
 
 #include "store/integrity_walk.h"

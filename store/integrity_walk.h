@@ -30,17 +30,18 @@ struct IntegrityCounts {
   uint64_t hubs = 0;
   uint64_t documents = 0;
   uint64_t feed_records = 0;
-  // Hubs' rows that no name in the catalog leads to: what a crash in the middle of CreateHub leaves.
-  // Not an error; nobody can read them.
+  // Hubs' rows that no name in the catalog leads to: what a crash in the middle of CreateHub
+  // leaves. Not an error; nobody can read them.
   uint64_t unnamed_hubs = 0;
 };
 
 // Looks at every row of a store that stands still, without a key: opens nothing.
 //
 // What must hold of a hub that is in the catalog: its rows are in its shard; every envelope has a
-// sound header and is of a DEK that the hub has a record of; every record parses. And of its change feed: no entry is numbered above the hub's last sequence, and what the
-// feed says was put and deleted adds up to the documents that are there, revision by revision, for
-// each project. So a lost row is found, and a lost feed entry.
+// sound header and is of a DEK that the hub has a record of; every record parses. And of its change
+// feed: no entry is numbered above the hub's last sequence, and what the feed says was put and
+// deleted adds up to the documents that are there, revision by revision, for each project. So a
+// lost row is found, and a lost feed entry.
 //
 // Rows are given in the order of their keys, shard by shard, the catalog's shard first; memory is
 // bounded by the hubs and by one hub's projects. Not thread-safe.

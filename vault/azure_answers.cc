@@ -125,8 +125,8 @@ absl::Status BadRequest(VaultOperation operation, const json& answer) {
 
 absl::Status NotThere(VaultOperation operation, const HttpResponse& response, bool key_is_there) {
   if (!IsTheVaultsWord(ParseJson(response))) {
-    return UnknownAnswer(absl::StrCat("the answer was ", response.status,
-                                ", and not in the words of a key vault"));
+    return UnknownAnswer(
+        absl::StrCat("the answer was ", response.status, ", and not in the words of a key vault"));
   }
   if (operation == VaultOperation::kUnwrap && key_is_there) {
     return WithCause(DekRecordCorrupt("the key version that wrapped it is gone from the vault, "
@@ -254,8 +254,7 @@ absl::string_view ToString(VaultOperation operation) {
   return "unknown";
 }
 
-absl::Status MeaningOf(VaultOperation operation, const HttpResponse& response,
-                       bool key_is_there) {
+absl::Status MeaningOf(VaultOperation operation, const HttpResponse& response, bool key_is_there) {
   switch (response.status) {
     case 400: return BadRequest(operation, ParseJson(response));
     case 401: return TokenRefused();
@@ -263,9 +262,9 @@ absl::Status MeaningOf(VaultOperation operation, const HttpResponse& response,
     case 404:
     case 410: return NotThere(operation, response, key_is_there);
     case 408:
-      return WithCause(VaultUnreachable("timeout: the vault answered 408",
-                                        RetryAfter(response, kRetryAfter)),
-                       "timeout");
+      return WithCause(
+          VaultUnreachable("timeout: the vault answered 408", RetryAfter(response, kRetryAfter)),
+          "timeout");
     case 429:
       return WithCause(VaultThrottled(RetryAfter(response, kThrottledRetryAfter)), "throttled");
     default: break;
@@ -273,10 +272,9 @@ absl::Status MeaningOf(VaultOperation operation, const HttpResponse& response,
   if (response.status < 500) {
     return UnknownAnswer(absl::StrCat("the vault answered ", response.status));
   }
-  return WithCause(
-      VaultUnreachable(absl::StrCat("http_5xx: the vault answered ", response.status),
-                       RetryAfter(response, kRetryAfter)),
-      "http_5xx");
+  return WithCause(VaultUnreachable(absl::StrCat("http_5xx: the vault answered ", response.status),
+                                    RetryAfter(response, kRetryAfter)),
+                   "http_5xx");
 }
 
 absl::StatusOr<KeyDescription> ParseKeyBundle(const HttpResponse& response, const KeyRef& asked) {

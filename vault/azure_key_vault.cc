@@ -32,9 +32,7 @@ bool CanBeCiphertext(absl::string_view value, absl::string_view dek,
 
 AzureKeyVault::AzureKeyVault(VaultAddressPolicy addresses, HttpTransport& transport,
                              IdentitySet& identities, Clock& clock, crypto::Random& random)
-    : addresses_(std::move(addresses)),
-      http_(transport, clock, random),
-      identities_(identities) {}
+    : addresses_(std::move(addresses)), http_(transport, clock, random), identities_(identities) {}
 
 absl::StatusOr<HttpResponse> AzureKeyVault::Send(const KeyRef& key, const Question& question,
                                                  const std::string& token, absl::Time deadline) {
@@ -74,11 +72,10 @@ absl::StatusOr<HttpResponse> AzureKeyVault::Call(const KeyRef& key, const Questi
 
 absl::StatusOr<KeyDescription> AzureKeyVault::Describe(const KeyRef& key, absl::Time deadline) {
   const std::string version = key.version.empty() ? "" : absl::StrCat("/", key.version);
-  CMK_ASSIGN_OR_RETURN(HttpResponse response,
-                       Call(key,
-                            {VaultOperation::kDescribe,
-                             absl::StrCat("/keys/", key.key_name, version), ""},
-                            deadline));
+  CMK_ASSIGN_OR_RETURN(
+      HttpResponse response,
+      Call(key, {VaultOperation::kDescribe, absl::StrCat("/keys/", key.key_name, version), ""},
+           deadline));
   if (response.status != 200) return MeaningOf(VaultOperation::kDescribe, response);
   return ParseKeyBundle(response, key);
 }

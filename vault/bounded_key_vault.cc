@@ -34,10 +34,9 @@ void BoundedKeyVault::Leave(const std::string& vault) {
 }
 
 template <typename T>
-absl::StatusOr<T> BoundedKeyVault::InTurn(
-    const KeyRef& key, const Cost& cost, absl::Time deadline,
-    const std::function<absl::StatusOr<T>(absl::Time)>& call,
-    const std::function<double(const T&)>& rate_of) {
+absl::StatusOr<T> BoundedKeyVault::InTurn(const KeyRef& key, const Cost& cost, absl::Time deadline,
+                                          const std::function<absl::StatusOr<T>(absl::Time)>& call,
+                                          const std::function<double(const T&)>& rate_of) {
   if (!Enter(key.vault_uri, deadline)) return VaultBudgetUsedUp(kRetryAfter);
   if (absl::Status turn = budget_.Await(key.vault_uri, cost.calls_per_second, deadline);
       !turn.ok()) {

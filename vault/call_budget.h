@@ -62,7 +62,7 @@ class CallBudget {
   struct Bucket {
     absl::Duration level;
     absl::Duration probes_level;  // zero, or what probes owe
-    absl::Time filled;  // monotonic
+    absl::Time filled;            // monotonic
     absl::Time paused_until = absl::InfinitePast();
     absl::Time probes_paused_until = absl::InfinitePast();
     absl::Duration backoff = absl::ZeroDuration();

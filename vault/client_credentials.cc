@@ -63,8 +63,7 @@ bool SaysNoConsent(const HttpResponse& response) {
 
 }  // namespace
 
-absl::StatusOr<std::string> ClientCredentials::SignedAssertion(
-    const std::string& token_url) {
+absl::StatusOr<std::string> ClientCredentials::SignedAssertion(const std::string& token_url) {
   CMK_ASSIGN_OR_RETURN(std::string pem, ReadSecretFile(options_.certificate_file, "certificate"));
   const std::string certificate = FirstCertificate(pem);
   const absl::StatusOr<crypto::RsaPrivateKey> key = crypto::RsaPrivateKey::FromPem(pem);
@@ -111,8 +110,8 @@ absl::StatusOr<std::string> ClientCredentials::Proof(const std::string& token_ur
 absl::StatusOr<AccessToken> ClientCredentials::Fetch(const TokenRequest& wanted,
                                                      absl::Time deadline) {
   // The host is the configuration's; a vault's challenge chooses no more than the directory.
-  const bool elsewhere = !wanted.directory.empty() &&
-                         !absl::EqualsIgnoreCase(wanted.directory, options_.tenant_id);
+  const bool elsewhere =
+      !wanted.directory.empty() && !absl::EqualsIgnoreCase(wanted.directory, options_.tenant_id);
   const std::string token_url =
       absl::StrCat(options_.authority, "/", elsewhere ? wanted.directory : options_.tenant_id,
                    "/oauth2/v2.0/token");
@@ -129,8 +128,7 @@ absl::StatusOr<AccessToken> ClientCredentials::Fetch(const TokenRequest& wanted,
   crypto::Wipe(proof);
   crypto::Wipe(request.body);
   if (!response.ok()) {
-    return VaultLoginFailed(
-        absl::StrCat("the token endpoint: ", CauseOf(response.status())));
+    return VaultLoginFailed(absl::StrCat("the token endpoint: ", CauseOf(response.status())));
   }
   if (elsewhere && SaysNoConsent(*response)) {
     return WithRefusal(WithCause(VaultLoginFailed(absl::StrCat(

@@ -103,19 +103,16 @@ absl::Status IdentitySet::AwaitFetch(Slot& slot, absl::Time deadline) {
 
 bool IdentitySet::MayRenewFor(Slot& slot, const std::string& vault) {
   const absl::Time now = clock_.WallNow();
-  std::erase_if(slot.renewed_for, [&](const auto& one) {
-    return one.second + options_.renew_interval <= now;
-  });
+  std::erase_if(slot.renewed_for,
+                [&](const auto& one) { return one.second + options_.renew_interval <= now; });
   if (slot.renewed_for.size() >= options_.max_refusing_vaults) return false;
   return slot.renewed_for.emplace(vault, now).second;
 }
 
-void IdentitySet::StartFetch(Identity& identity, const TokenRequest& wanted,
-                             const SlotPtr& slot) {
+void IdentitySet::StartFetch(Identity& identity, const TokenRequest& wanted, const SlotPtr& slot) {
   if (slot->fetching) return;
-  slot->fetching = identity.worker->TryRun([this, &source = *identity.source, wanted, slot] {
-    Fetch(source, wanted, *slot);
-  });
+  slot->fetching = identity.worker->TryRun(
+      [this, &source = *identity.source, wanted, slot] { Fetch(source, wanted, *slot); });
   if (!slot->fetching) slot->last_error = Failed("too many tokens are being fetched");
 }
 

@@ -15,12 +15,12 @@ namespace cmkstore::vault {
 
 struct IdentitySetOptions {
   absl::Duration refresh_ahead = absl::Minutes(5);
-  absl::Duration fetch_timeout = absl::Seconds(75);     // of one fetch, its retries included
+  absl::Duration fetch_timeout = absl::Seconds(75);       // of one fetch, its retries included
   absl::Duration pause_after_failure = absl::Seconds(1);  // answered from memory meanwhile
-  absl::Duration renew_interval = absl::Minutes(1);  // between new tokens because of one vault
-  size_t max_refusing_vaults = 1000;                 // in one such interval, for one token
-  size_t threads = 4;                                // of each identity: its fetches at once
-  size_t max_tokens = 10'000;                        // the longest unused goes first
+  absl::Duration renew_interval = absl::Minutes(1);       // between new tokens because of one vault
+  size_t max_refusing_vaults = 1000;                      // in one such interval, for one token
+  size_t threads = 4;                                     // of each identity: its fetches at once
+  size_t max_tokens = 10'000;                             // the longest unused goes first
 };
 
 // The identities of this server by name, with one cached token for each, for each directory that it

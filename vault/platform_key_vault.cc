@@ -19,8 +19,8 @@ constexpr char kVersionId[] = "platform:key/1";
 bool WriteNewKey(const std::string& path) {
   crypto::SystemRandom random;
   const crypto::SecretBytes key = random.Secret(kKeyBytes);
-  return WriteFileDurably(path,
-                          {reinterpret_cast<const char*>(key.Reveal().data()), key.Reveal().size()});
+  return WriteFileDurably(
+      path, {reinterpret_cast<const char*>(key.Reveal().data()), key.Reveal().size()});
 }
 
 }  // namespace

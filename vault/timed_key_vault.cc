@@ -25,7 +25,7 @@ absl::StatusOr<KeyDescription> TimedKeyVault::Describe(const KeyRef& key, absl::
 }
 
 absl::StatusOr<WrappedKey> TimedKeyVault::Wrap(const KeyRef& key, const crypto::SecretBytes& dek,
-                                                 absl::Time deadline) {
+                                               absl::Time deadline) {
   const absl::Time began = clock_.MonotonicNow();
   auto wrapped = vault_.Wrap(key, dek, deadline);
   Count(stats_[1], began, wrapped.status());
@@ -33,8 +33,8 @@ absl::StatusOr<WrappedKey> TimedKeyVault::Wrap(const KeyRef& key, const crypto::
 }
 
 absl::StatusOr<crypto::SecretBytes> TimedKeyVault::Unwrap(const KeyRef& key,
-                                                            const WrappedKey& wrapped,
-                                                            absl::Time deadline) {
+                                                          const WrappedKey& wrapped,
+                                                          absl::Time deadline) {
   const absl::Time began = clock_.MonotonicNow();
   auto dek = vault_.Unwrap(key, wrapped, deadline);
   Count(stats_[2], began, dek.status());

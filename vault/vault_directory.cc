@@ -33,10 +33,9 @@ absl::StatusOr<std::string> VaultDirectory::Ask(const std::string& tenant, const
     }
     if (OutcomeOf(meaning) != VaultOutcome::kDenied) return meaning;
     // Nobody has asked for the key yet: it is not withdrawn.
-    return WithCause(
-        UnknownAnswer(absl::StrCat("a call without a token is answered ", response.status, " (",
-                                   CauseOf(meaning), ")")),
-        CauseOf(meaning));
+    return WithCause(UnknownAnswer(absl::StrCat("a call without a token is answered ",
+                                                response.status, " (", CauseOf(meaning), ")")),
+                     CauseOf(meaning));
   } else if (local) {
     return "";  // one that lets everyone in
   }

@@ -45,8 +45,9 @@ class VaultDirectory {
         meter_(meter),
         clock_(clock) {}
 
-  // The directory of the key's vault, which `tenant` may name: its own, or one shared with it. Empty
-  // for a host of VaultAddressPolicy::allowed_hosts that names none. `key` has passed CheckKeyRef.
+  // The directory of the key's vault, which `tenant` may name: its own, or one shared with it.
+  // Empty for a host of VaultAddressPolicy::allowed_hosts that names none. `key` has passed
+  // CheckKeyRef.
   //
   // Errors: FIELD_INVALID when the tenant may not name it; VAULT_UNREACHABLE, also for an answer
   // that names no directory; VAULT_THROTTLED.

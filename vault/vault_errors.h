@@ -22,7 +22,7 @@ enum class VaultOutcome {
 // What can stand between us and a vault's word: CauseOf an answer that is kUnreachable, kThrottled
 // or kLoginFailed.
 inline constexpr std::array<absl::string_view, 12> kOutageCauses = {
-    "dns",   "connect",       "tls",       "timeout",   "http_5xx", "throttled",
+    "dns",   "connect",    "tls",           "timeout",   "http_5xx",  "throttled",
     "login", "no_consent", "token_refused", "too_large", "transport", "unknown"};
 // We have no token: our own trouble ("login"), or the vault's directory does not know us.
 inline constexpr absl::string_view kNoConsent = "no_consent";

@@ -117,8 +117,7 @@ VaultMeter::Identities VaultMeter::TakenLately(absl::Time now) const {
   return taken;
 }
 
-TroubleSide VaultMeter::SideOf(const Entry& entry, const Census& others,
-                               const Identities& taken) {
+TroubleSide VaultMeter::SideOf(const Entry& entry, const Census& others, const Identities& taken) {
   const Contact contact = ContactOf(entry);
   if (contact == kNoToken) return TroubleSide::kOurLogin;
   if (contact == kNoConsentThere) return TroubleSide::kThisVault;

@@ -24,8 +24,8 @@ struct VaultUsage {
   uint64_t wraps = 0;
   uint64_t unwraps = 0;
   uint64_t denials = 0;
-  uint64_t failures = 0;   // outages, and logins that failed before a call
-  uint64_t throttled = 0;  // part of none of the above
+  uint64_t failures = 0;        // outages, and logins that failed before a call
+  uint64_t throttled = 0;       // part of none of the above
   uint64_t busiest_second = 0;  // calls; a wrap is two
 };
 

@@ -135,13 +135,13 @@ absl::Status CheckVaultUri(const VaultAddressPolicy& policy, absl::string_view u
     if (IsLocal(policy, host) || DomainOf(policy, host) != nullptr) return absl::OkStatus();
   }
   return FieldInvalid(
-      kField, absl::StrCat(FaultOf(policy, uri),
-                           "; it must be https://NAME with NAME under one of ",
-                           absl::StrJoin(policy.domains, ", ",
-                                         [](std::string* out, const VaultDomain& domain) {
-                                           out->append(domain.suffix);
-                                         }),
-                           ", without port, path or user"));
+      kField,
+      absl::StrCat(FaultOf(policy, uri), "; it must be https://NAME with NAME under one of ",
+                   absl::StrJoin(policy.domains, ", ",
+                                 [](std::string* out, const VaultDomain& domain) {
+                                   out->append(domain.suffix);
+                                 }),
+                   ", without port, path or user"));
 }
 
 absl::Status CheckKeyRef(const VaultAddressPolicy& policy, const KeyRef& key) {

@@ -6,7 +6,8 @@
 
 namespace cmkstore::service {
 
-// The directory of backups, or of purge receipts, does not do what it must. Retry when it is mended.
+// The directory of backups, or of purge receipts, does not do what it must. Retry when it is
+// mended.
 inline absl::Status BackupStorageFailed(absl::string_view what) {
   return MakeError(absl::StatusCode::kUnavailable, "BACKUP_STORAGE_FAILED",
                    absl::StrCat("the backup directory fails: ", what));

@@ -31,8 +31,8 @@ constexpr size_t kSha256Digits = 64;
 
 bool IsId(absl::string_view id) {
   return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](char c) {
-           return absl::ascii_isalnum(c) || c == '.' || c == '-';
-         }) && absl::ascii_isalnum(id.front());
+    return absl::ascii_isalnum(c) || c == '.' || c == '-';
+  }) && absl::ascii_isalnum(id.front());
 }
 
 bool IsSha256(absl::string_view text) {
@@ -169,8 +169,8 @@ absl::Status BackupStore::Commit(const BackupManifest& manifest) const {
   return WriteChecked(ManifestOf(manifest.backup()), complete);
 }
 
-absl::StatusOr<std::vector<std::string>> BackupStore::Verify(const BackupManifest& manifest,
-                                                             const store::PaceFunction& pace) const {
+absl::StatusOr<std::vector<std::string>> BackupStore::Verify(
+    const BackupManifest& manifest, const store::PaceFunction& pace) const {
   std::vector<std::string> damaged;
   for (const BackupFile& file : manifest.files()) {
     const absl::StatusOr<FileDigest> digest = DigestOf(FileOf(file.sha256()), true, pace);

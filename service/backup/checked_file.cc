@@ -24,7 +24,8 @@ constexpr absl::string_view kChecksum = "sha256 ";
 
 class OpenFile {
  public:
-  OpenFile(const std::string& path, int flags) : file_(open(path.c_str(), flags | O_CLOEXEC, 0600)) {}
+  OpenFile(const std::string& path, int flags)
+      : file_(open(path.c_str(), flags | O_CLOEXEC, 0600)) {}
   ~OpenFile() {
     if (file_ >= 0) close(file_);
   }
@@ -99,16 +100,17 @@ absl::StatusOr<FileDigest> CopyDurably(const std::string& from, const std::strin
   const OpenFile source(from, O_RDONLY);
   const OpenFile target(to, O_WRONLY | O_CREAT | O_TRUNC);
   if (target.get() < 0) return BackupStorageFailed("a file cannot be made");
-  CMK_ASSIGN_OR_RETURN(
-      FileDigest digest, Read(source, [&](absl::string_view bytes) -> absl::Status {
-        const size_t size = bytes.size();
-        while (!bytes.empty()) {
-          const ssize_t written = write(target.get(), bytes.data(), bytes.size());
-          if (written <= 0) return BackupStorageFailed("a file cannot be written; is there room?");
-          bytes.remove_prefix(static_cast<size_t>(written));
-        }
-        return pace(size);
-      }));
+  CMK_ASSIGN_OR_RETURN(FileDigest digest,
+                       Read(source, [&](absl::string_view bytes) -> absl::Status {
+                         const size_t size = bytes.size();
+                         while (!bytes.empty()) {
+                           const ssize_t written = write(target.get(), bytes.data(), bytes.size());
+                           if (written <= 0)
+                             return BackupStorageFailed("a file cannot be written; is there room?");
+                           bytes.remove_prefix(static_cast<size_t>(written));
+                         }
+                         return pace(size);
+                       }));
   if (fsync(target.get()) != 0) return BackupStorageFailed("a file cannot be synced");
   return digest;
 }

@@ -81,9 +81,8 @@ absl::Status LeaveOut(store::ShardSet& shards, HubRecord record,
 // A DEK of the hub unwraps under the target's platform key: else nobody would ever read the hub.
 absl::Status TryPlatformKey(const store::ShardSet& shards, const HubRecord& record,
                             vault::PlatformKeyVault& vault) {
-  CMK_ASSIGN_OR_RETURN(
-      const auto deks,
-      store::DeksTable(shards).List(HubDirectory::MakeEntry(record)->partition, 1));
+  CMK_ASSIGN_OR_RETURN(const auto deks, store::DeksTable(shards).List(
+                                            HubDirectory::MakeEntry(record)->partition, 1));
   if (deks.empty()) return absl::OkStatus();
   const vault::WrappedKey wrapped{deks[0].kek_id(), deks[0].algorithm(), deks[0].ciphertext()};
   if (vault.Unwrap({}, wrapped, absl::InfiniteFuture()).ok()) return absl::OkStatus();
@@ -124,9 +123,8 @@ absl::Status ForgetServerOperations(store::ShardSet& shards) {
   const store::Partition catalog = store::CatalogPartition();
   CMK_ASSIGN_OR_RETURN(const auto records,
                        store::OperationsTable(shards).List(catalog, kRowsAtOnce));
-  CMK_ASSIGN_OR_RETURN(
-      const auto pending,
-      store::PendingOperationsTable(shards).ListOfHub(HubUid(), kRowsAtOnce));
+  CMK_ASSIGN_OR_RETURN(const auto pending,
+                       store::PendingOperationsTable(shards).ListOfHub(HubUid(), kRowsAtOnce));
   store::WriteSet writes;
   for (const auto& record : records) store::OperationsTable::Delete(writes, record.operation());
   for (const auto& one : pending) {

@@ -37,9 +37,9 @@ absl::Status SurveyHub(const store::ShardSet& cut, const storage::v1::HubRecord&
   if (record.platform_managed()) {
     manifest.set_platform_managed_hubs(manifest.platform_managed_hubs() + 1);
   }
-  CMK_ASSIGN_OR_RETURN(const auto deks,
-                       store::DeksTable(cut).List(HubDirectory::MakeEntry(record)->partition,
-                                                  kDeksAtOnce));
+  CMK_ASSIGN_OR_RETURN(
+      const auto deks,
+      store::DeksTable(cut).List(HubDirectory::MakeEntry(record)->partition, kDeksAtOnce));
   std::map<std::string, uint64_t> by_key;
   for (const storage::v1::DekRecord& dek : deks) ++by_key[dek.kek_id()];
   for (const auto& [kek_id, count] : by_key) {
@@ -123,8 +123,7 @@ absl::Status CompareWithStore(const SourceFile& file, const TableFiles& tables,
   const std::string what = store::WhatIsWrong(table->second, state);
   Log(LogLevel::kError, "integrity_finding",
       {{"shard", absl::StrCat(table->second.shard)}, {"detail", what}});
-  return StoreCorrupt(
-      absl::StrCat(what, ", so there is no new backup; those before it stay"));
+  return StoreCorrupt(absl::StrCat(what, ", so there is no new backup; those before it stay"));
 }
 
 }  // namespace
@@ -178,8 +177,8 @@ absl::StatusOr<BackupManifest> TakeBackup(store::ShardSet& shards, const BackupO
     CMK_ASSIGN_OR_RETURN(damaged, store.Verify(manifest, moved));
   }
   if (!damaged.empty()) {
-    return BackupCorrupt(absl::StrCat(damaged.size(), " files do not read back, the first is ",
-                                      damaged.front()));
+    return BackupCorrupt(
+        absl::StrCat(damaged.size(), " files do not read back, the first is ", damaged.front()));
   }
   CMK_RETURN_IF_ERROR(store.Commit(manifest));
   const absl::Status pruned = store.Prune(manifest.store_uid(), options.keep);

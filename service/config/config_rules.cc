@@ -76,11 +76,11 @@ void CheckAddresses(const config::v1::Config& config, Problems& problems) {
   }
 }
 
-void CheckWorkloads(const config::v1::Issuer& issuer, const std::string& path,
-                    Problems& problems) {
+void CheckWorkloads(const config::v1::Issuer& issuer, const std::string& path, Problems& problems) {
   if (!issuer.workloads().empty() && absl::StrContains(issuer.issuer(), "{tid}")) {
-    problems.push_back({path + ".workloads",
-                        "they are for an issuer whose tokens name no tenant; write its exact `iss`"});
+    problems.push_back(
+        {path + ".workloads",
+         "they are for an issuer whose tokens name no tenant; write its exact `iss`"});
   }
   std::set<std::string> seen;
   for (int i = 0; i < issuer.workloads_size(); ++i) {
@@ -191,16 +191,18 @@ void CheckBackup(const config::v1::Config& config, Problems& problems) {
   const config::v1::Backup& backup = config.backup();
   const std::string inside = config.data_dir() + "/";
   if (backup.directory().empty() && !backup.receipts_directory().empty()) {
-    problems.push_back({"backup.receipts_directory", "it goes with backup.directory; write that too"});
+    problems.push_back(
+        {"backup.receipts_directory", "it goes with backup.directory; write that too"});
   }
-  if (!backup.directory().empty() &&
-      absl::StartsWith(backup.directory() + "/", inside)) {
-    problems.push_back({"backup.directory",
-                        "it lies in data_dir and would be lost with it; write one on another disk"});
+  if (!backup.directory().empty() && absl::StartsWith(backup.directory() + "/", inside)) {
+    problems.push_back(
+        {"backup.directory",
+         "it lies in data_dir and would be lost with it; write one on another disk"});
   }
   if (absl::StartsWith(backup.receipts_directory() + "/", inside)) {
-    problems.push_back({"backup.receipts_directory",
-                        "it lies in data_dir and would be lost with it; write one on another disk"});
+    problems.push_back(
+        {"backup.receipts_directory",
+         "it lies in data_dir and would be lost with it; write one on another disk"});
   }
   const std::string backups = backup.directory() + "/backups/";
   const std::string files = backup.directory() + "/files/";

@@ -129,8 +129,7 @@ absl::StatusOr<std::optional<std::string>> ShardSet::Get(const Partition& partit
   CMK_ASSIGN_OR_RETURN(const Shard* shard, ShardOf(partition));
   CMK_ASSIGN_OR_RETURN(const DatabasePtr db, shard->db());
   std::string value;
-  const rocksdb::Status status =
-      db->Get(rocksdb::ReadOptions(), FullKey(partition, key), &value);
+  const rocksdb::Status status = db->Get(rocksdb::ReadOptions(), FullKey(partition, key), &value);
   if (status.IsNotFound()) return std::nullopt;
   CMK_RETURN_IF_ERROR(FromRocks(status));
   return value;

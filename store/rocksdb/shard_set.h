@@ -7,8 +7,8 @@
 #include "absl/time/time.h"
 #include "store/commit_queue.h"
 #include "store/engine.h"
-#include "store/rocksdb/table_files.h"
 #include "store/rocksdb/shard_stats.h"
+#include "store/rocksdb/table_files.h"
 
 namespace rocksdb {
 class Cache;

@@ -62,7 +62,8 @@ TEST(CurlTransportTest, HeadersOfAnInterimAnswerAreNoneOfTheAnswers) {
       "HTTP/1.1 103 Early Hints\r\nWWW-Authenticate: Bearer interim\r\nX-Early: 1\r\n\r\n"
       "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer final\r\nContent-Length: 0\r\n\r\n");
   CurlTransport transport({.ca_file = "", .connect_to = {}});
-  const auto response = transport.Send({"GET", server.url(), {}, ""}, absl::Now() + absl::Seconds(30));
+  const auto response =
+      transport.Send({"GET", server.url(), {}, ""}, absl::Now() + absl::Seconds(30));
   ASSERT_TRUE(response.ok()) << response.status();
   EXPECT_EQ(response->status, 401);
   EXPECT_EQ(response->Header("WWW-Authenticate"), "Bearer final");

@@ -23,7 +23,8 @@ struct BenchmarkOptions {
   std::string programs;
   std::string json_file;
   bool quick = false;
-  std::string beside;  // a program in `programs` to compare with cmkstored in RunAlone; may be empty
+  std::string
+      beside;  // a program in `programs` to compare with cmkstored in RunAlone; may be empty
 };
 
 struct Sizes {

@@ -77,8 +77,7 @@ BENCHMARK(SealDocument);
 
 void OpenDocument(benchmark::State& state) {
   Keys& keys = SharedKeys();
-  const SealedDocument sealed =
-      *Seal(keys.seal, keys.binding, 1, keys.plaintext, keys.random);
+  const SealedDocument sealed = *Seal(keys.seal, keys.binding, 1, keys.plaintext, keys.random);
   for (auto _ : state) {
     if (!Open(keys.open, keys.binding, sealed).ok()) state.SkipWithError("corrupt");
   }

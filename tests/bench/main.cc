@@ -13,7 +13,8 @@ int main(int argc, char** argv) {
   CLI::App app("Measures cmkstore beside a bare gRPC echo and raw RocksDB, in one run.");
   app.add_option("--programs", options.programs, "Where cmkstored, cmkdevvault and the others are")
       ->required();
-  app.add_flag("--quick", options.quick, "Two minutes instead of half an hour: shorter and smaller");
+  app.add_flag("--quick", options.quick,
+               "Two minutes instead of half an hour: shorter and smaller");
   app.add_option("--json", options.json_file, "Write all figures there");
   app.add_option("--alone", alone, "Run only this case and the echo, to be watched by a profiler");
   app.add_option("--beside", options.beside,

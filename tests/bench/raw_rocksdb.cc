@@ -102,11 +102,8 @@ void AddRow(const rocksdb::Iterator& row, CompactedBytes& bytes) {
       bytes.document_keys += key;
       bytes.envelopes += value;
       break;
-    case store::Table::kFeed:
-      bytes.feed += key + value;
-      break;
-    default:
-      bytes.other += key + value;
+    case store::Table::kFeed: bytes.feed += key + value; break;
+    default: bytes.other += key + value;
   }
 }
 

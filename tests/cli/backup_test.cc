@@ -35,7 +35,8 @@ TEST_F(CliBackupTest, ABackupIsMadeListedShownVerifiedAndRestored) {
   ASSERT_EQ(Ctl({"put", "h1/p1/flows/f1", WriteInput("f1.json", "{\"a\":1}")}).exit_code, 0);
   const Output made = Operator({"backup", "create"});
   ASSERT_EQ(made.exit_code, 0) << made.err;
-  EXPECT_THAT(made.out, AllOf(HasSubstr("hubs       1"), HasSubstr("needs key"), HasSubstr("/keys/k1/")));
+  EXPECT_THAT(made.out,
+              AllOf(HasSubstr("hubs       1"), HasSubstr("needs key"), HasSubstr("/keys/k1/")));
   const Output list = Operator({"backup", "list", "--json"});
   ASSERT_EQ(list.JsonLines().size(), 1u);
   const std::string name = list.Json()["name"];

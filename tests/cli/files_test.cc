@@ -240,8 +240,8 @@ TEST_F(CliFilesTest, TheOtherProgramsEndWithTheSameExitCode) {
     options.program = program;
     EXPECT_EQ(testing::RunCmkctl({}, options).exit_code, 2) << program;
     // With what is required, so that this is what is wrong.
-    const Output refused =
-        testing::RunCmkctl({"--bogus", "--state-dir", "/nowhere", "--data-dir", "/nowhere"}, options);
+    const Output refused = testing::RunCmkctl(
+        {"--bogus", "--state-dir", "/nowhere", "--data-dir", "/nowhere"}, options);
     EXPECT_EQ(refused.exit_code, 2) << program;
     EXPECT_THAT(refused.err, HasSubstr("--bogus"));
     EXPECT_EQ(testing::RunCmkctl({"--help"}, options).exit_code, 0);

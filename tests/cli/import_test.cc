@@ -92,8 +92,7 @@ TEST_F(CliImportTest, WhatCameFarInAnotherHubOfThatNameBeginsAnew) {
   std::string file;
   for (int i = 0; i < 20; ++i) file += LineOf(i);
   const std::string path = WriteInput("documents.jsonl", file);
-  cli::ImportCheckpoint left =
-      cli::NewImport(absl::StrCat(kHub, " ", std::string(32, 'a'), " p1"));
+  cli::ImportCheckpoint left = cli::NewImport(absl::StrCat(kHub, " ", std::string(32, 'a'), " p1"));
   {
     std::ifstream input(path);
     cli::LineReader reader(input);

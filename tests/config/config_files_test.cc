@@ -19,11 +19,11 @@ TEST(ConfigFilesTest, EachFileAndDirectoryThatIsNotThereIsNamedByItsOption) {
   const auto problems_of = [&](const std::string& base) {
     const auto read = ReadConfig(
         "c.yaml",
-        absl::StrCat("data_dir: ", base, "/data\n",
-                     "identities: [{kind: client-secret, tenant_id: t, client_id: c, secret_file: ",
-                     base, "/secret}]\n", "vaults: {ca_file: ", base, "/ca.pem}\n",
-                     "backup: {directory: ", base, "/backup, receipts_directory: ", base,
-                     "/receipts/cmk}\n"));
+        absl::StrCat(
+            "data_dir: ", base, "/data\n",
+            "identities: [{kind: client-secret, tenant_id: t, client_id: c, secret_file: ", base,
+            "/secret}]\n", "vaults: {ca_file: ", base, "/ca.pem}\n", "backup: {directory: ", base,
+            "/backup, receipts_directory: ", base, "/receipts/cmk}\n"));
     EXPECT_TRUE(read.ok()) << read.status();
     std::vector<std::string> options;
     for (const ConfigProblem& one : CheckFiles(read->config)) options.push_back(one.path);

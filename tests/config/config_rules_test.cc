@@ -40,8 +40,8 @@ TEST(ConfigRulesTest, SomebodyMustBeAbleToCall) {
 
 TEST(ConfigRulesTest, AWorkloadHasASubjectATenantAndRoles) {
   const auto with = [](const std::string& issuer, const std::string& workloads) {
-    return ProblemOf(absl::StrCat("issuers: [{issuer: '", issuer,
-                                  "', jwks_file: /b, workloads: [", workloads, "]}]"));
+    return ProblemOf(absl::StrCat("issuers: [{issuer: '", issuer, "', jwks_file: /b, workloads: [",
+                                  workloads, "]}]"));
   };
   const std::string good = "{subject: s, tenant: t1, roles: [cmkstore.operator]}";
   EXPECT_EQ(with("a", good), "");
@@ -65,9 +65,8 @@ TEST(ConfigRulesTest, CombinationsThatWouldNotWorkAreToldAtTheirLine) {
   ExpectProblem("admin: {address: '9464'}", "admin.address: write HOST:PORT");
   ExpectProblem("vaults: {shared_directories: [{directory: contoso, tenants: ['*']}]}",
                 "write directory: with the GUID");
-  ExpectProblem(
-      "vaults: {shared_directories: [{directory: 00000000-0000-0000-0000-000000000000}]}",
-      "write tenants:");
+  ExpectProblem("vaults: {shared_directories: [{directory: 00000000-0000-0000-0000-000000000000}]}",
+                "write tenants:");
   ExpectProblem(
       "vaults: {shared_directories: [{directory: 00000000-0000-0000-0000-000000000000, "
       "tenants: ['a b']}]}",
@@ -82,8 +81,9 @@ TEST(ConfigRulesTest, CombinationsThatWouldNotWorkAreToldAtTheirLine) {
   ExpectProblem("quotas: {tenants: [{tenant: t}, {tenant: t}]}",
                 "quotas.tenants[1].tenant: it is given twice");
   ExpectProblem("quotas: {tenants: [{tenant: t, burst: 5}]}", "quotas.tenants[0].burst: it goes");
-  EXPECT_EQ(ProblemOf(absl::StrCat(kIssuer, "quotas: {requests_per_second: 5, tenants: [{tenant: "
-                                            "t, burst: 5}]}")),
+  EXPECT_EQ(ProblemOf(absl::StrCat(kIssuer,
+                                   "quotas: {requests_per_second: 5, tenants: [{tenant: "
+                                   "t, burst: 5}]}")),
             "");
   EXPECT_NE(ProblemOf("issuers: [{issuer: a}]").find("write jwks_file"), std::string::npos);
   EXPECT_NE(ProblemOf("issuers: [{issuer: a, jwks_file: /b, jwks_url: 'https://c'}]")

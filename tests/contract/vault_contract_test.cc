@@ -204,8 +204,7 @@ class OddUnderTest final : public VaultUnderTest {
                                                    absl::Time deadline) override {
       return outer_.owner_.vault().Describe(key, deadline);
     }
-    absl::StatusOr<vault::WrappedKey> Wrap(const vault::KeyRef& key,
-                                           const crypto::SecretBytes& dek,
+    absl::StatusOr<vault::WrappedKey> Wrap(const vault::KeyRef& key, const crypto::SecretBytes& dek,
                                            absl::Time deadline) override {
       absl::StatusOr<vault::WrappedKey> wrapped = outer_.owner_.vault().Wrap(key, dek, deadline);
       outer_.secret_ = crypto::SecretBytes(dek.Reveal());
@@ -281,9 +280,9 @@ TEST(VaultContractTest, AMissIsShownWithItsSituationAndWithWhatTheProfileExpects
   EXPECT_TRUE(absl::StrContains(MakeReport("https://v", {}, {miss}).table,
                                 "\n        an unwrap by a disabled key\n"));
   const Profile profile{"odd", {{"disabled_unwrap", "denied"}}};
-  EXPECT_TRUE(absl::StrContains(
-      MakeReport("https://v", profile, {miss}).table,
-      "\n        an unwrap by a disabled key; the profile expects denied\n"));
+  EXPECT_TRUE(
+      absl::StrContains(MakeReport("https://v", profile, {miss}).table,
+                        "\n        an unwrap by a disabled key; the profile expects denied\n"));
   EXPECT_FALSE(absl::StrContains(
       MakeReport("https://v", {"odd", {{"disabled_unwrap", "healthy"}}}, {miss}).table,
       "an unwrap by"))

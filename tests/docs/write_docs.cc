@@ -44,8 +44,8 @@ int MissingReasons(const std::string& path) {
   const std::string page = cmkstore::ReadFile(path).value_or("");
   int missing = 0;
   for (const cmkstore::Reason& reason : cmkstore::kReasons) {
-    const std::string row = absl::StrCat("\n| `", reason.word, "` | ",
-                                         absl::StatusCodeToString(reason.code), " | ");
+    const std::string row =
+        absl::StrCat("\n| `", reason.word, "` | ", absl::StatusCodeToString(reason.code), " | ");
     if (absl::StrContains(page, row)) continue;
     std::fprintf(stderr, "%s has no row%s...\n", path.c_str(), row.c_str());
     ++missing;

@@ -122,7 +122,8 @@ TEST_F(AdminTest, AFullDiskMakesItUnreadyForGrpcToo) {
 TEST_F(AdminTest, ARottenTableFileIsCountedThoughNobodyReadsIt) {
   SetUpHub();
   for (int i = 0; i < 60; ++i) {
-    ASSERT_EQ(ReasonOf(Put(absl::StrCat("d", i), absl::StrCat("\"", std::string(1000, 'x'), "\""))), "OK");
+    ASSERT_EQ(ReasonOf(Put(absl::StrCat("d", i), absl::StrCat("\"", std::string(1000, 'x'), "\""))),
+              "OK");
   }
   StartServer();  // which makes a table of the log
   EXPECT_EQ(Metric("cmkstore_integrity_errors_total"), 0);

@@ -31,14 +31,14 @@ class BackupKillTest : public ::testing::Test {
   }
 
   void WriteConfig(const std::string& bandwidth) {
-    EXPECT_TRUE(WriteFileDurably(
-        dir_.path() + "/config.yaml",
-        absl::StrCat("data_dir: ", dir_.path(), "/", data_,
-                     "\nlisteners: [{address: 'unix:", dir_.path(),
-                     "/socket'}]\nadmin: {address: 'off'}\nstore: {shards: 2}\n"
-                     "development: {enabled: true, plaintext: true}\n"
-                     "shutdown: {notice: 0s, drain: 5s}\nbackup: {directory: ",
-                     dir_.path(), "/backups, bandwidth: ", bandwidth, "}\n")));
+    EXPECT_TRUE(
+        WriteFileDurably(dir_.path() + "/config.yaml",
+                         absl::StrCat("data_dir: ", dir_.path(), "/", data_,
+                                      "\nlisteners: [{address: 'unix:", dir_.path(),
+                                      "/socket'}]\nadmin: {address: 'off'}\nstore: {shards: 2}\n"
+                                      "development: {enabled: true, plaintext: true}\n"
+                                      "shutdown: {notice: 0s, drain: 5s}\nbackup: {directory: ",
+                                      dir_.path(), "/backups, bandwidth: ", bandwidth, "}\n")));
   }
   // The exit code of a run that ends by itself.
   int RunToItsEnd(const std::vector<std::string>& arguments) {
@@ -73,8 +73,8 @@ class BackupKillTest : public ::testing::Test {
       absl::SleepFor(absl::Milliseconds(5));
     }
     ASSERT_TRUE(std::filesystem::exists(ready)) << ReadFile(dir_.path() + "/log").value_or("");
-    channel_ = grpc::CreateChannel("unix:" + dir_.path() + "/socket",
-                                   grpc::InsecureChannelCredentials());
+    channel_ =
+        grpc::CreateChannel("unix:" + dir_.path() + "/socket", grpc::InsecureChannelCredentials());
   }
   void Kill() {
     kill(server_, SIGKILL);
@@ -83,8 +83,9 @@ class BackupKillTest : public ::testing::Test {
   }
   std::unique_ptr<grpc::ClientContext> As(const std::string& role) {
     auto context = std::make_unique<grpc::ClientContext>();
-    context->AddMetadata("authorization", "Bearer " + *ReadFile(absl::StrCat(
-                                              dir_.path(), "/", data_, "/dev/", role, ".token")));
+    context->AddMetadata(
+        "authorization",
+        "Bearer " + *ReadFile(absl::StrCat(dir_.path(), "/", data_, "/dev/", role, ".token")));
     context->set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(25)));
     context->set_wait_for_ready(true);
     return context;
@@ -134,16 +135,16 @@ class BackupKillTest : public ::testing::Test {
   }
   google::longrunning::Operation StartBackup() {
     google::longrunning::Operation operation;
-    EXPECT_EQ(ReasonOf(v1::AdminService::NewStub(channel_)->Backup(As("operator").get(), {},
-                                                                   &operation)),
-              "OK");
+    EXPECT_EQ(
+        ReasonOf(v1::AdminService::NewStub(channel_)->Backup(As("operator").get(), {}, &operation)),
+        "OK");
     return operation;
   }
   std::vector<std::string> Listed() {
     v1::ListBackupsResponse list;
-    EXPECT_EQ(ReasonOf(v1::AdminService::NewStub(channel_)->ListBackups(As("operator").get(), {},
-                                                                        &list)),
-              "OK");
+    EXPECT_EQ(
+        ReasonOf(v1::AdminService::NewStub(channel_)->ListBackups(As("operator").get(), {}, &list)),
+        "OK");
     std::vector<std::string> names;
     for (const v1::Backup& one : list.backups()) names.push_back(one.name());
     return names;

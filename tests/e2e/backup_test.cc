@@ -9,16 +9,15 @@
 namespace cmkstore {
 namespace {
 
-using ::testing::HasSubstr;
 using google::longrunning::Operation;
+using ::testing::HasSubstr;
 
 class BackupTest : public BackupFixture {
  protected:
   // The largest table with the highest number of all shards: what was written last.
   std::string NewestTable() const {
     std::string newest;
-    for (const auto& file :
-         std::filesystem::recursive_directory_iterator(data_dir() + "/shards")) {
+    for (const auto& file : std::filesystem::recursive_directory_iterator(data_dir() + "/shards")) {
       if (file.path().extension() != ".sst" || file.file_size() < 40'000) continue;
       const std::filesystem::path other = newest;
       if (newest.empty() || file.path().filename() > other.filename()) newest = file.path();
@@ -142,8 +141,8 @@ TEST_F(BackupTest, AHubPurgedAfterTheBackupNeverComesBack) {
   StartServer();  // with fresh tokens; its first sweep purges
   const std::string receipt = backups_ + "/purged";
   const absl::Time give_up = absl::Now() + absl::Seconds(10);
-  while (absl::Now() < give_up && (!std::filesystem::exists(receipt) ||
-                                   std::filesystem::is_empty(receipt))) {
+  while (absl::Now() < give_up &&
+         (!std::filesystem::exists(receipt) || std::filesystem::is_empty(receipt))) {
     absl::SleepFor(absl::Milliseconds(20));
   }
   const auto offline = RestoreOffline("offline", backup.name());

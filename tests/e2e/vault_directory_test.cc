@@ -5,8 +5,8 @@
 namespace cmkstore {
 namespace {
 
-using ::testing::HasSubstr;
 using nlohmann::json;
+using ::testing::HasSubstr;
 
 constexpr char kOtherDirectory[] = "99999999-2222-4333-8444-555555555555";
 

@@ -262,10 +262,8 @@ TEST_F(VaultMistakesTest, AVaultTooSlowForDocumentsFailsTheCheck) {
 
 TEST_F(VaultMistakesTest, A404WhoseSecondLookFailsAndAProxysPageLockNobody) {
   SetUpDocument();
-  const nlohmann::json not_found = {{"operation", "unwrapkey"},
-                                    {"status", 404},
-                                    {"code", "KeyNotFound"},
-                                    {"count", kEndless}};
+  const nlohmann::json not_found = {
+      {"operation", "unwrapkey"}, {"status", 404}, {"code", "KeyNotFound"}, {"count", kEndless}};
   Script({not_found, {{"operation", "get"}, {"status", 503}, {"count", kEndless}}});
   AwaitAvailability(v1::KeyStatus::UNREACHABLE);
   EXPECT_EQ(ReasonOf(Get("d1")), "OK") << "within the grace";

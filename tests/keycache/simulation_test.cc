@@ -22,8 +22,7 @@ class MomentRandom final : public crypto::Random {
  public:
   MomentRandom(uint64_t seed, Clock& clock) : seed_(seed), clock_(clock) {}
   void Fill(std::span<uint8_t> out) override {
-    std::mt19937_64 engine(
-        seed_ ^ static_cast<uint64_t>(absl::ToUnixNanos(clock_.MonotonicNow())));
+    std::mt19937_64 engine(seed_ ^ static_cast<uint64_t>(absl::ToUnixNanos(clock_.MonotonicNow())));
     for (uint8_t& byte : out) byte = static_cast<uint8_t>(engine());
   }
 
@@ -64,13 +63,12 @@ class BlindVault final : public vault::KeyVault {
 
 class Simulation {
  public:
-  Simulation(uint64_t seed, bool blind)
-      : random_(seed), jitter_(seed, clock_), blind_(vault_) {
+  Simulation(uint64_t seed, bool blind) : random_(seed), jitter_(seed, clock_), blind_(vault_) {
     options_.max_calls = 4;
     options_.max_calls_per_vault = 1;
-    auto made = KeyCache::Create(options_, source_,
-                                 blind ? static_cast<vault::KeyVault&>(blind_) : vault_, budget_,
-                                 clock_, jitter_, listener_);
+    auto made =
+        KeyCache::Create(options_, source_, blind ? static_cast<vault::KeyVault&>(blind_) : vault_,
+                         budget_, clock_, jitter_, listener_);
     cache_ = *std::move(made);
     for (size_t i = 0; i < kKeys; ++i) {
       keys_[i].ref = {absl::StrCat("https://v", i, ".vault.azure.net"), absl::StrCat("k", i), "",

@@ -94,7 +94,8 @@ class Site {
     dev_vault::DevVaultOptions vault;
     vault.state_dir = dir_.path() + "/vault";
     vault_ = *dev_vault::DevVault::Start(vault, clock_);
-    VaultOwner(vault_->endpoints()).Key("POST", "/keys/k1/create", {{"kty", "RSA"}, {"key_size", 2048}});
+    VaultOwner(vault_->endpoints())
+        .Key("POST", "/keys/k1/create", {{"kty", "RSA"}, {"key_size", 2048}});
     credentials_ = *service::MintDevCredentials(dir_.path(), kTenant, clock_);
     backup_.directory = dir_.path() + "/backups";
     backup_.bytes_per_second = 0;
@@ -200,7 +201,8 @@ class Writer {
         remove.set_name(name);
         remove.set_allow_missing(true);
         v1::DeleteDocumentResponse nothing;
-        Require(documents->DeleteDocument(site.As("contributor").get(), remove, &nothing), "delete");
+        Require(documents->DeleteDocument(site.As("contributor").get(), remove, &nothing),
+                "delete");
       }
       acknowledged_ = number;
     }

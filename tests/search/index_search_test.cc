@@ -53,9 +53,8 @@ TEST_F(IndexSearchTest, JoinsByAndOrNotAndParentheses) {
 }
 
 TEST_F(IndexSearchTest, WordsOfPunctuationAloneAreLeftOut) {
-  for (const char* text :
-       {"- tickets", "tickets -", "tickets AND -", "( – ) tickets", "tickets NOT -", "tickets OR …",
-        "\"--\" tickets", "tickets !*"}) {
+  for (const char* text : {"- tickets", "tickets -", "tickets AND -", "( – ) tickets",
+                           "tickets NOT -", "tickets OR …", "\"--\" tickets", "tickets !*"}) {
     EXPECT_THAT(Ids(Find(text)), ElementsAre("classify")) << text;
   }
   EXPECT_THAT(Ids(Find("summarize - OR tickets")), UnorderedElementsAre("summarize", "classify"));
@@ -194,11 +193,11 @@ TEST_F(IndexSearchTest, ContentIsComparedWithValuesOfItsOwnType) {
 }
 
 TEST_F(IndexSearchTest, AnArrayHasWhatIsWrittenAsItIs) {
-  ASSERT_THAT(index().Apply({Put("mixed", R"({"x": [true, 3, "four", "7"]})"),
-                             Put("yes", R"({"x": true})"), Put("text", R"({"x": "true north"})"),
-                             Put("one", R"({"x": [1]})")},
-                            8),
-              IsOk());
+  ASSERT_THAT(
+      index().Apply({Put("mixed", R"({"x": [true, 3, "four", "7"]})"), Put("yes", R"({"x": true})"),
+                     Put("text", R"({"x": "true north"})"), Put("one", R"({"x": [1]})")},
+                    8),
+      IsOk());
   const auto ids = [&](const std::string& filter) { return Ids(Find("", filter)); };
   EXPECT_THAT(ids("content.x:true"), UnorderedElementsAre("mixed", "yes", "text"));
   EXPECT_THAT(ids("content.x:\"true\""), ElementsAre("text"));
@@ -324,9 +323,11 @@ TEST_F(IndexSearchTest, TellsThatItMayLackWhatCouldNotBeRead) {
 }
 
 TEST_F(IndexSearchTest, TheBestMatchComesFirstHoweverManyNewerOnesThereAre) {
-  std::vector<IndexChange> changes = {Put("best", R"({"a": "common common common"})", {}, "common")};
+  std::vector<IndexChange> changes = {
+      Put("best", R"({"a": "common common common"})", {}, "common")};
   for (int i = 0; i < 3000; ++i)
-    changes.push_back(Put(absl::StrCat("bulk", i), R"({"a": "common and much else of no weight"})"));
+    changes.push_back(
+        Put(absl::StrCat("bulk", i), R"({"a": "common and much else of no weight"})"));
   ASSERT_THAT(index().Apply(changes, 10), IsOk());
   SearchQuery query;
   query.text = "common";

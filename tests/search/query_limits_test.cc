@@ -1,4 +1,5 @@
-// What our parsers take at their limits, SQLite must take: its own parsers have a stack of their own.
+// What our parsers take at their limits, SQLite must take: its own parsers have a stack of their
+// own.
 
 #include "absl/strings/str_cat.h"
 #include "tests/search/index_fixture.h"

@@ -232,9 +232,7 @@ TEST_F(AuthenticatorTest, AClustersSubjectsAreWhomTheConfigurationSaysAndNobodyE
   issuer.jwks = crypto::JwksOf(Key(), "k1");
   issuer.workloads = {{"system:serviceaccount:cmk:backup", "t9", {"cmkstore.operator"}}};
   authenticator_ = *Authenticator::Create({issuer}, transport_, clock_);
-  const auto of = [&](const char* subject) {
-    return Token([&](json& c) { c["sub"] = subject; });
-  };
+  const auto of = [&](const char* subject) { return Token([&](json& c) { c["sub"] = subject; }); };
   const auto caller =
       authenticator_->Authenticate("Bearer " + of("system:serviceaccount:cmk:backup"));
   ASSERT_THAT(caller, testing::IsOk());

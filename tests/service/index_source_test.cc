@@ -44,9 +44,8 @@ class IndexSourceTest : public ::testing::Test {
     record.set_outage_grace_seconds(3600);
     record.mutable_customer_key()->set_vault_uri("https://contoso.vault.azure.net");
     record.mutable_customer_key()->set_key_name("k1");
-    const auto minted =
-        keycache::MintDek(vault_, KeyRefOf(record), record.tenant(), uid_, 1, random_, clock_,
-                          clock_.WallNow() + absl::Seconds(5));
+    const auto minted = keycache::MintDek(vault_, KeyRefOf(record), record.tenant(), uid_, 1,
+                                          random_, clock_, clock_.WallNow() + absl::Seconds(5));
     ASSERT_THAT(minted, IsOk());
     const crypto::SealKey seal = *minted->dek.MakeSealKey();
     storage::v1::ProjectRecord project;
@@ -81,13 +80,12 @@ class IndexSourceTest : public ::testing::Test {
       body.set_collection("c");
       body.set_document(absl::StrCat("d", i));
       body.set_content(std::string(bytes, 'x'));
-      const store::DocumentKey key{
-          project_, hub_.keys->names.Collection(project_, "c"),
-          hub_.keys->names.Document(project_, "c", body.document())};
+      const store::DocumentKey key{project_, hub_.keys->names.Collection(project_, "c"),
+                                   hub_.keys->names.Document(project_, "c", body.document())};
       store::DocumentsTable::Put(
           writes, key,
-          *crypto::Seal(hub_.keys->seal, BindingOf(*hub_.entry, crypto::RowKind::kDocument, key),
-                        1, SerializeBody(body), random_));
+          *crypto::Seal(hub_.keys->seal, BindingOf(*hub_.entry, crypto::RowKind::kDocument, key), 1,
+                        SerializeBody(body), random_));
       storage::v1::FeedChange& change = *feed.add_changes();
       change.set_kind(storage::v1::FeedChange::KIND_DOCUMENT_PUT);
       change.set_project_uid(std::string(key.project.bytes()));

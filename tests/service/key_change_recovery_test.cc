@@ -40,8 +40,8 @@ class KeyChangeRecoveryTest : public ::testing::Test {
       dek.set_kek_id(absl::StrCat(kVault, generation == 2 ? wrapped_by : "/keys/other/9"));
       store::DeksTable::Put(keys, generation, dek);
     }
-    ASSERT_THAT(
-        ApplyBlocking(engine_, HubDirectory::MakeEntry(hub)->partition, std::move(keys)), IsOk());
+    ASSERT_THAT(ApplyBlocking(engine_, HubDirectory::MakeEntry(hub)->partition, std::move(keys)),
+                IsOk());
   }
   // "NAME/VERSION at REVISION" of the hub, once key changes are finished.
   std::string Finished() {

@@ -85,9 +85,10 @@ TEST_F(KeyChecksTest, AManagedHsmHasCommandsOfItsOwn) {
   vault_.wrap = Refusal("ForbiddenByFirewall");
   EXPECT_THAT(Run()["wrap"].remedy(), ::testing::HasSubstr("az keyvault update-hsm --hsm-name"));
   vault_.wrap = Refusal("Forbidden");
-  EXPECT_THAT(Run()["wrap"].remedy(), ::testing::HasSubstr(
-      "az keyvault role assignment create --hsm-name contoso --role 'Managed HSM Crypto Service "
-      "Encryption User' --scope /keys/hub-key"));
+  EXPECT_THAT(Run()["wrap"].remedy(),
+              ::testing::HasSubstr("az keyvault role assignment create --hsm-name contoso --role "
+                                   "'Managed HSM Crypto Service "
+                                   "Encryption User' --scope /keys/hub-key"));
 }
 
 }  // namespace

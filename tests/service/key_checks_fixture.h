@@ -105,8 +105,8 @@ class KeyChecksTest : public ::testing::Test {
   vault::CallBudget budget_{clock_};
   vault::VaultMeter meter_{clock_};
   vault::VaultDirectory directory_{{}, {}, transport_, budget_, meter_, clock_, random_};
-  KeyChecks checks_{KeyChecksOptions(), vault_,  directory_, vault::VaultAddressPolicy(),
-                    random_,            clock_};
+  KeyChecks checks_{KeyChecksOptions(),          vault_,  directory_,
+                    vault::VaultAddressPolicy(), random_, clock_};
   v1::CheckKeyResponse response_;
 };
 

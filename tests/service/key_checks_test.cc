@@ -117,8 +117,7 @@ TEST_F(KeyChecksTest, EachVersionThatWrapsAStoredKeyIsTried) {
   const v1::KeyCheck failed = Run()["stored_keys"];
   EXPECT_EQ(failed.result(), v1::KeyCheck::FAILED);
   EXPECT_FALSE(response_.passed());
-  const std::string version =
-      stored_[1].version_id.substr(stored_[1].version_id.rfind('/') + 1);
+  const std::string version = stored_[1].version_id.substr(stored_[1].version_id.rfind('/') + 1);
   EXPECT_THAT(failed.found(), ::testing::HasSubstr("version " + version));
   EXPECT_THAT(failed.remedy(), ::testing::HasSubstr("--version " + version + " --enabled true"));
   vault_.describe = Outage("timeout");  // nothing was heard of them then
@@ -166,8 +165,7 @@ TEST_F(KeyChecksTest, EveryFirstAnswerHasItsRowsAndItsRemedy) {
       {Refusal("KeyNotFound"), " reachable tls token", "get", "az keyvault key create"},
       {Refusal("ForbiddenByRbac"), " reachable tls token", "get", "az role assignment"},
       {Refusal("ForbiddenByFirewall"), " reachable tls token", "get", "network-rule add"},
-      {Refusal("ForbiddenByConnection"), " reachable tls token", "get",
-       "private endpoint"}};
+      {Refusal("ForbiddenByConnection"), " reachable tls token", "get", "private endpoint"}};
   for (const auto& [answer, passed, failed, remedy] : answers) {
     vault_.describe = answer;
     EXPECT_EQ(Rows(v1::KeyCheck::PASSED), "address directory" + passed) << answer;
@@ -228,10 +226,10 @@ TEST_F(KeyChecksTest, WhatUnwrapsAnythingIsNoKeyVaultAndNoRoleMendsIt) {
 }
 
 TEST_F(KeyChecksTest, AFirewallThatRefusesTheFirstCallIsNamed) {
-  transport_.answer = HttpResponse{
-      403,
-      {{"Content-Type", "application/json"}},
-      R"({"error":{"code":"Forbidden","innererror":{"code":"ForbiddenByFirewall"}}})"};
+  transport_.answer =
+      HttpResponse{403,
+                   {{"Content-Type", "application/json"}},
+                   R"({"error":{"code":"Forbidden","innererror":{"code":"ForbiddenByFirewall"}}})"};
   EXPECT_EQ(Rows(v1::KeyCheck::FAILED), "get");
   EXPECT_THAT(Run()["get"].found(), ::testing::HasSubstr("ForbiddenByFirewall"));
   EXPECT_THAT(Run()["get"].remedy(), ::testing::HasSubstr("network-rule add"));

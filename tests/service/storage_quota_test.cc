@@ -49,9 +49,8 @@ class StorageQuotaTest : public ::testing::Test {
     numbers[store::UsageCounter::kStoredBytes] = amount.bytes;
     store::WriteSet rows;
     store::UsageTable::Add(rows, 1, numbers);
-    ASSERT_THAT(
-        ApplyBlocking(engine_, HubDirectory::MakeEntry(record)->partition, std::move(rows)),
-        IsOk());
+    ASSERT_THAT(ApplyBlocking(engine_, HubDirectory::MakeEntry(record)->partition, std::move(rows)),
+                IsOk());
   }
 
   testing::VirtualClock clock_;

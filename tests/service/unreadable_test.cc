@@ -96,9 +96,9 @@ TEST_F(UnreadableTest, SoDoesARebuild) {
   v1::RebuildSearchIndexRequest rebuild;
   rebuild.set_name(absl::StrCat(kHub, "/searchIndex"));
   google::longrunning::Operation operation;
-  ASSERT_EQ(ReasonOf(search_->RebuildSearchIndex(As("owner").get(), rebuild, &operation)),
-            "OK");
-  const auto ended = testing::AwaitOperation(channel_, [this] { return As("reader"); }, operation);
+  ASSERT_EQ(ReasonOf(search_->RebuildSearchIndex(As("owner").get(), rebuild, &operation)), "OK");
+  const auto ended = testing::AwaitOperation(
+      channel_, [this] { return As("reader"); }, operation);
   ASSERT_TRUE(ended.ok());
   ExpectLeftOut();
 }

@@ -80,9 +80,9 @@ TEST_F(BitRotTest, InEveryFileOfAShardItIsReportedOrHarmless) {
   std::map<std::string, int> reported, tried;
   for (const auto& file : std::filesystem::directory_iterator(good + "/shard-0")) {
     const std::string name = file.path().filename();
-    const std::string kind = name.starts_with("MANIFEST")           ? "MANIFEST"
-                             : file.path().extension().empty()      ? name
-                                                                    : file.path().extension().string();
+    const std::string kind = name.starts_with("MANIFEST")      ? "MANIFEST"
+                             : file.path().extension().empty() ? name
+                                                               : file.path().extension().string();
     if (kind == "LOG" || name.starts_with("LOG.") || file.file_size() == 0) continue;
     const uintmax_t step = std::max<uintmax_t>(1, file.file_size() / 24);
     for (uintmax_t at = step / 2; at < file.file_size(); at += step) {

@@ -1,5 +1,5 @@
-// IntegrityWalk: what a sound hub looks like, and each fault that it finds. Every case takes one row
-// of a sound store away, or changes it.
+// IntegrityWalk: what a sound hub looks like, and each fault that it finds. Every case takes one
+// row of a sound store away, or changes it.
 
 #include "store/integrity_walk.h"
 
@@ -15,10 +15,10 @@
 namespace cmkstore::store {
 namespace {
 
+using storage::v1::FeedChange;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using storage::v1::FeedChange;
 
 // A header as an envelope has it; the rest is noise that no walk can tell from a ciphertext.
 std::string Envelope(char dek, uint64_t revision) {
@@ -188,8 +188,9 @@ TEST_F(IntegrityWalkTest, EveryBitOfAHeaderThatNoEnvelopeHasIsFound) {
 TEST_F(IntegrityWalkTest, RecordsThatDoNotParseAreFound) {
   rows_[Hub(Table::kDeks, "\x01")] = "\xff";
   rows_[Hub(Table::kProjects, "p")] = "\xff";
-  EXPECT_THAT(Walk(), ::testing::IsSupersetOf({std::string("the record of a DEK is damaged"),
-                                               std::string("the record of a project does not parse")}));
+  EXPECT_THAT(Walk(),
+              ::testing::IsSupersetOf({std::string("the record of a DEK is damaged"),
+                                       std::string("the record of a project does not parse")}));
   rows_[Catalog(Table::kHubsByName, "tenant")] = "\xff";
   EXPECT_THAT(Walk(), ::testing::Contains("the record of a hub does not parse"));
 }

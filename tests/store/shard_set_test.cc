@@ -127,7 +127,8 @@ TEST_F(ShardSetTest, AShardThatIsGoneIsNotMadeAnew) {
 TEST_F(ShardSetTest, AnotherNumberOfShardsIsRefused) {
   engine_.reset();
   options_.shards = 3;
-  EXPECT_THAT(ShardSet::Open(options_), FailsWith("STATE_INVALID", "has 2 shards, and this server is to have 3"));
+  EXPECT_THAT(ShardSet::Open(options_),
+              FailsWith("STATE_INVALID", "has 2 shards, and this server is to have 3"));
 }
 
 TEST_F(ShardSetTest, ASecondOpenerIsRefused) {

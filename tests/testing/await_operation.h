@@ -8,8 +8,8 @@
 
 namespace cmkstore::testing {
 
-// Waits until the server says that the operation is done; `call` makes the context of each wait. Returns the first
-// refusal.
+// Waits until the server says that the operation is done; `call` makes the context of each wait.
+// Returns the first refusal.
 template <typename Call>
 grpc::Status AwaitOperation(const std::shared_ptr<grpc::Channel>& channel, const Call& call,
                             google::longrunning::Operation& operation) {

@@ -24,7 +24,8 @@ class ScriptedTransport final : public HttpTransport {
   absl::StatusOr<HttpResponse> Send(const HttpRequest& request, absl::Time) override {
     absl::MutexLock lock(&mutex_);
     requests_.push_back(request);
-    if (answers_.empty()) return VaultUnreachable("connect: the script has ended", absl::Seconds(5));
+    if (answers_.empty())
+      return VaultUnreachable("connect: the script has ended", absl::Seconds(5));
     absl::StatusOr<HttpResponse> answer = std::move(answers_.front());
     answers_.pop_front();
     return answer;

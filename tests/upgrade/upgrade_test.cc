@@ -71,9 +71,8 @@ class UpgradeTest : public ::testing::TestWithParam<std::string> {
     search.set_query("golden");
     search.set_min_sequence(1);
     v1::SearchResponse hits;
-    const grpc::Status searched =
-        v1::SearchService::NewStub(server.channel())
-            ->Search(server.As("reader").get(), search, &hits);
+    const grpc::Status searched = v1::SearchService::NewStub(server.channel())
+                                      ->Search(server.As("reader").get(), search, &hits);
     EXPECT_TRUE(searched.ok()) << searched.error_message();
     EXPECT_GT(hits.hits_size(), 0);
     v1::GetHubRequest get;
@@ -128,9 +127,9 @@ TEST_P(UpgradeTest, ItsBackupIsRestored) {
   const std::string data = dir_.path() + "/restored";
   fs::create_directory(data);
   fs::copy_file(dir_.path() + "/data/platform.key", data + "/platform.key");
-  const auto restored = service::RestoreOffline(
-      options, ids->front(), {data, kShards}, clock_,
-      {[] { return absl::OkStatus(); }, [](uint64_t, uint64_t) {}});
+  const auto restored =
+      service::RestoreOffline(options, ids->front(), {data, kShards}, clock_,
+                              {[] { return absl::OkStatus(); }, [](uint64_t, uint64_t) {}});
   ASSERT_TRUE(restored.ok()) << restored.status();
   EXPECT_EQ(restored->hubs, 2u);
   GoldenServer server(data, dir_.path() + "/work", clock_);

@@ -43,9 +43,9 @@ void MakeHub(GoldenServer& server, const std::string& id, const v1::Encryption& 
   hub.mutable_hub()->set_display_name(id);
   *hub.mutable_hub()->mutable_encryption() = encryption;
   v1::Hub made;
-  Require(v1::HubService::NewStub(server.channel())
-              ->CreateHub(server.As("owner").get(), hub, &made),
-          "CreateHub");
+  Require(
+      v1::HubService::NewStub(server.channel())->CreateHub(server.As("owner").get(), hub, &made),
+      "CreateHub");
   v1::CreateProjectRequest project;
   project.set_parent(absl::StrCat("tenants/", kTenant, "/hubs/", id));
   project.set_project_id("p1");
@@ -60,9 +60,8 @@ nlohmann::json WriteDocuments(GoldenServer& server, const std::string& hub) {
   const auto documents = v1::DocumentService::NewStub(server.channel());
   const auto put = [&](const std::string& id, const std::string& content) {
     v1::UpdateDocumentRequest request;
-    request.mutable_document()->set_name(absl::StrCat("tenants/", kTenant, "/hubs/", hub,
-                                                      "/projects/p1/collections/flows/documents/",
-                                                      id));
+    request.mutable_document()->set_name(absl::StrCat(
+        "tenants/", kTenant, "/hubs/", hub, "/projects/p1/collections/flows/documents/", id));
     request.mutable_document()->set_content(content);
     (*request.mutable_document()->mutable_labels())["team"] = "retail";
     request.set_allow_missing(true);

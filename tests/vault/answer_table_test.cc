@@ -1,5 +1,5 @@
-// The table of answers of docs/vaults.md, row by row: what an answer of the vault means to us. Every
-// HTTP status is in it, the unknown ones too.
+// The table of answers of docs/vaults.md, row by row: what an answer of the vault means to us.
+// Every HTTP status is in it, the unknown ones too.
 
 #include <gtest/gtest.h>
 
@@ -44,10 +44,10 @@ const Row kTable[] = {
     {"disabled key", kUnwrap, 403, "Forbidden", "KeyDisabled", VaultOutcome::kDenied,
      "KeyDisabled"},
     {"disabled key", kWrap, 403, "Forbidden", "KeyDisabled", VaultOutcome::kDenied, "KeyDisabled"},
-    {"outside its dates", kWrap, 403, "Forbidden", "KeyNotYetValidOrExpired",
-     VaultOutcome::kUnfit, "KeyNotYetValidOrExpired"},
-    {"outside its dates, by a stricter vault", kUnwrap, 403, "Forbidden",
-     "KeyNotYetValidOrExpired", VaultOutcome::kDenied, "KeyNotYetValidOrExpired"},
+    {"outside its dates", kWrap, 403, "Forbidden", "KeyNotYetValidOrExpired", VaultOutcome::kUnfit,
+     "KeyNotYetValidOrExpired"},
+    {"outside its dates, by a stricter vault", kUnwrap, 403, "Forbidden", "KeyNotYetValidOrExpired",
+     VaultOutcome::kDenied, "KeyNotYetValidOrExpired"},
     {"operation not in key_ops", kUnwrap, 403, "Forbidden", "KeyOperationForbidden",
      VaultOutcome::kDenied, "KeyOperationForbidden"},
     {"operation not in key_ops", kWrap, 403, "Forbidden", "KeyOperationForbidden",
@@ -64,8 +64,8 @@ const Row kTable[] = {
      "ForbiddenByConnection"},
     {"403 without an inner code", kUnwrap, 403, "Forbidden", "", VaultOutcome::kDenied,
      "Forbidden"},
-    {"403 with a code that is none", kUnwrap, 403, "Forbidden", "<b>x</b>",
-     VaultOutcome::kDenied, "Forbidden"},
+    {"403 with a code that is none", kUnwrap, 403, "Forbidden", "<b>x</b>", VaultOutcome::kDenied,
+     "Forbidden"},
     {"key deleted", kUnwrap, 404, "KeyNotFound", "", VaultOutcome::kDenied, "KeyNotFound"},
     {"version gone, key there", kUnwrap, 404, "KeyNotFound", "", VaultOutcome::kCorrupt,
      "KeyVersionNotFound", true},
@@ -78,11 +78,14 @@ const Row kTable[] = {
     {"throttled", kUnwrap, 429, "Throttled", "", VaultOutcome::kThrottled, "throttled"},
     {"token refused", kUnwrap, 401, "Unauthorized", "", VaultOutcome::kLoginFailed,
      "token_refused"},
-    {"time-out of the vault", kUnwrap, 408, "RequestTimeout", "", VaultOutcome::kUnreachable, "timeout"},
-    {"500 for a disabled key", kUnwrap, 500, "InternalError", "KeyDisabled", VaultOutcome::kUnreachable, "http_5xx"},
+    {"time-out of the vault", kUnwrap, 408, "RequestTimeout", "", VaultOutcome::kUnreachable,
+     "timeout"},
+    {"500 for a disabled key", kUnwrap, 500, "InternalError", "KeyDisabled",
+     VaultOutcome::kUnreachable, "http_5xx"},
     {"not available", kWrap, 503, "ServiceUnavailable", "", VaultOutcome::kUnreachable, "http_5xx"},
     {"conflict", kUnwrap, 409, "Conflict", "", VaultOutcome::kUnreachable, "unknown"},
-    {"method not allowed", kUnwrap, 405, "MethodNotAllowed", "", VaultOutcome::kUnreachable, "unknown"},
+    {"method not allowed", kUnwrap, 405, "MethodNotAllowed", "", VaultOutcome::kUnreachable,
+     "unknown"},
     {"redirect", kUnwrap, 307, "Redirect", "", VaultOutcome::kUnreachable, "unknown"},
     {"no content", kUnwrap, 204, "None", "", VaultOutcome::kUnreachable, "unknown"},
 };
@@ -176,9 +179,9 @@ TEST(AnswerTableTest, RecoveryLevelsAreReadByTheirParts) {
                           {"NotRecoverable", false, false}};
   for (const Level& level : levels) {
     const auto key = ParseKeyBundle(
-        JsonAnswer(200, absl::StrCat(
-                            R"({"key":{"kid":"https://v.vault.azure.net/keys/k/1","kty":"RSA"},)",
-                            R"("attributes":{"recoveryLevel":")", level.level, R"("}})")),
+        JsonAnswer(
+            200, absl::StrCat(R"({"key":{"kid":"https://v.vault.azure.net/keys/k/1","kty":"RSA"},)",
+                              R"("attributes":{"recoveryLevel":")", level.level, R"("}})")),
         {"https://v.vault.azure.net", "k", "", ""});
     ASSERT_THAT(key, testing::IsOk());
     EXPECT_EQ(key->soft_delete, level.soft_delete) << level.level;

@@ -25,8 +25,7 @@ class NumberedTokens final : public TokenSource {
   explicit NumberedTokens(Clock& clock) : clock_(clock) {}
   absl::StatusOr<AccessToken> Fetch(const TokenRequest& wanted, absl::Time) override {
     resources.push_back(wanted.resource);
-    return AccessToken{absl::StrCat("token-", resources.size()),
-                       clock_.WallNow() + absl::Hours(1)};
+    return AccessToken{absl::StrCat("token-", resources.size()), clock_.WallNow() + absl::Hours(1)};
   }
   std::vector<std::string> resources;
 

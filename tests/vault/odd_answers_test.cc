@@ -108,7 +108,8 @@ TEST_F(OddAnswersTest, PlainText405IsUnreachable) {
 
 TEST_F(OddAnswersTest, ErrorThatIsAStringIsNoStatementAboutTheKey) {
   transport_.Answer(JsonAnswer(
-      400, R"({"timestamp":"2026-01-01T00:00:00Z","status":400,"error":"Bad Request","path":"/"})"));
+      400,
+      R"({"timestamp":"2026-01-01T00:00:00Z","status":400,"error":"Bad Request","path":"/"})"));
   EXPECT_THAT(Unwrap(), FailsWith("VAULT_UNREACHABLE", "unknown"));
 }
 
@@ -123,10 +124,11 @@ TEST_F(OddAnswersTest, ErrorCodeThatIsAClassNameIsNotRepeated) {
 }
 
 TEST_F(OddAnswersTest, InnerErrorsNestAndAreMatchedWithoutCase) {
-  for (const char* body :
-       {R"({"error":{"code":"Forbidden","innererror":{"innererror":{"code":"KeyDisabled"}}}})",
-        R"({"error":{"code":"Forbidden","innerError":{"code":"KeyDisabled"}}})",
-        R"({"error":{"code":"Forbidden","INNERERROR":{"code":"KeyDisabled","innererror":null}}})"}) {
+  for (
+      const char* body :
+      {R"({"error":{"code":"Forbidden","innererror":{"innererror":{"code":"KeyDisabled"}}}})",
+       R"({"error":{"code":"Forbidden","innerError":{"code":"KeyDisabled"}}})",
+       R"({"error":{"code":"Forbidden","INNERERROR":{"code":"KeyDisabled","innererror":null}}})"}) {
     transport_.Answer(JsonAnswer(403, body));
     EXPECT_THAT(Unwrap(), FailsWith("CUSTOMER_KEY_REVOKED", "KeyDisabled")) << body;
   }
@@ -182,7 +184,8 @@ TEST_F(OddAnswersTest, KidOfAnotherHostKeyOrVersionIsRefused) {
         "https://contoso.vault.azure.net.evil.example/keys/k1/0123abcd",
         "https://contoso.vault.azure.net/keys/k2/0123abcd",
         "https://contoso.vault.azure.net/keys/k1/ffff", "https://contoso.vault.azure.net/keys/k1/",
-        "https://contoso.vault.azure.net/keys/k1", "https://contoso.vault.azure.net/keys/k1/0123abcd/x",
+        "https://contoso.vault.azure.net/keys/k1",
+        "https://contoso.vault.azure.net/keys/k1/0123abcd/x",
         "https://contoso.vault.azure.net/keys/k1/0123abcd?x", ""}) {
     transport_.Answer(JsonAnswer(200, Operation("AAAA", kid)));
     EXPECT_THAT(Unwrap(), FailsWith("VAULT_UNREACHABLE", "another key")) << kid;
@@ -236,9 +239,9 @@ TEST_F(OddAnswersTest, WhatAKeySaysOfItselfIsTakenAsShortPlainWords) {
 
 TEST_F(OddAnswersTest, AttributesOfOddTypesAreReadOrRefusedNeverOverlooked) {
   const auto described = [&](const std::string& attributes) {
-    transport_.Answer(JsonAnswer(200, absl::StrCat(R"({"key":{"kid":")", kKid,
-                                                   R"(","kty":"RSA"},"attributes":)", attributes,
-                                                   "}")));
+    transport_.Answer(
+        JsonAnswer(200, absl::StrCat(R"({"key":{"kid":")", kKid, R"(","kty":"RSA"},"attributes":)",
+                                     attributes, "}")));
     return Describe();
   };
   EXPECT_EQ(described(R"({"exp":1700000000.0})")->expires, absl::FromUnixSeconds(1700000000));
@@ -257,7 +260,8 @@ TEST_F(OddAnswersTest, AVersionGoneFromAKeyThatIsThereIsPagedNotLocked) {
   transport_.Answer(JsonAnswer(404, R"({"error":{"code":"KeyNotFound"}})"));
   transport_.Answer(JsonAnswer(200, Bundle()));
   EXPECT_THAT(Unwrap(), FailsWith("DEK_RECORD_CORRUPT", "version"));
-  EXPECT_EQ(transport_.requests()[1].url, "https://contoso.vault.azure.net/keys/k1?api-version=7.4");
+  EXPECT_EQ(transport_.requests()[1].url,
+            "https://contoso.vault.azure.net/keys/k1?api-version=7.4");
 }
 
 TEST_F(OddAnswersTest, A404WhoseSecondLookComesToNothingIsUnreachableNeverADenial) {
@@ -290,8 +294,8 @@ TEST_F(OddAnswersTest, A404WhoseSecondLookIsRefusedTooIsADenial) {
 }
 
 TEST_F(OddAnswersTest, ARecordOfAnotherVaultIsNeverAsked) {
-  const auto status = vault_.Unwrap(
-      key_, {"https://other.vault.azure.net/keys/k1/1", "RSA-OAEP-256", "x"}, Soon());
+  const auto status =
+      vault_.Unwrap(key_, {"https://other.vault.azure.net/keys/k1/1", "RSA-OAEP-256", "x"}, Soon());
   EXPECT_THAT(status, FailsWith("DEK_RECORD_CORRUPT", "another vault"));
   EXPECT_TRUE(transport_.requests().empty());
 }
@@ -299,10 +303,9 @@ TEST_F(OddAnswersTest, ARecordOfAnotherVaultIsNeverAsked) {
 TEST_F(OddAnswersTest, OctKeysOfAManagedHsmWrapWithKeyWrapAndATokenOfTheirOwn) {
   key_.vault_uri = "https://contoso.managedhsm.azure.net";
   const std::string kid = "https://contoso.managedhsm.azure.net/keys/k1/9";
-  transport_.Answer(JsonAnswer(
-      200, absl::StrCat(R"({"key":{"kid":")", kid, R"(","kty":"oct-HSM","key_ops":["wrapKey"]}})")));
-  transport_.Answer(
-      JsonAnswer(200, Operation(EncodeBase64Url(std::string(40, 'w')), kid)));
+  transport_.Answer(JsonAnswer(200, absl::StrCat(R"({"key":{"kid":")", kid,
+                                                 R"(","kty":"oct-HSM","key_ops":["wrapKey"]}})")));
+  transport_.Answer(JsonAnswer(200, Operation(EncodeBase64Url(std::string(40, 'w')), kid)));
   const auto wrapped = vault_.Wrap(key_, random_.Secret(32), Soon());
   ASSERT_THAT(wrapped, IsOk());
   EXPECT_EQ(wrapped->algorithm, "A256KW");

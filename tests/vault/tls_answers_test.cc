@@ -81,13 +81,12 @@ TEST_F(TlsAnswersTest, AnEndlessChainIsRefused) {
 TEST_F(TlsAnswersTest, AChunkedBodyIsReadWhole) {
   TlsServer server({});
   server.http().Get("/x", [](const httplib::Request&, httplib::Response& response) {
-    response.set_chunked_content_provider("application/json",
-                                          [](size_t, httplib::DataSink& sink) {
-                                            sink.write("{\"a\"", 4);
-                                            sink.write(":1}", 3);
-                                            sink.done();
-                                            return true;
-                                          });
+    response.set_chunked_content_provider("application/json", [](size_t, httplib::DataSink& sink) {
+      sink.write("{\"a\"", 4);
+      sink.write(":1}", 3);
+      sink.done();
+      return true;
+    });
   });
   const auto answer = Get(server);
   ASSERT_THAT(answer, IsOk());
@@ -127,11 +126,10 @@ TEST_F(TlsAnswersTest, TooManyHeadersAreCutOff) {
 TEST_F(TlsAnswersTest, ADrippingAnswerEndsAtTheDeadline) {
   TlsServer server({});
   server.http().Get("/x", [](const httplib::Request&, httplib::Response& response) {
-    response.set_chunked_content_provider("application/json",
-                                          [](size_t, httplib::DataSink& sink) {
-                                            absl::SleepFor(absl::Milliseconds(50));
-                                            return sink.write("x", 1);
-                                          });
+    response.set_chunked_content_provider("application/json", [](size_t, httplib::DataSink& sink) {
+      absl::SleepFor(absl::Milliseconds(50));
+      return sink.write("x", 1);
+    });
   });
   const auto answer = Get(server, "/x", absl::Milliseconds(600));
   EXPECT_THAT(answer, FailsWith("VAULT_UNREACHABLE", "timeout"));
@@ -159,8 +157,7 @@ TEST_F(TlsAnswersTest, TheStepAtWhichAServerHangsIsNamed) {
   // Takes connections, and says nothing.
   httplib::Server silent;
   const int port = silent.bind_to_any_port("127.0.0.1");
-  CurlTransport mute(
-      {.ca_file = "", .connect_to = {absl::StrCat(kHost, ":443:127.0.0.1:", port)}});
+  CurlTransport mute({.ca_file = "", .connect_to = {absl::StrCat(kHost, ":443:127.0.0.1:", port)}});
   const auto answer = mute.Send(request, absl::Now() + absl::Milliseconds(400));
   EXPECT_THAT(answer, FailsWith("VAULT_UNREACHABLE", "did not shake hands"));
   EXPECT_EQ(CauseOf(answer.status()), "tls");
@@ -179,7 +176,8 @@ TEST_F(TlsAnswersTest, AClosedPortAndAnUnknownNameAreToldApartAndNeitherIsADenia
   const absl::Status refused = closed.Send(request, absl::Now() + absl::Seconds(5)).status();
   EXPECT_EQ(CauseOf(refused), "connect");
   EXPECT_EQ(vault::OutcomeOf(refused), vault::VaultOutcome::kUnreachable);
-  CurlTransport lost({.ca_file = "", .connect_to = {absl::StrCat(kHost, ":443:no-such-host.invalid:443")}});
+  CurlTransport lost(
+      {.ca_file = "", .connect_to = {absl::StrCat(kHost, ":443:no-such-host.invalid:443")}});
   const absl::Status unknown = lost.Send(request, absl::Now() + absl::Seconds(5)).status();
   EXPECT_EQ(CauseOf(unknown), "dns");
   EXPECT_EQ(vault::OutcomeOf(unknown), vault::VaultOutcome::kUnreachable);

@@ -41,12 +41,11 @@ class TlsServer {
     const std::string pem = dir_.path() + "/chain.pem";
     std::ofstream(pem) << chain;
     std::ofstream(dir_.path() + "/key.pem") << key.ToPem();
-    server_ = std::make_unique<httplib::SSLServer>(pem.c_str(),
-                                                   (dir_.path() + "/key.pem").c_str());
+    server_ = std::make_unique<httplib::SSLServer>(pem.c_str(), (dir_.path() + "/key.pem").c_str());
     SSL_CTX_set_min_proto_version(server_->ssl_context(), options.min_version);
     SSL_CTX_set_max_proto_version(server_->ssl_context(), options.max_version);
     SSL_CTX_set_security_level(server_->ssl_context(), 0);  // else no TLS 1.1 can be offered
-    server_->set_keep_alive_timeout(1);  // seconds; else stopping takes longer
+    server_->set_keep_alive_timeout(1);                     // seconds; else stopping takes longer
     port_ = server_->bind_to_any_port("127.0.0.1");
     thread_ = std::thread([this] { server_->listen_after_bind(); });
     while (!server_->is_running()) std::this_thread::yield();

@@ -36,8 +36,8 @@ constexpr char kResource[] = "https://vault.azure.net";
 constexpr char kOtherDirectory[] = "99999999-2222-4333-8444-555555555555";
 
 HttpResponse TokenAnswer(const std::string& token, const std::string& expires = "3600") {
-  return JsonAnswer(200, absl::StrCat(R"({"access_token":")", token, R"(","expires_in":)", expires,
-                                      "}"));
+  return JsonAnswer(
+      200, absl::StrCat(R"({"access_token":")", token, R"(","expires_in":)", expires, "}"));
 }
 
 class TokenSourceTest : public ::testing::Test {

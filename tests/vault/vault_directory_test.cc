@@ -47,7 +47,8 @@ TEST_F(VaultDirectoryTest, AVaultOfTheTenantsOwnDirectoryIsAskedWithoutAToken) {
   transport_.Answer(ChallengeOf(kTenant));
   EXPECT_THAT(Check(kTenant), IsOk());
   ASSERT_EQ(transport_.requests().size(), 1u);
-  EXPECT_EQ(transport_.requests()[0].url, "https://contoso.vault.azure.net/keys/k1?api-version=7.4");
+  EXPECT_EQ(transport_.requests()[0].url,
+            "https://contoso.vault.azure.net/keys/k1?api-version=7.4");
   EXPECT_EQ(testing::HeaderOf(transport_.requests()[0], "Authorization"), "");
   EXPECT_EQ(testing::HeaderOf(transport_.requests()[0], "x-ms-client-request-id").size(), 32u);
 }

@@ -27,46 +27,56 @@ TEST(VaultUriTest, EverythingElseIsRefused) {
   const VaultAddressPolicy policy;
   const std::string long_label(64, 'a');
   const std::string uris[] = {
-      "", "https://", "contoso.vault.azure.net", "//contoso.vault.azure.net",
-      "http://contoso.vault.azure.net",             // scheme
-      "HTTPS://contoso.vault.azure.net",            //
-      "https:/contoso.vault.azure.net",             //
-      "file:///contoso.vault.azure.net",            //
-      "https://contoso.vault.azure.net/",           // path
-      "https://contoso.vault.azure.net/keys/k",     //
-      "https://contoso.vault.azure.net?x",          //
-      "https://contoso.vault.azure.net#x",          //
-      "https://evil.example?.vault.azure.net",      //
-      "https://evil.example#.vault.azure.net",      //
-      "https://evil.example/.vault.azure.net",      //
-      "https://evil.example\\.vault.azure.net",     //
-      "https://contoso.vault.azure.net:443",        // port
-      "https://contoso.vault.azure.net:",           //
-      "https://contoso:80.vault.azure.net",         //
-      "https://user@contoso.vault.azure.net",       // user info
-      "https://a:b@contoso.vault.azure.net",        //
-      "https://contoso.vault.azure.net@evil.com",   //
-      "https://contoso.vault.azure.net.",           // trailing dot
-      "https://contoso..vault.azure.net",           //
-      "https://.vault.azure.net",                   // no label
-      "https://vault.azure.net",                    //
-      "https://a.b.vault.azure.net",                // two labels
-      "https://xvault.azure.net",                   // suffix without its dot
-      "https://contoso.vault.azure.net.evil.com",   //
-      "https://contoso.vault.azure.com",            // another domain
-      "https://Contoso.vault.azure.net",            // upper case
-      "https://contoso.VAULT.azure.net",            //
-      "https://cont\xc3\xb6so.vault.azure.net",     // IDN
-      "https://contoso\xe3\x80\x82vault.azure.net", // ideographic full stop
-      "https://%63ontoso.vault.azure.net",          // escapes
-      "https://contoso%2evault.azure.net",          //
-      "https://contoso.vault.azure.net%00",         //
+      "",
+      "https://",
+      "contoso.vault.azure.net",
+      "//contoso.vault.azure.net",
+      "http://contoso.vault.azure.net",              // scheme
+      "HTTPS://contoso.vault.azure.net",             //
+      "https:/contoso.vault.azure.net",              //
+      "file:///contoso.vault.azure.net",             //
+      "https://contoso.vault.azure.net/",            // path
+      "https://contoso.vault.azure.net/keys/k",      //
+      "https://contoso.vault.azure.net?x",           //
+      "https://contoso.vault.azure.net#x",           //
+      "https://evil.example?.vault.azure.net",       //
+      "https://evil.example#.vault.azure.net",       //
+      "https://evil.example/.vault.azure.net",       //
+      "https://evil.example\\.vault.azure.net",      //
+      "https://contoso.vault.azure.net:443",         // port
+      "https://contoso.vault.azure.net:",            //
+      "https://contoso:80.vault.azure.net",          //
+      "https://user@contoso.vault.azure.net",        // user info
+      "https://a:b@contoso.vault.azure.net",         //
+      "https://contoso.vault.azure.net@evil.com",    //
+      "https://contoso.vault.azure.net.",            // trailing dot
+      "https://contoso..vault.azure.net",            //
+      "https://.vault.azure.net",                    // no label
+      "https://vault.azure.net",                     //
+      "https://a.b.vault.azure.net",                 // two labels
+      "https://xvault.azure.net",                    // suffix without its dot
+      "https://contoso.vault.azure.net.evil.com",    //
+      "https://contoso.vault.azure.com",             // another domain
+      "https://Contoso.vault.azure.net",             // upper case
+      "https://contoso.VAULT.azure.net",             //
+      "https://cont\xc3\xb6so.vault.azure.net",      // IDN
+      "https://contoso\xe3\x80\x82vault.azure.net",  // ideographic full stop
+      "https://%63ontoso.vault.azure.net",           // escapes
+      "https://contoso%2evault.azure.net",           //
+      "https://contoso.vault.azure.net%00",          //
       std::string("https://contoso\0.vault.azure.net", 33),
       "https://contoso.vault.azure.net\r\nHost: evil",  //
-      "https://con toso.vault.azure.net", "https://con_toso.vault.azure.net",
-      "https://-contoso.vault.azure.net", "https://contoso-.vault.azure.net",
-      "https://127.0.0.1", "https://2130706433", "https://0x7f.1", "https://[::1]",
-      "https://[::ffff:169.254.169.254]", "https://169.254.169.254", "https://localhost",
+      "https://con toso.vault.azure.net",
+      "https://con_toso.vault.azure.net",
+      "https://-contoso.vault.azure.net",
+      "https://contoso-.vault.azure.net",
+      "https://127.0.0.1",
+      "https://2130706433",
+      "https://0x7f.1",
+      "https://[::1]",
+      "https://[::ffff:169.254.169.254]",
+      "https://169.254.169.254",
+      "https://localhost",
       "https://" + long_label + ".vault.azure.net",
       "https://" + std::string(300, 'a'),
   };

@@ -15,7 +15,6 @@ namespace cmkstore::dev_vault {
 // `now` is the machine's time: assertions are made by a client or a cluster, which know nothing of
 // the settable clock. Says what is wrong as Entra ID does ("AADSTS700027: …"), or nothing.
 std::string CheckAssertion(const std::string& assertion, const Identity& identity,
-                           const TokenIssuer& issuer, const std::string& directory,
-                           absl::Time now);
+                           const TokenIssuer& issuer, const std::string& directory, absl::Time now);
 
 }  // namespace cmkstore::dev_vault

@@ -13,9 +13,9 @@ namespace {
 
 using nlohmann::json;
 
-const std::set<std::string> kFields = {"object_id", "secret",      "certificate", "federated",
-                                       "managed",   "resource_id", "roles",       "client_id",
-                                       "directories"};
+const std::set<std::string> kFields = {"object_id", "secret",    "certificate",
+                                       "federated", "managed",   "resource_id",
+                                       "roles",     "client_id", "directories"};
 
 // An object id that stays the same for a client id, in the shape of Entra's.
 std::string ObjectIdOf(const std::string& client_id) {

@@ -29,7 +29,7 @@ struct Identity {
   std::vector<Federated> federated;
   std::string managed;  // "system", "user" or empty
   std::string resource_id;
-  std::vector<std::string> roles;  // of its tokens
+  std::vector<std::string> roles;     // of its tokens
   std::set<std::string> directories;  // where it is known beside its own: az ad sp create
 };
 

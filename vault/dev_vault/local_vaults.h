@@ -48,8 +48,8 @@ class LocalVaults {
  public:
   LocalVaults(std::string dir, VaultSettings defaults, SettableClock& clock);
 
-  // "kv1.vault.localhost" of "kv1.localhost:8443"; every loopback address is the vault "localhost". Empty
-  // if it is no host name.
+  // "kv1.vault.localhost" of "kv1.localhost:8443"; every loopback address is the vault "localhost".
+  // Empty if it is no host name.
   static std::string NameOf(const std::string& host);
   // Errors: STATE_INVALID (a name that cannot be one, too many vaults, unreadable state).
   absl::StatusOr<std::shared_ptr<LocalVault>> Find(const std::string& host);

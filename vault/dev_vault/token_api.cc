@@ -41,8 +41,8 @@ bool SameSecret(const std::string& a, const std::string& b) {
   return difference == 0;
 }
 
-Answer TokenAnswer(const TokenIssuer& issuer, const Identity& identity,
-                   const std::string& audience, const std::string& directory) {
+Answer TokenAnswer(const TokenIssuer& issuer, const Identity& identity, const std::string& audience,
+                   const std::string& directory) {
   const TokenIssuer::Token token = issuer.Mint(identity, audience, directory);
   Answer answer = Json(json{
       {"token_type", "Bearer"},

@@ -95,8 +95,7 @@ std::string TokenIssuer::MintFederated(const std::string& subject, const std::st
   return crypto::SignJwt(signing_key_, kClusterKeyId, claims.dump());
 }
 
-absl::StatusOr<Caller> TokenIssuer::Verify(const std::string& token,
-                                           const std::string& audience,
+absl::StatusOr<Caller> TokenIssuer::Verify(const std::string& token, const std::string& audience,
                                            const std::string& directory) const {
   CMK_ASSIGN_OR_RETURN(const crypto::Jwt jwt, crypto::ParseJwt(token));
   if (!IsSignedByKeyOf(Jwks(), token)) return TokenInvalid("signature validation failed");
@@ -104,8 +103,7 @@ absl::StatusOr<Caller> TokenIssuer::Verify(const std::string& token,
   if (!claims.is_object()) return TokenInvalid("its claims are no JSON object");
   if (Text(claims, "iss") != IssuerOf(directory)) {
     return TokenInvalid(absl::StrCat("AKV10032: Invalid issuer. Expected one of ",
-                                     IssuerOf(directory),
-                                     ", found ", Text(claims, "iss"), "."));
+                                     IssuerOf(directory), ", found ", Text(claims, "iss"), "."));
   }
   if (Text(claims, "tid") != directory) return TokenInvalid("it is of another tenant");
   if (Text(claims, "aud") != audience) {

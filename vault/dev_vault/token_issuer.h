@@ -26,7 +26,7 @@ class TokenIssuer {
   const std::string& authority() const { return authority_; }
   const std::string& tenant_id() const { return tenant_id_; }
   std::string IssuerOf(const std::string& directory) const;  // of access tokens
-  std::string cluster_issuer() const;  // of federated tokens
+  std::string cluster_issuer() const;                        // of federated tokens
 
   struct Token {
     std::string text;
