@@ -54,11 +54,11 @@ HubKeyStatus KeyCache::Status(HubUid hub) { return core_->Status(hub); }
 KeyCacheStats KeyCache::Stats() { return core_->Stats(); }
 void KeyCache::Stop() { core_->Stop(); }
 
-// The bounds are shares of the whole: what a person waits for (BoundedKeyVault) has the rest.
 KeyCache::Core::Core(const KeyCacheOptions& options, WrappedDekSource& source,
                      vault::KeyVault& vault, vault::CallBudget& budget, Clock& clock,
                      crypto::Random& random, KeyStateListener& listener)
     : options_(options),
+      shares_(options),
       source_(source),
       clock_(clock),
       budget_(budget),
@@ -68,18 +68,18 @@ KeyCache::Core::Core(const KeyCacheOptions& options, WrappedDekSource& source,
       sentinel_(vault),
       random_(random),
       listener_(listener),
-      // Probes have threads of their own: no number of cold misses may delay a refusal (KL-4).
-      fetches_(
-          VaultLanesOptions{.name = "unwrap",
-                            .threads = std::max<size_t>(1, options.max_calls * 3 / 8),
-                            .slow_threads = std::max<size_t>(1, options.max_calls / 4),
-                            .per_vault = std::max<size_t>(1, options.max_calls_per_vault * 3 / 5),
-                            .max_calls = options.max_queued_calls},
-          budget, clock),
+      fetches_(VaultLanesOptions{.name = "unwrap",
+                                 .threads = shares_.fetches,
+                                 .slow_threads = shares_.slow_fetches,
+                                 .per_vault = shares_.fetches_per_vault,
+                                 .slow_per_vault = VaultCallShares::kSlowPerVault,
+                                 .max_calls = options.max_queued_calls},
+               budget, clock),
       probes_(VaultLanesOptions{.name = "probe",
-                                .threads = std::max<size_t>(1, options.max_calls / 8),
-                                .slow_threads = std::max<size_t>(1, options.max_calls / 8),
-                                .per_vault = std::max<size_t>(1, options.max_calls_per_vault / 5),
+                                .threads = shares_.probes,
+                                .slow_threads = shares_.slow_probes,
+                                .per_vault = shares_.probes_per_vault,
+                                .slow_per_vault = VaultCallShares::kSlowPerVault,
                                 .max_calls = options.max_queued_calls,
                                 .on_credit = true},
               budget, clock) {}
@@ -363,6 +363,9 @@ KeyCacheStats KeyCache::Core::Stats() {
                           : age < absl::Hours(1)   ? 2
                                                    : 3;
     ++stats.success_ages[bucket];
+    if (age > kPromise && key->availability == KeyAvailability::kAvailable && NeedsProbes(*key)) {
+      ++stats.vault_keys_unproven;
+    }
     if (key->availability == KeyAvailability::kUnreachable) {
       stats.oldest_success = std::max(stats.oldest_success, age);
     }

@@ -207,6 +207,7 @@ class KeyCache::Core {
   bool NoteAnswer(const std::string& vault_uri, const absl::Status& answer);
 
   const KeyCacheOptions options_;
+  const VaultCallShares shares_;
   WrappedDekSource& source_;
   Clock& clock_;
   vault::CallBudget& budget_;

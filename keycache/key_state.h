@@ -58,6 +58,9 @@ struct KeyCacheStats {
   uint64_t vault_keys_denied = 0;
   // Vault keys by the time since their last successful unwrap: below 1 min, 5 min, 1 h, and beyond.
   std::array<uint64_t, 4> success_ages{};
+  // Keys in use whose vault answers, without a successful unwrap for longer than is promised: it
+  // has more of them than its budget can probe.
+  uint64_t vault_keys_unproven = 0;
   absl::Duration oldest_success;  // of a key that is unreachable; 0: there is none
 };
 

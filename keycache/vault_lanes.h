@@ -17,10 +17,10 @@ namespace cmkstore::keycache {
 
 struct VaultLanesOptions {
   std::string name;
-  size_t threads = 24;       // for vaults that answer
-  size_t slow_threads = 16;  // for vaults whose last call got no answer
-  size_t per_vault = 12;     // calls under way to one vault
-  size_t slow_per_vault = 2;
+  size_t threads;       // for vaults that answer
+  size_t slow_threads;  // for vaults whose last call got no answer
+  size_t per_vault;     // calls under way to one vault
+  size_t slow_per_vault;
   absl::Duration slow_interval = absl::Seconds(1);  // between calls to one that did not answer
   size_t max_calls = 20'000;                        // under way and in line, over all vaults
   bool on_credit = false;  // these calls may overdraw the vault's budget a little

@@ -82,12 +82,14 @@ absl::StatusOr<v1::DekGeneration> HubKeyChanges::Rotate(const HubEntry& hub, uin
   CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition, std::move(writes)).status());
   hubs_.key_cache().Supersede(hub.uid);
   hubs_.CountWraps(hub.uid, 1);
-  // At once, while the vault answers: the next call may come in an outage. Without it, that call
-  // fetches them.
-  BlockOnCompletion<keycache::HubKeysPtr>([&](Completion<keycache::HubKeysPtr> done) {
-    hubs_.key_cache().Fetch(hub.uid, deadline, std::move(done));
-  }).IgnoreError();
+  BringKeys(hub.uid, deadline);
   return ToGeneration(minted.record, /*seals=*/true);
+}
+
+void HubKeyChanges::BringKeys(HubUid hub, absl::Time deadline) {
+  BlockOnCompletion<keycache::HubKeysPtr>([&](Completion<keycache::HubKeysPtr> done) {
+    hubs_.key_cache().Fetch(hub, deadline, std::move(done));
+  }).IgnoreError();
 }
 
 absl::Status HubKeyChanges::Rewrap(const Turn& /*turn*/, const HubEntry& hub,

@@ -59,6 +59,9 @@ class HubKeyChanges {
   // Wraps every generation by `key` instead. No document is touched.
   absl::Status Rewrap(const Turn& turn, const HubEntry& hub, const vault::KeyRef& key,
                       absl::Time deadline);
+  // Fetches the keys that a change has brought at once, while the vault answers: the next call may
+  // come in an outage. If it cannot, that call fetches them.
+  void BringKeys(HubUid hub, absl::Time deadline);
 
  private:
   void EndTurn(HubUid hub);

@@ -1,6 +1,7 @@
 #include "service/key_check_remedies.h"
 
 #include <map>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -32,9 +33,13 @@ constexpr absl::string_view kNotAVaultsAnswer =
     "what answered is not a key vault, or something between changed its answer: check the vault's "
     "URI, and the proxy, gateway or private endpoint between this server and the vault";
 
+// For the operator to fill in, where the server does not know it.
 constexpr absl::string_view kThisServer = "CLIENT_ID_OF_THIS_SERVER";
 
 }  // namespace
+
+KeyCheckRemedies::KeyCheckRemedies(const vault::KeyRef& key, std::string client_id)
+    : key_(key), client_id_(client_id.empty() ? std::string(kThisServer) : std::move(client_id)) {}
 
 bool KeyCheckRemedies::IsHsm() const { return absl::StrContains(key_.vault_uri, ".managedhsm."); }
 
@@ -86,7 +91,7 @@ std::string KeyCheckRemedies::OfToken(absl::string_view cause) const {
     return "name an identity that this server has, or none for its default one";
   }
   const std::string consent =
-      absl::StrCat("az ad sp create --id ", kThisServer, ", in the vault's directory");
+      absl::StrCat("az ad sp create --id ", client_id_, ", in the vault's directory");
   if (cause == vault::kNoConsent) {
     return absl::StrCat(consent,
                         "; if that says that there is no such application: the operator of this "
@@ -106,16 +111,16 @@ std::string KeyCheckRemedies::GrantRole(absl::string_view cause) const {
   if (IsHsm()) {
     return absl::StrCat("az keyvault role assignment create --hsm-name ", VaultName(),
                         " --role 'Managed HSM Crypto Service Encryption User' --scope /keys/",
-                        key_.key_name, " --assignee ", kThisServer);
+                        key_.key_name, " --assignee ", client_id_);
   }
   const std::string role = absl::StrCat(
       "az role assignment create --role 'Key Vault Crypto Service Encryption User' --scope $(az "
       "keyvault show --name ",
-      VaultName(), " --query id -o tsv)/keys/", key_.key_name, " --assignee ", kThisServer);
+      VaultName(), " --query id -o tsv)/keys/", key_.key_name, " --assignee ", client_id_);
   if (cause == "ForbiddenByRbac") return role;
   // Any other word is used by vaults of both kinds.
   return absl::StrCat(role, "; or, for a vault of access policies: az keyvault set-policy --name ",
-                      VaultName(), " --spn ", kThisServer,
+                      VaultName(), " --spn ", client_id_,
                       " --key-permissions get wrapKey unwrapKey");
 }
 

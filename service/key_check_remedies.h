@@ -11,7 +11,9 @@ namespace cmkstore::service {
 // words for the tenant's key administrator. Pure.
 class KeyCheckRemedies {
  public:
-  explicit KeyCheckRemedies(const vault::KeyRef& key) : key_(key) {}
+  // `client_id`: under which this server logs in to the vault; empty if it does not know it itself
+  // (the system-assigned identity of a machine).
+  KeyCheckRemedies(const vault::KeyRef& key, std::string client_id);
 
   // `cause`: what the vault refused with, or what kept it from answering; see CauseOf. An address
   // that was refused has the name of the field for its cause.
@@ -33,6 +35,7 @@ class KeyCheckRemedies {
   std::string ProtectFromPurge() const;
 
   const vault::KeyRef& key_;
+  const std::string client_id_;
 };
 
 }  // namespace cmkstore::service

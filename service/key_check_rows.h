@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -15,8 +16,9 @@ namespace cmkstore::service {
 // words are for the tenant's key administrator.
 class KeyCheckRows {
  public:
-  KeyCheckRows(const vault::KeyRef& key, v1::CheckKeyResponse& response)
-      : remedies_(key), response_(response) {}
+  // `client_id`: as KeyCheckRemedies'.
+  KeyCheckRows(const vault::KeyRef& key, std::string client_id, v1::CheckKeyResponse& response)
+      : remedies_(key, std::move(client_id)), response_(response) {}
 
   void Pass(absl::string_view check, std::string found);
   void Warn(absl::string_view check, std::string found);

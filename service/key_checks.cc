@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
-#include "service/key_check_rows.h"
 #include "vault/platform_key_vault.h"
 #include "vault/vault_errors.h"
 
@@ -67,11 +66,16 @@ const char* const kDescriptionChecks[] = {"key_type",        "key_ops",     "ena
 
 }  // namespace
 
+KeyCheckRows KeyChecks::RowsFor(const vault::KeyRef& key, v1::CheckKeyResponse& response) const {
+  const auto found = options_.identities.find(key.identity);
+  return {key, found == options_.identities.end() ? "" : found->second, response};
+}
+
 // A ciphertext of nothing shows whether unwrap is permitted: where it is, the vault calls the
 // ciphertext bad, or does not know the version.
 void KeyChecks::TryUnwrapOfNothing(const vault::KeyRef& key, const std::string& version_id,
                                    size_t bytes, absl::Time deadline, Report& report) {
-  KeyCheckRows rows(key, report.response);
+  KeyCheckRows rows = RowsFor(key, report.response);
   const vault::WrappedKey nothing{version_id, "RSA-OAEP-256", std::string(bytes, '\x01')};
   const absl::Status answer = vault_.Unwrap(key, nothing, deadline).status();
   const vault::VaultOutcome outcome = vault::OutcomeOf(answer);
@@ -86,7 +90,7 @@ void KeyChecks::TryUnwrapOfNothing(const vault::KeyRef& key, const std::string& 
 
 void KeyChecks::TryOperations(const vault::KeyRef& key, const vault::KeyDescription& description,
                               absl::Time deadline, Report& report) {
-  KeyCheckRows rows(key, report.response);
+  KeyCheckRows rows = RowsFor(key, report.response);
   const crypto::SecretBytes sample = random_.Secret(32);
   const auto wrapped = vault_.Wrap(key, sample, deadline);
   if (!wrapped.ok()) {
@@ -111,7 +115,7 @@ void KeyChecks::TryOperations(const vault::KeyRef& key, const vault::KeyDescript
 // Of a key that cannot be read.
 void KeyChecks::TryWithoutReading(const vault::KeyRef& key, const absl::Status& refusal,
                                   absl::Time deadline, Report& report) {
-  KeyCheckRows rows(key, report.response);
+  KeyCheckRows rows = RowsFor(key, report.response);
   for (const char* check : kDescriptionChecks) rows.Skip(check);
   if (!IsDenied(refusal) || CauseOf(refusal) == "KeyNotFound") {
     for (const char* check : {"wrap", "unwrap"}) rows.Skip(check);
@@ -127,7 +131,7 @@ void KeyChecks::TryWithoutReading(const vault::KeyRef& key, const absl::Status& 
 KeyChecks::Report KeyChecks::Try(const std::string& tenant, vault::KeyRef key,
                                  absl::Time deadline) {
   Report report;
-  KeyCheckRows rows(key, report.response);
+  KeyCheckRows rows = RowsFor(key, report.response);
   absl::Status refusal = vault::CheckKeyRef(addresses_, key);
   if (!refusal.ok()) {
     rows.Fail("address", std::string(refusal.message()), ViolationsOf(refusal).front().subject);
@@ -185,17 +189,17 @@ void KeyChecks::TryStored(vault::KeyRef key, const std::vector<vault::WrappedKey
                           absl::Time deadline, Report& report) {
   if (stored.empty()) return;
   key.directory = report.directory;
-  if (!report.key_read) return KeyCheckRows(key, report.response).Skip(kStoredKeys);
+  if (!report.key_read) return RowsFor(key, report.response).Skip(kStoredKeys);
   for (const vault::WrappedKey& one : stored) {
     key.version = one.version_id.substr(one.version_id.rfind('/') + 1);
     const absl::Status answer = vault_.Unwrap(key, one, deadline).status();
     if (answer.ok()) continue;
     // What is to be run names this version, not the one that the hub goes by.
-    return KeyCheckRows(key, report.response)
+    return RowsFor(key, report.response)
         .Fail(kStoredKeys, absl::StrCat("version ", key.version, ": ", answer.message()),
               CauseOf(answer));
   }
-  KeyCheckRows(key, report.response)
+  RowsFor(key, report.response)
       .Pass(kStoredKeys, absl::StrCat("unwrapped by all versions that wrap any: ", stored.size()));
 }
 
@@ -215,7 +219,7 @@ v1::CheckKeyResponse KeyChecks::Run(const std::string& tenant, const vault::KeyR
 v1::CheckKeyResponse KeyChecks::RunPlatform(absl::Time deadline) {
   const vault::KeyRef key{vault::kPlatformVaultUri, "", "", ""};
   v1::CheckKeyResponse response;
-  KeyCheckRows rows(key, response);
+  KeyCheckRows rows = RowsFor(key, response);
   const crypto::SecretBytes sample = random_.Secret(32);
   const auto wrapped = vault_.Wrap(key, sample, deadline);
   const auto unwrapped = wrapped.ok() ? vault_.Unwrap(key, *wrapped, deadline)

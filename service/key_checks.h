@@ -1,6 +1,6 @@
 #pragma once
 
-#include <set>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "cmkstore/v1/key_service.pb.h"
 #include "crypto/random.h"
+#include "service/key_check_rows.h"
 #include "vault/key_vault.h"
 #include "vault/vault_directory.h"
 #include "vault/vault_uri.h"
@@ -19,8 +20,9 @@ struct KeyChecksOptions {
   // in a moment: for so long a vault that forbids or does not answer is asked again, every 2 s,
   // before that is believed. Part of the call's deadline.
   absl::Duration retry_for = absl::Seconds(10);
-  // The names of this server's identities: another one is the request's fault, and calls nobody.
-  std::set<std::string> identities = {""};
+  // The names of this server's identities, each with its client id (empty: not known to it).
+  // Another name is the request's fault, and calls nobody.
+  std::map<std::string, std::string> identities = {{"", ""}};
 };
 
 // Tries a vault key in every way that a hub will need it, and says of each check what was found,
@@ -59,6 +61,7 @@ class KeyChecks {
     bool key_read = false;
     std::vector<absl::Status> refusals;  // of the vault, in the order in which they came
   };
+  KeyCheckRows RowsFor(const vault::KeyRef& key, v1::CheckKeyResponse& response) const;
   Report Try(const std::string& tenant, vault::KeyRef key, absl::Time deadline);
   Report TryUntilItHolds(const std::string& tenant, const vault::KeyRef& key, absl::Time deadline);
   void TryWithoutReading(const vault::KeyRef& key, const absl::Status& refusal, absl::Time deadline,

@@ -87,6 +87,10 @@ inline constexpr MetricInfo kSuccessAges = {
     "Vault keys under watch, by the time since their last successful unwrap.",
     {"age"},
     {"under_1m, under_5m, under_1h, over_1h"}};
+inline constexpr MetricInfo kUnprovenKeys = {
+    "cmkstore_keycache_unproven_keys", Kind::kGauge,
+    "Vault keys in use whose vault answers, without a successful unwrap for more than 45 s: the "
+    "vault has more of them than its limit lets us probe."};
 inline constexpr MetricInfo kOldestSuccess = {
     "cmkstore_keycache_oldest_success_seconds", Kind::kGauge,
     "Time since the last successful unwrap of the vault key that has been unreachable for longest; "
@@ -238,23 +242,17 @@ inline constexpr MetricInfo kMaxDescriptors = {"process_max_fds", Kind::kGauge,
 inline constexpr MetricInfo kThreads = {"process_threads", Kind::kGauge, "Threads of the process."};
 
 inline constexpr const MetricInfo* kAll[] = {
-    &kReady,          &kUptime,          &kCalls,
-    &kCallTime,       &kCallsInFlight,   &kErrors,
-    &kAdmitted,       &kRefused,         &kKeyLookups,
-    &kUnwraps,        &kProbes,          &kKeyWaits,
-    &kEvictions,      &kKeyHubs,         &kVaultKeys,
-    &kSuccessAges,    &kOldestSuccess,   &kKeyCalls,
-    &kVaultCalls,     &kVaultTime,       &kKeyExpiries,
-    &kVaultOutages,   &kVaultsInTrouble, &kCommits,
-    &kCommitSize,     &kCommitTime,      &kCommitQueue,
-    &kAccepting,      &kRocks,           &kBlockCache,
-    &kFreeDisk,       &kDiskSize,        &kDiskNeeded,
-    &kIndexesOpen,    &kIndexEvents,     &kIndexApplied,
-    &kIndexHubs,      &kIndexLag,        &kOperations,
-    &kCertificateEnd, &kLogHeldBack,     &kCpu,
-    &kResident,       &kDescriptors,     &kMaxDescriptors,
-    &kThreads,        &kLastBackup,      &kIntegrityErrors,
-    &kQuotaRefusals,  &kConfigPending,   &kBackupConfigured,
+    &kReady,          &kUptime,           &kCalls,         &kCallTime,        &kCallsInFlight,
+    &kErrors,         &kAdmitted,         &kRefused,       &kKeyLookups,      &kUnwraps,
+    &kProbes,         &kKeyWaits,         &kEvictions,     &kKeyHubs,         &kVaultKeys,
+    &kSuccessAges,    &kUnprovenKeys,     &kOldestSuccess, &kKeyCalls,        &kVaultCalls,
+    &kVaultTime,      &kKeyExpiries,      &kVaultOutages,  &kVaultsInTrouble, &kCommits,
+    &kCommitSize,     &kCommitTime,       &kCommitQueue,   &kAccepting,       &kRocks,
+    &kBlockCache,     &kFreeDisk,         &kDiskSize,      &kDiskNeeded,      &kIndexesOpen,
+    &kIndexEvents,    &kIndexApplied,     &kIndexHubs,     &kIndexLag,        &kOperations,
+    &kCertificateEnd, &kLogHeldBack,      &kCpu,           &kResident,        &kDescriptors,
+    &kMaxDescriptors, &kThreads,          &kLastBackup,    &kIntegrityErrors, &kQuotaRefusals,
+    &kConfigPending,  &kBackupConfigured,
 };
 
 }  // namespace cmkstore::service::metric

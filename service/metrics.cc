@@ -69,6 +69,7 @@ void AddKeys(const keycache::KeyCacheStats& stats, MetricsText& text) {
   for (size_t i = 0; i < stats.success_ages.size(); ++i) {
     add(metric::kSuccessAges, stats.success_ages[i], ages[i]);
   }
+  text.Add(metric::kUnprovenKeys, static_cast<double>(stats.vault_keys_unproven));
   text.Add(metric::kOldestSuccess, absl::ToDoubleSeconds(stats.oldest_success));
   text.Add(metric::kKeyCalls, static_cast<double>(stats.calls_under_way));
 }

@@ -76,7 +76,7 @@ class Server::Parts {
         meter(clock),
         timed(azure, clock),
         metered(timed, meter),
-        bounded({.call_time = options.keys.vault_call_timeout}, metered, budget, clock),
+        bounded(keycache::BoundsForPeople(options.keys), metered, budget, clock),
         retrying(bounded, clock),
         vault_directory({.shared = options.shared_vault_directories,
                          .call_timeout = options.keys.vault_call_timeout},
@@ -171,7 +171,7 @@ absl::Status Server::Parts::Start() {
   for (auto& [name, identity] : options.identities) {
     CMK_RETURN_IF_ERROR(vault::CheckIdentity(identity));
     identities.Add(name, vault::MakeTokenSource(identity, transport, clock, random));
-    options.key_checks.identities.insert(name);
+    options.key_checks.identities[name] = identity.client_id;
   }
   options.shards.directory = options.data_dir + "/shards";
   CMK_ASSIGN_OR_RETURN(engine, store::ShardSet::Open(options.shards));

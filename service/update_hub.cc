@@ -143,7 +143,10 @@ absl::StatusOr<v1::Hub> ManageHubs::Update(const AdmittedCall& call,
   // While the keys that show its name are at hand. Only another key may cost the cached ones: who
   // renames a hub while its vault is silent must not lose it.
   v1::Hub answer = ToHubNow(*after);
-  if (key_changed) hubs_.key_cache().Forget(after->uid);
+  if (key_changed) {
+    hubs_.key_cache().Forget(after->uid);
+    key_changes_.BringKeys(after->uid, call.deadline());
+  }
   hubs_.key_cache().SetOutageGrace(after->uid, absl::Seconds(after->record.outage_grace_seconds()),
                                    after->record.revision());
   Log(LogLevel::kInfo, "hub_updated",

@@ -13,8 +13,8 @@
 namespace cmkstore::vault {
 
 struct BoundedKeyVaultOptions {
-  size_t per_vault = 4;
-  size_t overall = 16;
+  size_t per_vault;
+  size_t overall;
   // Of one call, once its turn has come. A wrap asks the vault twice, and has twice as long.
   absl::Duration call_time = absl::Seconds(3);
 };

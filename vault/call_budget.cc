@@ -27,6 +27,7 @@ constexpr absl::Duration kFirstBackoff = absl::Seconds(1);
 constexpr absl::Duration kMaxBackoff = absl::Seconds(16);
 constexpr absl::Duration kMaxProbePause = absl::Seconds(10);
 constexpr absl::Duration kLook = absl::Milliseconds(50);
+constexpr absl::Duration kOthersShare = absl::Milliseconds(500);
 constexpr absl::Duration kRetryAfter = absl::Seconds(1);
 constexpr size_t kPruneAbove = 4096;
 constexpr absl::Duration kIdle = absl::Minutes(5);
@@ -74,7 +75,20 @@ bool CallBudget::TryTake(const std::string& vault, double calls_per_second) {
   absl::MutexLock lock(&mutex_);
   Bucket& bucket = Filled(vault, cost);
   if (bucket.filled < bucket.paused_until || bucket.level < cost) return false;
+  if (bucket.filled < bucket.awaited_until && bucket.others_took >= kOthersShare) return false;
   bucket.level -= cost;
+  bucket.others_took = std::min(bucket.others_took + cost, kOthersShare);
+  return true;
+}
+
+bool CallBudget::TryTakeInTurn(const std::string& vault, double calls_per_second) {
+  const absl::Duration cost = absl::Seconds(1) / calls_per_second;
+  absl::MutexLock lock(&mutex_);
+  Bucket& bucket = Filled(vault, cost);
+  bucket.awaited_until = bucket.filled + 3 * kLook;  // unless it looks again until then
+  if (bucket.filled < bucket.paused_until || bucket.level < cost) return false;
+  bucket.level -= cost;
+  bucket.others_took = absl::ZeroDuration();
   return true;
 }
 
@@ -102,9 +116,9 @@ absl::Status CallBudget::CheckPause(const std::string& vault, absl::Time deadlin
   return WithCause(VaultThrottled(pause), "throttled");
 }
 
-absl::Status CallBudget::Await(const std::string& vault, double calls_per_second,
-                               absl::Time deadline) {
-  while (!TryTake(vault, calls_per_second)) {
+absl::Status CallBudget::AwaitThat(absl::FunctionRef<bool()> may_be_called,
+                                   const std::string& vault, absl::Time deadline) {
+  while (!may_be_called()) {
     CMK_RETURN_IF_ERROR(CheckPause(vault, deadline));
     if (deadline - clock_.WallNow() <= kLook) return VaultBudgetUsedUp(kRetryAfter);
     clock_.Sleep(kLook);
@@ -112,12 +126,9 @@ absl::Status CallBudget::Await(const std::string& vault, double calls_per_second
   return absl::OkStatus();
 }
 
-absl::Status CallBudget::AwaitEndOfPause(const std::string& vault, absl::Time deadline) {
-  for (absl::Duration pause; (pause = Pause(vault)) > absl::ZeroDuration();) {
-    CMK_RETURN_IF_ERROR(CheckPause(vault, deadline));
-    clock_.Sleep(std::min(pause, kLook));
-  }
-  return absl::OkStatus();
+absl::Status CallBudget::Await(const std::string& vault, double calls_per_second,
+                               absl::Time deadline) {
+  return AwaitThat([&] { return TryTakeInTurn(vault, calls_per_second); }, vault, deadline);
 }
 
 absl::Status CallBudget::AwaitWithoutToken(const std::string& tenant, const std::string& vault,
@@ -125,7 +136,7 @@ absl::Status CallBudget::AwaitWithoutToken(const std::string& tenant, const std:
   // Names of buckets that no vault has.
   CMK_RETURN_IF_ERROR(Await(absl::StrCat("named by ", tenant), kNoKeyByTenant, deadline));
   CMK_RETURN_IF_ERROR(Await(absl::StrCat("without a token ", vault), kNoKey, deadline));
-  return AwaitEndOfPause(vault, deadline);
+  return AwaitThat([&] { return Pause(vault) <= absl::ZeroDuration(); }, vault, deadline);
 }
 
 void CallBudget::GiveBack(const std::string& vault, double taken_per_second,

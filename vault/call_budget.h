@@ -4,6 +4,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
@@ -21,9 +22,10 @@ double CallsPerSecondOfAnyKey();
 
 // How often each vault may be called: a token bucket per vault that is filled by time, in seconds
 // of the vault's attention. Half of that is for probes, and either takes what the other leaves:
-// many keys to probe keep nobody from opening one. No window of one second holds more calls than
-// the budget of its key's type. A vault that throttles is left alone for as long as it says, or 1,
-// 2, 4, 8, 16 s with jitter.
+// many keys to probe keep nobody from opening one. Of the other half, who waits in Await has a turn
+// after each half second that others took: many keys to open keep nobody from checking one. No
+// window of one second holds more calls than the budget of its key's type. A vault that throttles
+// is left alone for as long as it says, or 1, 2, 4, 8, 16 s with jitter.
 //
 // Thread-safe. Holds small entries for each vault that was called, and each tenant that named one,
 // in the last minutes.
@@ -31,7 +33,7 @@ class CallBudget {
  public:
   explicit CallBudget(Clock& clock) : clock_(clock) {}
 
-  // Takes a call out of the vault's bucket if there is one in it.
+  // Takes a call out of the vault's bucket if there is one in it that is nobody else's turn.
   [[nodiscard]] bool TryTake(const std::string& vault, double calls_per_second);
   // The same for a call that must not wait long, a probe: it may owe up to a second's worth, and
   // leaves a vault that throttles alone for 10 s at most, so that a key withdrawn meanwhile is
@@ -40,8 +42,8 @@ class CallBudget {
   // VAULT_THROTTLED, with the cause "throttled", when the vault wants to be left alone until
   // `deadline` or longer: who would wait for it in vain is told at once for how long it would be.
   absl::Status CheckPause(const std::string& vault, absl::Time deadline);
-  // Waits until TryTake succeeds. Errors: VAULT_THROTTLED, once the turn cannot come before the
-  // deadline; with the cause "throttled" if it is the vault that wants to be left alone.
+  // Waits for a turn, and takes a call. Errors: VAULT_THROTTLED, once the turn cannot come before
+  // the deadline; with the cause "throttled" if it is the vault that wants to be left alone.
   absl::Status Await(const std::string& vault, double calls_per_second, absl::Time deadline);
   // Waits for a call without a token, which any tenant can cause to any vault: of the vault's
   // bucket it takes nothing, but of one for all such calls to it and of another for those of the
@@ -63,6 +65,8 @@ class CallBudget {
     absl::Duration level;
     absl::Duration probes_level;  // zero, or what probes owe
     absl::Time filled;            // monotonic
+    absl::Duration others_took;   // since who waits had a turn; goes no further than makes a turn
+    absl::Time awaited_until = absl::InfinitePast();  // somebody waits for a turn
     absl::Time paused_until = absl::InfinitePast();
     absl::Time probes_paused_until = absl::InfinitePast();
     absl::Duration backoff = absl::ZeroDuration();
@@ -70,9 +74,11 @@ class CallBudget {
   };
 
   static void PauseProbes(Bucket& bucket);
+  bool TryTakeInTurn(const std::string& vault, double calls_per_second);
   Bucket& Filled(const std::string& vault, absl::Duration cost)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status AwaitEndOfPause(const std::string& vault, absl::Time deadline);
+  absl::Status AwaitThat(absl::FunctionRef<bool()> may_be_called, const std::string& vault,
+                         absl::Time deadline);
   // For how long the vault still wants to be left alone; zero or less: it may be called.
   absl::Duration Pause(const std::string& vault);
   void Prune(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -1,5 +1,4 @@
-// What becomes of hubs, projects and keys over time: updates, deletions, rotations, operations,
-// networks.
+// What becomes of hubs, projects and keys over time.
 
 #include <grpcpp/create_channel.h>
 
@@ -173,6 +172,9 @@ TEST_F(LifecycleTest, AKeyChangesWithinItsVaultAndNoDocumentIsRewritten) {
   v1::CustomerManagedKey& key = *wanted.mutable_encryption()->mutable_customer_managed();
   key.set_key_name("k2");
   EXPECT_EQ(UpdateHub(wanted, {"encryption.customer_managed.key_name"}), "OK");
+  owner_->Script({{{"operation", "unwrapkey"}, {"status", 503}, {"count", -1}}});
+  EXPECT_EQ(DekOf("d1"), dek) << "an outage right after the change darkens nothing";
+  owner_->Script(nlohmann::json::array());
   EXPECT_NE(KeyStatus().generations(0).kek_id().find("/keys/k2/"), std::string::npos);
   SetKeyEnabled(false);  // of k1: the old key is needed no more
   StartServer();

@@ -301,18 +301,18 @@ TEST_F(KeyCacheRacesTest, AHealthyKeyUnderWhichNothingIsCachedIsNotProbed) {  //
 
 TEST_F(KeyCacheRacesTest, AnUnknownHubLeavesNothingBehindAndStopAnswersWhoWaits) {  // KL-7, KL-8
   EXPECT_THAT(Fetch(random_.NewUid<HubUid>()), FailsWith("HUB_NOT_FOUND", ""));
-  const HubUid hub = NewHub(), queued = NewHub();
-  options_.max_calls_per_vault = 1;
+  options_.max_calls_per_vault = 5;  // of which 3 are for cold misses
+  std::vector<HubUid> hubs;
+  for (int i = 0; i < 4; ++i) hubs.push_back(NewHub());
   vault_.HoldCalls();
-  Start(hub);
-  Start(queued);
+  for (HubUid hub : hubs) Start(hub);
   std::thread release([&] {
     absl::SleepFor(absl::Milliseconds(10));
     vault_.ReleaseCalls();
   });
   cache_.reset();
   release.join();
-  EXPECT_EQ(ended_, 2);
+  EXPECT_EQ(ended_, 4);
 }
 
 }  // namespace

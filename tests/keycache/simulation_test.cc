@@ -64,8 +64,8 @@ class BlindVault final : public vault::KeyVault {
 class Simulation {
  public:
   Simulation(uint64_t seed, bool blind) : random_(seed), jitter_(seed, clock_), blind_(vault_) {
-    options_.max_calls = 4;
-    options_.max_calls_per_vault = 1;
+    options_.max_calls = 5;
+    options_.max_calls_per_vault = 5;
     auto made =
         KeyCache::Create(options_, source_, blind ? static_cast<vault::KeyVault&>(blind_) : vault_,
                          budget_, clock_, jitter_, listener_);

@@ -49,6 +49,15 @@ TEST_F(KeyChecksTest, BothWaysOfGrantingAreNamedWhereTheAnswerDoesNotTell) {
   }
 }
 
+TEST_F(KeyChecksTest, RemediesNameTheClientIdUnderWhichThisServerLogsInWhereItKnowsIt) {
+  key_.identity = "known";
+  vault_.wrap = vault_.unwrap = Refusal("AccessDenied");
+  const std::string remedy = Run()["wrap"].remedy();
+  EXPECT_THAT(remedy, ::testing::HasSubstr("--assignee 11111111-2222-3333-4444-555555555555"));
+  EXPECT_THAT(remedy, ::testing::HasSubstr("--spn 11111111-2222-3333-4444-555555555555"));
+  EXPECT_THAT(remedy, ::testing::Not(::testing::HasSubstr("CLIENT_ID")));
+}
+
 TEST_F(KeyChecksTest, RemediesNameThePinnedVersion) {
   key_.version = "0123abcd";
   vault_.edit = [this](vault::KeyDescription& key) {

@@ -105,8 +105,12 @@ class KeyChecksTest : public ::testing::Test {
   vault::CallBudget budget_{clock_};
   vault::VaultMeter meter_{clock_};
   vault::VaultDirectory directory_{{}, {}, transport_, budget_, meter_, clock_, random_};
-  KeyChecks checks_{KeyChecksOptions(),          vault_,  directory_,
-                    vault::VaultAddressPolicy(), random_, clock_};
+  KeyChecks checks_{{.identities = {{"", ""}, {"known", "11111111-2222-3333-4444-555555555555"}}},
+                    vault_,
+                    directory_,
+                    vault::VaultAddressPolicy(),
+                    random_,
+                    clock_};
   v1::CheckKeyResponse response_;
 };
 

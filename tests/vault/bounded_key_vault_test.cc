@@ -52,7 +52,8 @@ class BoundedKeyVaultTest : public ::testing::Test {
   testing::VirtualClock clock_;
   CallBudget budget_{clock_};
   HurriedVault vault_{clock_};
-  BoundedKeyVault bounded_{{.call_time = absl::Seconds(3)}, vault_, budget_, clock_};
+  BoundedKeyVault bounded_{
+      {.per_vault = 4, .overall = 8, .call_time = absl::Seconds(3)}, vault_, budget_, clock_};
 };
 
 TEST_F(BoundedKeyVaultTest, AVaultThatHangsTakesNoMoreThanTheTimeOfOneCall) {

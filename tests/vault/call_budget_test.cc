@@ -85,6 +85,19 @@ TEST_F(CallBudgetTest, ProbesThatTakeAllTheyCanLeaveHalfAndTakeWhatIsLeft) {
   }
 }
 
+TEST_F(CallBudgetTest, WhoWaitsHasATurnHoweverManyOthersTakeWhatThereIs) {
+  int others = 0, turns = 0;
+  for (int tick = 0; tick < 300; ++tick) {
+    others += TakeAll(25);
+    // One look of a call that waits; it gives up at once, and comes again.
+    turns += budget_.Await(kVault, 12.5, clock_.WallNow()).ok() ? 1 : 0;
+    clock_.Advance(absl::Milliseconds(100));
+  }
+  // A turn of 80 ms after each 500 ms of others, of four fifths of 30 s.
+  EXPECT_NEAR(turns, 30 * 0.8 / 0.58, 5);
+  EXPECT_NEAR(others, 30 * 0.8 * 0.5 / 0.58 * 25, 50);
+}
+
 TEST_F(CallBudgetTest, AVaultThatThrottlesIsLeftAloneForAsLongAsItSays) {
   budget_.Throttled(kVault, absl::Seconds(30), 0);
   clock_.Advance(absl::Seconds(29));
