@@ -176,7 +176,7 @@ int Run(const ServerFlags& flags) {
   const absl::Status descriptors = CheckDescriptors();
   if (!descriptors.ok()) return Fail(descriptors);
   ApplyLogLevel(loaded->config.log());
-  if (!flags.restore.empty()) return RestoreAndEnd(loaded->config, flags.restore, clock);
+  if (flags.restore.has_value()) return RestoreAndEnd(loaded->config, *flags.restore, clock);
   const auto development = LockDevelopment(loaded->config);
   if (!development.ok()) return Fail(development.status());
   auto options = MakeServerOptions(*loaded, clock);

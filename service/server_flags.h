@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 
 #include "cmkstore/config/v1/config.pb.h"
@@ -14,7 +15,7 @@ struct ServerFlags {
   bool check_config = false;
   bool check_files = false;
   bool print_default_config = false;
-  std::string restore;
+  std::optional<std::string> restore;  // the backup's id
   std::string ready_file;
   std::string openssl_properties;
   config::v1::Config shorthand;

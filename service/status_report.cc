@@ -60,7 +60,9 @@ std::string StatusReport(const StatusSources& sources) {
                          {"operations_in_flight", sources.operations.running()}};
   status["readiness"] = ordered_json::array();
   for (const std::string& line : sources.health.Ready().lines) {
-    status["readiness"].push_back({{"result", line.substr(0, 4)}, {"what", line.substr(5)}});
+    status["readiness"].push_back(
+        {{"result", std::string(absl::StripAsciiWhitespace(line.substr(0, 4)))},
+         {"what", line.substr(5)}});
   }
   status["shards"] = ShardsOf(sources.shards);
   status["vault_keys"] = {{"available", keys.vault_keys_available},

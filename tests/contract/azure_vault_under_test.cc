@@ -113,11 +113,12 @@ absl::Status AzureVaultUnderTest::MakeKey(const std::string& name, const KeyKind
            json{{"kty", type}, {"key_size", kind.bits}, {"key_ops", {"wrapKey", "unwrapKey"}}}
                .dump()));
   const json answer = json::parse(response.body, nullptr, false);
-  if (response.status != 200 || !answer.is_object() || !answer.contains("key")) {
+  const json::json_pointer kid("/key/kid");
+  if (response.status != 200 || !answer.contains(kid) || !answer[kid].is_string()) {
     return absl::UnknownError(
         absl::StrCat("create answered ", response.status, " ", response.body.substr(0, 200)));
   }
-  versions_[name] = vault::VersionOf(answer["key"].value("kid", ""));
+  versions_[name] = vault::VersionOf(answer[kid].get<std::string>());
   return absl::OkStatus();
 }
 

@@ -56,10 +56,14 @@ absl::StatusOr<Profile> ReadProfile(const std::string& path) {
     return FieldInvalid("profile", "must be JSON with an object `differences`");
   }
   Profile profile;
-  profile.name = file.value("name", path);
-  for (const auto& [name, meaning] : file["differences"].items()) {
+  const auto name = file.find("name");
+  if (name != file.end() && !name->is_string()) {
+    return FieldInvalid("profile", "its name must be a string");
+  }
+  profile.name = name == file.end() ? path : name->get<std::string>();
+  for (const auto& [difference, meaning] : file["differences"].items()) {
     if (!meaning.is_string()) return FieldInvalid("profile", "a difference must be a string");
-    profile.differences[name] = meaning.get<std::string>();
+    profile.differences[difference] = meaning.get<std::string>();
   }
   return profile;
 }

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -12,6 +13,7 @@
 #include "tests/contract/azure_vault_under_test.h"
 #include "tests/contract/contract_report.h"
 #include "tests/contract/local_vault.h"
+#include "tests/e2e/vault_owner.h"
 #include "tests/testing/fake_key_vault.h"
 #include "tests/testing/matchers.h"
 #include "tests/testing/temp_dir.h"
@@ -20,14 +22,22 @@
 namespace cmkstore::contract {
 namespace {
 
-TEST(VaultContractTest, TheLocalVaultKeepsEveryLine) {
-  const testing::TempDir dir;
-  SystemClock clock;
-  dev_vault::DevVaultOptions dev;
-  dev.state_dir = dir.path() + "/vault";
-  auto local = dev_vault::DevVault::Start(dev, clock);
-  ASSERT_THAT(local, testing::IsOk());
-  AzureVaultUnderTest under_test(LocalVaultOptions((*local)->endpoints()));
+class LocalVaultTest : public ::testing::Test {
+ protected:
+  void Start(dev_vault::DevVaultOptions options = {}) {
+    options.state_dir = dir_.path() + "/vault";
+    auto local = dev_vault::DevVault::Start(options, clock_);
+    ASSERT_THAT(local, testing::IsOk());
+    local_ = *std::move(local);
+  }
+  const testing::TempDir dir_;
+  SystemClock clock_;
+  std::unique_ptr<dev_vault::DevVault> local_;
+};
+
+TEST_F(LocalVaultTest, TheLocalVaultKeepsEveryLine) {
+  Start();
+  AzureVaultUnderTest under_test(LocalVaultOptions(local_->endpoints()));
   for (const CaseResult& result : RunContract(under_test, "t-")) {
     const bool applies = !absl::StrContains(result.name, "symmetric");
     EXPECT_EQ(result.observed, applies ? result.expected : "") << result.name;
@@ -35,14 +45,9 @@ TEST(VaultContractTest, TheLocalVaultKeepsEveryLine) {
   }
 }
 
-TEST(VaultContractTest, WhoMayMakeNoKeyIsToldSoOfEachCaseThatNeedsOne) {
-  const testing::TempDir dir;
-  SystemClock clock;
-  dev_vault::DevVaultOptions dev;
-  dev.state_dir = dir.path() + "/vault";
-  auto local = dev_vault::DevVault::Start(dev, clock);
-  ASSERT_THAT(local, testing::IsOk());
-  AzureVaultOptions options = LocalVaultOptions((*local)->endpoints());
+TEST_F(LocalVaultTest, WhoMayMakeNoKeyIsToldSoOfEachCaseThatNeedsOne) {
+  Start();
+  AzureVaultOptions options = LocalVaultOptions(local_->endpoints());
   options.identity = nullptr;
   AzureVaultUnderTest under_test(std::move(options));
   int told = 0;
@@ -55,14 +60,9 @@ TEST(VaultContractTest, WhoMayMakeNoKeyIsToldSoOfEachCaseThatNeedsOne) {
   EXPECT_GE(told, 20);
 }
 
-TEST(VaultContractTest, ACallMayTakeTheTimeThatIsGivenForIt) {
-  const testing::TempDir dir;
-  SystemClock clock;
-  dev_vault::DevVaultOptions dev;
-  dev.state_dir = dir.path() + "/vault";
-  auto local = dev_vault::DevVault::Start(dev, clock);
-  ASSERT_THAT(local, testing::IsOk());
-  AzureVaultOptions options = LocalVaultOptions((*local)->endpoints());
+TEST_F(LocalVaultTest, ACallMayTakeTheTimeThatIsGivenForIt) {
+  Start();
+  AzureVaultOptions options = LocalVaultOptions(local_->endpoints());
   options.call_time = absl::Microseconds(1);
   AzureVaultUnderTest under_test(std::move(options));
   for (const CaseResult& result : RunContract(under_test, "t-")) {
@@ -71,19 +71,24 @@ TEST(VaultContractTest, ACallMayTakeTheTimeThatIsGivenForIt) {
   }
 }
 
-TEST(VaultContractTest, ALocalManagedHsmKeepsEveryLineByKeysOfItsOwnKinds) {
-  const testing::TempDir dir;
-  SystemClock clock;
-  dev_vault::DevVaultOptions dev;
-  dev.state_dir = dir.path() + "/vault";
-  dev.managed_hsm = true;
-  auto local = dev_vault::DevVault::Start(dev, clock);
-  ASSERT_THAT(local, testing::IsOk());
-  AzureVaultOptions options = LocalVaultOptions((*local)->endpoints());
+TEST_F(LocalVaultTest, ALocalManagedHsmKeepsEveryLineByKeysOfItsOwnKinds) {
+  Start({.managed_hsm = true});
+  AzureVaultOptions options = LocalVaultOptions(local_->endpoints());
   options.managed_hsm = true;
   AzureVaultUnderTest under_test(std::move(options));
   for (const CaseResult& result : RunContract(under_test, "t-")) {
     EXPECT_EQ(result.observed, result.expected) << result.name << ": " << result.detail;
+  }
+}
+
+TEST_F(LocalVaultTest, OddAnswersToASetUpAreReportedAsFailedSetUps) {
+  Start();
+  VaultOwner owner(local_->endpoints());
+  AzureVaultUnderTest under_test(LocalVaultOptions(local_->endpoints()));
+  for (const char* body : {R"({"key":null})", R"({"key":"x"})", R"({"key":{"kid":5}})", R"([])"}) {
+    owner.Script({{{"operation", "create"}, {"status", 200}, {"body", body}}});
+    const absl::Status made = under_test.MakeKey("odd", KeyKind());
+    EXPECT_TRUE(absl::StrContains(made.message(), "create answered 200")) << body << made;
   }
 }
 
@@ -309,8 +314,10 @@ TEST(VaultContractTest, AProfileIsOfExpectationsNotOfSkips) {
   const Report report = MakeReport("https://v", *profile, {Result("a", "denied"), Result("b", "")});
   EXPECT_EQ(nlohmann::json::parse(report.json)["cases"][0]["verdict"], "known");
   EXPECT_TRUE(absl::StrContains(report.table, "n/a"));
-  std::ofstream(path) << R"({"differences": []})";
-  EXPECT_THAT(ReadProfile(path), testing::FailsWith("FIELD_INVALID", "profile"));
+  for (const char* bad : {R"({"differences": []})", R"({"name": 5, "differences": {}})"}) {
+    std::ofstream(path) << bad;
+    EXPECT_THAT(ReadProfile(path), testing::FailsWith("FIELD_INVALID", "profile"));
+  }
 }
 
 }  // namespace
