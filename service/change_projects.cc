@@ -34,7 +34,9 @@ ManageProjects::ManageProjects(HubAccess& hubs, store::Engine& engine, StorageQu
       clock_(clock),
       tokens_(tokens),
       committed_(std::move(committed)) {
-  operations_.AddKind(kDeleteDocuments, [this](OperationRun& run) { return DeleteDocuments(run); });
+  operations_.AddKind(
+      kDeleteDocuments, [this](OperationRun& run) { return DeleteDocuments(run); },
+      Operations::Ends::kWhenDone);
 }
 
 absl::StatusOr<v1::Project> ManageProjects::Update(const AdmittedCall& call,

@@ -57,6 +57,10 @@ std::optional<storage::v1::LockRecord> LockReceipts::StandingDenial(HubUid hub) 
 
 void LockReceipts::AddPushLock(HubUid hub, absl::Time now, store::WriteSet& writes) const {
   storage::v1::LockRecord record;
+  if (const auto last = Last(hub); last.has_value() && last->by_push() && Stands(*last)) {
+    // In force since before, when the store could not take it.
+    return store::LocksTable::Put(writes, hub, *last);
+  }
   record.set_by_push(true);
   record.set_detect_time_micros(absl::ToUnixMicros(now));
   record.set_cause(kPushCause);

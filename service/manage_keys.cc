@@ -191,14 +191,14 @@ absl::StatusOr<std::unique_ptr<google::protobuf::Message>> ManageKeys::RunRotati
   return result;
 }
 
-absl::StatusOr<v1::KeyStatus> ManageKeys::Lock(const AdmittedCall& /*call*/,
+absl::StatusOr<v1::KeyStatus> ManageKeys::Lock(const AdmittedCall& call,
                                                const v1::LockHubRequest& request) {
   CMK_ASSIGN_OR_RETURN(const HubName name, HubName::Parse("name", request.name()));
+  CMK_ASSIGN_OR_RETURN(const HubEntryPtr before, hubs_.Find(call, name));
   const absl::Time now = clock_.WallNow();
   bool locks = false;
   // Durable first: a crash right after the keys are wiped must not forget the lock.
-  CMK_ASSIGN_OR_RETURN(
-      const HubEntryPtr hub,
+  const absl::StatusOr<HubEntryPtr> hub =
       manage_hubs_.ChangeWith(name, [&](storage::v1::HubRecord& record, store::WriteSet& writes) {
         locks = !record.locked_by_push();
         if (!locks) return absl::OkStatus();
@@ -206,10 +206,14 @@ absl::StatusOr<v1::KeyStatus> ManageKeys::Lock(const AdmittedCall& /*call*/,
         record.set_push_lock_time_micros(absl::ToUnixMicros(now));
         receipts_.AddPushLock(HubDirectory::MakeEntry(record)->uid, now, writes);
         return absl::OkStatus();
-      }));
-  if (locks) receipts_.Forget(hub->uid);
-  hubs_.key_cache().Lock(hub->uid);
-  return StatusOf(*hub);
+      });
+  if (locks && hub.ok()) receipts_.Forget((*hub)->uid);
+  // Whatever the store says: no disk that another tenant has filled keeps a hub from going dark.
+  hubs_.key_cache().Lock(hub.ok() ? (*hub)->uid : before->uid);
+  if (hub.ok()) return StatusOf(**hub);
+  return Annotate(hub.status(),
+                  "the hub is locked, but until this call succeeds only until the "
+                  "server's next start: repeat it");
 }
 
 absl::StatusOr<v1::KeyStatus> ManageKeys::Unlock(const AdmittedCall& /*call*/,

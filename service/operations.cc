@@ -31,6 +31,8 @@ constexpr size_t kMaxQueued = 10'000;
 constexpr size_t kMaxStarted = 9'000;  // so that what is started at one time finds room
 constexpr size_t kMaxOfTenant = 100;
 constexpr absl::Duration kMaxWait = absl::Seconds(30);
+constexpr absl::Duration kStoreAgain = absl::Seconds(1);
+constexpr absl::Duration kLook = absl::Milliseconds(50);
 constexpr absl::Duration kSaveEvery = absl::Seconds(1);
 constexpr absl::string_view kConflict = "OPERATION_CHANGED";  // never leaves this file
 
@@ -97,7 +99,9 @@ void Operations::Stop() {
   server_worker_.Stop();
 }
 
-void Operations::AddKind(const std::string& kind, Body body) { bodies_[kind] = std::move(body); }
+void Operations::AddKind(const std::string& kind, Body body, Ends ends) {
+  kinds_[kind] = {std::move(body), ends};
+}
 
 absl::StatusOr<Operation> Operations::Start(const HubEntry& hub, const std::string& kind,
                                             const std::string& argument) {
@@ -182,31 +186,35 @@ absl::Status Operations::ResumeAll() {
 }
 
 void Operations::Enqueue(HubEntryPtr hub, const OperationRecord& record) {
-  const auto body = bodies_.find(record.kind());
-  if (body == bodies_.end()) {
+  const auto kind = kinds_.find(record.kind());
+  if (kind == kinds_.end()) {
     Log(LogLevel::kError, "operation_of_unknown_kind", {{"kind", record.kind()}});
     return;  // a later version's: it stays pending
   }
   auto run = std::make_shared<Run>(*this, std::move(hub), record.operation(), record.argument());
-  if (record.cancel_requested()) run->Cancel();
+  if (record.cancel_requested() && kind->second.ends == Ends::kWhenCancelled) run->Cancel();
   {
     absl::MutexLock lock(&mutex_);
     running_[run->id()] = run;
   }
   Worker& worker = IsServer(*run->hub()) ? server_worker_ : worker_;
   const std::string& tenant = run->hub()->record.tenant();
-  if (!worker.TryRunFor(tenant, [this, run, &body = body->second] { Execute(run, body); })) {
+  if (!worker.TryRunFor(tenant, [this, run, &kind = kind->second] { Execute(run, kind); })) {
     absl::MutexLock lock(&mutex_);
     running_.erase(run->id());  // full or stopping: the next start resumes it
   }
 }
 
-void Operations::Execute(const std::shared_ptr<Run>& run, const Body& body) {
+void Operations::Execute(const std::shared_ptr<Run>& run, const Kind& kind) {
   absl::StatusOr<std::unique_ptr<google::protobuf::Message>> result = nullptr;
-  if (const absl::Status go_on = run->CheckGoOn(); go_on.ok()) {
-    result = body(*run);
-  } else {
-    result = go_on;
+  for (;;) {
+    const absl::Status go_on = run->CheckGoOn();
+    result = go_on.ok() ? kind.body(*run) : go_on;
+    const bool refused =
+        HasReason(result.status(), "STORE_FULL") || HasReason(result.status(), "STORE_BUSY");
+    if (!refused || kind.ends == Ends::kWhenCancelled) break;
+    const absl::Time again = clock_.MonotonicNow() + kStoreAgain;
+    while (!stopping_ && clock_.MonotonicNow() < again) clock_.Sleep(kLook);
   }
   if (!stopping_ || !absl::IsCancelled(result.status())) {
     const absl::Status finished = Finish(*run->hub(), run->id(), result);
@@ -323,15 +331,24 @@ absl::StatusOr<google::longrunning::ListOperationsResponse> Operations::List(
 
 absl::StatusOr<google::protobuf::Empty> Operations::Cancel(
     const AdmittedCall& /*call*/, const google::longrunning::CancelOperationRequest& request) {
-  CMK_ASSIGN_OR_RETURN(const Found found, Find(request.name()));
-  if (found.record.done()) return google::protobuf::Empty();
+  CMK_RETURN_IF_ERROR(CancelNamed(request.name()));
+  return google::protobuf::Empty();
+}
+
+absl::Status Operations::CancelNamed(const std::string& name) {
+  CMK_ASSIGN_OR_RETURN(const Found found, Find(name));
+  if (found.record.done()) return absl::OkStatus();
+  if (const auto kind = kinds_.find(found.record.kind());
+      kind != kinds_.end() && kind->second.ends == Ends::kWhenDone) {
+    return StateInvalid("what it deletes is out of reach already; it runs to its end");
+  }
   const std::string& id = found.record.operation();
   CMK_RETURN_IF_ERROR(Change(*found.hub, id, [](OperationRecord& record) {
     if (!record.done()) record.set_cancel_requested(true);
   }));
   absl::MutexLock lock(&mutex_);
   if (const auto run = running_.find(id); run != running_.end()) run->second->Cancel();
-  return google::protobuf::Empty();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<google::protobuf::Empty> Operations::Delete(

@@ -65,8 +65,11 @@ class Operations {
              const PageTokens& tokens);
   ~Operations();
 
+  // What finishes the work that a commit has begun cannot be cancelled, and begins again for as
+  // long as the store refuses it.
+  enum class Ends { kWhenCancelled, kWhenDone };
   // Before ResumeAll and Start. `kind` is on disk.
-  void AddKind(const std::string& kind, Body body);
+  void AddKind(const std::string& kind, Body body, Ends ends = Ends::kWhenCancelled);
   // Starts again what a crash or a stop interrupted.
   absl::Status ResumeAll();
   absl::StatusOr<google::longrunning::Operation> Start(const HubEntry& hub, const std::string& kind,
@@ -87,6 +90,7 @@ class Operations {
       const AdmittedCall& call, const google::longrunning::ListOperationsRequest& request);
   absl::StatusOr<google::protobuf::Empty> Cancel(
       const AdmittedCall& call, const google::longrunning::CancelOperationRequest& request);
+  absl::Status CancelNamed(const std::string& name);
   absl::StatusOr<google::protobuf::Empty> Delete(
       const AdmittedCall& call, const google::longrunning::DeleteOperationRequest& request);
   Task<absl::StatusOr<google::longrunning::Operation>> Wait(
@@ -103,6 +107,10 @@ class Operations {
 
  private:
   class Run;
+  struct Kind {
+    Body body;
+    Ends ends;
+  };
   struct Found {
     HubEntryPtr hub;
     storage::v1::OperationRecord record;
@@ -117,7 +125,7 @@ class Operations {
   // Nobody fills the queue of all; what was taken in runs.
   absl::Status CheckRoom(const std::string& tenant);
   void Enqueue(HubEntryPtr hub, const storage::v1::OperationRecord& record);
-  void Execute(const std::shared_ptr<Run>& run, const Body& body);
+  void Execute(const std::shared_ptr<Run>& run, const Kind& kind);
   absl::Status Finish(const HubEntry& hub, const std::string& id,
                       const absl::StatusOr<std::unique_ptr<google::protobuf::Message>>& result);
 
@@ -127,7 +135,7 @@ class Operations {
   Clock& clock_;
   const PageTokens& tokens_;
   ChangeSignal changed_;
-  std::map<std::string, Body> bodies_;
+  std::map<std::string, Kind> kinds_;
   std::atomic<bool> stopping_{false};
   absl::Mutex mutex_;
   absl::flat_hash_map<std::string, std::shared_ptr<Run>> running_ ABSL_GUARDED_BY(mutex_);  // by id

@@ -64,8 +64,7 @@ absl::StatusOr<std::string> IdentitySet::Token(TokenRequest wanted, absl::Time d
   const absl::Time now = clock_.WallNow();
   const bool failed = now < slot->failed_until;
   if (Usable(*slot)) {
-    const bool due = slot->token.expires - options_.refresh_ahead <= now;
-    if (due && !failed) StartFetch(*identity, wanted, slot);
+    if (slot->refresh_at <= now && !failed) StartFetch(*identity, wanted, slot);
     return slot->token.secret;
   }
   if (failed) return slot->last_error;
@@ -133,6 +132,9 @@ void IdentitySet::Fetch(TokenSource& source, const TokenRequest& wanted, Slot& s
   slot.fetching = false;
   if (fetched.ok()) {
     slot.token = *std::move(fetched);
+    // The metadata service gives out what it has, however little time that has left.
+    const absl::Duration left = slot.token.expires - clock_.WallNow();
+    slot.refresh_at = slot.token.expires - std::min(options_.refresh_ahead, left / 2);
     slot.last_error = absl::OkStatus();
   } else {
     slot.last_error = is_ours ? WithCause(fetched.status(), "login") : fetched.status();

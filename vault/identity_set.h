@@ -14,8 +14,8 @@
 namespace cmkstore::vault {
 
 struct IdentitySetOptions {
-  absl::Duration refresh_ahead = absl::Minutes(5);
-  absl::Duration fetch_timeout = absl::Seconds(75);       // of one fetch, its retries included
+  absl::Duration refresh_ahead = absl::Minutes(5);   // or at half of what it had left, if shorter
+  absl::Duration fetch_timeout = absl::Seconds(75);  // of one fetch, its retries included
   absl::Duration pause_after_failure = absl::Seconds(1);  // answered from memory meanwhile
   absl::Duration renew_interval = absl::Minutes(1);       // between new tokens because of one vault
   size_t max_refusing_vaults = 1000;                      // in one such interval, for one token
@@ -52,6 +52,7 @@ class IdentitySet {
   };
   struct Slot {
     AccessToken token{"", absl::InfinitePast()};
+    absl::Time refresh_at = absl::InfinitePast();
     bool fetching = false;
     absl::Status last_error;  // of the last fetch
     absl::Time failed_until = absl::InfinitePast();

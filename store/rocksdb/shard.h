@@ -23,15 +23,14 @@ namespace cmkstore::store {
 //
 // After a failed write the shard refuses all writes, because what reached the log is not known,
 // until its database has been opened anew: then all acknowledged rows stand in new files and the
-// log in doubt is gone. Reads go on meanwhile, but for the moment of opening. It tries with the
-// next write, once per `resume_interval`.
+// log in doubt is gone. Reads go on meanwhile. It tries with the next write, once per
+// `resume_interval`.
 //
 // Thread-safe.
 class Shard {
  public:
   // Errors: STORE_CORRUPT (damage, or fewer writes than were acknowledged, or nobody knows how many
-  // those were), STATE_INVALID (in use
-  // by another process), FORMAT_TOO_NEW.
+  // those were), STATE_INVALID (in use by another process), FORMAT_TOO_NEW.
   static absl::StatusOr<std::unique_ptr<Shard>> Open(const std::string& path,
                                                      const ShardResources& resources,
                                                      const CommitLimits& limits);

@@ -68,46 +68,48 @@ absl::StatusOr<DatabasePtr> ShardDatabase::Use() const {
 }
 
 absl::Status ShardDatabase::Reopen(rocksdb::SequenceNumber acknowledged) {
-  if (!Close()) return StoreStalled();
   AcknowledgedOnly filter(acknowledged);
   rocksdb::Options options = ShardOptions(resources_);
   options.wal_filter = &filter;
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status opened = rocksdb::DB::Open(options, path_, &db);
-  if (opened.ok()) {
-    Set(db);
-    if (db->GetLatestSequenceNumber() >= acknowledged) return absl::OkStatus();
-    return StoreCorrupt("a shard opened with fewer writes than were acknowledged");
+  if (!CloseRetired()) return StoreStalled();  // what an attempt before has left
+  if (!reading_only_) {
+    reading_only_ = rocksdb::DB::OpenForReadOnly(options, path_, &db).ok();
+    Retire(reading_only_ ? db : nullptr);
+    if (retired_ != nullptr) rocksdb::CancelAllBackgroundWork(retired_.get(), /*wait=*/false);
+    if (!CloseRetired()) return StoreStalled();
   }
-  if (rocksdb::DB::OpenForReadOnly(options, path_, &db).ok()) Set(db);
-  return FromRocksWrite(opened);
+  // What reads from beside it needs the files that a compaction would take away.
+  options.disable_auto_compactions = true;
+  const rocksdb::Status opened = rocksdb::DB::Open(options, path_, &db);
+  if (!opened.ok()) return FromRocksWrite(opened);
+  const bool whole = db->GetLatestSequenceNumber() >= acknowledged;
+  Retire(db);
+  reading_only_ = false;
+  CloseRetired();
+  CMK_RETURN_IF_ERROR(FromRocks(db->EnableAutoCompaction({db->DefaultColumnFamily()})));
+  if (whole) return absl::OkStatus();
+  return StoreCorrupt("a shard opened with fewer writes than were acknowledged");
 }
 
-bool ShardDatabase::Close() {
-  DatabasePtr closing;
-  {
-    absl::MutexLock lock(&mutex_);
-    closing = std::exchange(db_, nullptr);
-  }
-  if (closing == nullptr) return true;
-  rocksdb::CancelAllBackgroundWork(closing.get(), /*wait=*/false);
+void ShardDatabase::Retire(rocksdb::DB* successor) {
+  absl::MutexLock lock(&mutex_);
+  retired_ = std::exchange(db_, DatabasePtr(successor));
+}
+
+bool ShardDatabase::CloseRetired() {
+  if (retired_ == nullptr) return true;
   // Nobody can begin to use it; who does still has a copy.
   const absl::Time give_up = absl::Now() + kDrainTime;
-  while (closing.use_count() > 1) {
+  while (retired_.use_count() > 1) {
     if (absl::Now() > give_up) {
       Log(LogLevel::kWarning, "store_in_use", {{"detail", "a read does not end; trying again"}});
-      absl::MutexLock lock(&mutex_);
-      db_ = std::move(closing);
       return false;
     }
     absl::SleepFor(kDrainPoll);
   }
+  retired_.reset();
   return true;
-}
-
-void ShardDatabase::Set(rocksdb::DB* db) {
-  absl::MutexLock lock(&mutex_);
-  db_.reset(db);
 }
 
 }  // namespace cmkstore::store

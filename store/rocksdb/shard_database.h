@@ -32,8 +32,8 @@ class ShardDatabase {
   absl::StatusOr<DatabasePtr> Use() const;
 
   // Closes the database and opens it again without the log records behind `acknowledged`: of a
-  // write that failed it is not known whether it is in the log, and it was refused. While the disk
-  // still fails, leaves a database for reading only behind and answers the error.
+  // write that failed it is not known whether it is in the log, and it was refused. Reads go on
+  // from a database for reading only, opened beside it first; while the disk still fails it stays.
   //
   // Blocks until all reads in flight have ended, at most kDrainTime. Errors: as Open.
   absl::Status Reopen(rocksdb::SequenceNumber acknowledged);
@@ -43,14 +43,19 @@ class ShardDatabase {
  private:
   ShardDatabase(std::string path, const ShardResources& resources, DatabasePtr db)
       : path_(std::move(path)), resources_(resources), db_(std::move(db)) {}
-  // Whether nobody uses the database any more, and it is gone.
-  bool Close();
-  void Set(rocksdb::DB* db);
+  // What is used from now on, instead of what `retired_` is then.
+  void Retire(rocksdb::DB* successor);
+  // Whether nobody uses what is retired any more, and it is closed.
+  bool CloseRetired();
 
   const std::string path_;
   const ShardResources resources_;
   mutable absl::Mutex mutex_;
   DatabasePtr db_ ABSL_GUARDED_BY(mutex_);  // null: none
+
+  // Of the thread that reopens.
+  bool reading_only_ = false;  // so is db_
+  DatabasePtr retired_;
 };
 
 }  // namespace cmkstore::store

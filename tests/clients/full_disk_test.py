@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A real file system runs full, to the last byte, under the server's writers: the data directory is a small tmpfs.
 
-The server lives, says STORE_FULL, goes on reading and, once there is room, writes again by itself. Killed by SIGKILL
+The server lives, says STORE_FULL, goes on reading, locks hubs and, once there is room, writes again by itself. Killed by SIGKILL
 on the full disk it says why it does not start there; with room it starts, and has every acknowledged document and none
 that was refused.
 
@@ -155,6 +155,71 @@ def one_round(served: Served, number: int, known: set) -> str:
     return f"round {number}: {len(known)} documents kept, {refused} writes refused, {recovery:.1f} s until writes went on"
 
 
+def lock_on_a_full_disk(served: Served) -> str:
+    """A lock that cannot be written is in force all the same; nobody's reads wait for the disk meanwhile."""
+    from cmkstore.v1 import document_service_pb2 as pb, document_service_pb2_grpc as services
+    from cmkstore.v1 import key_service_pb2 as keys_pb, key_service_pb2_grpc as key_services
+    filler, metadata, key_admin = served.path / "data" / "filler", served.bearer("contributor"), served.bearer("key_admin")
+    hub = document_name("x").split("/projects/")[0]
+    with served.channel() as channel:
+        stub, keys = services.DocumentServiceStub(channel), key_services.KeyServiceStub(channel)
+        writer = Writer(stub, metadata, "lock")
+        writer.start()
+        wait_for("some documents", lambda: len(writer.acknowledged) > 20)
+        fill(filler)
+        wait_for("STORE_FULL", lambda: writer.full)
+        get = pb.GetDocumentRequest(name=document_name(writer.acknowledged[0]))
+        reads, until = 0, time.monotonic() + 5  # several times as long as between two attempts to resume
+        while time.monotonic() < until:
+            assert stub.GetDocument(get, metadata=metadata, timeout=30).content
+            reads += 1
+
+        def unlocked() -> bool:
+            try:
+                keys.UnlockHub(keys_pb.UnlockHubRequest(name=hub), metadata=key_admin, timeout=30)
+            except grpc.RpcError as error:
+                assert reason_of(error) in ("STORE_FULL", "STORE_BUSY"), reason_of(error)
+                return False
+            return True
+        refused = ""
+        while not refused:
+            try:
+                keys.LockHub(keys_pb.LockHubRequest(name=hub), metadata=key_admin, timeout=30)
+            except grpc.RpcError as error:
+                refused = f"{reason_of(error)} {error.details()}"
+                break
+            filler.unlink()  # there was room for this one: what is allocated ahead takes small writes
+            wait_for("the hub is unlocked", unlocked)
+            fill(filler)
+        assert refused.startswith(("STORE_FULL", "STORE_BUSY")) and "repeat" in refused, refused
+        try:
+            stub.GetDocument(get, metadata=metadata, timeout=30)
+            raise AssertionError("a lock that cannot be written must be in force")
+        except grpc.RpcError as dark:
+            assert reason_of(dark) == "HUB_LOCKED", reason_of(dark)
+        writer.stopping.set()
+        filler.unlink()
+
+        def locked() -> bool:
+            try:
+                status = keys.LockHub(keys_pb.LockHubRequest(name=hub), metadata=key_admin, timeout=30)
+            except grpc.RpcError as error:
+                assert reason_of(error) in ("STORE_FULL", "STORE_BUSY"), reason_of(error)
+                return False
+            return bool(status.last_receipt.keys_wiped)
+        wait_for("the lock is written, with its receipt", locked)
+        served.kill()
+    served.start(store=STORE)
+    with served.channel() as channel:
+        stub, keys = services.DocumentServiceStub(channel), key_services.KeyServiceStub(channel)
+        status = keys.GetKeyStatus(keys_pb.GetKeyStatusRequest(name=hub + "/key"), metadata=key_admin, timeout=30)
+        assert status.availability == keys_pb.KeyStatus.LOCKED_BY_PUSH, status
+        assert status.last_receipt.keys_wiped, status
+        keys.UnlockHub(keys_pb.UnlockHubRequest(name=hub), metadata=key_admin, timeout=30)
+        assert stub.GetDocument(get, metadata=metadata, timeout=30).content
+    return f"{reads} reads while no write went through; the lock was in force at once, and outlived a kill once it was written"
+
+
 def main() -> int:
     served = Served(sys.argv[1])
     disk = served.path / "data"
@@ -171,6 +236,7 @@ def main() -> int:
         known = set()
         for number in range(ROUNDS):
             print(one_round(served, number, known), flush=True)
+        print(lock_on_a_full_disk(served), flush=True)
     except BaseException:
         print(served.logs()[-3000:], file=sys.stderr)
         raise

@@ -24,7 +24,9 @@ namespace {
 
 class LocalVaultTest : public ::testing::Test {
  protected:
-  void Start(dev_vault::DevVaultOptions options = {}) {
+  void Start(bool managed_hsm = false) {
+    dev_vault::DevVaultOptions options;
+    options.managed_hsm = managed_hsm;
     options.state_dir = dir_.path() + "/vault";
     auto local = dev_vault::DevVault::Start(options, clock_);
     ASSERT_THAT(local, testing::IsOk());
@@ -72,7 +74,7 @@ TEST_F(LocalVaultTest, ACallMayTakeTheTimeThatIsGivenForIt) {
 }
 
 TEST_F(LocalVaultTest, ALocalManagedHsmKeepsEveryLineByKeysOfItsOwnKinds) {
-  Start({.managed_hsm = true});
+  Start(/*managed_hsm=*/true);
   AzureVaultOptions options = LocalVaultOptions(local_->endpoints());
   options.managed_hsm = true;
   AzureVaultUnderTest under_test(std::move(options));

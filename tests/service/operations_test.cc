@@ -73,6 +73,31 @@ TEST_F(OperationsTest, ABrokenInvariantIsToldToTheLogOnly) {
   EXPECT_THAT(*ReadFile(log_), HasSubstr("the row of a-customer's-name"));
 }
 
+TEST_F(OperationsTest, WhatFinishesACommitsWorkGoesOnThroughAFullDiskAndCannotBeCancelled) {
+  std::atomic<int> runs = 0;
+  absl::Notification refused, room;
+  operations_.AddKind(
+      "finish",
+      [&](OperationRun&) -> absl::StatusOr<std::unique_ptr<google::protobuf::Message>> {
+        if (++runs < 3) return StoreFull();
+        refused.Notify();
+        room.WaitForNotification();
+        return std::make_unique<google::protobuf::Empty>();
+      },
+      Operations::Ends::kWhenDone);
+  const auto started = operations_.StartOfServer("finish", "");
+  ASSERT_THAT(started, IsOk());
+  refused.WaitForNotification();
+  EXPECT_THAT(operations_.CancelNamed(started->name()),
+              testing::FailsWith("STATE_INVALID", "to its end"));
+  room.Notify();
+  while (operations_.running() > 0) absl::SleepFor(absl::Milliseconds(1));
+  const auto records = store::OperationsTable(engine_).List(store::CatalogPartition(), 10);
+  ASSERT_EQ(records->size(), 1u);
+  EXPECT_TRUE(records->front().done());
+  EXPECT_EQ(records->front().error_reason(), "");
+}
+
 TEST_F(OperationsTest, WhatNobodyMadeAReasonForIsNotShownEither) {
   const auto record = RunToItsEnd(absl::UnknownError("a library's words"));
   EXPECT_EQ(record.error_reason(), "INVARIANT");

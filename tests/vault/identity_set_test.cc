@@ -34,10 +34,11 @@ class HeldSource final : public TokenSource {
     const auto free = [this] { return !held_; };
     mutex_.Await(absl::Condition(&free));
     if (!failure_.ok()) return failure_;
-    return AccessToken{absl::StrCat("token-", number), clock_.WallNow() + absl::Hours(1)};
+    return AccessToken{absl::StrCat("token-", number), clock_.WallNow() + lifetime};
   }
   bool HasOneDirectory() const override { return has_one_directory; }
   bool has_one_directory = false;
+  absl::Duration lifetime = absl::Hours(1);
 
   void Hold(bool held) {
     absl::MutexLock lock(&mutex_);
@@ -113,6 +114,18 @@ TEST_F(IdentitySetTest, ATokenIsRefreshedAheadOfItsExpiryAndNobodyWaitsForIt) {
   EXPECT_EQ(*Token(), "token-1") << "the refresh hangs, the old token serves";
   source_->AwaitFetches(2);
   source_->Hold(false);
+  AwaitToken("token-2");
+}
+
+TEST_F(IdentitySetTest, ATokenWithLittleTimeLeftIsRefreshedAtHalfOfItAndNotWithEachCall) {
+  source_->lifetime = absl::Minutes(2);
+  for (int second = 0; second < 59; ++second) {
+    ASSERT_EQ(*Token(), "token-1");
+    clock_.Advance(absl::Seconds(1));
+  }
+  EXPECT_EQ(source_->fetches(), 1);
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_EQ(*Token(), "token-1");
   AwaitToken("token-2");
 }
 
