@@ -313,7 +313,7 @@ absl::Status ManageBackups::ImportNames(const std::vector<storage::v1::HubRecord
     CMK_ASSIGN_OR_RETURN(const auto known, hubs.Get(catalog, record.tenant(), record.hub()));
     if (known.has_value()) continue;
     const HubUid uid = HubDirectory::MakeEntry(record)->uid;
-    indexes_.destroy(uid);
+    indexes_.files.Destroy(uid);
     CMK_ASSIGN_OR_RETURN(const StoredAmount amount, quota_.AmountOf(record));
     held.emplace_back(record.tenant(), amount);
     store::HubsTable::Put(names, record.tenant(), record.hub(), record);
@@ -328,8 +328,9 @@ absl::Status ManageBackups::ImportNames(const std::vector<storage::v1::HubRecord
 
 ManageBackups::Result ManageBackups::RunVerify(OperationRun& run) {
   absl::StatusOr<v1::VerifyIntegrityResult> found =
-      run.argument().empty() ? VerifyShards(shards_, data_dir_, clock_, WatchOf(run))
-                             : VerifyBackup(options_, run.argument(), clock_, WatchOf(run));
+      run.argument().empty()
+          ? VerifyServed(shards_, indexes_.files, data_dir_, clock_, WatchOf(run))
+          : VerifyBackup(options_, run.argument(), clock_, WatchOf(run));
   CMK_RETURN_IF_ERROR(found.status());
   stats_.integrity_errors.Add(found->finding_count());
   return std::make_unique<v1::VerifyIntegrityResult>(*std::move(found));

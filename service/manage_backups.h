@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "cmkstore/v1/admin_service.pb.h"
 #include "google/protobuf/empty.pb.h"
+#include "search/index_set.h"
 #include "service/backup/backup_options.h"
 #include "service/backup/backup_store.h"
 #include "service/backup/take_backup.h"
@@ -28,8 +29,8 @@ namespace cmkstore::service {
 class ManageBackups {
  public:
   struct Indexes {
-    std::function<void(HubUid)> destroy;             // deletes what lies there of an index
-    std::function<void(const HubEntry&)> provision;  // has it built from the documents
+    search::IndexSet& files;
+    std::function<void(const HubEntry&)> provision;  // has one built from the documents
   };
 
   // All must outlive this. Adds its kinds to `operations`.
