@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -57,10 +58,12 @@ class ManageBackups {
 
   absl::Status RequireDirectory() const;
   absl::StatusOr<std::string> StoreUid() const;  // as manifests have it
-  void NoteNewest(const BackupStore& store, const std::string& own);
+  void NoteNewest(const std::optional<storage::v1::BackupManifest>& newest);
   absl::StatusOr<bool> IsEmpty() const;  // of hubs
   absl::Status RequireEmpty() const;
   absl::Status MarkRestore(const std::string& backup);
+  // That no operation of this kind is under way or waits.
+  absl::Status RequireNone(const std::string& kind, absl::string_view what) const;
   absl::Status RequireNotRestoring(const std::string& backup) const;
   Result RunBackup(OperationRun& run);
   Result RunRestore(OperationRun& run);
@@ -79,6 +82,8 @@ class ManageBackups {
   const PageTokens& tokens_;
   const Indexes indexes_;
   absl::Mutex deletion_;  // held from a look at what is being restored to the end of a deletion
+  // Held from a look at what is under way until a backup or a restore has been started beside it.
+  absl::Mutex starting_;
 };
 
 }  // namespace cmkstore::service
