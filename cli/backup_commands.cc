@@ -143,6 +143,9 @@ int ShowFindings(const Invocation& invocation, const std::string& backup,
                 static_cast<unsigned long long>(result.hubs()),
                 static_cast<unsigned long long>(result.documents()),
                 static_cast<unsigned long long>(result.feed_records()));
+    std::printf("%llu search indexes, by what their files tell without keys; %llu not built yet\n",
+                static_cast<unsigned long long>(result.indexes()),
+                static_cast<unsigned long long>(result.unbuilt_indexes()));
   }
   if (exit_code == kOk) {
     std::puts("all is as it must be");

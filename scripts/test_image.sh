@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the container image twice, compares the digests, and runs the server from the image's own root file system:
-# read-only, without a shell, as the image's user; a document is put, got and found with the image's own cmkctl.
+# Builds the container image twice and compares, then runs the server from the image's own root file system: read-only,
+# without a shell, as the image's user; a document is put, got and found with the image's own cmkctl.
 #   scripts/test_image.sh      builds the release preset's programs first
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,8 +12,29 @@ scripts/install_deps.sh
 cmake --preset release >/dev/null
 cmake --build build/release --target cmkstored cmkctl cmkdevvault >/dev/null
 first=$(python3 image/build_image.py); echo "$first"
-[ "$first" = "$(python3 image/build_image.py)" ] || fail "two builds of the same programs differ"
+# The second time with programs that were linked anew.
+programs=(build/release/bin/cmkstored build/release/bin/cmkctl)
+rm "${programs[@]}"
+cmake --build build/release --target cmkstored cmkctl >/dev/null
+[ "$first" = "$(python3 image/build_image.py)" ] || fail "two images of the same objects differ"
 root=$PWD/build/image/rootfs
+for program in "${programs[@]}"; do
+  ! grep -qaF "$PWD" "$root/usr/bin/${program##*/}" || fail "${program##*/} has the path of the build's directory in it"
+done
+# And base compiled anew, in another directory and past the compiler's cache: what is loaded of each object is the same.
+again=$PWD/build/again
+rm -rf "$again"
+cmake --preset release -B "$again" >/dev/null
+CCACHE_DISABLE=1 cmake --build "$again" --target cmkstore_base >/dev/null
+objects=0
+for object in "$again"/base/CMakeFiles/cmkstore_base.dir/*.o; do
+  objcopy --strip-debug "$object" "$again/second.o"
+  objcopy --strip-debug "build/release/${object#"$again"/}" "$again/first.o"
+  cmp -s "$again/first.o" "$again/second.o" || fail "${object##*/} depends on when or where it is compiled"
+  objects=$((objects + 1))
+done
+[ $objects -gt 10 ] || fail "only $objects objects were compared"
+rm -rf "$again"
 [ -z "$(find "$root" -name '*sh' -path '*bin*')" ] || fail "there is a shell in the image"
 jq -e '.packages | length > 10' build/image/sbom.spdx.json >/dev/null || fail "the bill of materials is empty"
 jq -e '[.relationships[] | select(.relationshipType == "STATIC_LINK").relatedSpdxElement] | contains(["SPDXRef-libgrpc-dev"])' \

@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "search/index_files.h"
 
 namespace cmkstore::search {
 namespace {
@@ -210,6 +211,27 @@ int64_t IndexSet::FileBytes(HubUid hub) const {
     if (!missing) bytes += static_cast<int64_t>(size);
   }
   return bytes;
+}
+
+absl::StatusOr<std::vector<std::string>> IndexSet::ListFiles() const {
+  std::vector<std::string> names;
+  std::error_code failed;
+  std::filesystem::directory_iterator entry(options_.directory, failed);
+  for (; !failed && entry != std::filesystem::directory_iterator(); entry.increment(failed)) {
+    std::error_code gone;  // meanwhile
+    if (!entry->is_directory(gone)) names.push_back(entry->path().filename());
+  }
+  if (failed) return StoreBusy();
+  return names;
+}
+
+std::optional<std::string> IndexSet::DamageOf(HubUid hub) {
+  const std::shared_ptr<Slot> slot = SlotOf(hub);
+  absl::MutexLock lock(&slot->io);  // nobody opens or swaps it meanwhile
+  if (slot->index != nullptr) return "";
+  std::error_code ignored;
+  if (!std::filesystem::exists(PathOf(hub), ignored)) return std::nullopt;
+  return DamageOfIndexFile(PathOf(hub));
 }
 
 IndexSetStats IndexSet::Stats() const {

@@ -5,7 +5,9 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -67,6 +69,12 @@ class IndexSet {
   bool IsRebuilding(HubUid hub);
   // Size of the hub's files; 0 when there are none. Opens nothing.
   int64_t FileBytes(HubUid hub) const;
+
+  // The names of all that lies in the directory. Errors: STORE_BUSY when it cannot be read.
+  absl::StatusOr<std::vector<std::string>> ListFiles() const;
+  // What is wrong with the hub's index as far as files tell without a key (index_files.h); nullopt:
+  // it has none. One that is open is not looked at: it is read under its key.
+  std::optional<std::string> DamageOf(HubUid hub);
 
   IndexSetStats Stats() const;
 

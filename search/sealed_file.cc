@@ -14,10 +14,9 @@
 namespace cmkstore::search {
 namespace {
 
-constexpr int64_t kPageBytes = 4096;
 constexpr int64_t kLogHeaderBytes = 32;
 constexpr int64_t kFrameHeaderBytes = 24;
-constexpr int64_t kOverhead = crypto::kXaesNonceBytes + crypto::kXaesTagBytes;
+constexpr int64_t kOverhead = kSealedPageBytes - kPageBytes;
 constexpr absl::string_view kLabel = "cmkstore/index/v1";
 
 }  // namespace

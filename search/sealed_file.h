@@ -16,6 +16,11 @@ namespace cmkstore::search {
 // On disk, in the associated data of every sealed unit; do not renumber.
 enum class FileRole : uint8_t { kMain = 1, kLog = 2, kJournal = 3 };
 
+inline constexpr int64_t kPageBytes = 4096;  // what SQLite writes
+// What becomes of it on disk: with nonce and tag.
+inline constexpr int64_t kSealedPageBytes =
+    kPageBytes + crypto::kXaesNonceBytes + crypto::kXaesTagBytes;
+
 // What sealing a file's units needs; shared by the files of one index.
 struct SealContext {
   HubUid hub;

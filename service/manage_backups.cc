@@ -1,6 +1,7 @@
 #include "service/manage_backups.h"
 
 #include <filesystem>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -92,7 +93,8 @@ ManageBackups::ManageBackups(store::ShardSet& shards, BackupOptions options, std
   const absl::StatusOr<BackupStore> store = BackupStore::Open(options_.directory);
   if (!store.ok()) return;
   const absl::StatusOr<std::string> own = StoreUid();
-  if (own.ok()) NoteNewest(*store, *own);
+  if (!own.ok()) return;
+  if (const auto newest = store->NewestOf(*own); newest.ok()) NoteNewest(*newest);
 }
 
 absl::StatusOr<std::string> ManageBackups::StoreUid() const {
@@ -100,10 +102,8 @@ absl::StatusOr<std::string> ManageBackups::StoreUid() const {
   return absl::BytesToHexString(facts.store_uid());
 }
 
-void ManageBackups::NoteNewest(const BackupStore& store, const std::string& own) {
-  const auto newest = store.NewestOf(own);
-  if (!newest.ok()) return;
-  stats_.last_success_micros = newest->has_value() ? (*newest)->create_time_micros() : 0;
+void ManageBackups::NoteNewest(const std::optional<BackupManifest>& newest) {
+  stats_.last_success_micros = newest.has_value() ? newest->create_time_micros() : 0;
 }
 
 absl::Status ManageBackups::RequireDirectory() const {
@@ -132,6 +132,12 @@ absl::Status ManageBackups::MarkRestore(const std::string& backup) {
   return ApplyBlocking(shards_, store::CatalogPartition(), std::move(begin)).status();
 }
 
+absl::Status ManageBackups::RequireNone(const std::string& kind, absl::string_view what) const {
+  if (!operations_.IsUnderWay(kind)) return absl::OkStatus();
+  return StateInvalid(absl::StrCat(
+      what, "; try again when that has ended (cmkctl operations list --server shows it)"));
+}
+
 absl::Status ManageBackups::RequireNotRestoring(const std::string& backup) const {
   CMK_ASSIGN_OR_RETURN(const auto begun,
                        store::RestoreTable(shards_).Get(store::CatalogPartition()));
@@ -144,6 +150,9 @@ absl::StatusOr<google::longrunning::Operation> ManageBackups::Backup(
     const AdmittedCall& /*call*/, const v1::BackupRequest& /*request*/) {
   CMK_RETURN_IF_ERROR(RequireDirectory());
   CMK_RETURN_IF_ERROR(BackupStore::Open(options_.directory).status());
+  absl::MutexLock no_restore_begins(&starting_);
+  // It would have some of the hubs or none, and be the newest.
+  CMK_RETURN_IF_ERROR(RequireNone(kRestore, "a backup is being restored into this server"));
   return operations_.StartOfServer(kBackup, BackupStore::NewId(clock_.WallNow()));
 }
 
@@ -195,8 +204,7 @@ absl::StatusOr<google::protobuf::Empty> ManageBackups::Delete(
   CMK_ASSIGN_OR_RETURN(const std::shared_ptr<void> lock, store.Lock());
   CMK_RETURN_IF_ERROR(store.Remove(id));
   Log(LogLevel::kInfo, "backup_deleted", {{"backup", id}});
-  store.Sweep();
-  NoteNewest(store, own);
+  NoteNewest(store.Tidy(own, std::numeric_limits<size_t>::max()));
   return google::protobuf::Empty();
 }
 
@@ -205,6 +213,9 @@ absl::StatusOr<google::longrunning::Operation> ManageBackups::Restore(
   CMK_RETURN_IF_ERROR(RequireDirectory());
   CMK_ASSIGN_OR_RETURN(const std::string id, ParseBackupName("name", request.name()));
   CMK_RETURN_IF_ERROR(CheckRestore(options_, id, {data_dir_, shards_.shard_count()}));
+  absl::MutexLock nothing_else_begins(&starting_);
+  CMK_RETURN_IF_ERROR(RequireNone(kRestore, "a backup is being restored into this server already"));
+  CMK_RETURN_IF_ERROR(RequireNone(kBackup, "a backup of this server is being taken"));
   CMK_RETURN_IF_ERROR(RequireEmpty());
   return operations_.StartOfServer(kRestore, id);
 }
@@ -313,7 +324,7 @@ absl::Status ManageBackups::ImportNames(const std::vector<storage::v1::HubRecord
     CMK_ASSIGN_OR_RETURN(const auto known, hubs.Get(catalog, record.tenant(), record.hub()));
     if (known.has_value()) continue;
     const HubUid uid = HubDirectory::MakeEntry(record)->uid;
-    indexes_.destroy(uid);
+    indexes_.files.Destroy(uid);
     CMK_ASSIGN_OR_RETURN(const StoredAmount amount, quota_.AmountOf(record));
     held.emplace_back(record.tenant(), amount);
     store::HubsTable::Put(names, record.tenant(), record.hub(), record);
@@ -328,8 +339,9 @@ absl::Status ManageBackups::ImportNames(const std::vector<storage::v1::HubRecord
 
 ManageBackups::Result ManageBackups::RunVerify(OperationRun& run) {
   absl::StatusOr<v1::VerifyIntegrityResult> found =
-      run.argument().empty() ? VerifyShards(shards_, data_dir_, clock_, WatchOf(run))
-                             : VerifyBackup(options_, run.argument(), clock_, WatchOf(run));
+      run.argument().empty()
+          ? VerifyServed(shards_, indexes_.files, data_dir_, clock_, WatchOf(run))
+          : VerifyBackup(options_, run.argument(), clock_, WatchOf(run));
   CMK_RETURN_IF_ERROR(found.status());
   stats_.integrity_errors.Add(found->finding_count());
   return std::make_unique<v1::VerifyIntegrityResult>(*std::move(found));

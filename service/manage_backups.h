@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -9,6 +10,7 @@
 #include "base/clock.h"
 #include "cmkstore/v1/admin_service.pb.h"
 #include "google/protobuf/empty.pb.h"
+#include "search/index_set.h"
 #include "service/backup/backup_options.h"
 #include "service/backup/backup_store.h"
 #include "service/backup/take_backup.h"
@@ -28,8 +30,8 @@ namespace cmkstore::service {
 class ManageBackups {
  public:
   struct Indexes {
-    std::function<void(HubUid)> destroy;             // deletes what lies there of an index
-    std::function<void(const HubEntry&)> provision;  // has it built from the documents
+    search::IndexSet& files;
+    std::function<void(const HubEntry&)> provision;  // has one built from the documents
   };
 
   // All must outlive this. Adds its kinds to `operations`.
@@ -56,10 +58,12 @@ class ManageBackups {
 
   absl::Status RequireDirectory() const;
   absl::StatusOr<std::string> StoreUid() const;  // as manifests have it
-  void NoteNewest(const BackupStore& store, const std::string& own);
+  void NoteNewest(const std::optional<storage::v1::BackupManifest>& newest);
   absl::StatusOr<bool> IsEmpty() const;  // of hubs
   absl::Status RequireEmpty() const;
   absl::Status MarkRestore(const std::string& backup);
+  // That no operation of this kind is under way or waits.
+  absl::Status RequireNone(const std::string& kind, absl::string_view what) const;
   absl::Status RequireNotRestoring(const std::string& backup) const;
   Result RunBackup(OperationRun& run);
   Result RunRestore(OperationRun& run);
@@ -78,6 +82,8 @@ class ManageBackups {
   const PageTokens& tokens_;
   const Indexes indexes_;
   absl::Mutex deletion_;  // held from a look at what is being restored to the end of a deletion
+  // Held from a look at what is under way until a backup or a restore has been started beside it.
+  absl::Mutex starting_;
 };
 
 }  // namespace cmkstore::service

@@ -40,16 +40,21 @@ constexpr absl::string_view kConflict = "OPERATION_CHANGED";  // never leaves th
 
 class Operations::Run final : public OperationRun {
  public:
-  Run(Operations& operations, HubEntryPtr hub, std::string id, std::string argument)
+  Run(Operations& operations, HubEntryPtr hub, const OperationRecord& record)
       : operations_(operations),
         hub_(std::move(hub)),
-        id_(std::move(id)),
-        argument_(std::move(argument)) {}
+        id_(record.operation()),
+        kind_(record.kind()),
+        argument_(record.argument()) {}
 
   const HubEntryPtr& hub() const override { return hub_; }
   const std::string& argument() const override { return argument_; }
   bool cancel_requested() const override { return cancelled_; }
   const std::string& id() const { return id_; }
+  const std::string& kind() const { return kind_; }
+  // Its body has come to an end; the result is about to be kept.
+  bool ended() const { return ended_; }
+  void End() { ended_ = true; }
   absl::Status CheckGoOn() const override {
     if (operations_.stopping_)
       return Cancelled("the server stops; it goes on after the next start");
@@ -72,8 +77,8 @@ class Operations::Run final : public OperationRun {
  private:
   Operations& operations_;
   const HubEntryPtr hub_;
-  const std::string id_, argument_;
-  std::atomic<bool> cancelled_{false};
+  const std::string id_, kind_, argument_;
+  std::atomic<bool> cancelled_{false}, ended_{false};
   absl::Time next_save_ = absl::InfinitePast();
 };
 
@@ -112,6 +117,13 @@ absl::StatusOr<Operation> Operations::Start(const HubEntry& hub, const std::stri
 absl::StatusOr<Operation> Operations::StartOfServer(const std::string& kind,
                                                     const std::string& argument) {
   return Start(*ServerEntry(), kind, argument);
+}
+
+bool Operations::IsUnderWay(const std::string& kind) {
+  absl::MutexLock lock(&mutex_);
+  return std::any_of(running_.begin(), running_.end(), [&kind](const auto& one) {
+    return one.second->kind() == kind && !one.second->ended();
+  });
 }
 
 absl::StatusOr<Operations::Started> Operations::StartWith(const HubEntry& hub,
@@ -191,7 +203,7 @@ void Operations::Enqueue(HubEntryPtr hub, const OperationRecord& record) {
     Log(LogLevel::kError, "operation_of_unknown_kind", {{"kind", record.kind()}});
     return;  // a later version's: it stays pending
   }
-  auto run = std::make_shared<Run>(*this, std::move(hub), record.operation(), record.argument());
+  auto run = std::make_shared<Run>(*this, std::move(hub), record);
   if (record.cancel_requested() && kind->second.ends == Ends::kWhenCancelled) run->Cancel();
   {
     absl::MutexLock lock(&mutex_);
@@ -217,6 +229,7 @@ void Operations::Execute(const std::shared_ptr<Run>& run, const Kind& kind) {
     while (!stopping_ && clock_.MonotonicNow() < again) clock_.Sleep(kLook);
   }
   if (!stopping_ || !absl::IsCancelled(result.status())) {
+    run->End();  // before anybody is told that it is done, and starts what may not run beside it
     const absl::Status finished = Finish(*run->hub(), run->id(), result);
     if (!finished.ok()) {
       Log(LogLevel::kError, "operation_result_lost",

@@ -76,6 +76,8 @@ class Operations {
                                                        const std::string& argument);
   absl::StatusOr<google::longrunning::Operation> StartOfServer(const std::string& kind,
                                                                const std::string& argument);
+  // Whether an operation of that kind runs, or waits for its turn.
+  bool IsUnderWay(const std::string& kind);
   struct Started {
     google::longrunning::Operation operation;
     store::Sequence sequence = 0;  // of the commit

@@ -76,11 +76,9 @@ class HealthMethod::Call final : public RpcCall {
       delete this;
       return;
     }
-    method_.Arm(environment_);
+    new Call(method_, environment_);
     finishing_ = true;
-    const std::vector<std::string>& known = method_.services_;
-    if (!request_.service().empty() &&
-        std::find(known.begin(), known.end(), request_.service()) == known.end()) {
+    if (!method_.Knows(request_.service())) {
       responder_.FinishWithError({grpc::StatusCode::NOT_FOUND, "no such service"},
                                  static_cast<QueueEvent*>(this));
       return;
@@ -98,7 +96,12 @@ class HealthMethod::Call final : public RpcCall {
   bool finishing_ = false;
 };
 
-void HealthMethod::Arm(CallEnvironment& environment) { new Call(*this, environment); }
+void HealthMethod::ArmCheck(CallEnvironment& environment) { new Call(*this, environment); }
+
+bool HealthMethod::Knows(const std::string& service) const {
+  return service.empty() ||
+         std::find(services_.begin(), services_.end(), service) != services_.end();
+}
 
 class ReflectionMethod::Call final : public RpcCall {
  public:

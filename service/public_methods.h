@@ -5,6 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/synchronization/mutex.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include "service/rpc_method.h"
@@ -20,21 +23,36 @@ namespace cmkstore::service {
 using HealthService = grpc::health::v1::Health::AsyncService;
 using ReflectionService = grpc::reflection::v1alpha::ServerReflection::AsyncService;
 
+// Check and Watch.
+//
+// Thread-safe but for Arm.
 class HealthMethod final : public RpcMethod {
  public:
+  static constexpr size_t kMaxWatches = 1024;  // each holds some KiB and a stream
+
   // `services`: full names of those that can be asked for beside "", the server. `service` must
   // outlive this.
   HealthMethod(HealthService& service, std::vector<std::string> services)
       : RpcMethod("HealthCheck"), service_(service), services_(std::move(services)) {}
 
   void Arm(CallEnvironment& environment) override;
-  void SetServing(bool serving) { serving_ = serving; }
+  void SetServing(bool serving);
+  // Has all watches look again: at the state, or whether the server drains.
+  void WakeWatches();
 
  private:
   class Call;
+  class Watch;
+  void ArmCheck(CallEnvironment& environment);
+  bool Knows(const std::string& service) const;
+  bool AddWatch(Watch& watch);  // false: there are too many
+  void RemoveWatch(Watch& watch);
+
   HealthService& service_;
   const std::vector<std::string> services_;
   std::atomic<bool> serving_{true};
+  absl::Mutex mutex_;
+  absl::flat_hash_set<Watch*> watches_ ABSL_GUARDED_BY(mutex_);
 };
 
 class ReflectionMethod final : public RpcMethod {

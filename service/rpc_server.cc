@@ -133,6 +133,7 @@ void RpcServer::Shutdown(absl::Duration grace) {
   const absl::Time deadline = absl::Now() + grace;
   for (const auto& acceptor : acceptors_) acceptor->StopAccepting();
   for (const auto& environment : environments_) environment->Drain();
+  if (health_ != nullptr) health_->WakeWatches();
   on_drain_();
   // Once it shuts down, gRPC cancels what arrives: so the clients leave first.
   if (grace > absl::ZeroDuration()) SendGoaways(*server_);

@@ -221,7 +221,7 @@ absl::Status Server::Parts::Start() {
   };
   backups = std::make_unique<ManageBackups>(
       *engine, options.backup, options.data_dir, *storage_quota, *operations, backup_stats, clock,
-      *tokens, ManageBackups::Indexes{destroy_index, provision_restored});
+      *tokens, ManageBackups::Indexes{*indexes, provision_restored});
   manage_hubs = std::make_unique<ManageHubs>(
       *hubs, *engine, *vault, *checks, *key_changes, *receipts, random, clock, *tokens,
       IndexLife{provision_index, [this](HubUid hub) { indexes->Close(hub); }});

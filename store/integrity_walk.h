@@ -60,6 +60,8 @@ class IntegrityWalk {
   void Finish();
 
   const IntegrityCounts& counts() const { return counts_; }
+  // Of the catalog, by uid; purged ones too.
+  const absl::flat_hash_map<std::string, storage::v1::HubRecord>& hubs() const { return hubs_; }
 
  private:
   // Of the partition in hand.

@@ -55,6 +55,20 @@ absl::Status MakeDirectory(const std::string& path) {
   return failed ? BackupStorageFailed("a directory cannot be made") : absl::OkStatus();
 }
 
+// `how`: LOCK_SH by who reads a backup, LOCK_EX by who removes it.
+absl::StatusOr<std::shared_ptr<void>> LockManifest(const std::string& path, int how) {
+  const int file = open(path.c_str(), (how == LOCK_EX ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+  if (file < 0) {
+    return errno == ENOENT ? NotFound("backup")
+                           : BackupStorageFailed("a manifest cannot be opened");
+  }
+  std::shared_ptr<void> lock(nullptr, [file](void*) { close(file); });
+  // A file system without locks is no reason not to restore from it.
+  if (flock(file, how | LOCK_NB) == 0 || errno != EWOULDBLOCK) return lock;
+  return StateInvalid(how == LOCK_EX ? "the backup is being restored; delete it when that has ended"
+                                     : "the backup is being deleted");
+}
+
 }  // namespace
 
 absl::StatusOr<BackupStore> BackupStore::Open(const std::string& directory) {
@@ -89,6 +103,10 @@ absl::StatusOr<std::shared_ptr<void>> BackupStore::Lock() const {
     return StateInvalid("another backup is being written into this directory");
   }
   return lock;
+}
+
+absl::StatusOr<std::shared_ptr<void>> BackupStore::Hold(absl::string_view id) const {
+  return LockManifest(ManifestOf(id), LOCK_SH);
 }
 
 absl::StatusOr<std::vector<std::string>> BackupStore::AllIds() const {
@@ -213,40 +231,49 @@ absl::StatusOr<std::optional<BackupManifest>> BackupStore::NewestOf(
   return std::nullopt;
 }
 
-absl::Status BackupStore::Prune(absl::string_view store_uid, size_t keep) const {
-  CMK_ASSIGN_OR_RETURN(const std::vector<std::string> ids, AllIds());
-  size_t kept = 0;
-  for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
-    const absl::StatusOr<BackupManifest> manifest = Read(*id);
-    if (!manifest.ok() || manifest->store_uid() != store_uid || ++kept <= keep) continue;
-    CMK_RETURN_IF_ERROR(Remove(*id));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status BackupStore::Remove(absl::string_view id) const {
   if (!IsId(id)) return NotFound("backup");
+  CMK_ASSIGN_OR_RETURN(const std::shared_ptr<void> held, LockManifest(ManifestOf(id), LOCK_EX));
   if (unlink(ManifestOf(id).c_str()) != 0) {
     return errno == ENOENT ? NotFound("backup") : BackupStorageFailed("a backup cannot be removed");
   }
   return SyncDirectory(directory_ + "/backups");
 }
 
-void BackupStore::Sweep() const {
-  const absl::Status swept = RemoveUnneeded();
-  if (swept.ok()) return;
-  Log(LogLevel::kWarning, "backup_files_kept",
-      {{"reason", ReasonOf(swept)}, {"detail", std::string(swept.message())}});
+std::optional<BackupManifest> BackupStore::Tidy(absl::string_view store_uid, size_t keep) const {
+  std::optional<BackupManifest> newest;
+  std::set<std::string> needed;
+  size_t kept = 0;
+  const auto look_at = [&](const std::string& id) -> absl::Status {
+    CMK_ASSIGN_OR_RETURN(BackupManifest manifest, Read(id));
+    if (manifest.store_uid() == store_uid && ++kept > keep) {
+      const absl::Status removed = Remove(id);
+      if (removed.ok()) return removed;
+      // It is held, as a rule.
+      Log(LogLevel::kWarning, "backups_not_pruned",
+          {{"backup", id}, {"reason", ReasonOf(removed)}});
+    }
+    for (const BackupFile& file : manifest.files()) needed.insert(file.sha256());
+    manifest.clear_files();
+    if (!newest.has_value() && manifest.store_uid() == store_uid) newest = std::move(manifest);
+    return absl::OkStatus();
+  };
+  const absl::StatusOr<std::vector<std::string>> ids = AllIds();
+  absl::Status all_known = ids.status();
+  if (ids.ok()) {
+    for (auto id = ids->rbegin(); id != ids->rend(); ++id) {
+      all_known.Update(Annotate(look_at(*id), absl::StrCat("backups/", *id)));
+    }
+  }
+  if (all_known.ok()) all_known = RemoveFilesBut(needed);
+  if (!all_known.ok()) {
+    Log(LogLevel::kWarning, "backup_files_kept",
+        {{"reason", ReasonOf(all_known)}, {"detail", std::string(all_known.message())}});
+  }
+  return newest;
 }
 
-absl::Status BackupStore::RemoveUnneeded() const {
-  CMK_ASSIGN_OR_RETURN(const std::vector<std::string> ids, AllIds());
-  std::set<std::string> needed;
-  for (const std::string& id : ids) {
-    const absl::StatusOr<BackupManifest> manifest = Read(id);
-    CMK_RETURN_IF_ERROR(Annotate(manifest.status(), absl::StrCat("backups/", id)));
-    for (const BackupFile& file : manifest->files()) needed.insert(file.sha256());
-  }
+absl::Status BackupStore::RemoveFilesBut(const std::set<std::string>& needed) const {
   std::error_code failed;
   for (fs::recursive_directory_iterator at(directory_ + "/files", failed), end;
        !failed && at != end; at.increment(failed)) {

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,10 @@ class BackupStore {
   // STATE_INVALID when somebody writes.
   absl::StatusOr<std::shared_ptr<void>> Lock() const;
 
+  // Keeps every process from removing the backup as long as the answer lives. Errors: also
+  // STATE_INVALID when somebody is removing it.
+  absl::StatusOr<std::shared_ptr<void>> Hold(absl::string_view id) const;
+
   // Newest first, from just behind `after` (empty: from the newest).
   absl::StatusOr<std::vector<std::string>> List(const std::string& after, size_t limit) const;
   absl::StatusOr<storage::v1::BackupManifest> Read(absl::string_view id) const;
@@ -62,21 +67,22 @@ class BackupStore {
   // The newest backup of one store whose manifest reads; nullopt: it has none.
   absl::StatusOr<std::optional<storage::v1::BackupManifest>> NewestOf(
       absl::string_view store_uid) const;
-  // Removes the oldest backups of one store until `keep` are left. Those whose manifest does not
-  // read stay. Under a lock.
-  absl::Status Prune(absl::string_view store_uid, size_t keep) const;
-  // Removes one backup, also one whose manifest does not read. Under a lock.
+  // Removes the oldest backups of one store until `keep` are left, then every file that no backup
+  // needs. Backups whose manifest does not read, and those that are held, stay; and while one does
+  // not read, which may still be mended by hand, all files stay. What cannot be removed is for the
+  // next time, and the log says why. Reads each manifest once. Gives the newest backup that is left
+  // of that store, without its files. Under a lock.
+  std::optional<storage::v1::BackupManifest> Tidy(absl::string_view store_uid, size_t keep) const;
+  // Removes one backup, also one whose manifest does not read. Errors: also STATE_INVALID for one
+  // that is held. Under a lock.
   absl::Status Remove(absl::string_view id) const;
-  // Removes every file that no backup needs; none while a manifest does not read, which may still
-  // be mended by hand. What stays is for the next time, and the log says why. Under a lock.
-  void Sweep() const;
 
  private:
   explicit BackupStore(std::string directory) : directory_(std::move(directory)) {}
   std::string FileOf(absl::string_view sha256) const;
   std::string ManifestOf(absl::string_view id) const;
   absl::StatusOr<std::vector<std::string>> AllIds() const;  // oldest first
-  absl::Status RemoveUnneeded() const;
+  absl::Status RemoveFilesBut(const std::set<std::string>& needed) const;
 
   std::string directory_;
 };

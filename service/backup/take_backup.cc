@@ -181,9 +181,7 @@ absl::StatusOr<BackupManifest> TakeBackup(store::ShardSet& shards, const BackupO
         absl::StrCat(damaged.size(), " files do not read back, the first is ", damaged.front()));
   }
   CMK_RETURN_IF_ERROR(store.Commit(manifest));
-  const absl::Status pruned = store.Prune(manifest.store_uid(), options.keep);
-  if (!pruned.ok()) Log(LogLevel::kWarning, "backups_not_pruned", {{"reason", ReasonOf(pruned)}});
-  store.Sweep();
+  store.Tidy(manifest.store_uid(), options.keep);
   return manifest;
 }
 

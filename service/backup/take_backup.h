@@ -21,9 +21,10 @@ struct WorkWatch {
 //
 //   1  cuts: all shards as they are at one moment, linked into the data directory
 //   2  opens the cut and lists what it needs: hubs, key versions; keeps the receipts of its purges
-//   3  adds each file that the directory does not have, once it is known to be as the store wrote
-//   it 4  reads everything back from the disk and compares it; what a backup before had written and
-//   is
+//   3  reads each file for its SHA-256, which is all of an old one; one that the directory does not
+//      have is read again, before a byte is written, to compare it with the store's own checksums,
+//      and a third time to be copied, which must give the same SHA-256
+//   4  reads everything back from the disk and compares it; what a backup before had written and is
 //      rotten is written again
 //   5  writes the manifest; removes what is older than the backups to keep
 //

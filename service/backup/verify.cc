@@ -1,6 +1,8 @@
 #include "service/backup/verify.h"
 
 #include <algorithm>
+#include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -10,6 +12,7 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "search/index_files.h"
 #include "service/backup/backup_store.h"
 #include "service/backup/cut.h"
 #include "service/backup/pace.h"
@@ -20,8 +23,11 @@ namespace {
 
 constexpr size_t kRowBytesAtOnce = 4u << 20;
 constexpr uint64_t kMaxFindings = 100;
+constexpr v1::IntegrityFindingKind kStore = v1::INTEGRITY_FINDING_KIND_STORE;
+constexpr v1::IntegrityFindingKind kIndex = v1::INTEGRITY_FINDING_KIND_INDEX;
 
-void AddFinding(v1::VerifyIntegrityResult& result, store::IntegrityFinding found) {
+void AddFinding(v1::VerifyIntegrityResult& result, v1::IntegrityFindingKind kind,
+                store::IntegrityFinding found) {
   result.set_finding_count(result.finding_count() + 1);
   if (result.finding_count() > kMaxFindings) return;
   const std::string hub =
@@ -32,6 +38,7 @@ void AddFinding(v1::VerifyIntegrityResult& result, store::IntegrityFinding found
        {"hub", hub},
        {"detail", found.what}});
   v1::IntegrityFinding& finding = *result.add_findings();
+  finding.set_kind(kind);
   finding.set_hub(hub);
   finding.set_shard(found.shard);
   finding.set_hub_uid(std::move(found.hub_uid));
@@ -67,11 +74,66 @@ absl::Status WalkShard(const store::ShardSet& cut, uint32_t shard, store::Integr
   return absl::OkStatus();
 }
 
+// Files that lie among the indexes and that no index of a hub will ever be opened from.
+void FindStrayIndexFiles(const std::vector<std::string>& names, const store::IntegrityWalk& walk,
+                         search::IndexSet& indexes, v1::VerifyIntegrityResult& result) {
+  const auto find = [&result](std::string uid, absl::string_view name, absl::string_view what) {
+    AddFinding(
+        result, kIndex,
+        {0, std::move(uid),
+         absl::StrCat("indexes/", name, " ", what, ": nothing reads it; delete it"), "", ""});
+  };
+  std::set<std::string> told;  // uids
+  for (const std::string& name : names) {
+    const std::optional<HubUid> uid = search::HubOfIndexFile(name);
+    if (!uid.has_value()) {
+      find("", name, "is no file of an index");
+      continue;
+    }
+    const auto hub = walk.hubs().find(uid->bytes());
+    if (hub == walk.hubs().end() && told.insert(uid->ToHex()).second) {
+      find(uid->ToHex(), name, "is of no hub of this server");
+      continue;
+    }
+    // One whose purge is under way is about to lose it.
+    if (hub == walk.hubs().end() || hub->second.purge().finish_time_micros() == 0) continue;
+    if (indexes.FileBytes(*uid) > 0 && told.insert(uid->ToHex()).second) {
+      find(uid->ToHex(), name, "is of a hub that was purged");
+    }
+  }
+}
+
+void LookAtIndexes(const store::IntegrityWalk& walk, search::IndexSet& indexes,
+                   v1::VerifyIntegrityResult& result) {
+  for (const auto& [raw, record] : walk.hubs()) {
+    if (record.state() == storage::v1::HUB_STATE_PURGED) continue;
+    const absl::StatusOr<HubUid> uid = HubUid::FromBytes(raw);
+    if (!uid.ok()) continue;
+    const std::optional<std::string> damage = indexes.DamageOf(*uid);
+    if (!damage.has_value()) {
+      const bool active = record.state() == storage::v1::HUB_STATE_ACTIVE;
+      result.set_unbuilt_indexes(result.unbuilt_indexes() + (active ? 1 : 0));
+      continue;
+    }
+    result.set_indexes(result.indexes() + 1);
+    if (damage->empty()) continue;
+    AddFinding(result, kIndex,
+               {record.shard(), uid->ToHex(),
+                absl::StrCat("its search index is damaged: ", *damage,
+                             "; it is built again from the documents when the hub is used next, "
+                             "and now by cmkctl index rebuild"),
+                record.tenant(), record.hub()});
+  }
+}
+
 }  // namespace
 
-absl::StatusOr<v1::VerifyIntegrityResult> VerifyShards(store::ShardSet& shards,
+absl::StatusOr<v1::VerifyIntegrityResult> VerifyServed(store::ShardSet& shards,
+                                                       search::IndexSet& indexes,
                                                        const std::string& data_dir, Clock& clock,
                                                        const WorkWatch& watch) {
+  // Before the cut: what lies there by then is of hubs that the cut has.
+  CMK_ASSIGN_OR_RETURN(const std::vector<std::string> index_files, indexes.ListFiles());
   v1::VerifyIntegrityResult result;
   uint64_t total = 0, done = 0;
   for (const store::ShardState& state : shards.States()) total += 2 * state.table_bytes();
@@ -84,23 +146,28 @@ absl::StatusOr<v1::VerifyIntegrityResult> VerifyShards(store::ShardSet& shards,
   result.set_files(files.files);
   result.set_bytes(files.bytes);
   for (const store::DamagedTableFile& file : files.damaged) {
-    AddFinding(result, {file.shard, "", file.what, "", ""});
+    AddFinding(result, kStore, {file.shard, "", file.what, "", ""});
   }
   const ScratchDirectory scratch(data_dir + "/cut-verify");
   CMK_RETURN_IF_ERROR(CutShards(shards, scratch.path(), clock, watch.go_on));
   CMK_ASSIGN_OR_RETURN(const auto cut, OpenAside(scratch.path(), shards.shard_count()));
   store::IntegrityWalk walk(
-      [&](store::IntegrityFinding found) { AddFinding(result, std::move(found)); });
+      [&](store::IntegrityFinding found) { AddFinding(result, kStore, std::move(found)); });
   bool all_read = true;
   for (uint32_t shard = 0; shard < cut->shard_count(); ++shard) {
     const absl::Status walked = WalkShard(*cut, shard, walk, looked);
     if (walked.ok()) continue;
     if (!HasReason(walked, "STORE_CORRUPT")) return walked;
-    AddFinding(result, {shard, "", "rows cannot be read: a checksum does not match", "", ""});
+    AddFinding(result, kStore,
+               {shard, "", "rows cannot be read: a checksum does not match", "", ""});
     all_read = false;
   }
   // Of a hub whose rows could not be read it is not known that there are none.
-  if (all_read) walk.Finish();
+  if (all_read) {
+    walk.Finish();
+    FindStrayIndexFiles(index_files, walk, indexes, result);
+  }
+  LookAtIndexes(walk, indexes, result);
   const store::IntegrityCounts& counts = walk.counts();
   result.set_rows(counts.rows);
   result.set_hubs(counts.hubs);
@@ -134,10 +201,11 @@ absl::StatusOr<v1::VerifyIntegrityResult> VerifyBackup(const BackupOptions& opti
                     absl::StrCat("backup ", id, " was deleted while it was verified"));
   }
   for (const std::string& path : damaged) {
-    AddFinding(result, {ShardOf(path), "",
-                        absl::StrCat("backup ", id, ": ", path,
-                                     " is missing, or its checksum does not match"),
-                        "", ""});
+    AddFinding(
+        result, v1::INTEGRITY_FINDING_KIND_BACKUP,
+        {ShardOf(path), "",
+         absl::StrCat("backup ", id, ": ", path, " is missing, or its checksum does not match"), "",
+         ""});
   }
   return result;
 }

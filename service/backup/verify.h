@@ -5,6 +5,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "cmkstore/v1/admin_service.pb.h"
+#include "search/index_set.h"
 #include "service/backup/backup_options.h"
 #include "service/backup/take_backup.h"
 #include "store/rocksdb/shard_set.h"
@@ -12,10 +13,11 @@
 namespace cmkstore::service {
 
 // Looks at everything that the shards hold, without a key: the checksum of every table file, then
-// every row of a cut of the shards (store/integrity_walk.h). What it finds is in the answer and in
-// the log. Blocking. Errors: STORE_BUSY, STORE_CORRUPT (not even a cut can be made), that of
-// `go_on`.
-absl::StatusOr<v1::VerifyIntegrityResult> VerifyShards(store::ShardSet& shards,
+// every row of a cut of the shards (store/integrity_walk.h), and the files of the search indexes as
+// far as they tell without a key. What it finds is in the answer and in the log. Blocking. Errors:
+// STORE_BUSY, STORE_CORRUPT (not even a cut can be made), that of `go_on`.
+absl::StatusOr<v1::VerifyIntegrityResult> VerifyServed(store::ShardSet& shards,
+                                                       search::IndexSet& indexes,
                                                        const std::string& data_dir, Clock& clock,
                                                        const WorkWatch& watch);
 

@@ -1,5 +1,6 @@
 // Which backups stay, and which go with what they alone needed.
 
+#include "service/backup/backup_store.h"
 #include "tests/e2e/admin_page.h"
 #include "tests/e2e/backup_fixture.h"
 
@@ -111,6 +112,70 @@ TEST_F(KeptBackupsTest, ABackupThatIsBeingRestoredIsNotDeleted) {
   EXPECT_EQ(ReasonOf(Delete(second.name())), "OK") << "another one";
   EXPECT_EQ(ResultOf<v1::RestoreResult>(restore).hubs(), 1u);
   EXPECT_EQ(ReasonOf(Delete(first.name())), "OK");
+}
+
+TEST_F(KeptBackupsTest, WhileOneIsRestoredNothingIsBackedUpAndNothingElseRestored) {
+  SetUpHub();
+  for (int i = 0; i < 20; ++i) PutLarge(absl::StrCat("d", i));
+  const v1::Backup backup = TakeBackup();
+  bytes_per_second_ = backup.size_bytes() / 3;
+  StartOn("other");
+  const google::longrunning::Operation restore = StartRestore(backup.name());
+  google::longrunning::Operation refused;
+  const grpc::Status status = admin()->Backup(As("operator").get(), {}, &refused);
+  EXPECT_EQ(ReasonOf(status), "STATE_INVALID");
+  EXPECT_THAT(status.error_message(), ::testing::HasSubstr("is being restored into this server"));
+  StartRestore(backup.name(), "STATE_INVALID");
+  EXPECT_THAT(last_message_, ::testing::HasSubstr("is being restored into this server already"));
+  EXPECT_EQ(ResultOf<v1::RestoreResult>(restore).hubs(), 1u);
+  EXPECT_EQ(TakeBackup().hubs(), 1u) << "at once when it has ended";
+}
+
+TEST_F(KeptBackupsTest, NothingIsRestoredWhileABackupIsTaken) {
+  SetUpHub();
+  const v1::Backup backup = TakeBackup();
+  bytes_per_second_ = 500;
+  StartOn("other");
+  StartBackup();  // goes on until the end of the server
+  StartRestore(backup.name(), "STATE_INVALID");
+  EXPECT_THAT(last_message_, ::testing::HasSubstr("a backup of this server is being taken"));
+}
+
+TEST_F(KeptBackupsTest, ABackupThatIsReadByARestoreIsNotPruned) {
+  keep_ = 1;
+  StartServer();
+  SetUpHub();
+  const v1::Backup first = TakeBackup();
+  const std::string id = first.name().substr(8);
+  const auto store = service::BackupStore::Open(backups_);
+  ASSERT_TRUE(store.ok());
+  auto held = store->Hold(id);
+  ASSERT_TRUE(held.ok()) << held.status();
+  const v1::Backup second = TakeBackup();
+  EXPECT_THAT(Names(), ::testing::ElementsAre(second.name(), first.name()));
+  EXPECT_EQ(Verify(first.name()).finding_count(), 0u);
+  held = nullptr;
+  const v1::Backup third = TakeBackup();
+  EXPECT_THAT(Names(), ::testing::ElementsAre(third.name()));
+  EXPECT_EQ(store->Hold(id).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(KeptBackupsTest, ARestoreHoldsItsBackupWhileItReads) {
+  SetUpHub();
+  const v1::Backup backup = TakeBackup();
+  const auto store = service::BackupStore::Open(backups_);
+  ASSERT_TRUE(store.ok());
+  std::string reason;
+  const service::WorkWatch watch{
+      [&] {
+        if (reason.empty()) reason = absl::StrCat(store->Remove(backup.name().substr(8)).message());
+        return absl::OkStatus();
+      },
+      [](uint64_t, uint64_t) {}};
+  const auto restored = service::RestoreOffline(BackupSettings(), backup.name().substr(8),
+                                                {dir_.path() + "/new", shards_}, clock_, watch);
+  EXPECT_TRUE(restored.ok()) << restored.status();
+  EXPECT_THAT(reason, ::testing::HasSubstr("is being restored"));
 }
 
 TEST_F(KeptBackupsTest, ABackupThatIsDeletedWhileItIsVerifiedIsNotCalledDamaged) {

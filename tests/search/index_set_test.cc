@@ -10,6 +10,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
+#include "base/file.h"
+#include "search/index_files.h"
 #include "tests/search/index_set_fixture.h"
 
 namespace cmkstore::search {
@@ -27,6 +29,33 @@ TEST_F(IndexSetTest, ClosesTheLeastRecentlyUsedButNoneThatIsInUse) {
   EXPECT_EQ(*set_->Open(hubs[0]), held);
   EXPECT_TRUE(set_->Close(hubs[0])) << "a lock reaches it";
   EXPECT_THAT(held->Apply({}, 2), FailsWith("HUB_LOCKED", ""));
+}
+
+TEST_F(IndexSetTest, AFileIsOfTheHubThatItsNameSays) {
+  const std::string uid = hub_.ToHex();
+  for (const char* suffix : {"", "-wal", "-journal", ".rebuild", ".rebuild-wal"}) {
+    EXPECT_EQ(HubOfIndexFile(absl::StrCat(uid, ".index", suffix)), hub_) << suffix;
+  }
+  const std::string upper = "ABCDEFABCDEFABCDEFABCDEFABCDEFAB";
+  for (const std::string& name :
+       {uid, uid + ".index.old", uid + ".index-shm", uid.substr(1) + ".index", "0" + uid + ".index",
+        upper + ".index", std::string(32, 'x') + ".index", std::string(".index")}) {
+    EXPECT_EQ(HubOfIndexFile(name), std::nullopt) << name;
+  }
+}
+
+TEST_F(IndexSetTest, ATornPageIsNoDamageWhileTheLogIsThereThatMakesItGood) {
+  OpenSet();
+  Fill(3);
+  ASSERT_THAT(Follow(), IsOk());
+  EXPECT_EQ(set_->DamageOf(random_.NewUid<HubUid>()), std::nullopt);
+  EXPECT_EQ(set_->DamageOf(hub_), "") << "it is open";
+  ASSERT_TRUE(set_->Close(hub_));
+  EXPECT_EQ(set_->DamageOf(hub_), "");
+  std::filesystem::resize_file(path(), std::filesystem::file_size(path()) + 100);
+  EXPECT_NE(set_->DamageOf(hub_), "");
+  ASSERT_TRUE(WriteFileDurably(path() + "-wal", "a log"));
+  EXPECT_EQ(set_->DamageOf(hub_), "");
 }
 
 TEST_F(IndexSetTest, ALockedHubIsNotOpenedUntilItsKeyIsBack) {

@@ -90,6 +90,7 @@ const Row kRows[] = {
     {"cmkstore.v1.HubService.DeleteHub", "name: 'HUB'", "state: DELETED"},
     {"cmkstore.v1.HubService.UndeleteHub", "name: 'HUB'", "state: ACTIVE"},
     {"grpc.health.v1.Health.Check", "service: 'cmkstore.v1.HubService'", "status: SERVING"},
+    {"grpc.health.v1.Health.Watch", "service: 'cmkstore.v1.HubService'", "status: SERVING"},
     {"grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo",
      "file_containing_symbol: 'cmkstore.v1.Hub'", "file_descriptor_proto"},
 };

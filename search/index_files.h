@@ -1,0 +1,24 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "base/ids.h"
+
+namespace cmkstore::search {
+
+// Index files as they can be judged without a key: by their names, and by what sealing
+// (sealed_file.h) leaves to be seen.
+//
+// Thread-safe as the file system is.
+
+// Whose a file in the directory of the indexes is: `<hub uid>.index`, its log or journal, or those
+// of a rebuild. nullopt: no index has a file of that name.
+std::optional<HubUid> HubOfIndexFile(absl::string_view name);
+
+// What is wrong with the main file at `path`, which nobody has open; empty: nothing that can be
+// seen. That a part was changed, or put back to an earlier state, is seen only under the key.
+std::string DamageOfIndexFile(const std::string& path);
+
+}  // namespace cmkstore::search
