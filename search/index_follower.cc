@@ -178,6 +178,7 @@ absl::StatusOr<uint64_t> IndexFollower::ApplyBatch(HubUid uid, SqliteHubIndex& i
       absl::MutexLock lock(&mutex_);
       Hub& hub = hubs_[uid];
       hub.target = std::max(hub.target, batch.hub_sequence);
+      hub.skipped = batch.skipped;
     }
     // Only a store that was put back to an earlier state is behind: what it lost is in the index.
     if (batch.reached.sequence < place.sequence) {
@@ -282,7 +283,9 @@ IndexFollowerStats IndexFollower::Stats() const {
   for (const auto& [uid, hub] : hubs_) {
     stats.behind += hub.indexed < hub.target ? 1 : 0;
     stats.stopped += hub.stopped ? 1 : 0;
-    if (!hub.stopped && hub.indexed < hub.target) stats.lag += hub.target - hub.indexed;
+    if (hub.stopped || hub.indexed >= hub.target) continue;
+    const uint64_t numbers = hub.target - hub.indexed;
+    stats.lag += hub.known ? numbers - std::min(numbers, hub.skipped) : 1;
   }
   return stats;
 }

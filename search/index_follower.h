@@ -34,7 +34,8 @@ struct IndexFollowerOptions {
 struct IndexFollowerStats {
   size_t behind = 0;      // hubs with changes to apply
   size_t stopped = 0;     // hubs whose keys were refused
-  uint64_t lag = 0;       // changes not applied yet, over all hubs that are not stopped
+  // Changes not applied yet, over all hubs that are not stopped; 1 for one that was not looked at.
+  uint64_t lag = 0;
   uint64_t applied = 0;   // changes since start
   uint64_t rebuilds = 0;  // begun since start, whoever asked
   uint64_t failures = 0;
@@ -92,6 +93,7 @@ class IndexFollower {
     uint64_t target = 0;   // last sequence known to be committed
     uint64_t indexed = 0;  // last sequence known to be searchable
     uint64_t wanted = 0;   // a search waits for this sequence
+    uint64_t skipped = 0;  // numbers behind `indexed` that no commit has
     bool known = false;    // `indexed` has been read from the index
     bool busy = false;     // queued, or being worked on
     bool stopped = false;  // key refused

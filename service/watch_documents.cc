@@ -20,12 +20,16 @@ constexpr absl::Duration kTokenLeeway = absl::Seconds(60);
 constexpr size_t kMaxFeedEntries = 100;
 constexpr size_t kEnoughBytes = 1u << 20;
 
-// Whoever waited there would miss all changes up to that number.
-absl::Status BeyondTheFeed(store::Sequence last) {
+// Whoever waited beyond the last change would miss all up to that number; whoever has come as far
+// as a restore did not has seen what is not there, and has not seen what is there instead.
+absl::Status NotOfThisFeed(store::Sequence place, store::Sequence last) {
   return FieldInvalid(
       "after_sequence",
-      absl::StrCat("is beyond the last change, ", last,
-                   ": the hub may have been restored; list its documents, and watch from there"));
+      absl::StrCat(place > last ? absl::StrCat("is beyond the last change, ", last,
+                                               ": the hub may have been restored")
+                                : "is of what was written after the backup that the hub was "
+                                  "restored from",
+                   "; list its documents, and watch from now"));
 }
 
 }  // namespace
@@ -144,7 +148,9 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
         }
         CMK_CO_ASSIGN_OR_RETURN(const store::Sequence last, engine_.LastSequence(entry->partition));
         if (request.from_now()) place.sequence = last;
-        if (place.sequence > last) co_return BeyondTheFeed(last);
+        CMK_CO_ASSIGN_OR_RETURN(const bool known, store::ChangeFeed(engine_).Has(
+                                                      entry->partition, place.sequence, last));
+        if (!known) co_return NotOfThisFeed(place.sequence, last);
         entry->usage->Count(store::UsageCounter::kWatchCalls);
         first = false;
       }
