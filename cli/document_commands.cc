@@ -141,9 +141,12 @@ int List(const Invocation& invocation, const Connection& connection, const std::
             ShortName(document.name()), absl::StrCat(document.revision()),
             TimeText(document.update_time()), absl::StrJoin(labels, " ")};
       });
-  return printer.Finish(
-      ForEachDocument(connection, *full, v1::BASIC,
-                      [&printer](const v1::Document& document) { printer.Add(document); }));
+  Unreadable unreadable;
+  const grpc::Status status = ForEachDocument(
+      connection, *full, v1::BASIC,
+      [&printer](const v1::Document& document) { printer.Add(document); }, unreadable);
+  const int listed = printer.Finish(status);
+  return listed == kOk ? Report(LeftOut(unreadable), invocation.style()) : listed;
 }
 
 }  // namespace

@@ -240,10 +240,10 @@ absl::Status Server::Parts::Start() {
   usage = std::make_unique<VaultUsageReport>(*hubs, *key_source, meter, clock);
   coverage = std::make_unique<EncryptionCoverageReport>(*hubs, *manage_hubs, *key_source, clock);
   usage_report = std::make_unique<UsageReport>(*hubs, *engine, *hub_usage, clock, *tokens);
-  reads = std::make_unique<ReadDocuments>(*hubs, *engine, *tokens);
+  reads = std::make_unique<ReadDocuments>(*hubs, *engine, unreadable, *tokens);
   writes =
       std::make_unique<WriteDocuments>(*hubs, *engine, *storage_quota, random, clock, committed);
-  watches = std::make_unique<WatchDocuments>(*hubs, *reads, *engine, signal, clock);
+  watches = std::make_unique<WatchDocuments>(*hubs, *reads, *engine, unreadable, signal, clock);
   searches =
       std::make_unique<SearchDocuments>(*hubs, *engine, *indexes, *follower, indexed, *operations,
                                         unreadable, search_worker, clock, *tokens);
