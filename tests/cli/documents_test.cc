@@ -64,6 +64,22 @@ TEST_F(CliDocumentsTest, PutTakesFileLabelsAndAnEtag) {
   EXPECT_THAT(stale.err, AllOf(HasSubstr("[ETAG_MISMATCH]"), HasSubstr("read it again")));
 }
 
+TEST_F(CliDocumentsTest, LabelsStayUnlessPutSaysOtherwise) {
+  const auto put = [this](std::vector<std::string> options) {
+    options.insert(options.begin(), {"put", "h1/p1/flows/f1"});
+    return Ctl(options, R"({"v": 1})").exit_code;
+  };
+  const auto labels = [this] { return Ctl({"get", "h1/p1/flows/f1", "--json"}).Json()["labels"]; };
+  ASSERT_EQ(put({"--label", "team=retail", "--label", "stage=dev"}), 0);
+  ASSERT_EQ(put({}), 0);
+  EXPECT_EQ(labels(), (nlohmann::json{{"team", "retail"}, {"stage", "dev"}})) << "another content";
+  ASSERT_EQ(put({"--label", "stage=prod"}), 0);
+  EXPECT_EQ(labels(), (nlohmann::json{{"stage", "prod"}})) << "those that are said, and no others";
+  EXPECT_EQ(put({"--clear-labels", "--label", "a=b"}), 2) << "which?";
+  ASSERT_EQ(put({"--clear-labels"}), 0);
+  EXPECT_TRUE(labels().is_null() || labels().empty()) << labels();
+}
+
 TEST_F(CliDocumentsTest, WhatDoesNotOpenIsLeftOutAndToldOf) {
   for (const char* id : {"f1", "f2"}) {
     ASSERT_EQ(Ctl({"put", absl::StrCat("h1/p1/flows/", id)}, "{}").exit_code, 0);
