@@ -198,7 +198,7 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
     if (!sent) break;
   }
   // A server that stops asks its watchers to come back to the next one.
-  co_return stream.client_gone() ? Cancelled("the caller is gone") : StoreBusy();
+  co_return stream.client_gone() ? Cancelled("the caller is gone") : ServerStopping();
 }
 
 }  // namespace cmkstore::service
