@@ -32,6 +32,7 @@ struct IndexFollowerOptions {
 };
 
 struct IndexFollowerStats {
+  size_t hubs = 0;        // that it has been told of, and not that they are gone
   size_t behind = 0;      // hubs with changes to apply
   size_t stopped = 0;     // hubs whose keys were refused
   // Changes not applied yet, over all hubs that are not stopped; 1 for one that was not looked at.
@@ -80,6 +81,8 @@ class IndexFollower {
   absl::Status Rebuild(HubUid hub, const std::function<absl::Status(uint64_t)>& progress);
   // The hub's index was found damaged: rebuilds it in the background.
   void Repair(HubUid hub);
+  // The hub is gone: deletes the files of its index, and forgets it.
+  void Destroy(HubUid hub);
   // Starts what is due again, after a pause; to be called about every 100 ms.
   void Tick();
 
@@ -98,6 +101,7 @@ class IndexFollower {
     bool busy = false;     // queued, or being worked on
     bool stopped = false;  // key refused
     bool lost = false;     // found damaged, and not rebuilt yet
+    bool gone = false;     // to be forgotten when its turn ends
     uint64_t swaps = 0;    // times that another index took the place of the one before
     absl::Duration pause = absl::ZeroDuration();
     absl::Time not_before = absl::InfinitePast();

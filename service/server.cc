@@ -214,7 +214,7 @@ absl::Status Server::Parts::Start() {
   key_changes = std::make_unique<HubKeyChanges>(*hubs, *key_source, *engine, *vault, random, clock);
   operations = std::make_unique<Operations>(*hubs, *engine, random, clock, *tokens);
   const auto provision_index = [this](HubUid hub) { follower->Notify(hub, 0); };
-  const auto destroy_index = [this](HubUid hub) { indexes->Destroy(hub); };
+  const auto destroy_index = [this](HubUid hub) { follower->Destroy(hub); };
   const auto provision_restored = [this](const HubEntry& hub) {
     directory->Remember(hub);  // nobody has asked for it by its name yet
     follower->Notify(hub.uid, 0);
