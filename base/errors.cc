@@ -208,6 +208,11 @@ absl::Status FormatTooNew(absl::string_view what) {
               absl::StrCat(what, " was written by a newer version; upgrade before reading it"));
 }
 
+absl::Status ServerStopping() {
+  return WithRetry(Make("SERVER_STOPPING", "the server stops; connect again and go on from here"),
+                   absl::Milliseconds(100));
+}
+
 absl::Status StoreBusy() {
   return WithRetry(Make("STORE_BUSY", "the store has more work than it can queue; try again"),
                    absl::Milliseconds(100));

@@ -55,6 +55,8 @@ struct QuotaBreach {
 absl::Status QuotaExceeded(const QuotaBreach& breach);
 absl::Status DeadlineExceeded(absl::string_view what);
 absl::Status Cancelled(absl::string_view what);
+// A stream that the server ends because it stops: another one, or this one started again, goes on.
+absl::Status ServerStopping();
 
 // The customer's key.
 absl::Status CustomerKeyRevoked(absl::string_view why);

@@ -40,6 +40,7 @@ inline constexpr Reason kReasons[] = {
     {"QUOTA_EXCEEDED", absl::StatusCode::kResourceExhausted},
     {"DEADLINE_EXCEEDED", absl::StatusCode::kDeadlineExceeded},
     {"CANCELLED", absl::StatusCode::kCancelled},  // of an operation, or a stream whose caller left
+    {"SERVER_STOPPING", absl::StatusCode::kUnavailable},
     // The customer's key.
     {"CUSTOMER_KEY_REVOKED", absl::StatusCode::kFailedPrecondition},
     {"HUB_LOCKED", absl::StatusCode::kFailedPrecondition},

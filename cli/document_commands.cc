@@ -25,7 +25,7 @@ namespace {
 struct DocumentFlags {
   std::string name, file = "-", output, content_type, etag;
   std::vector<std::string> labels;
-  bool missing_ok = false;
+  bool missing_ok = false, clear_labels = false;
 };
 
 using File = std::unique_ptr<FILE, int (*)(FILE*)>;
@@ -47,6 +47,11 @@ int Put(const Invocation& invocation, const Connection& connection, const Docume
   request.set_allow_missing(flags.etag.empty());
   v1::Document& document = *request.mutable_document();
   document.set_name(*name);
+  // A new version of the content is no word about the labels.
+  request.mutable_update_mask()->add_paths("content");
+  request.mutable_update_mask()->add_paths("content_type");
+  if (flags.clear_labels || !flags.labels.empty())
+    request.mutable_update_mask()->add_paths("labels");
   document.set_content_type(flags.content_type);
   document.set_etag(flags.etag);
   for (const std::string& label : flags.labels) {
@@ -141,9 +146,12 @@ int List(const Invocation& invocation, const Connection& connection, const std::
             ShortName(document.name()), absl::StrCat(document.revision()),
             TimeText(document.update_time()), absl::StrJoin(labels, " ")};
       });
-  return printer.Finish(
-      ForEachDocument(connection, *full, v1::BASIC,
-                      [&printer](const v1::Document& document) { printer.Add(document); }));
+  Unreadable unreadable;
+  const grpc::Status status = ForEachDocument(
+      connection, *full, v1::BASIC,
+      [&printer](const v1::Document& document) { printer.Add(document); }, unreadable);
+  const int listed = printer.Finish(status);
+  return listed == kOk ? Report(LeftOut(unreadable), invocation.style()) : listed;
 }
 
 }  // namespace
@@ -160,10 +168,17 @@ void AddDocumentCommands(CLI::App& app, Invocation& invocation) {
                       "  cmkctl put h1/retail/flows/f1 flow.json --label team=retail\n"
                       "  echo '{\"f1\": 0.97}' | cmkctl put h1/retail/evaluations/nightly\n"
                       "  cmkctl put h1/retail/notes/n1 note.md --content-type text/markdown\n"
+                      "  cmkctl put h1/retail/flows/f1 flow.json --clear-labels\n"
                       "  cmkctl put h1/retail/flows/f1 flow.json --if-match \"$etag\"   "
                       "only if it has not changed");
   put->add_option("FILE", flags->file, "- is standard input")->capture_default_str();
-  put->add_option("--label", flags->labels, "KEY=VALUE; repeatable")->expected(1)->take_all();
+  CLI::Option* label =
+      put->add_option("--label", flags->labels,
+                      "KEY=VALUE; repeatable: all that it has from now on. None: those that it has")
+          ->expected(1)
+          ->take_all();
+  put->add_flag("--clear-labels", flags->clear_labels, "Drop the labels that it has")
+      ->excludes(label);
   put->add_option("--content-type", flags->content_type, "Default application/json");
   put->add_option("--if-match", flags->etag, "Only if the document still has this etag");
   OnRun(put, invocation, [&invocation, flags](const Connection& connection) {

@@ -3,6 +3,8 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "cli/paging.h"
 #include "cmkstore/v1/document_service.grpc.pb.h"
 #include "cmkstore/v1/project_service.grpc.pb.h"
@@ -11,7 +13,8 @@ namespace cmkstore::cli {
 
 grpc::Status ForEachDocument(const Connection& connection, const std::string& parent,
                              v1::DocumentView view,
-                             const std::function<void(const v1::Document&)>& each) {
+                             const std::function<void(const v1::Document&)>& each,
+                             Unreadable& unreadable) {
   std::vector<std::string> parents;
   if (absl::StrContains(parent, "/collections/")) {
     parents.push_back(parent);
@@ -39,12 +42,27 @@ grpc::Status ForEachDocument(const Connection& connection, const std::string& pa
     request.set_view(view);
     const grpc::Status status =
         ForEachPage(connection, *documents, &v1::DocumentService::Stub::ListDocuments, request,
-                    [&each](const v1::ListDocumentsResponse& page) {
+                    [&](const v1::ListDocumentsResponse& page) {
                       for (const v1::Document& document : page.documents()) each(document);
+                      for (const auto& one : page.unreadable()) ++unreadable[one.reason()];
                     });
     if (!status.ok()) return status;
   }
   return grpc::Status::OK;
+}
+
+grpc::Status LeftOut(const Unreadable& unreadable) {
+  if (unreadable.empty()) return grpc::Status::OK;
+  uint64_t count = 0;
+  std::vector<std::string> reasons;
+  for (const auto& [reason, documents] : unreadable) {
+    count += documents;
+    reasons.push_back(absl::StrCat(reason, " ", documents));
+  }
+  return grpc::Status(
+      grpc::StatusCode::DATA_LOSS,
+      absl::StrCat(count, count == 1 ? " document is" : " documents are",
+                   " left out: stored, and not to be opened (", absl::StrJoin(reasons, ", "), ")"));
 }
 
 }  // namespace cmkstore::cli

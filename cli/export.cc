@@ -35,13 +35,16 @@ int Export(const Invocation& invocation, const Connection& connection, const std
     return ReportUsage(StateInvalid(absl::StrCat("cannot write ", partial)), invocation.style());
   }
   uint64_t count = 0;
-  const grpc::Status status =
-      ForEachDocument(connection, parent, v1::FULL, [&](const v1::Document& document) {
+  Unreadable unreadable;
+  const grpc::Status status = ForEachDocument(
+      connection, parent, v1::FULL,
+      [&](const v1::Document& document) {
         const std::string line = ToDocumentLine(document);
         std::fwrite(line.data(), 1, line.size(), out);
         std::fputc('\n', out);
         ++count;
-      });
+      },
+      unreadable);
   const bool written = output.empty() ? FlushOutput() : CloseFile(out);
   if (!status.ok() || !written) {
     if (!output.empty()) unlink(partial.c_str());
@@ -55,7 +58,7 @@ int Export(const Invocation& invocation, const Connection& connection, const std
     return ReportUsage(StateInvalid(absl::StrCat("cannot write ", output)), invocation.style());
   }
   std::fprintf(stderr, "%llu documents exported\n", static_cast<unsigned long long>(count));
-  return kOk;
+  return Report(LeftOut(unreadable), invocation.style());
 }
 
 }  // namespace cmkstore::cli

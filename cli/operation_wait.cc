@@ -26,9 +26,10 @@ constexpr absl::Duration kMargin = absl::Seconds(10);
 void ShowProgress(const Operation& operation) {
   v1::OperationMetadata metadata;
   if (isatty(STDERR_FILENO) == 0 || !operation.metadata().UnpackTo(&metadata)) return;
-  if (metadata.total() == 0) return;
+  if (metadata.total() == 0 && metadata.done() == 0) return;
   std::fprintf(stderr, "\r\033[K%s %s", Printable(metadata.kind()).c_str(),
-               ShareLine(metadata.done(), metadata.total()).c_str());
+               metadata.total() == 0 ? ProgressText(metadata).c_str()
+                                     : ShareLine(metadata.done(), metadata.total()).c_str());
   if (operation.done()) std::fputc('\n', stderr);
 }
 
@@ -40,7 +41,8 @@ std::string StateText(const Operation& operation) {
 }
 
 std::string ProgressText(const v1::OperationMetadata& metadata) {
-  return metadata.total() == 0 ? "" : absl::StrCat(metadata.done(), " of ", metadata.total());
+  if (metadata.total() != 0) return absl::StrCat(metadata.done(), " of ", metadata.total());
+  return metadata.done() == 0 ? "" : absl::StrCat(metadata.done(), " so far");
 }
 
 void ShowOperation(const Invocation& invocation, const Operation& operation) {

@@ -96,10 +96,12 @@ class Watch {
   void Show(const v1::DocumentChange& change) {
     ++shown_;
     if (invocation_.json) return PrintJson(change);
-    PrintLine(absl::StrFormat("%-8d  %s  %-7s  %s", change.sequence(),
-                              TimeText(change.commit_time()),
-                              v1::DocumentChange::Kind_Name(change.kind()),
-                              Printable(ShortName(change.document().name()))));
+    std::string line =
+        absl::StrFormat("%-8d  %s  %-7s  %s", change.sequence(), TimeText(change.commit_time()),
+                        v1::DocumentChange::Kind_Name(change.kind()),
+                        Printable(ShortName(change.document().name())));
+    if (!change.reason().empty()) absl::StrAppend(&line, "  [", Printable(change.reason()), "]");
+    PrintLine(line);
   }
 
   const Invocation& invocation_;

@@ -25,6 +25,7 @@ struct ChangeBatch {
   std::vector<IndexChange> changes;  // oldest first
   FeedPlace reached;                 // what is before it is in this batch or an earlier one
   uint64_t hub_sequence = 0;         // of the hub's last commit when the batch was read
+  uint64_t skipped = 0;              // numbers behind where it was read from that no commit has
 };
 
 struct SnapshotPage {

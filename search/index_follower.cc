@@ -67,6 +67,7 @@ void IndexFollower::StartWhenDue(HubUid uid, Hub& hub) {
 }
 
 void IndexFollower::Committed(HubUid uid, Hub& hub, uint64_t sequence) {
+  hub.gone = false;
   hub.target = std::max(hub.target, sequence);
   if (std::exchange(hub.stopped, false)) hub.failure = absl::OkStatus();
   StartWhenDue(uid, hub);
@@ -116,7 +117,20 @@ void IndexFollower::Tick() {
   for (size_t i = 0; i < options_.looks_per_tick && !unseen_.empty(); ++i) {
     const HubUid uid = unseen_.front();
     unseen_.pop_front();
-    StartWhenDue(uid, hubs_[uid]);
+    if (const auto hub = hubs_.find(uid); hub != hubs_.end()) StartWhenDue(uid, hub->second);
+  }
+}
+
+void IndexFollower::Destroy(HubUid uid) {
+  indexes_.Destroy(uid);
+  absl::MutexLock lock(&mutex_);
+  due_.erase(uid);
+  const auto hub = hubs_.find(uid);
+  if (hub == hubs_.end()) return;
+  if (hub->second.busy) {
+    hub->second.gone = true;
+  } else {
+    hubs_.erase(hub);
   }
 }
 
@@ -178,6 +192,7 @@ absl::StatusOr<uint64_t> IndexFollower::ApplyBatch(HubUid uid, SqliteHubIndex& i
       absl::MutexLock lock(&mutex_);
       Hub& hub = hubs_[uid];
       hub.target = std::max(hub.target, batch.hub_sequence);
+      hub.skipped = batch.skipped;
     }
     // Only a store that was put back to an earlier state is behind: what it lost is in the index.
     if (batch.reached.sequence < place.sequence) {
@@ -199,6 +214,10 @@ absl::Status IndexFollower::Finish(HubUid uid, uint64_t swaps,
   Hub& hub = hubs_[uid];
   hub.busy = false;
   if (stopping_) return absl::OkStatus();  // it may be what cut the turn off
+  if (hub.gone) {
+    hubs_.erase(uid);
+    return absl::OkStatus();
+  }
   if (hub.swaps != swaps) {
     // What the turn did to the index before says nothing of the one that serves now.
     StartWhenDue(uid, hub);
@@ -279,10 +298,13 @@ absl::Status IndexFollower::Rebuild(HubUid uid,
 IndexFollowerStats IndexFollower::Stats() const {
   absl::MutexLock lock(&mutex_);
   IndexFollowerStats stats = stats_;
+  stats.hubs = hubs_.size();
   for (const auto& [uid, hub] : hubs_) {
     stats.behind += hub.indexed < hub.target ? 1 : 0;
     stats.stopped += hub.stopped ? 1 : 0;
-    if (!hub.stopped && hub.indexed < hub.target) stats.lag += hub.target - hub.indexed;
+    if (hub.stopped || hub.indexed >= hub.target) continue;
+    const uint64_t numbers = hub.target - hub.indexed;
+    stats.lag += hub.known ? numbers - std::min(numbers, hub.skipped) : 1;
   }
   return stats;
 }

@@ -32,9 +32,11 @@ struct IndexFollowerOptions {
 };
 
 struct IndexFollowerStats {
+  size_t hubs = 0;        // that it has been told of, and not that they are gone
   size_t behind = 0;      // hubs with changes to apply
   size_t stopped = 0;     // hubs whose keys were refused
-  uint64_t lag = 0;       // changes not applied yet, over all hubs that are not stopped
+  // Changes not applied yet, over all hubs that are not stopped; 1 for one that was not looked at.
+  uint64_t lag = 0;
   uint64_t applied = 0;   // changes since start
   uint64_t rebuilds = 0;  // begun since start, whoever asked
   uint64_t failures = 0;
@@ -79,6 +81,8 @@ class IndexFollower {
   absl::Status Rebuild(HubUid hub, const std::function<absl::Status(uint64_t)>& progress);
   // The hub's index was found damaged: rebuilds it in the background.
   void Repair(HubUid hub);
+  // The hub is gone: deletes the files of its index, and forgets it.
+  void Destroy(HubUid hub);
   // Starts what is due again, after a pause; to be called about every 100 ms.
   void Tick();
 
@@ -92,10 +96,12 @@ class IndexFollower {
     uint64_t target = 0;   // last sequence known to be committed
     uint64_t indexed = 0;  // last sequence known to be searchable
     uint64_t wanted = 0;   // a search waits for this sequence
+    uint64_t skipped = 0;  // numbers behind `indexed` that no commit has
     bool known = false;    // `indexed` has been read from the index
     bool busy = false;     // queued, or being worked on
     bool stopped = false;  // key refused
     bool lost = false;     // found damaged, and not rebuilt yet
+    bool gone = false;     // to be forgotten when its turn ends
     uint64_t swaps = 0;    // times that another index took the place of the one before
     absl::Duration pause = absl::ZeroDuration();
     absl::Time not_before = absl::InfinitePast();

@@ -44,11 +44,18 @@ std::string IndexSet::PathOf(HubUid hub) const {
   return absl::StrCat(options_.directory, "/", hub.ToHex(), ".index");
 }
 
-std::shared_ptr<IndexSet::Slot> IndexSet::SlotOf(HubUid hub) {
-  absl::MutexLock lock(&mutex_);
-  std::shared_ptr<Slot>& slot = slots_[hub];
+IndexSet::SlotUse::SlotUse(IndexSet& set, HubUid hub) : set_(set), hub_(hub) {
+  absl::MutexLock lock(&set_.mutex_);
+  std::shared_ptr<Slot>& slot = set_.slots_[hub];
   if (slot == nullptr) slot = std::make_shared<Slot>();
-  return slot;
+  slot_ = slot;
+}
+
+IndexSet::SlotUse::~SlotUse() {
+  absl::MutexLock lock(&set_.mutex_);
+  const bool last = slot_.use_count() == 2;  // this one and the set's
+  if (last && !slot_->listed) set_.slots_.erase(hub_);
+  slot_.reset();
 }
 
 void IndexSet::Touch(HubUid hub, Slot& slot) {
@@ -69,7 +76,7 @@ void IndexSet::Unlist(Slot& slot) {
 }
 
 absl::StatusOr<std::shared_ptr<SqliteHubIndex>> IndexSet::Open(HubUid hub) {
-  const std::shared_ptr<Slot> slot = SlotOf(hub);
+  const SlotUse slot(*this, hub);
   std::shared_ptr<const crypto::SecretBytes> key;
   uint64_t closed = 0;
   for (;;) {
@@ -106,7 +113,8 @@ void IndexSet::EvictBeyondBound() {
     }
   }
   for (const HubUid hub : oldest) {
-    if (!Evict(*SlotOf(hub))) return;
+    const SlotUse slot(*this, hub);
+    if (!Evict(*slot)) return;
   }
 }
 
@@ -128,7 +136,7 @@ bool IndexSet::Evict(Slot& slot) {
 }
 
 bool IndexSet::Close(HubUid hub) {
-  const std::shared_ptr<Slot> slot = SlotOf(hub);
+  const SlotUse slot(*this, hub);
   absl::MutexLock lock(&slot->io);
   ++slot->closed;
   const bool was_open = slot->index != nullptr;
@@ -142,7 +150,7 @@ bool IndexSet::Close(HubUid hub) {
 
 void IndexSet::Destroy(HubUid hub) {
   Close(hub);
-  const std::shared_ptr<Slot> slot = SlotOf(hub);
+  const SlotUse slot(*this, hub);
   absl::MutexLock lock(&slot->io);
   SqliteHubIndex::Destroy(PathOf(hub));
   SyncDirectory(options_.directory);
@@ -150,7 +158,7 @@ void IndexSet::Destroy(HubUid hub) {
 
 absl::Status IndexSet::Rebuild(HubUid hub,
                                const std::function<absl::Status(SqliteHubIndex&)>& fill) {
-  const std::shared_ptr<Slot> slot = SlotOf(hub);
+  const SlotUse slot(*this, hub);
   const std::string path = PathOf(hub), beside = absl::StrCat(path, kRebuildSuffix);
   std::shared_ptr<SqliteHubIndex> rebuild;
   uint64_t closed = 0;
@@ -198,7 +206,7 @@ absl::Status IndexSet::Rebuild(HubUid hub,
 }
 
 bool IndexSet::IsRebuilding(HubUid hub) {
-  const std::shared_ptr<Slot> slot = SlotOf(hub);
+  const SlotUse slot(*this, hub);
   absl::MutexLock lock(&slot->io);
   return slot->rebuild != nullptr;
 }
@@ -238,6 +246,7 @@ IndexSetStats IndexSet::Stats() const {
   absl::MutexLock lock(&mutex_);
   IndexSetStats stats = stats_;
   stats.open = recency_.size();
+  stats.slots = slots_.size();
   return stats;
 }
 

@@ -29,6 +29,7 @@ struct IndexSetOptions {
 
 struct IndexSetStats {
   size_t open = 0;
+  size_t slots = 0;  // hubs that something is kept of: those of open indexes, and what is under way
   uint64_t opened = 0;
   uint64_t evicted = 0;
   uint64_t rebuilt = 0;
@@ -85,14 +86,28 @@ class IndexSet {
     uint64_t closed ABSL_GUARDED_BY(io) = 0;  // times; a rebuild begun before gives up
     std::shared_ptr<SqliteHubIndex> rebuild ABSL_GUARDED_BY(io);
     std::list<HubUid>::iterator recency;  // guarded by IndexSet::mutex_
-    bool listed = false;                  // guarded by IndexSet::mutex_
+    bool listed = false;                  // its index is open; guarded by IndexSet::mutex_
+  };
+  // A hub's slot for as long as a call needs it; goes with the last call if no index is open.
+  class SlotUse {
+   public:
+    SlotUse(IndexSet& set, HubUid hub);
+    ~SlotUse();
+    SlotUse(const SlotUse&) = delete;
+    SlotUse& operator=(const SlotUse&) = delete;
+    Slot* operator->() const { return slot_.get(); }
+    Slot& operator*() const { return *slot_; }
+
+   private:
+    IndexSet& set_;
+    const HubUid hub_;
+    std::shared_ptr<Slot> slot_;
   };
 
   IndexSet(IndexSetOptions options, ChangeSource& source)
       : options_(std::move(options)), source_(source) {}
 
   std::string PathOf(HubUid hub) const;
-  std::shared_ptr<Slot> SlotOf(HubUid hub);
   void Touch(HubUid hub, Slot& slot);
   void Unlist(Slot& slot);
   void EvictBeyondBound();

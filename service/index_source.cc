@@ -93,6 +93,8 @@ absl::StatusOr<search::ChangeBatch> IndexSource::Read(HubUid uid, search::FeedPl
       store::ChangeFeed(engine_).ReadAfter(hub.partition(), after.sequence, limit));
   search::ChangeBatch batch;
   batch.hub_sequence = last;
+  CMK_ASSIGN_OR_RETURN(batch.skipped,
+                       store::ChangeFeed(engine_).SkippedAfter(hub.partition(), after.sequence));
   batch.reached = entries.empty() ? search::FeedPlace{last, 0} : after;
   bool whole = entries.size() < limit;
   size_t bytes = 0;

@@ -10,6 +10,15 @@
 #include "store/documents_table.h"
 
 namespace cmkstore::service {
+namespace {
+
+void SetUnreadable(const std::string& name, const absl::Status& why,
+                   v1::UnreadableDocument& shown) {
+  shown.set_name(name);
+  shown.set_reason(ReasonOf(why));
+}
+
+}  // namespace
 
 Task<absl::StatusOr<v1::Document>> ReadDocuments::OpenFound(
     const CallContext& context, const OpenHub& hub, const std::string& project_name,
@@ -74,20 +83,29 @@ Task<absl::StatusOr<v1::BatchGetDocumentsResponse>> ReadDocuments::BatchGet(
   CMK_CO_ASSIGN_OR_RETURN(const auto rows, store::DocumentsTable(engine_).MultiGet(
                                                hub.partition(), keys, kMaxBatchBytes));
   size_t bytes = 0;
-  for (const auto& row : rows) bytes += row.has_value() ? row->bytes().size() : 0;
+  for (const auto& row : rows) bytes += row.ok() && row->has_value() ? (*row)->bytes().size() : 0;
   if (bytes > kMaxBatchBytes) {
     co_return FieldInvalid("names", "must name documents of at most 8 MiB together");
   }
   v1::BatchGetDocumentsResponse response;
   for (size_t i = 0; i < rows.size(); ++i) {
-    if (!rows[i].has_value()) {
-      response.add_missing(request.names(static_cast<int>(i)));
-      continue;
+    const std::string& name = request.names(static_cast<int>(i));
+    absl::StatusOr<v1::Document> document = rows[i].status();
+    if (rows[i].ok()) {
+      if (!rows[i]->has_value()) {
+        response.add_missing(name);
+        continue;
+      }
+      auto found = OpenFound(context, hub, projects[i], keys[i], **rows[i], request.view());
+      document = co_await std::move(found);
     }
-    auto found = OpenFound(context, hub, projects[i], keys[i], *rows[i], request.view());
-    absl::StatusOr<v1::Document> document = co_await std::move(found);
-    if (!document.ok()) co_return document.status();
-    *response.add_documents() = *std::move(document);
+    if (document.ok()) {
+      *response.add_documents() = *std::move(document);
+    } else if (unreadable_.GoesOnWithout(*hub.entry, document.status())) {
+      SetUnreadable(name, document.status(), *response.add_unreadable());
+    } else {
+      co_return document.status();
+    }
   }
   hub.entry->usage->Count(store::UsageCounter::kDocumentsRead, response.documents_size());
   co_return response;
@@ -121,17 +139,26 @@ Task<absl::StatusOr<v1::ListDocumentsResponse>> ReadDocuments::List(
   const std::string project_name = parent.project.ToString();
   size_t bytes = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
-    bytes += rows[i].sealed.bytes().size();
+    bytes += rows[i].bytes;
     const bool full = i == page_size || (i > 0 && bytes > kMaxPageBytes);
     if (full) {
       response.set_next_page_token(
           tokens_.Encode(caller, question, store::DocumentsTable::CursorAt(rows[i - 1].key)));
       break;
     }
-    auto found = OpenFound(context, hub, project_name, rows[i].key, rows[i].sealed, request.view());
-    absl::StatusOr<v1::Document> document = co_await std::move(found);
-    if (!document.ok()) co_return document.status();
-    *response.add_documents() = *std::move(document);
+    absl::StatusOr<v1::Document> document = rows[i].sealed.status();
+    if (rows[i].sealed.ok()) {
+      auto found =
+          OpenFound(context, hub, project_name, rows[i].key, *rows[i].sealed, request.view());
+      document = co_await std::move(found);
+    }
+    if (document.ok()) {
+      *response.add_documents() = *std::move(document);
+    } else if (unreadable_.GoesOnWithout(*hub.entry, document.status())) {
+      SetUnreadable(project_name, document.status(), *response.add_unreadable());
+    } else {
+      co_return document.status();
+    }
   }
   hub.entry->usage->Count(store::UsageCounter::kDocumentsRead, response.documents_size());
   co_return response;

@@ -6,16 +6,19 @@
 #include "cmkstore/v1/document_service.pb.h"
 #include "service/hub_access.h"
 #include "service/page_token.h"
+#include "service/unreadable_rows.h"
 #include "store/documents_table.h"
 #include "store/engine.h"
 
 namespace cmkstore::service {
 
-// The reading half of DocumentService: get, batch get, list. Thread-safe.
+// The reading half of DocumentService: get, batch get, list. A list and a batch go on without a
+// document that does not open, and say so. Thread-safe.
 class ReadDocuments {
  public:
-  ReadDocuments(HubAccess& hubs, store::Engine& engine, const PageTokens& tokens)
-      : hubs_(hubs), engine_(engine), tokens_(tokens) {}
+  ReadDocuments(HubAccess& hubs, store::Engine& engine, UnreadableRows& unreadable,
+                const PageTokens& tokens)
+      : hubs_(hubs), engine_(engine), unreadable_(unreadable), tokens_(tokens) {}
 
   Task<absl::StatusOr<v1::Document>> Get(const CallContext& context,
                                          const v1::GetDocumentRequest& request);
@@ -35,6 +38,7 @@ class ReadDocuments {
  private:
   HubAccess& hubs_;
   store::Engine& engine_;
+  UnreadableRows& unreadable_;
   const PageTokens& tokens_;
 };
 

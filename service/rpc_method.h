@@ -1,9 +1,12 @@
 #pragma once
 
 #include <grpcpp/completion_queue.h>
+#include <grpcpp/impl/service_type.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/async_stream.h>
 #include <grpcpp/support/async_unary_call.h>
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/proto_buffer_reader.h>
 
 #include <chrono>
 #include <coroutine>
@@ -70,6 +73,19 @@ std::string MethodNameOf() {
   return std::string(absl::StripSuffix(Request::descriptor()->name(), "Request"));
 }
 
+// Asks gRPC for calls with the bytes of their message. Given the message, it would parse it before
+// anybody has looked at the call, and answer by itself, with INTERNAL, one that does not parse.
+class RawCalls : private grpc::Service {
+ public:
+  using Request = void (grpc::Service::*)(int method, grpc::ServerContext*, grpc::ByteBuffer*,
+                                          grpc::internal::ServerAsyncStreamingInterface*,
+                                          grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
+                                          void* tag);
+  static constexpr Request kUnary = &RawCalls::RequestAsyncUnary<grpc::ByteBuffer>;
+  static constexpr Request kServerStreaming =
+      &RawCalls::RequestAsyncServerStreaming<grpc::ByteBuffer>;
+};
+
 // What every call has, unary or streaming: its context, and its end.
 class RpcCall : public QueueEvent {
  protected:
@@ -80,6 +96,15 @@ class RpcCall : public QueueEvent {
   }
   ~RpcCall() override { environment_.CallEnded(); }
 
+  // Parses the message, and admits the call that it is of.
+  template <typename Request>
+  absl::StatusOr<AdmittedCall> Admit(const MethodRule<Request>& rule, Request& request) {
+    const bool parses = grpc::SerializationTraits<Request>::Deserialize(&bytes_, &request).ok();
+    bytes_.Clear();
+    if (parses) return Admit(rule.permission, rule.scope(request));
+    return Admit(rule.permission,
+                 FieldInvalid("request", "must be a message of this method: it does not parse"));
+  }
   absl::StatusOr<AdmittedCall> Admit(Permission permission,
                                      const absl::StatusOr<ResourceScope>& scope) {
     began_ = Clock::now();
@@ -107,6 +132,7 @@ class RpcCall : public QueueEvent {
   CallEnvironment& environment_;
   MethodStats& stats_;
   grpc::ServerContext context_;
+  grpc::ByteBuffer bytes_;  // of the message, until it is parsed
   std::string request_id_;
 
  private:
@@ -114,19 +140,16 @@ class RpcCall : public QueueEvent {
   Clock::time_point began_;
 };
 
-template <typename Service, typename Request, typename Response>
+template <typename Request, typename Response>
 class UnaryMethod final : public RpcMethod {
  public:
-  using RequestFunction = void (Service::*)(grpc::ServerContext*, Request*,
-                                            grpc::ServerAsyncResponseWriter<Response>*,
-                                            grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
-                                            void*);
   using Handler = std::function<Task<absl::StatusOr<Response>>(const CallContext&, const Request&)>;
 
-  UnaryMethod(Service& service, RequestFunction request, MethodRule<Request> rule, Handler handler)
+  // `index`: of the method among those of the service.
+  UnaryMethod(grpc::Service& service, int index, MethodRule<Request> rule, Handler handler)
       : RpcMethod(MethodNameOf<Request>()),
         service_(service),
-        request_(request),
+        index_(index),
         rule_(std::move(rule)),
         handler_(std::move(handler)) {}
 
@@ -138,8 +161,8 @@ class UnaryMethod final : public RpcMethod {
     Call(UnaryMethod& method, CallEnvironment& environment)
         : RpcCall(environment, method.stats()), method_(method), responder_(&context_) {
       grpc::ServerCompletionQueue& queue = environment.queue();
-      (method_.service_.*method_.request_)(&context_, &request_, &responder_, &queue, &queue,
-                                           static_cast<QueueEvent*>(this));
+      (method_.service_.*RawCalls::kUnary)(method_.index_, &context_, &bytes_, &responder_, &queue,
+                                           &queue, static_cast<QueueEvent*>(this));
     }
 
     void Complete(bool ok) override {
@@ -153,8 +176,7 @@ class UnaryMethod final : public RpcMethod {
 
    private:
     Detached Run() {
-      absl::StatusOr<AdmittedCall> admitted =
-          Admit(method_.rule_.permission, method_.rule_.scope(request_));
+      absl::StatusOr<AdmittedCall> admitted = Admit(method_.rule_, request_);
       if (!admitted.ok()) {
         Finish(admitted.status());
         co_return;
@@ -196,8 +218,8 @@ class UnaryMethod final : public RpcMethod {
     bool finishing_ = false;
   };
 
-  Service& service_;
-  const RequestFunction request_;
+  grpc::Service& service_;
+  const int index_;
   const MethodRule<Request> rule_;
   const Handler handler_;
 };
@@ -233,21 +255,17 @@ class ResponseStream {
   bool write_ok_ = false;
 };
 
-template <typename Service, typename Request, typename Response>
+template <typename Request, typename Response>
 class StreamMethod final : public RpcMethod {
  public:
-  using RequestFunction = void (Service::*)(grpc::ServerContext*, Request*,
-                                            grpc::ServerAsyncWriter<Response>*,
-                                            grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
-                                            void*);
   // Returns how the stream ends.
   using Handler = std::function<Task<absl::Status>(const CallContext&, const Request&,
                                                    ResponseStream<Response>&)>;
 
-  StreamMethod(Service& service, RequestFunction request, MethodRule<Request> rule, Handler handler)
+  StreamMethod(grpc::Service& service, int index, MethodRule<Request> rule, Handler handler)
       : RpcMethod(MethodNameOf<Request>()),
         service_(service),
-        request_(request),
+        index_(index),
         rule_(std::move(rule)),
         handler_(std::move(handler)) {}
 
@@ -259,8 +277,9 @@ class StreamMethod final : public RpcMethod {
     Call(StreamMethod& method, CallEnvironment& environment)
         : RpcCall(environment, method.stats()), method_(method), writer_(&context_) {
       grpc::ServerCompletionQueue& queue = environment.queue();
-      (method_.service_.*method_.request_)(&context_, &request_, &writer_, &queue, &queue,
-                                           static_cast<QueueEvent*>(this));
+      (method_.service_.*RawCalls::kServerStreaming)(method_.index_, &context_, &bytes_, &writer_,
+                                                     &queue, &queue,
+                                                     static_cast<QueueEvent*>(this));
     }
 
     void Complete(bool ok) override {
@@ -294,8 +313,7 @@ class StreamMethod final : public RpcMethod {
     }
 
     Detached Run() {
-      absl::StatusOr<AdmittedCall> admitted =
-          Admit(method_.rule_.permission, method_.rule_.scope(request_));
+      absl::StatusOr<AdmittedCall> admitted = Admit(method_.rule_, request_);
       absl::Status status = admitted.status();
       if (admitted.ok()) {
         const CallContext context{*admitted, environment_.executor()};
@@ -314,8 +332,8 @@ class StreamMethod final : public RpcMethod {
     bool client_gone_ = false;
   };
 
-  Service& service_;
-  const RequestFunction request_;
+  grpc::Service& service_;
+  const int index_;
   const MethodRule<Request> rule_;
   const Handler handler_;
 };

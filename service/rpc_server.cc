@@ -1,5 +1,6 @@
 #include "service/rpc_server.h"
 
+#include <google/protobuf/descriptor.h>
 #include <pthread.h>
 
 #include <algorithm>
@@ -51,6 +52,17 @@ RpcServer::RpcServer(RpcServerOptions options, RequestGate& gate)
                             .max_queued_of_one = ShareOfOne(options.max_queued_control_calls)}) {}
 
 RpcServer::~RpcServer() { Shutdown(absl::ZeroDuration()); }
+
+int RpcServer::IndexOf(const grpc::Service& service, const std::string& method) const {
+  for (size_t i = 0; i < services_.size(); ++i) {
+    if (services_[i].get() != &service) continue;
+    return google::protobuf::DescriptorPool::generated_pool()
+        ->FindServiceByName(service_names_[i])
+        ->FindMethodByName(method)
+        ->index();
+  }
+  return -1;
+}
 
 void RpcServer::AddPublicMethods() {
   auto& health = AddService<grpc::health::v1::Health>();

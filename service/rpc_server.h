@@ -72,16 +72,17 @@ class RpcServer {
     return added;
   }
 
+  // `request`, which gRPC has made of the proto, says which method of the service.
   template <typename Service, typename Request, typename Response>
   void AddUnary(std::type_identity_t<Service>& service,
-                void (Service::*request)(grpc::ServerContext*, Request*,
-                                         grpc::ServerAsyncResponseWriter<Response>*,
-                                         grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
-                                         void*),
+                void (Service::* /*request*/)(grpc::ServerContext*, Request*,
+                                              grpc::ServerAsyncResponseWriter<Response>*,
+                                              grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
+                                              void*),
                 MethodRule<Request> rule,
-                typename UnaryMethod<Service, Request, Response>::Handler handler) {
-    methods_.push_back(std::make_unique<UnaryMethod<Service, Request, Response>>(
-        service, request, std::move(rule), std::move(handler)));
+                typename UnaryMethod<Request, Response>::Handler handler) {
+    methods_.push_back(std::make_unique<UnaryMethod<Request, Response>>(
+        service, IndexOf(service, MethodNameOf<Request>()), std::move(rule), std::move(handler)));
   }
 
   // A handler that may block: it runs on a control thread, by default one of those that may all
@@ -115,14 +116,14 @@ class RpcServer {
 
   template <typename Service, typename Request, typename Response>
   void AddStream(std::type_identity_t<Service>& service,
-                 void (Service::*request)(grpc::ServerContext*, Request*,
-                                          grpc::ServerAsyncWriter<Response>*,
-                                          grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
-                                          void*),
+                 void (Service::* /*request*/)(grpc::ServerContext*, Request*,
+                                               grpc::ServerAsyncWriter<Response>*,
+                                               grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
+                                               void*),
                  MethodRule<Request> rule,
-                 typename StreamMethod<Service, Request, Response>::Handler handler) {
-    methods_.push_back(std::make_unique<StreamMethod<Service, Request, Response>>(
-        service, request, std::move(rule), std::move(handler)));
+                 typename StreamMethod<Request, Response>::Handler handler) {
+    methods_.push_back(std::make_unique<StreamMethod<Request, Response>>(
+        service, IndexOf(service, MethodNameOf<Request>()), std::move(rule), std::move(handler)));
     methods_.back()->SetRare();
   }
 
@@ -159,6 +160,8 @@ class RpcServer {
   }
 
   void AddPublicMethods();
+  // The place of a method in its service's proto, by which gRPC knows it.
+  int IndexOf(const grpc::Service& service, const std::string& method) const;
   void Serve(CallEnvironment& environment);
 
   const RpcServerOptions options_;

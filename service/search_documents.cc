@@ -115,8 +115,13 @@ Task<absl::StatusOr<v1::SearchResponse>> SearchDocuments::Search(const CallConte
     question.query.project = project->project.value();
   }
   CMK_CO_ASSIGN_OR_RETURN(question.last, engine_.LastSequence(hub.partition()));
-  if (request.min_sequence() > question.last) {
-    co_return FieldInvalid("min_sequence", "must be one that a write of this hub has returned");
+  CMK_CO_ASSIGN_OR_RETURN(
+      const bool known,
+      store::ChangeFeed(engine_).Has(hub.partition(), request.min_sequence(), question.last));
+  if (!known) {
+    co_return FieldInvalid("min_sequence",
+                           "must be one that a write of this hub has returned; after a restore "
+                           "those of writes that the backup does not have are none");
   }
   const absl::Time deadline = context.admitted.deadline();
   question.query.given_up = [this, deadline] { return clock_.WallNow() >= deadline; };

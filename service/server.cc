@@ -214,7 +214,7 @@ absl::Status Server::Parts::Start() {
   key_changes = std::make_unique<HubKeyChanges>(*hubs, *key_source, *engine, *vault, random, clock);
   operations = std::make_unique<Operations>(*hubs, *engine, random, clock, *tokens);
   const auto provision_index = [this](HubUid hub) { follower->Notify(hub, 0); };
-  const auto destroy_index = [this](HubUid hub) { indexes->Destroy(hub); };
+  const auto destroy_index = [this](HubUid hub) { follower->Destroy(hub); };
   const auto provision_restored = [this](const HubEntry& hub) {
     directory->Remember(hub);  // nobody has asked for it by its name yet
     follower->Notify(hub.uid, 0);
@@ -240,10 +240,10 @@ absl::Status Server::Parts::Start() {
   usage = std::make_unique<VaultUsageReport>(*hubs, *key_source, meter, clock);
   coverage = std::make_unique<EncryptionCoverageReport>(*hubs, *manage_hubs, *key_source, clock);
   usage_report = std::make_unique<UsageReport>(*hubs, *engine, *hub_usage, clock, *tokens);
-  reads = std::make_unique<ReadDocuments>(*hubs, *engine, *tokens);
+  reads = std::make_unique<ReadDocuments>(*hubs, *engine, unreadable, *tokens);
   writes =
       std::make_unique<WriteDocuments>(*hubs, *engine, *storage_quota, random, clock, committed);
-  watches = std::make_unique<WatchDocuments>(*hubs, *reads, *engine, signal, clock);
+  watches = std::make_unique<WatchDocuments>(*hubs, *reads, *engine, unreadable, signal, clock);
   searches =
       std::make_unique<SearchDocuments>(*hubs, *engine, *indexes, *follower, indexed, *operations,
                                         unreadable, search_worker, clock, *tokens);

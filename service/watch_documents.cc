@@ -20,12 +20,16 @@ constexpr absl::Duration kTokenLeeway = absl::Seconds(60);
 constexpr size_t kMaxFeedEntries = 100;
 constexpr size_t kEnoughBytes = 1u << 20;
 
-// Whoever waited there would miss all changes up to that number.
-absl::Status BeyondTheFeed(store::Sequence last) {
+// Whoever waited beyond the last change would miss all up to that number; whoever has come as far
+// as a restore did not has seen what is not there, and has not seen what is there instead.
+absl::Status NotOfThisFeed(store::Sequence place, store::Sequence last) {
   return FieldInvalid(
       "after_sequence",
-      absl::StrCat("is beyond the last change, ", last,
-                   ": the hub may have been restored; list its documents, and watch from there"));
+      absl::StrCat(place > last ? absl::StrCat("is beyond the last change, ", last,
+                                               ": the hub may have been restored")
+                                : "is of what was written after the backup that the hub was "
+                                  "restored from",
+                   "; list its documents, and watch from now"));
 }
 
 }  // namespace
@@ -46,19 +50,36 @@ Task<absl::StatusOr<std::optional<v1::DocumentChange>>> WatchDocuments::ToChange
                           hubs_.directory().ProjectNameOf(*hub.entry, key.project));
   if (!project.has_value()) co_return std::nullopt;
   const std::string project_name = absl::StrCat(name.ToString(), "/projects/", *project);
+  auto reading = put ? ReadPut(context, hub, project_name, key, view)
+                     : ReadTombstone(context, hub, project_name, key, change);
+  absl::StatusOr<std::optional<v1::DocumentChange>> shown = co_await std::move(reading);
+  if (shown.ok() || !unreadable_.GoesOnWithout(*hub.entry, shown.status())) co_return shown;
+  v1::DocumentChange unreadable;
+  unreadable.set_kind(v1::DocumentChange::UNREADABLE);
+  unreadable.mutable_document()->set_name(project_name);
+  unreadable.set_reason(ReasonOf(shown.status()));
+  co_return unreadable;
+}
+
+Task<absl::StatusOr<std::optional<v1::DocumentChange>>> WatchDocuments::ReadPut(
+    const CallContext& context, const OpenHub& hub, const std::string& project_name,
+    const store::DocumentKey& key, v1::DocumentView view) {
+  CMK_CO_ASSIGN_OR_RETURN(const std::optional<crypto::SealedDocument> row,
+                          store::DocumentsTable(engine_).Get(hub.partition(), key));
+  if (!row.has_value()) co_return std::nullopt;  // deleted since; that change follows
+  auto opening = reads_.OpenFound(context, hub, project_name, key, *row,
+                                  view == v1::FULL ? v1::FULL : v1::BASIC);
+  absl::StatusOr<v1::Document> document = co_await std::move(opening);
+  if (!document.ok()) co_return document.status();
   v1::DocumentChange result;
-  if (put) {
-    CMK_CO_ASSIGN_OR_RETURN(const std::optional<crypto::SealedDocument> row,
-                            store::DocumentsTable(engine_).Get(hub.partition(), key));
-    if (!row.has_value()) co_return std::nullopt;  // deleted since; that change follows
-    auto opening = reads_.OpenFound(context, hub, project_name, key, *row,
-                                    view == v1::FULL ? v1::FULL : v1::BASIC);
-    absl::StatusOr<v1::Document> document = co_await std::move(opening);
-    if (!document.ok()) co_return document.status();
-    *result.mutable_document() = *std::move(document);
-    result.set_kind(v1::DocumentChange::PUT);
-    co_return result;
-  }
+  *result.mutable_document() = *std::move(document);
+  result.set_kind(v1::DocumentChange::PUT);
+  co_return result;
+}
+
+Task<absl::StatusOr<std::optional<v1::DocumentChange>>> WatchDocuments::ReadTombstone(
+    const CallContext& context, const OpenHub& hub, const std::string& project_name,
+    const store::DocumentKey& key, const storage::v1::FeedChange& change) {
   CMK_CO_ASSIGN_OR_RETURN(const crypto::SealedDocument sealed,
                           crypto::SealedDocument::Parse(change.sealed_tombstone()));
   const crypto::Binding binding = BindingOf(*hub.entry, crypto::RowKind::kTombstone, key);
@@ -67,6 +88,7 @@ Task<absl::StatusOr<std::optional<v1::DocumentChange>>> WatchDocuments::ToChange
   if (!plaintext.ok()) co_return plaintext.status();
   storage::v1::TombstoneBody body;
   if (!body.ParseFromString(*plaintext)) co_return DocumentCorrupt();
+  v1::DocumentChange result;
   result.mutable_document()->set_name(absl::StrCat(project_name, "/collections/", body.collection(),
                                                    "/documents/", body.document()));
   result.set_kind(v1::DocumentChange::DELETED);
@@ -144,7 +166,9 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
         }
         CMK_CO_ASSIGN_OR_RETURN(const store::Sequence last, engine_.LastSequence(entry->partition));
         if (request.from_now()) place.sequence = last;
-        if (place.sequence > last) co_return BeyondTheFeed(last);
+        CMK_CO_ASSIGN_OR_RETURN(const bool known, store::ChangeFeed(engine_).Has(
+                                                      entry->partition, place.sequence, last));
+        if (!known) co_return NotOfThisFeed(place.sequence, last);
         entry->usage->Count(store::UsageCounter::kWatchCalls);
         first = false;
       }
@@ -174,7 +198,7 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
     if (!sent) break;
   }
   // A server that stops asks its watchers to come back to the next one.
-  co_return stream.client_gone() ? Cancelled("the caller is gone") : StoreBusy();
+  co_return stream.client_gone() ? Cancelled("the caller is gone") : ServerStopping();
 }
 
 }  // namespace cmkstore::service

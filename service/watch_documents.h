@@ -12,9 +12,14 @@ namespace cmkstore::service {
 // a hub that locks ends its streams with the reason, and so does a token that expires. Thread-safe.
 class WatchDocuments {
  public:
-  WatchDocuments(HubAccess& hubs, ReadDocuments& reads, store::Engine& engine, ChangeSignal& signal,
-                 Clock& clock)
-      : hubs_(hubs), reads_(reads), engine_(engine), signal_(signal), clock_(clock) {}
+  WatchDocuments(HubAccess& hubs, ReadDocuments& reads, store::Engine& engine,
+                 UnreadableRows& unreadable, ChangeSignal& signal, Clock& clock)
+      : hubs_(hubs),
+        reads_(reads),
+        engine_(engine),
+        unreadable_(unreadable),
+        signal_(signal),
+        clock_(clock) {}
 
   Task<absl::Status> Watch(const CallContext& stream_context,
                            const v1::WatchDocumentsRequest& request,
@@ -39,10 +44,20 @@ class WatchDocuments {
       const CallContext& context, const OpenHub& hub, const HubName& name,
       const std::optional<ProjectUid>& only, const storage::v1::FeedChange& change,
       v1::DocumentView view);
+  // Absent: not there any more.
+  Task<absl::StatusOr<std::optional<v1::DocumentChange>>> ReadPut(const CallContext& context,
+                                                                  const OpenHub& hub,
+                                                                  const std::string& project_name,
+                                                                  const store::DocumentKey& key,
+                                                                  v1::DocumentView view);
+  Task<absl::StatusOr<std::optional<v1::DocumentChange>>> ReadTombstone(
+      const CallContext& context, const OpenHub& hub, const std::string& project_name,
+      const store::DocumentKey& key, const storage::v1::FeedChange& change);
 
   HubAccess& hubs_;
   ReadDocuments& reads_;
   store::Engine& engine_;
+  UnreadableRows& unreadable_;
   ChangeSignal& signal_;
   Clock& clock_;
 };

@@ -205,7 +205,7 @@ Task<absl::StatusOr<WriteDocuments::Attempt>> WriteDocuments::Prepare(
     const CallContext& context, const OpenHub& hub, const WriteCall& call,
     const std::vector<store::DocumentKey>& keys) {
   // What is there now, some at a time: each may be a MiB.
-  std::vector<std::optional<crypto::SealedDocument>> rows;
+  store::DocumentsTable::Answers rows;
   size_t read = 0;  // of the keys, `rows` included
   const absl::Time now = clock_.WallNow();
   Attempt attempt;
@@ -218,7 +218,8 @@ Task<absl::StatusOr<WriteDocuments::Attempt>> WriteDocuments::Prepare(
                     hub.partition(), absl::MakeConstSpan(keys).subspan(i), kMaxBatchBytes));
       read += rows.size();
     }
-    std::optional<crypto::SealedDocument>& row = rows[rows.size() - (read - i)];
+    CMK_CO_ASSIGN_OR_RETURN(std::optional<crypto::SealedDocument> row,
+                            std::move(rows[rows.size() - (read - i)]));
     std::optional<CurrentRow> current;
     if (row.has_value()) {
       const crypto::Binding binding = BindingOf(*hub.entry, crypto::RowKind::kDocument, keys[i]);

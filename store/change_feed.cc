@@ -1,10 +1,12 @@
 #include "store/change_feed.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "store/key_layout.h"
+#include "store/tables.h"
 
 namespace cmkstore::store {
 
@@ -23,6 +25,27 @@ absl::StatusOr<std::vector<FeedEntry>> ChangeFeed::ReadAfter(const Partition& pa
     entries[i].sequence = *at;
   }
   return entries;
+}
+
+absl::StatusOr<uint64_t> ChangeFeed::SkippedAfter(const Partition& partition,
+                                                  Sequence sequence) const {
+  CMK_ASSIGN_OR_RETURN(const auto skipped, SkippedTable(*engine_).Get(partition));
+  uint64_t numbers = 0;
+  if (!skipped.has_value()) return numbers;
+  for (const auto& range : skipped->ranges()) {
+    if (range.until() > sequence) numbers += range.until() - std::max(range.after(), sequence);
+  }
+  return numbers;
+}
+
+absl::StatusOr<bool> ChangeFeed::Has(const Partition& partition, Sequence sequence,
+                                     Sequence last) const {
+  if (sequence > last) return false;
+  CMK_ASSIGN_OR_RETURN(const auto skipped, SkippedTable(*engine_).Get(partition));
+  if (!skipped.has_value()) return true;
+  return std::none_of(skipped->ranges().begin(), skipped->ranges().end(), [&](const auto& range) {
+    return range.after() < sequence && sequence < range.until();
+  });
 }
 
 }  // namespace cmkstore::store

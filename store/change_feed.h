@@ -27,6 +27,12 @@ class ChangeFeed {
   // At most `limit` entries behind `sequence`, oldest first.
   absl::StatusOr<std::vector<FeedEntry>> ReadAfter(const Partition& partition, Sequence sequence,
                                                    size_t limit) const;
+  // Numbers above `sequence`, up to the hub's last one, that no commit has: those that restores
+  // have left out.
+  absl::StatusOr<uint64_t> SkippedAfter(const Partition& partition, Sequence sequence) const;
+  // Whether `sequence` is a place in this feed, of which `last` is the hub's last commit, and not
+  // in that of before a restore.
+  absl::StatusOr<bool> Has(const Partition& partition, Sequence sequence, Sequence last) const;
   static void Append(WriteSet& writes, const storage::v1::FeedRecord& record) {
     writes.SetFeedRecord(record.SerializeAsString());
   }

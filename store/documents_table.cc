@@ -29,16 +29,21 @@ void AppendPart(const DocumentKey& key, std::string& out) {
   AppendPart(key.document, out);
 }
 
-absl::StatusOr<std::vector<std::optional<crypto::SealedDocument>>> DocumentsTable::MultiGet(
-    const Partition& partition, absl::Span<const DocumentKey> keys, size_t enough_bytes) const {
+absl::StatusOr<DocumentsTable::Answers> DocumentsTable::MultiGet(const Partition& partition,
+                                                                 absl::Span<const DocumentKey> keys,
+                                                                 size_t enough_bytes) const {
   std::vector<std::string> wanted;
   wanted.reserve(keys.size());
   for (const DocumentKey& key : keys) wanted.push_back(KeyOf(key));
   CMK_ASSIGN_OR_RETURN(auto rows, engine().MultiGet(partition, wanted, enough_bytes));
-  std::vector<std::optional<crypto::SealedDocument>> found(rows.size());
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (!rows[i].has_value()) continue;
-    CMK_ASSIGN_OR_RETURN(found[i], Parse(*std::move(rows[i])));
+  Answers found;
+  found.reserve(rows.size());
+  for (std::optional<std::string>& row : rows) {
+    if (row.has_value()) {
+      found.emplace_back(Parse(*std::move(row)));
+    } else {
+      found.emplace_back(std::nullopt);
+    }
   }
   return found;
 }
@@ -61,8 +66,8 @@ absl::StatusOr<std::vector<DocumentRow>> DocumentsTable::Walk(const Partition& p
   found.reserve(rows.size());
   for (Row& row : rows) {
     CMK_ASSIGN_OR_RETURN(DocumentKey key, ParseKey(row.key));
-    CMK_ASSIGN_OR_RETURN(crypto::SealedDocument sealed, Parse(std::move(row.value)));
-    found.push_back({key, std::move(sealed)});
+    const size_t bytes = row.value.size();
+    found.push_back({key, bytes, Parse(std::move(row.value))});
   }
   return found;
 }

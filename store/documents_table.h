@@ -26,7 +26,9 @@ struct DocumentScope {
 
 struct DocumentRow {
   DocumentKey key;
-  crypto::SealedDocument sealed;
+  size_t bytes = 0;  // of what is stored
+  // Or why this row is no envelope, which says nothing of the others.
+  absl::StatusOr<crypto::SealedDocument> sealed;
 };
 
 // The documents of a hub; see TypedTable.
@@ -34,10 +36,11 @@ class DocumentsTable : public TypedTable<crypto::SealedDocument, Table::kDocumen
  public:
   using TypedTable::TypedTable;
 
-  // Answers in the order of `keys`; one snapshot. Fewer than keys, one at least, when their sealed
-  // bytes are more than `enough_bytes`.
-  absl::StatusOr<std::vector<std::optional<crypto::SealedDocument>>> MultiGet(
-      const Partition& partition, absl::Span<const DocumentKey> keys, size_t enough_bytes) const;
+  // What Get answers to each, in the order of `keys`; one snapshot. Fewer than keys, one at least,
+  // when their sealed bytes are more than `enough_bytes`.
+  using Answers = std::vector<absl::StatusOr<std::optional<crypto::SealedDocument>>>;
+  absl::StatusOr<Answers> MultiGet(const Partition& partition, absl::Span<const DocumentKey> keys,
+                                   size_t enough_bytes) const;
   // In the order of their keys, from just behind `cursor` (empty: from the first), up to the limit;
   // its bytes are of the sealed documents.
   absl::StatusOr<std::vector<DocumentRow>> Walk(const Partition& partition,

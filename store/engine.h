@@ -15,7 +15,8 @@
 
 namespace cmkstore::store {
 
-// Number of a committed Apply within its partition: 1, 2, 3 … without gaps.
+// Number of a committed Apply within its partition: 1, 2, 3 … without gaps but those that a restore
+// leaves (SkipSequences of shard_copy.h).
 using Sequence = uint64_t;
 
 struct KeyRange {

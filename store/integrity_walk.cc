@@ -82,6 +82,17 @@ void IntegrityWalk::AddHubRow(absl::string_view key, absl::string_view value) {
   switch (static_cast<Table>(key[0])) {
     case Table::kPartitionState: now_.last_sequence = ReadU64(value); break;
     case Table::kFeed: AddFeed(key, value); break;
+    case Table::kSkipped: {
+      storage::v1::SkippedSequences skipped;
+      if (!skipped.ParseFromArray(value.data(), static_cast<int>(value.size())) ||
+          skipped.ranges().empty()) {
+        return Find("the record of the numbers that a restore left out does not parse");
+      }
+      if (skipped.ranges().rbegin()->until() > now_.last_sequence) {
+        Find("a restore left out numbers above the hub's last sequence");
+      }
+      break;
+    }
     case Table::kDocuments: {
       if (key.size() != 1 + 3 * kUidBytes) return Find("the key of a document is malformed");
       ++counts_.documents;

@@ -39,9 +39,9 @@ struct IntegrityCounts {
 //
 // What must hold of a hub that is in the catalog: its rows are in its shard; every envelope has a
 // sound header and is of a DEK that the hub has a record of; every record parses. And of its change
-// feed: no entry is numbered above the hub's last sequence, and what the feed says was put and
-// deleted adds up to the documents that are there, revision by revision, for each project. So a
-// lost row is found, and a lost feed entry.
+// feed: neither an entry nor a number that a restore has left out is above the hub's last sequence,
+// and what the feed says was put and deleted adds up to the documents that are there, revision by
+// revision, for each project. So a lost row is found, and a lost feed entry.
 //
 // Rows are given in the order of their keys, shard by shard, the catalog's shard first; memory is
 // bounded by the hubs and by one hub's projects. Not thread-safe.

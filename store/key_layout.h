@@ -23,6 +23,7 @@ namespace cmkstore::store {
 enum class Table : uint8_t {
   kPartitionState = 0x01,     // u64 last sequence; written by the engine with every commit
   kFeed = 0x02,               // ‖ sequence u64                 FeedRecord; written by the engine
+  kSkipped = 0x03,            //                                SkippedSequences; absent: none
   kDocuments = 0x10,          // ‖ project uid ‖ collection 16 ‖ document 16    envelope
   kProjects = 0x11,           // ‖ project id 00                ProjectRecord
   kDeks = 0x12,               // ‖ generation u32               DekRecord

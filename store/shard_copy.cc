@@ -1,16 +1,21 @@
 #include "store/shard_copy.h"
 
+#include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "store/key_layout.h"
+#include "store/tables.h"
 
 namespace cmkstore::store {
 namespace {
 
 constexpr size_t kBytesAtOnce = 4u << 20;
+// Skipped at least, where a hub has come as far as the floor: by a clock that was wrong.
+constexpr Sequence kLeastSkipped = Sequence{1} << 32;
 
 }  // namespace
 
@@ -31,6 +36,26 @@ absl::Status CopyHubs(const ShardSet& from, ShardSet& to, const PaceFunction& pa
       after = rows.back().key;
     }
   }
+  return absl::OkStatus();
+}
+
+absl::Status SkipSequences(ShardSet& shards, const std::vector<Partition>& partitions,
+                           Sequence floor) {
+  std::map<uint32_t, std::vector<Row>> rows;  // by shard
+  for (const Partition& partition : partitions) {
+    CMK_ASSIGN_OR_RETURN(const Sequence last, shards.LastSequence(partition));
+    CMK_ASSIGN_OR_RETURN(const auto before, SkippedTable(shards).Get(partition));
+    storage::v1::SkippedSequences skipped = before.value_or(storage::v1::SkippedSequences());
+    storage::v1::SkippedSequences::Range& range = *skipped.add_ranges();
+    range.set_after(last);
+    range.set_until(std::max(floor, last + kLeastSkipped));
+    std::string state;
+    AppendU64(range.until(), state);
+    std::vector<Row>& own = rows[partition.shard];
+    own.push_back({partition.prefix + PartitionStateKey(), std::move(state)});
+    own.push_back({partition.prefix + MakeKey(Table::kSkipped), skipped.SerializeAsString()});
+  }
+  for (const auto& [shard, own] : rows) CMK_RETURN_IF_ERROR(shards.WriteRows(shard, own));
   return absl::OkStatus();
 }
 

@@ -25,6 +25,7 @@ class ProjectsTable
   }
 };
 using DeksTable = TypedTable<storage::v1::DekRecord, Table::kDeks, uint32_t /*generation*/>;
+using SkippedTable = TypedTable<storage::v1::SkippedSequences, Table::kSkipped>;
 using HubSecretsTable = TypedTable<crypto::SealedDocument, Table::kHubSecrets>;
 using ResponsesTable = TypedTable<crypto::SealedDocument, Table::kResponses, BlindName /*request*/>;
 // The same answers by the time of their expiry.

@@ -19,6 +19,7 @@
 #include "service/hub_directory.h"
 #include "service/shred_hub.h"
 #include "service/store_record.h"
+#include "store/shard_copy.h"
 #include "store/tables.h"
 #include "vault/platform_key_vault.h"
 
@@ -98,6 +99,7 @@ absl::Status MakeHubsFit(store::ShardSet& shards, const PurgedHubs& purged,
   std::unique_ptr<vault::PlatformKeyVault> platform;
   CMK_ASSIGN_OR_RETURN(auto records, hubs.List(catalog, kHubsAtOnce));
   while (!records.empty()) {
+    std::vector<store::Partition> kept;
     for (const HubRecord& record : records) {
       if (record.state() == storage::v1::HUB_STATE_PURGED) continue;
       if (const auto receipt = purged.find(record.uid()); receipt != purged.end()) {
@@ -106,12 +108,17 @@ absl::Status MakeHubsFit(store::ShardSet& shards, const PurgedHubs& purged,
         continue;
       }
       ++staged.hubs;
+      kept.push_back(HubDirectory::MakeEntry(record)->partition);
       if (!record.platform_managed()) continue;
       if (platform == nullptr) {
         CMK_ASSIGN_OR_RETURN(platform, vault::PlatformKeyVault::Open(PlatformKeyOf(target)));
       }
       CMK_RETURN_IF_ERROR(TryPlatformKey(shards, record, *platform));
     }
+    // The server that went on behind the backup has given numbers that it does not know of, and so
+    // may an earlier restore of it have. None has made a commit each microsecond since 1970.
+    const auto floor = static_cast<store::Sequence>(absl::ToUnixMicros(now));
+    CMK_RETURN_IF_ERROR(store::SkipSequences(shards, kept, floor));
     const std::string tenant = records.back().tenant(), hub = records.back().hub();
     CMK_ASSIGN_OR_RETURN(records, hubs.ListAfter(catalog, tenant, hub, kHubsAtOnce));
   }

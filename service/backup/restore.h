@@ -31,8 +31,9 @@ absl::Status CheckRestore(const BackupOptions& options, const std::string& id,
                           const RestoreTarget& target);
 
 // Copies the backup into the new directory `path`, comparing every checksum, and makes it fit: hubs
-// that were purged since are destroyed in it, the old server's own operations are forgotten, and
-// the platform key of the target is tried. Errors: as CheckRestore, that of `go_on`.
+// that were purged since are destroyed in it, sequences go on beyond all that were ever given, the
+// old server's own operations are forgotten, and the platform key of the target is tried. Errors:
+// as CheckRestore, that of `go_on`.
 absl::StatusOr<StagedBackup> StageBackup(const BackupOptions& options, const std::string& id,
                                          const RestoreTarget& target, const std::string& path,
                                          Clock& clock, const WorkWatch& watch);

@@ -1,6 +1,10 @@
 // put, get, ls and rm through the real cmkctl.
 
+#include "store/key_layout.h"
+#include "store/rocksdb/shard_set.h"
+#include "store/tables.h"
 #include "tests/cli/served_cli.h"
+#include "tests/store/apply_and_wait.h"
 
 namespace cmkstore {
 namespace {
@@ -13,6 +17,24 @@ using testing::Output;
 class CliDocumentsTest : public ServedCli {
  protected:
   void SetUp() override { MakeHub(); }
+  // Changes the last byte of the first document's row, while no server has it.
+  void DamageADocument() {
+    server_.reset();
+    store::ShardSetOptions options;
+    options.directory = dir_.path() + "/data/shards";
+    options.shards = 2;
+    auto shards = *store::ShardSet::Open(options);
+    const auto record = **store::HubsTable(*shards).Get(store::CatalogPartition(), kTenant, "h1");
+    const auto hub = store::HubPartition(record.shard(), *HubUid::FromBytes(record.uid()));
+    const auto rows = *shards->Scan(hub, store::TableRange(store::Table::kDocuments), 1);
+    std::string value = rows.at(0).value;
+    value.back() = static_cast<char>(value.back() ^ 1);
+    store::WriteSet writes;
+    writes.PutRecord(rows.at(0).key, value);
+    ASSERT_TRUE(store::ApplyAndWait(*shards, hub, std::move(writes)).ok());
+    shards.reset();
+    StartServer();
+  }
 };
 
 TEST_F(CliDocumentsTest, ContentComesBackByteByByte) {
@@ -40,6 +62,44 @@ TEST_F(CliDocumentsTest, PutTakesFileLabelsAndAnEtag) {
   const Output stale = Ctl({"put", "h1/p1/flows/f1", file, "--if-match", etag});
   EXPECT_EQ(stale.exit_code, 5);
   EXPECT_THAT(stale.err, AllOf(HasSubstr("[ETAG_MISMATCH]"), HasSubstr("read it again")));
+}
+
+TEST_F(CliDocumentsTest, LabelsStayUnlessPutSaysOtherwise) {
+  const auto put = [this](std::vector<std::string> options) {
+    options.insert(options.begin(), {"put", "h1/p1/flows/f1"});
+    return Ctl(options, R"({"v": 1})").exit_code;
+  };
+  const auto labels = [this] { return Ctl({"get", "h1/p1/flows/f1", "--json"}).Json()["labels"]; };
+  ASSERT_EQ(put({"--label", "team=retail", "--label", "stage=dev"}), 0);
+  ASSERT_EQ(put({}), 0);
+  EXPECT_EQ(labels(), (nlohmann::json{{"team", "retail"}, {"stage", "dev"}})) << "another content";
+  ASSERT_EQ(put({"--label", "stage=prod"}), 0);
+  EXPECT_EQ(labels(), (nlohmann::json{{"stage", "prod"}})) << "those that are said, and no others";
+  EXPECT_EQ(put({"--clear-labels", "--label", "a=b"}), 2) << "which?";
+  ASSERT_EQ(put({"--clear-labels"}), 0);
+  EXPECT_TRUE(labels().is_null() || labels().empty()) << labels();
+}
+
+TEST_F(CliDocumentsTest, WhatDoesNotOpenIsLeftOutAndToldOf) {
+  for (const char* id : {"f1", "f2"}) {
+    ASSERT_EQ(Ctl({"put", absl::StrCat("h1/p1/flows/", id)}, "{}").exit_code, 0);
+  }
+  DamageADocument();
+  const Output list = Ctl({"ls", "h1"});
+  EXPECT_EQ(list.exit_code, 8);
+  EXPECT_THAT(list.err, HasSubstr("1 document is left out: stored, and not to be opened "
+                                  "(DOCUMENT_CORRUPT 1)"));
+  EXPECT_NE(list.out.find("h1/p1/flows/f1") == std::string::npos,
+            list.out.find("h1/p1/flows/f2") == std::string::npos)
+      << "the other one";
+  const std::string file = dir_.path() + "/h1.jsonl";
+  const Output exported = Ctl({"export", "h1", "--output", file});
+  EXPECT_EQ(exported.exit_code, 8);
+  EXPECT_THAT(exported.err, AllOf(HasSubstr("1 documents exported"), HasSubstr("is left out")));
+  EXPECT_THAT(*ReadFile(file), HasSubstr("\"collection\":\"flows\""));
+  const Output watch = Ctl({"watch", "h1", "--count", "2"});
+  EXPECT_EQ(watch.exit_code, 0) << watch.err;
+  EXPECT_THAT(watch.out, HasSubstr("UNREADABLE  h1/p1  [DOCUMENT_CORRUPT]"));
 }
 
 TEST_F(CliDocumentsTest, RefusalsNameWhatIsWrong) {

@@ -50,6 +50,8 @@ TEST_F(CliIndexTest, ARebuildIsWaitedForOrFollowedByItsName) {
   const std::string name = started.Json()["name"];
   const auto awaited = Ctl({"operations", "wait", name, "--json", "--timeout", "20s"}).Json();
   EXPECT_EQ(awaited["response"]["documentCount"], "3");
+  EXPECT_THAT(Ctl({"operations", "list", "h1"}).out, HasSubstr("3 so far"));
+  EXPECT_THAT(Ctl({"operations", "get", name}).out, HasSubstr("progress       3 so far"));
   EXPECT_EQ(Ctl({"index", "rebuild", "h1"}, "", "reader").exit_code, 4);
 }
 

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <grpcpp/create_channel.h>
+#include <grpcpp/impl/client_unary_call.h>
 #include <grpcpp/security/credentials.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -191,6 +192,26 @@ TEST_F(FrontDoorTest, AStopUnderLoadAnswersEveryCallAndEnds) {
   EXPECT_EQ(strange, 0);
   StartServer();
   EXPECT_EQ(ReasonOf(Get("d1")), "OK");
+}
+
+TEST_F(FrontDoorTest, BytesThatAreNoMessageAreRefusedAfterTheToken) {
+  for (const char* name : {"DocumentService/GetDocument", "DocumentService/WatchDocuments",
+                           "HubService/CreateHub", "UsageService/QueryUsage"}) {
+    const std::string path = absl::StrCat("/cmkstore.v1.", name);
+    const auto call = [&](std::unique_ptr<grpc::ClientContext> context) {
+      const grpc::internal::RpcMethod method(path.c_str(), grpc::internal::RpcMethod::NORMAL_RPC);
+      const grpc::Slice slice("\x0a\x7f truncated");
+      const grpc::ByteBuffer request(&slice, 1);
+      grpc::ByteBuffer response;
+      return grpc::internal::BlockingUnaryCall(channel_.get(), method, context.get(), request,
+                                               &response);
+    };
+    const grpc::Status known = call(As("owner"));
+    EXPECT_EQ(ReasonOf(known), "FIELD_INVALID") << name << known.error_message();
+    EXPECT_EQ(known.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << name;
+    EXPECT_THAT(known.error_message(), ::testing::HasSubstr("does not parse")) << name;
+    EXPECT_EQ(ReasonOf(call(std::make_unique<grpc::ClientContext>())), "TOKEN_INVALID") << name;
+  }
 }
 
 }  // namespace

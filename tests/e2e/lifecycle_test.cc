@@ -185,7 +185,7 @@ TEST_F(LifecycleTest, AKeyChangesWithinItsVaultAndNoDocumentIsRewritten) {
   EXPECT_EQ(UpdateHub(wanted, {"encryption"}), "KEY_KIND_IMMUTABLE");
 }
 
-TEST_F(LifecycleTest, AHubIsUnderTheKeyThatItNamesWhateverElseIsChangedMeanwhile) {
+TEST_F(LifecycleTest, AHubIsUnderTheKeyThatItNamesWhateverElseIsChangedMeanwhile) {  // KL-13
   SetUpHub();
   ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
   owner_->Key("POST", "/keys/k2/create", {{"kty", "RSA"}, {"key_size", 2048}});

@@ -44,6 +44,12 @@ class FakeChangeSource final : public ChangeSource {
       feed_.erase(last_);
     }
   }
+  // As a restored store goes on: the next commit is numbered behind `sequence`.
+  void SkipTo(uint64_t sequence) {
+    absl::MutexLock lock(&mutex_);
+    skipped_after_ = last_;
+    skipped_until_ = last_ = sequence;
+  }
   void Refuse(absl::Status status) {
     absl::MutexLock lock(&mutex_);
     refusal_ = std::move(status);
@@ -79,6 +85,9 @@ class FakeChangeSource final : public ChangeSource {
     ++reads_;
     ChangeBatch batch;
     batch.hub_sequence = last_;
+    if (after.sequence < skipped_until_) {
+      batch.skipped = skipped_until_ - std::max(after.sequence, skipped_after_);
+    }
     batch.reached = {last_, 0};
     size_t told = static_cast<size_t>(after.told);
     for (auto entry = feed_.upper_bound(after.sequence); entry != feed_.end(); ++entry) {
@@ -127,6 +136,8 @@ class FakeChangeSource final : public ChangeSource {
   std::function<void()> before_snapshot_, before_read_;
   size_t most_at_once_ = 500;
   absl::Mutex mutex_;
+  uint64_t skipped_after_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t skipped_until_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, std::string> documents_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> damaged_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, std::vector<std::string>> feed_ ABSL_GUARDED_BY(mutex_);

@@ -48,6 +48,48 @@ TEST_F(IndexFollowerTest, GathersChangesUnlessASearchWaits) {
   EXPECT_EQ(Count("wanted"), 1u);
 }
 
+TEST_F(IndexFollowerTest, NumbersThatARestoreLeftOutAreNoLag) {
+  OpenSet();
+  Fill(1000);
+  constexpr uint64_t kFar = uint64_t{1} << 50;
+  source_.SkipTo(kFar);
+  Fill(5);
+  // Before each turn: what the one before has left.
+  std::vector<uint64_t> lags;
+  source_.BeforeRead([&] { lags.push_back(follower_->Stats().lag); });
+  ASSERT_THAT(Follow(), IsOk());
+  EXPECT_THAT(lags, ::testing::ElementsAre(1u, 1005 - 256, 1005 - 2 * 256, 1005 - 3 * 256));
+  EXPECT_EQ(follower_->IndexedSequence(hub_), kFar + 5);
+  EXPECT_EQ(follower_->Stats().lag, 0u);
+}
+
+TEST_F(IndexFollowerTest, AHubThatIsGoneIsForgottenAlsoInTheMiddleOfItsTurn) {
+  OpenSet();
+  Fill(1);
+  ASSERT_THAT(Follow(), IsOk());
+  EXPECT_EQ(follower_->Stats().hubs, 1u);
+  follower_->Destroy(hub_);
+  EXPECT_EQ(follower_->Stats().hubs, 0u);
+  EXPECT_EQ(follower_->IndexedSequence(hub_), 0u);
+  EXPECT_EQ(set_->FileBytes(hub_), 0);
+  follower_->LookAt(hub_);
+  follower_->Destroy(hub_);
+  follower_->Tick();
+  EXPECT_EQ(follower_->Stats().hubs, 0u) << "it is not looked at any more";
+
+  absl::Notification destroyed;
+  source_.BeforeRead([&] {
+    if (destroyed.HasBeenNotified()) return;
+    follower_->Destroy(hub_);
+    destroyed.Notify();
+  });
+  follower_->Hurry(hub_, 1);
+  destroyed.WaitForNotification();
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  while (follower_->Stats().hubs > 0 && absl::Now() < give_up) std::this_thread::yield();
+  EXPECT_EQ(follower_->Stats().hubs, 0u);
+}
+
 // What a crash has left behind: nobody tells of the commits that the index lacks.
 TEST_F(IndexFollowerTest, AHubWhoseKeyIsAtHandIsBroughtLevelWithAllThatACrashLeft) {
   OpenSet();

@@ -58,6 +58,25 @@ TEST_F(IndexSetTest, ATornPageIsNoDamageWhileTheLogIsThereThatMakesItGood) {
   EXPECT_EQ(set_->DamageOf(hub_), "");
 }
 
+TEST_F(IndexSetTest, NothingIsKeptOfAHubThatNobodyUses) {
+  OpenSet(/*max_open=*/2);
+  std::vector<HubUid> hubs;
+  for (int i = 0; i < 5; ++i) {
+    hubs.push_back(random_.NewUid<HubUid>());
+    ASSERT_THAT(set_->Open(hubs.back()), IsOk());
+  }
+  EXPECT_EQ(set_->Stats().slots, 2u) << "of those that are open";
+  EXPECT_FALSE(set_->IsRebuilding(hubs[0]));
+  set_->Close(hubs[3]);
+  EXPECT_EQ(set_->Stats().slots, 1u);
+  auto held = *set_->Open(hubs[0]);
+  set_->Destroy(hubs[0]);
+  EXPECT_THAT(held->Search({}), FailsWith("HUB_LOCKED", ""));
+  source_.Refuse(HubLocked());
+  EXPECT_THAT(set_->Open(hubs[1]), FailsWith("HUB_LOCKED", ""));
+  EXPECT_EQ(set_->Stats().slots, 1u);
+}
+
 TEST_F(IndexSetTest, ALockedHubIsNotOpenedUntilItsKeyIsBack) {
   OpenSet();
   Fill(3);

@@ -54,13 +54,13 @@ class KeyChangeRecoveryTest : public ::testing::Test {
   store::MemoryEngine engine_{1};
 };
 
-TEST_F(KeyChangeRecoveryTest, AHubNamesTheKeyThatWrapsItsNewestDek) {
+TEST_F(KeyChangeRecoveryTest, AHubNamesTheKeyThatWrapsItsNewestDek) {  // KL-13
   MakeHub("old", "", "/keys/new/5");
   EXPECT_EQ(Finished(), "new/ at 8") << "it goes on following the latest version";
   EXPECT_EQ(Finished(), "new/ at 8") << "once";
 }
 
-TEST_F(KeyChangeRecoveryTest, AHubThatPinsItsVersionPinsTheOneThatWraps) {
+TEST_F(KeyChangeRecoveryTest, AHubThatPinsItsVersionPinsTheOneThatWraps) {  // KL-13
   MakeHub("key", "4", "/keys/key/5");
   EXPECT_EQ(Finished(), "key/5 at 8");
 }

@@ -249,6 +249,13 @@ class ReasonsTest : public FailingHub {
     StartServer();
     return ended;
   }
+  grpc::Status PutOnADiskThatFails() {
+    disk_->Set(Fault::kWriteError);
+    const grpc::Status refused = Put("d1", "{}");
+    disk_->Set(Fault::kNone);
+    StartServer();
+    return refused;
+  }
   grpc::Status PutOnAFullDisk() {
     disk_->Set(Fault::kFullAfterHalf);
     const grpc::Status refused = Put("d1", "{}");
@@ -338,7 +345,8 @@ std::vector<Case> ReasonsTest::Cases() {
       {"HUB_LOCKED", Detail::kNone, [this] { return GetLocked(); }},
       {"CANCELLED", Detail::kNone, [this] { return CancelAnOperation(); }},
       {"INDEX_CORRUPT", Detail::kNone, [this] { return SearchADamagedIndex(); }},
-      {"STORE_BUSY", Detail::kRetry, [this] { return WatchUntilTheServerStops(); }},
+      {"SERVER_STOPPING", Detail::kRetry, [this] { return WatchUntilTheServerStops(); }},
+      {"STORE_BUSY", Detail::kRetry, [this] { return PutOnADiskThatFails(); }},
       {"STORE_FULL", Detail::kRetry, [this] { return PutOnAFullDisk(); }},
       {"VAULT_UNREACHABLE", Detail::kRetry, [=, this] { return ColdGetOn(answer(503)); }},
       {"VAULT_THROTTLED", Detail::kRetry, [=, this] { return ColdGetOn(answer(429)); }},

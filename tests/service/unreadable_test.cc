@@ -1,8 +1,10 @@
-// Documents that do not open, found by a search and met by the index: all others are found.
+// Documents that do not open, met by a search, the index, a list, a batch or a watch: all others
+// are found.
 
 #include <gmock/gmock.h>
 
 #include <filesystem>
+#include <map>
 
 #include "tests/service/reasons_fixture.h"
 #include "tests/testing/await_operation.h"
@@ -81,6 +83,82 @@ TEST_F(UnreadableTest, APageShowsTheOthersAndNamesThem) {
   const std::string log = *ReadFile(dir_.path() + "/log.jsonl");
   EXPECT_THAT(log, HasSubstr("\"document_corrupt\""));
   EXPECT_THAT(log, HasSubstr("\"document_too_new\""));
+}
+
+TEST_F(UnreadableTest, AListShowsTheOthersAndCountsThem) {
+  DamageRows();
+  v1::ListDocumentsRequest request;
+  request.set_parent(absl::StrCat(kProject, "/collections/-"));
+  request.set_page_size(1);
+  std::vector<std::string> names, unreadable;
+  int pages = 0;
+  do {
+    v1::ListDocumentsResponse page;
+    ASSERT_EQ(ReasonOf(documents_->ListDocuments(As("reader").get(), request, &page)), "OK");
+    for (const auto& one : page.documents()) names.push_back(one.name());
+    for (const auto& one : page.unreadable()) {
+      EXPECT_EQ(one.name(), kProject) << "its own is sealed with it";
+      unreadable.push_back(one.reason());
+    }
+    request.set_page_token(page.next_page_token());
+    ++pages;
+  } while (!request.page_token().empty());
+  EXPECT_EQ(pages, 4);
+  EXPECT_THAT(names, ElementsAre(NameOf("whole")));
+  EXPECT_THAT(unreadable,
+              UnorderedElementsAre("DOCUMENT_CORRUPT", "DEK_NOT_FOUND", "FORMAT_TOO_NEW"));
+}
+
+TEST_F(UnreadableTest, ABatchHasTheOthersAndNamesThem) {
+  DamageRows();
+  v1::BatchGetDocumentsRequest request;
+  request.set_parent(kHub);
+  for (const char* id : {"too_new", "none", "damaged", "whole", "keyless"}) {
+    request.add_names(NameOf(id));
+  }
+  v1::BatchGetDocumentsResponse found;
+  ASSERT_EQ(ReasonOf(documents_->BatchGetDocuments(As("reader").get(), request, &found)), "OK");
+  ASSERT_EQ(found.documents_size(), 1);
+  EXPECT_EQ(found.documents(0).name(), NameOf("whole"));
+  EXPECT_THAT(found.missing(), ElementsAre(NameOf("none")));
+  std::vector<std::string> unreadable;
+  for (const auto& one : found.unreadable()) {
+    unreadable.push_back(absl::StrCat(one.name(), " ", one.reason()));
+  }
+  EXPECT_THAT(unreadable, ElementsAre(NameOf("too_new") + " FORMAT_TOO_NEW",
+                                      NameOf("damaged") + " DOCUMENT_CORRUPT",
+                                      NameOf("keyless") + " DEK_NOT_FOUND"));
+}
+
+TEST_F(UnreadableTest, AWatchTellsOfThemAndGoesOn) {
+  DamageRows();
+  ASSERT_EQ(ReasonOf(Put("later", "{}")), "OK");
+  v1::WatchDocumentsRequest request;
+  request.set_parent(kHub);
+  request.set_view(v1::FULL);
+  const auto context = As("reader");
+  const auto stream = documents_->WatchDocuments(context.get(), request);
+  std::vector<v1::DocumentChange> seen;
+  v1::WatchDocumentsResponse part;
+  while ((seen.empty() || seen.back().document().name() != NameOf("later")) &&
+         stream->Read(&part)) {
+    seen.insert(seen.end(), part.changes().begin(), part.changes().end());
+  }
+  context->TryCancel();
+  stream->Finish();
+  std::map<std::string, int> unreadable;
+  for (const v1::DocumentChange& change : seen) {
+    if (change.kind() != v1::DocumentChange::UNREADABLE) continue;
+    ++unreadable[change.reason()];
+    EXPECT_EQ(change.document().name(), kProject);
+    EXPECT_EQ(change.document().content(), "");
+    EXPECT_GT(change.sequence(), 0u);
+  }
+  EXPECT_THAT(unreadable,
+              ElementsAre(std::pair("DEK_NOT_FOUND", 3), std::pair("DOCUMENT_CORRUPT", 2),
+                          std::pair("FORMAT_TOO_NEW", 4)))
+      << "by the writes of each";
+  EXPECT_EQ(seen.size(), 1u + 9 + 1);
 }
 
 TEST_F(UnreadableTest, TheIndexGoesOnWithoutThemAndTellsHowManyItLacks) {

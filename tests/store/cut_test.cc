@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "store/change_feed.h"
 #include "store/key_layout.h"
 #include "store/rocksdb/high_water.h"
 #include "store/rocksdb/shard_meeting.h"
@@ -135,6 +136,34 @@ TEST_F(CutTest, HubsAreCopiedWithTheirFeedsAndSequencesAndTheCatalogIsNot) {
     EXPECT_EQ(*ApplyAndWait(*to, HubOf(shard), PutOne("k", "v")), 6u) << "it goes on from there";
   }
   EXPECT_EQ(**to->Get(CatalogPartition(), "catalog"), "to");
+}
+
+TEST_F(CutTest, ARestoreLeavesOutNumbersAndTheFeedKnowsWhich) {
+  const auto shards = Open("from");
+  const Partition hub = HubOf(0);
+  for (uint64_t i = 1; i <= 3; ++i) {
+    ASSERT_THAT(ApplyAndWait(*shards, hub, PutOne("k", absl::StrCat(i))), IsOk());
+  }
+  const ChangeFeed feed(*shards);
+  EXPECT_TRUE(*feed.Has(hub, 3, 3));
+  EXPECT_FALSE(*feed.Has(hub, 4, 3)) << "not yet";
+  ASSERT_THAT(SkipSequences(*shards, {hub, HubOf(1)}, 100), IsOk());
+  const uint64_t behind = *shards->LastSequence(hub);
+  EXPECT_GE(behind, uint64_t{1} << 32) << "the floor is below what one may have given meanwhile";
+  ASSERT_THAT(SkipSequences(*shards, {hub}, 2 * behind), IsOk());
+  EXPECT_EQ(*shards->LastSequence(hub), 2 * behind);
+  EXPECT_EQ(*ApplyAndWait(*shards, hub, PutOne("k", "v")), 2 * behind + 1);
+  const uint64_t last = 2 * behind + 1;
+  for (const uint64_t kept : {uint64_t{0}, uint64_t{3}, behind, 2 * behind, last}) {
+    EXPECT_TRUE(*feed.Has(hub, kept, last)) << kept;
+  }
+  for (const uint64_t gone : {uint64_t{4}, behind - 1, behind + 1, last - 2}) {
+    EXPECT_FALSE(*feed.Has(hub, gone, last)) << gone;
+  }
+  EXPECT_EQ(*feed.SkippedAfter(hub, 0), last - 4) << "four commits have the other numbers";
+  EXPECT_EQ(*feed.SkippedAfter(hub, behind), behind);
+  EXPECT_EQ(*feed.SkippedAfter(hub, 2 * behind), 0u);
+  EXPECT_EQ(*feed.SkippedAfter(HubOf(2), 0), 0u) << "never restored";
 }
 
 }  // namespace

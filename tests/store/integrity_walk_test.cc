@@ -153,6 +153,19 @@ TEST_F(IntegrityWalkTest, AFeedBeyondTheLastSequenceIsFound) {
   EXPECT_THAT(Walk(), ElementsAre(HasSubstr("further than the hub's last sequence")));
 }
 
+TEST_F(IntegrityWalkTest, NumbersThatARestoreLeftOutAreSoundUpToTheLastSequence) {
+  storage::v1::SkippedSequences skipped;
+  skipped.add_ranges()->set_after(sequence_);
+  skipped.mutable_ranges(0)->set_until(1000);
+  rows_[Hub(Table::kSkipped, "")] = skipped.SerializeAsString();
+  EXPECT_THAT(Walk(), ElementsAre(HasSubstr("left out numbers above")));
+  sequence_ = 1000;
+  Put('c', 1);
+  EXPECT_THAT(Walk(), IsEmpty());
+  rows_[Hub(Table::kSkipped, "")] = "\xff";
+  EXPECT_THAT(Walk(), ElementsAre(HasSubstr("left out does not parse")));
+}
+
 TEST_F(IntegrityWalkTest, AnEnvelopeWithoutItsDekIsFound) {
   rows_[DocumentKeyOf('a')] = Envelope('X', 2);
   EXPECT_THAT(Walk(), ElementsAre(HasSubstr("of which there is no record")));

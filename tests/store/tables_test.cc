@@ -158,7 +158,7 @@ TEST_F(TablesTest, WalksAllDocumentsAProjectOrACollection) {
   ASSERT_EQ(rows->size(), 2u);
   EXPECT_EQ((*rows)[1].key, keys[2]);
   const auto found = documents.MultiGet(hub_, {keys[3], KeyAt('n', 'o', 'n'), keys[0]}, SIZE_MAX);
-  EXPECT_TRUE((*found)[0].has_value() && !(*found)[1].has_value() && (*found)[2].has_value());
+  EXPECT_TRUE((*found)[0]->has_value() && !(*found)[1]->has_value() && (*found)[2]->has_value());
 }
 
 TEST_F(TablesTest, AWalkEndsWithTheDocumentByWhichItsBytesAreEnough) {
@@ -183,8 +183,18 @@ TEST_F(TablesTest, WhatDoesNotParseIsAnErrorNotAbsent) {
   broken.SetFeedRecord("\xff");
   ASSERT_THAT(Apply(std::move(broken)), IsOk());
   EXPECT_THAT(ProjectsTable(engine_).Get(hub_, "p"), FailsWith("STORE_CORRUPT", ""));
-  EXPECT_THAT(DocumentsTable(engine_).Walk(hub_, {}, "", 10), FailsWith("DOCUMENT_CORRUPT", ""));
-  EXPECT_EQ(DocumentsTable(engine_).WalkKeys(hub_, {}, "", 10)->size(), 1u);
+  WriteSet sound;
+  DocumentsTable::Put(sound, KeyAt('p', 'c', 'e'), Envelope('a'));
+  ASSERT_THAT(Apply(std::move(sound)), IsOk());
+  const auto rows = DocumentsTable(engine_).Walk(hub_, {}, "", 10);
+  ASSERT_EQ(rows->size(), 2u);
+  EXPECT_THAT((*rows)[0].sealed, FailsWith("DOCUMENT_CORRUPT", ""));
+  EXPECT_THAT((*rows)[1].sealed, IsOk()) << "one that is damaged hides no other";
+  const auto found = DocumentsTable(engine_).MultiGet(
+      hub_, {KeyAt('p', 'c', 'd'), KeyAt('p', 'c', 'e')}, SIZE_MAX);
+  EXPECT_THAT((*found)[0], FailsWith("DOCUMENT_CORRUPT", ""));
+  EXPECT_TRUE((*found)[1].ok() && (*found)[1]->has_value());
+  EXPECT_EQ(DocumentsTable(engine_).WalkKeys(hub_, {}, "", 10)->size(), 2u);
   EXPECT_THAT(ChangeFeed(engine_).ReadAfter(hub_, 0, 10), FailsWith("STORE_CORRUPT", ""));
 }
 
