@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "cli/commands.h"
 #include "cli/operation_wait.h"
 #include "cli/output.h"
@@ -42,6 +43,14 @@ void ShowOutage(const v1::VaultOutage& outage, Table& table) {
                                     " do not answer")});
 }
 
+// By the clock here: good enough for a person.
+std::string RefusalText(const v1::KeyStatus& status) {
+  if (!status.has_refuse_after_time()) return "";
+  const bool refuses = status.refuse_after_time().seconds() <= absl::ToUnixSeconds(absl::Now());
+  return absl::StrCat(TimeText(status.refuse_after_time()),
+                      refuses ? ": content is refused now" : "");
+}
+
 void ShowStatus(const v1::KeyStatus& status) {
   {
     Table table;
@@ -55,7 +64,7 @@ void ShowStatus(const v1::KeyStatus& status) {
     add("since", TimeText(status.state_since_time()));
     if (status.has_outage()) ShowOutage(status.outage(), table);
     add("last unwrap", TimeText(status.last_success_time()));
-    add("refuses after", TimeText(status.refuse_after_time()));
+    add("refuses after", RefusalText(status));
     if (status.has_last_receipt()) {
       const v1::RevocationReceipt& receipt = status.last_receipt();
       add("last lock", absl::StrCat(TimeText(receipt.lock_time()), ", ", receipt.keys_wiped(),

@@ -34,4 +34,8 @@ inline Owned<BIO> Reading(const std::string& pem) {
   return Owned<BIO>(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
 }
 
+// For private keys: one that is encrypted is refused. Without it OpenSSL asks at the terminal, and
+// waits there for ever.
+inline int NoPassword(char*, int, int, void*) { return -1; }
+
 }  // namespace cmkstore::crypto

@@ -45,10 +45,10 @@ absl::StatusOr<RsaPrivateKey> RsaPrivateKey::Generate(int bits) {
 
 absl::StatusOr<RsaPrivateKey> RsaPrivateKey::FromPem(const std::string& pem) {
   const Owned<BIO> bio = Reading(pem);
-  EVP_PKEY* key = PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr);
+  EVP_PKEY* key = PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassword, nullptr);
   if (key == nullptr) {
     ERR_clear_error();
-    return StateInvalid("a private key file is no PEM key");
+    return StateInvalid("there is no unencrypted PEM key in a private key file");
   }
   return RsaPrivateKey(std::shared_ptr<evp_pkey_st>(key, EVP_PKEY_free));
 }

@@ -17,9 +17,6 @@ absl::Status CheckCertificates(const char* which, const std::string& pem) {
   return read.ok() ? read : StateInvalid(absl::StrCat("the ", which, ": ", read.message()));
 }
 
-// No key that is encrypted: nobody is there to be asked for its password.
-int NoPassword(char*, int, int, void*) { return -1; }
-
 }  // namespace
 
 absl::Status CheckTlsIdentity(const std::string& certificates, const std::string& key,

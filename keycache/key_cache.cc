@@ -314,7 +314,8 @@ HubKeyStatus KeyCache::Core::Status(HubUid uid) {
     status.last_success = key->last_success_wall;
     status.state_since = key->since_wall;
     if (status.availability == KeyAvailability::kUnreachable) {
-      status.refuse_after = key->last_success_wall + hub.outage_grace;
+      status.refuse_after =
+          status.cached ? key->last_success_wall + hub.outage_grace : key->since_wall;
     }
     if (status.availability != KeyAvailability::kDenied &&
         clock_.MonotonicNow() < hub.refusal_until) {

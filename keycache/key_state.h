@@ -33,8 +33,9 @@ struct HubKeyStatus {
   std::string cause;  // of the last failure, fit for the tenant
   absl::Time last_success =
       absl::InfinitePast();  // wall clock; last successful unwrap of this vault key
-  absl::Time state_since = absl::InfinitePast();     // wall clock
-  absl::Time refuse_after = absl::InfiniteFuture();  // wall clock; end of grace while unreachable
+  absl::Time state_since = absl::InfinitePast();  // wall clock
+  // Wall clock; while unreachable, the end of grace, or since when, if no keys are in memory.
+  absl::Time refuse_after = absl::InfiniteFuture();
   bool cached = false;
   std::map<DekId, OlderKeyStatus> older;  // those of which anything is known
 };

@@ -32,9 +32,9 @@ struct IndexFollowerOptions {
 };
 
 struct IndexFollowerStats {
-  size_t hubs = 0;        // that it has been told of, and not that they are gone
-  size_t behind = 0;      // hubs with changes to apply
-  size_t stopped = 0;     // hubs whose keys were refused
+  size_t hubs = 0;     // that it has been told of, and not that they are gone
+  size_t behind = 0;   // hubs with changes to apply
+  size_t stopped = 0;  // hubs whose keys were refused
   // Changes not applied yet, over all hubs that are not stopped; 1 for one that was not looked at.
   uint64_t lag = 0;
   uint64_t applied = 0;   // changes since start

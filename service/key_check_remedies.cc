@@ -206,7 +206,8 @@ std::string KeyCheckRemedies::Of(absl::string_view check, absl::string_view caus
     return absl::StrCat(
         "soft delete and its days are fixed when a vault is made: make the key in "
         "a new one (az keyvault create ",
-        IsHsm() ? "--hsm-name NEW " : "--name NEW ", "--retention-days 90)");
+        IsHsm() ? "--hsm-name NEW --location LOCATION --administrators OBJECT_ID" : "--name NEW",
+        " --resource-group GROUP --retention-days 90 --enable-purge-protection true)");
   }
   if (check == "purge_protection") return ProtectFromPurge();
   return "";

@@ -70,7 +70,7 @@ void AddHubMethods(RpcServer& server, ManageHubs& hubs) {
       service, &Service::RequestCreateHub,
       Rule<v1::CreateHubRequest>(Permission::kManageHubs,
                                  [](const auto& r) { return TenantScope("parent", r.parent()); }),
-      [&](const auto& call, const auto& r) { return hubs.Create(call, r); });
+      [&](const auto& call, const auto& r) { return hubs.Create(call, r); }, BlocksFor::kVault);
   server.AddBlocking(
       service, &Service::RequestGetHub,
       Rule<v1::GetHubRequest>(Permission::kReadHubs,
@@ -81,11 +81,12 @@ void AddHubMethods(RpcServer& server, ManageHubs& hubs) {
       Rule<v1::ListHubsRequest>(Permission::kReadHubs,
                                 [](const auto& r) { return TenantScope("parent", r.parent()); }),
       [&](const auto& call, const auto& r) { return hubs.List(call, r); });
-  server.AddBlocking(service, &Service::RequestUpdateHub,
-                     Rule<v1::UpdateHubRequest>(
-                         Permission::kManageHubs,
-                         [](const auto& r) { return HubScope("hub.name", r.hub().name()); }),
-                     [&](const auto& call, const auto& r) { return hubs.Update(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestUpdateHub,
+      Rule<v1::UpdateHubRequest>(
+          Permission::kManageHubs,
+          [](const auto& r) { return HubScope("hub.name", r.hub().name()); }),
+      [&](const auto& call, const auto& r) { return hubs.Update(call, r); }, BlocksFor::kVault);
   server.AddBlocking(
       service, &Service::RequestDeleteHub,
       Rule<v1::DeleteHubRequest>(Permission::kManageHubs,
@@ -105,7 +106,7 @@ void AddProjectMethods(RpcServer& server, ManageProjects& projects) {
       service, &Service::RequestCreateProject,
       Rule<v1::CreateProjectRequest>(Permission::kManageProjects,
                                      [](const auto& r) { return HubScope("parent", r.parent()); }),
-      [&](const auto& call, const auto& r) { return projects.Create(call, r); });
+      [&](const auto& call, const auto& r) { return projects.Create(call, r); }, BlocksFor::kVault);
   server.AddBlocking(
       service, &Service::RequestGetProject,
       Rule<v1::GetProjectRequest>(Permission::kReadHubs,
@@ -121,7 +122,7 @@ void AddProjectMethods(RpcServer& server, ManageProjects& projects) {
       Rule<v1::UpdateProjectRequest>(
           Permission::kManageProjects,
           [](const auto& r) { return ProjectScope("project.name", r.project().name()); }),
-      [&](const auto& call, const auto& r) { return projects.Update(call, r); });
+      [&](const auto& call, const auto& r) { return projects.Update(call, r); }, BlocksFor::kVault);
   server.AddBlocking(
       service, &Service::RequestDeleteProject,
       Rule<v1::DeleteProjectRequest>(Permission::kManageProjects,
@@ -138,22 +139,23 @@ void AddKeyMethods(RpcServer& server, ManageKeys& keys, VaultUsageReport& usage,
                          Permission::kReadHubs,
                          [](const auto& r) { return SingletonScope("name", r.name(), "key"); }),
                      [&](const auto& call, const auto& r) { return keys.GetStatus(call, r); });
-  server.AddBlocking(service, &Service::RequestCheckKey,
-                     Rule<v1::CheckKeyRequest>(
-                         Permission::kManageKeys,
-                         [](const auto& r) { return HubOrTenantScope("parent", r.parent()); }),
-                     [&](const auto& call, const auto& r) { return keys.Check(call, r); });
+  server.AddBlocking(
+      service, &Service::RequestCheckKey,
+      Rule<v1::CheckKeyRequest>(
+          Permission::kManageKeys,
+          [](const auto& r) { return HubOrTenantScope("parent", r.parent()); }),
+      [&](const auto& call, const auto& r) { return keys.Check(call, r); }, BlocksFor::kVault);
   // A lock never waits behind calls that wait for vaults, whosever they are.
   server.AddBlocking(
       service, &Service::RequestLockHub,
       Rule<v1::LockHubRequest>(Permission::kManageKeys,
                                [](const auto& r) { return HubScope("name", r.name()); }),
-      [&](const auto& call, const auto& r) { return keys.Lock(call, r); }, BlocksFor::kDisk);
+      [&](const auto& call, const auto& r) { return keys.Lock(call, r); }, BlocksFor::kLock);
   server.AddBlocking(
       service, &Service::RequestUnlockHub,
       Rule<v1::UnlockHubRequest>(Permission::kManageKeys,
                                  [](const auto& r) { return HubScope("name", r.name()); }),
-      [&](const auto& call, const auto& r) { return keys.Unlock(call, r); }, BlocksFor::kDisk);
+      [&](const auto& call, const auto& r) { return keys.Unlock(call, r); }, BlocksFor::kLock);
   server.AddBlocking(
       service, &Service::RequestRotateDek,
       Rule<v1::RotateDekRequest>(Permission::kManageKeys,

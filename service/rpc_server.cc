@@ -24,6 +24,14 @@ constexpr size_t kArmedRareCalls = 2;
 // tenant's trouble.
 size_t ShareOfOne(size_t of_all) { return std::max<size_t>(1, of_all / 4); }
 
+WorkerOptions OptionsOf(const std::string& name, size_t threads, const RpcServerOptions& options) {
+  return {.name = name,
+          .threads = threads,
+          .max_queued = options.max_queued_control_calls,
+          .threads_of_one = ShareOfOne(threads),
+          .max_queued_of_one = ShareOfOne(options.max_queued_control_calls)};
+}
+
 }  // namespace
 
 void SetConnectionBounds(grpc::ServerBuilder& builder) {
@@ -41,15 +49,9 @@ RpcServer::RpcServer(RpcServerOptions options, RequestGate& gate)
     : options_(options),
       gate_(gate),
       request_bytes_(options.max_bytes_under_way),
-      control_(WorkerOptions{.name = "control",
-                             .threads = options.control_threads,
-                             .max_queued = options.max_queued_control_calls,
-                             .threads_of_one = ShareOfOne(options.control_threads),
-                             .max_queued_of_one = ShareOfOne(options.max_queued_control_calls)}),
-      prompt_(WorkerOptions{.name = "prompt",
-                            .threads = 1,
-                            .max_queued = options.max_queued_control_calls,
-                            .max_queued_of_one = ShareOfOne(options.max_queued_control_calls)}) {}
+      vault_(OptionsOf("control-vault", options.control_threads, options)),
+      disk_(OptionsOf("control-disk", options.control_threads, options)),
+      lock_(OptionsOf("control-lock", 1, options)) {}
 
 RpcServer::~RpcServer() { Shutdown(absl::ZeroDuration()); }
 
@@ -159,8 +161,7 @@ void RpcServer::Shutdown(absl::Duration grace) {
   }
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
-  control_.Stop();
-  prompt_.Stop();
+  for (Worker* worker : {&vault_, &disk_, &lock_}) worker->Stop();
   server_.reset();
 }
 

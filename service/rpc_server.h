@@ -34,7 +34,8 @@ struct RpcListener {
 struct RpcServerOptions {
   size_t queues = 1;        // completion queues, one thread each
   size_t armed_calls = 16;  // calls of one method that may arrive at once per queue
-  // For handlers that block (vault, index); a quarter of them, at least one, those of one tenant.
+  // For handlers that wait for a vault, and as many for those that wait for disk; a quarter of
+  // them, at least one, those of one tenant.
   size_t control_threads = 16;
   size_t max_queued_control_calls = 1024;
   // Twice the largest batch: what is somewhat too large is still refused by its field and limit,
@@ -48,8 +49,9 @@ struct RpcServerOptions {
 // Bounds that keep one connection from taking a server of gRPC 1.51 (docs/operations.md).
 void SetConnectionBounds(grpc::ServerBuilder& builder);
 
-// What a handler that blocks may wait for.
-enum class BlocksFor { kVault, kDisk };
+// What a handler that blocks may wait for; each kind has threads of its own. A read of what is on
+// disk may wait a moment for a vault, for what it shows more with the keys.
+enum class BlocksFor { kDisk, kVault, kLock };
 
 // The gRPC server: owns the queues, their threads and the methods.
 //
@@ -85,8 +87,7 @@ class RpcServer {
         service, IndexOf(service, MethodNameOf<Request>()), std::move(rule), std::move(handler)));
   }
 
-  // A handler that may block: it runs on a control thread, by default one of those that may all
-  // wait for vaults.
+  // A handler that may block: it runs on a thread of its kind.
   template <typename Service, typename Request, typename Response>
   void AddBlocking(std::type_identity_t<Service>& service,
                    void (Service::*request)(grpc::ServerContext*, Request*,
@@ -97,8 +98,10 @@ class RpcServer {
                    std::type_identity_t<
                        std::function<absl::StatusOr<Response>(const AdmittedCall&, const Request&)>>
                        handler,
-                   BlocksFor blocks_for = BlocksFor::kVault) {
-    Worker& worker = blocks_for == BlocksFor::kDisk ? prompt_ : control_;
+                   BlocksFor blocks_for = BlocksFor::kDisk) {
+    Worker& worker = blocks_for == BlocksFor::kDisk    ? disk_
+                     : blocks_for == BlocksFor::kVault ? vault_
+                                                       : lock_;
     auto counted = [this, scope = rule.scope, handler = std::move(handler)](
                        const AdmittedCall& call, const Request& message) {
       absl::StatusOr<Response> response = handler(call, message);
@@ -167,8 +170,7 @@ class RpcServer {
   const RpcServerOptions options_;
   RequestGate& gate_;
   RequestBytes request_bytes_;
-  Worker control_;
-  Worker prompt_;  // for handlers that only wait for the disk
+  Worker vault_, disk_, lock_;  // see BlocksFor
   CallStats stats_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::vector<std::string> service_names_;

@@ -1,5 +1,8 @@
 #include "vault/vault_http.h"
 
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/ids.h"
@@ -9,9 +12,15 @@
 namespace cmkstore::vault {
 namespace {
 
-// What the vault's own log of this call says, if it says it.
+// What the vault's own log of this call says, if it says it: a GUID. Nothing else of a vault's
+// words reaches our log.
 std::string RequestIdOf(const HttpResponse& response) {
-  return std::string(response.Header("x-ms-request-id").substr(0, 64));
+  constexpr size_t kLongest = 36;
+  const absl::string_view id = response.Header("x-ms-request-id");
+  const bool is_id = id.size() <= kLongest && std::all_of(id.begin(), id.end(), [](char c) {
+                       return c == '-' || absl::ascii_isxdigit(static_cast<unsigned char>(c));
+                     });
+  return is_id ? std::string(id) : "";
 }
 
 }  // namespace

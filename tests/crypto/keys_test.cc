@@ -1,5 +1,11 @@
 #include <gtest/gtest.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <pty.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <type_traits>
 
 #include "absl/strings/escaping.h"
@@ -7,6 +13,8 @@
 #include "crypto/dek.h"
 #include "crypto/digest.h"
 #include "crypto/hub_secrets.h"
+#include "crypto/openssl_owned.h"
+#include "crypto/rsa_key.h"
 #include "tests/testing/matchers.h"
 
 namespace cmkstore::crypto {
@@ -97,6 +105,28 @@ TEST(DigestTest, ASessionLeavesNothingToTheNext) {
     }
   }
   EXPECT_NE(HmacSha256(other, "message"), expected);
+}
+
+// At a terminal OpenSSL would ask for the password, and wait.
+TEST(RsaKeyTest, AnEncryptedKeyIsRefusedAlsoWhereThereIsATerminal) {
+  const Owned<EVP_PKEY> key(EVP_RSA_gen(2048));
+  const Owned<BIO> bio(BIO_new(BIO_s_mem()));
+  ASSERT_EQ(PEM_write_bio_PKCS8PrivateKey(bio.get(), key.get(), EVP_aes_256_cbc(), "word", 4,
+                                          nullptr, nullptr),
+            1);
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio.get(), &data);
+  const std::string pem(data, static_cast<size_t>(size));
+  int terminal = -1;
+  const pid_t child = forkpty(&terminal, nullptr, nullptr, nullptr);
+  ASSERT_GE(child, 0);
+  if (child == 0) _exit(RsaPrivateKey::FromPem(pem).ok() ? 1 : 0);
+  int status = 0;
+  for (int i = 0; i < 2000 && waitpid(child, &status, WNOHANG) == 0; ++i) usleep(10'000);
+  EXPECT_TRUE(WIFEXITED(status)) << "it waits for a password";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  kill(child, SIGKILL);
+  close(terminal);
 }
 
 }  // namespace

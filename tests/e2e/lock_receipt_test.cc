@@ -66,6 +66,12 @@ TEST_F(LockReceiptTest, ALockWaitsForNoCallThatWaitsForAVault) {
   while (owner_->Admin("GET", "stats").value("get", 0) == 0 && absl::Now() < give_up) {
     absl::SleepFor(absl::Milliseconds(5));
   }
+  // Nor does a look at what is there.
+  v1::GetHubRequest get;
+  get.set_name(kHub);
+  v1::Hub hub;
+  EXPECT_EQ(ReasonOf(hubs_->GetHub(As("key_admin").get(), get, &hub)), "OK");
+  EXPECT_EQ(KeyStatus().generations_size(), 1);
   EXPECT_EQ(Lock().availability(), v1::KeyStatus::LOCKED_BY_PUSH);
   EXPECT_EQ(ended, 0);
   owner_->Script(nlohmann::json::array());

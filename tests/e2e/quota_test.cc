@@ -317,7 +317,13 @@ TEST_F(QuotaTest, CallsThatHangOnOneTenantsVaultLeaveRoomForAnothersControlCalls
   list.set_parent(absl::StrCat("tenants/", kOtherTenant));
   v1::ListHubsResponse listed;
   EXPECT_EQ(ReasonOf(hubs_->ListHubs(AsOwnerOf(kOtherTenant).get(), list, &listed)), "OK");
-  EXPECT_EQ(listed.hubs_size(), 1);
+  ASSERT_EQ(listed.hubs_size(), 1);
+  v1::CreateProjectRequest create;  // which waits for a vault itself
+  create.set_parent(listed.hubs(0).name());
+  create.set_project_id("beside");
+  v1::Project project;
+  EXPECT_EQ(ReasonOf(projects_->CreateProject(AsOwnerOf(kOtherTenant).get(), create, &project)),
+            "OK");
   EXPECT_LE(ended, threads) << "answered while there are as many as threads that hang";
   for (const auto& context : contexts) context->TryCancel();
   owner_->Script(nlohmann::json::array());

@@ -171,6 +171,16 @@ TEST_F(VaultLogTest, ACallIsJoinedWithTheRequestThatMadeItAndWithTheVaultsOwnLog
   }
 }
 
+TEST_F(VaultLogTest, AVaultsRequestIdIsLoggedIfItIsOneAndNoOtherWordOfIt) {
+  SetUpHub();
+  owner_->Script({{{"operation", "get"},
+                   {"status", 403},
+                   {"headers", {{"x-ms-request-id", "a-word-of-the-vaults"}}}}});
+  (void)CreateHub(nullptr, "other");
+  EXPECT_EQ(Log().find("a-word-of-the-vaults"), std::string::npos);
+  EXPECT_NE(Log().find("\"answered_request_id\":\"\""), std::string::npos);
+}
+
 TEST_F(VaultLogTest, TheCallThatARequestFailedForIsInTheLogAtItsUsualLevel) {
   SetUpHub();
   ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");

@@ -264,6 +264,17 @@ TEST_F(KeyCacheRacesTest, AVaultThatHangsTakesOnlyItsOwnThreads) {  // KL-7
   AwaitEnded(61);
 }
 
+TEST_F(KeyCacheRacesTest,
+       AHubWithoutKeysInMemoryIsToldToBeRefusedSinceItsVaultFellSilent) {  // KL-5
+  const HubUid warm = NewHub(), cold = NewHub();
+  ASSERT_THAT(Fetch(warm), IsOk());
+  vault_.Break("key", kOutage);
+  Pass(absl::Seconds(40));
+  ASSERT_THAT(Fetch(cold), FailsWith("VAULT_UNREACHABLE", ""));
+  EXPECT_GT(cache().Status(warm).refuse_after, clock_.WallNow());
+  EXPECT_LE(cache().Status(cold).refuse_after, clock_.WallNow());
+}
+
 TEST_F(KeyCacheRacesTest, LockedHubsDoNotStopEviction) {  // KL-8
   options_.max_hubs = 3;
   const HubUid locked = NewHub();
