@@ -234,7 +234,7 @@ absl::StatusOr<std::vector<std::string>> IndexSet::ListFiles() const {
 }
 
 std::optional<std::string> IndexSet::DamageOf(HubUid hub) {
-  const std::shared_ptr<Slot> slot = SlotOf(hub);
+  const SlotUse slot(*this, hub);
   absl::MutexLock lock(&slot->io);  // nobody opens or swaps it meanwhile
   if (slot->index != nullptr) return "";
   std::error_code ignored;
