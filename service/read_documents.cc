@@ -90,8 +90,10 @@ Task<absl::StatusOr<v1::BatchGetDocumentsResponse>> ReadDocuments::BatchGet(
   v1::BatchGetDocumentsResponse response;
   for (size_t i = 0; i < rows.size(); ++i) {
     const std::string& name = request.names(static_cast<int>(i));
-    absl::StatusOr<v1::Document> document = rows[i].status();
-    if (rows[i].ok()) {
+    absl::StatusOr<v1::Document> document;
+    if (!rows[i].ok()) {
+      document = rows[i].status();
+    } else {
       if (!rows[i]->has_value()) {
         response.add_missing(name);
         continue;
@@ -146,8 +148,10 @@ Task<absl::StatusOr<v1::ListDocumentsResponse>> ReadDocuments::List(
           tokens_.Encode(caller, question, store::DocumentsTable::CursorAt(rows[i - 1].key)));
       break;
     }
-    absl::StatusOr<v1::Document> document = rows[i].sealed.status();
-    if (rows[i].sealed.ok()) {
+    absl::StatusOr<v1::Document> document;
+    if (!rows[i].sealed.ok()) {
+      document = rows[i].sealed.status();
+    } else {
       auto found =
           OpenFound(context, hub, project_name, rows[i].key, *rows[i].sealed, request.view());
       document = co_await std::move(found);
