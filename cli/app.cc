@@ -1,3 +1,4 @@
+#include "base/command_line.h"
 #include "cli/commands.h"
 
 namespace cmkstore::cli {
@@ -68,6 +69,8 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& invocation) {
   AddOperationCommands(app, invocation);
   AddBackupCommands(app, invocation);
   AddCompletionCommand(app, invocation);
+  // No name for people, the identity without a name, the first page, all documents.
+  RefuseEmptyValues(app, {"--display-name", "--identity", "--page-token", "QUERY"});
   return made;
 }
 

@@ -4,6 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/command_line.h"
+
 namespace cmkstore::service {
 namespace {
 
@@ -116,6 +118,7 @@ void DeclareFlags(CLI::App& app, ServerFlags& flags) {
           {"managed-identity", "workload-identity", "client-secret", "client-certificate"}));
     }
   }
+  RefuseEmptyValues(app);
 }
 
 }  // namespace cmkstore::service

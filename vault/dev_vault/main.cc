@@ -68,6 +68,7 @@ int main(int argc, char** argv) {
                          "Recoverable+ProtectedSubscription", "CustomizedRecoverable+Purgeable",
                          "CustomizedRecoverable", "CustomizedRecoverable+ProtectedSubscription"}))
       ->capture_default_str();
+  cmkstore::RefuseEmptyValues(app);
   if (const auto ended = cmkstore::ReadCommandLine(app, argc, argv)) return *ended;
 
   sigset_t signals;
