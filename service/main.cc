@@ -177,6 +177,8 @@ int Run(const ServerFlags& flags) {
   if (!descriptors.ok()) return Fail(descriptors);
   ApplyLogLevel(loaded->config.log());
   if (flags.restore.has_value()) return RestoreAndEnd(loaded->config, *flags.restore, clock);
+  const absl::Status restored = CheckNoUnfinishedRestore(loaded->config.data_dir());
+  if (!restored.ok()) return Fail(restored);
   const auto development = LockDevelopment(loaded->config);
   if (!development.ok()) return Fail(development.status());
   auto options = MakeServerOptions(*loaded, clock);

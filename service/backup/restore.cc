@@ -36,6 +36,14 @@ constexpr size_t kRowsAtOnce = 10'000;
 
 std::string PlatformKeyOf(const RestoreTarget& target) { return target.data_dir + "/platform.key"; }
 
+std::string OfflineScratchOf(const std::string& data_dir) { return data_dir + "/restore-offline"; }
+
+bool HasShards(const std::string& data_dir) {
+  std::error_code failed;
+  const std::string shards = data_dir + "/shards";
+  return fs::exists(shards, failed) && !fs::is_empty(shards, failed);
+}
+
 absl::Status CheckFits(const BackupManifest& manifest, const RestoreTarget& target) {
   if (manifest.store_format_version() > kStoreFormatVersion) return FormatTooNew("the backup");
   if (manifest.shard_count() != target.shards) {
@@ -177,18 +185,18 @@ absl::StatusOr<StagedBackup> StageBackup(const BackupOptions& options, const std
 absl::StatusOr<StagedBackup> RestoreOffline(const BackupOptions& options, const std::string& id,
                                             const RestoreTarget& target, Clock& clock,
                                             const WorkWatch& watch) {
-  const std::string shards = target.data_dir + "/shards";
-  std::error_code failed;
-  if (fs::exists(shards, failed) && !fs::is_empty(shards, failed)) {
+  if (HasShards(target.data_dir)) {
     return StateInvalid(
         "the data directory has shards; a restore goes into an empty one: move them away first");
   }
   CMK_RETURN_IF_ERROR(MakePrivateDirectory(target.data_dir));
-  const ScratchDirectory scratch(target.data_dir + "/restore-offline");
+  const ScratchDirectory scratch(OfflineScratchOf(target.data_dir));
   CMK_RETURN_IF_ERROR(MakePrivateDirectory(scratch.path()));
   CMK_ASSIGN_OR_RETURN(StagedBackup staged,
                        StageBackup(options, id, target, scratch.path(), clock, watch));
   staged.shards.reset();
+  const std::string shards = target.data_dir + "/shards";
+  std::error_code failed;
   // Their place in the change feed is of another time.
   fs::remove_all(target.data_dir + "/indexes", failed);
   fs::remove(shards, failed);
@@ -196,6 +204,17 @@ absl::StatusOr<StagedBackup> RestoreOffline(const BackupOptions& options, const 
   if (failed) return StateInvalid("the restored shards cannot be moved into the data directory");
   CMK_RETURN_IF_ERROR(SyncDirectory(target.data_dir));
   return staged;
+}
+
+absl::Status CheckNoUnfinishedRestore(const std::string& data_dir) {
+  std::error_code failed;
+  if (!fs::exists(OfflineScratchOf(data_dir), failed) || HasShards(data_dir)) {
+    return absl::OkStatus();
+  }
+  return StateInvalid(
+      "the data directory has a restore that was not finished, and nothing to serve yet: repeat "
+      "`cmkstored --config FILE --restore BACKUP`, or, to begin an empty store instead, remove "
+      "restore-offline from the data directory");
 }
 
 }  // namespace cmkstore::service

@@ -46,4 +46,8 @@ absl::StatusOr<StagedBackup> RestoreOffline(const BackupOptions& options, const 
                                             const RestoreTarget& target, Clock& clock,
                                             const WorkWatch& watch);
 
+// Before a server starts from the data directory: a RestoreOffline that was cut off, or still runs,
+// has left it without shards, and a server would begin an empty store there. Errors: STATE_INVALID.
+absl::Status CheckNoUnfinishedRestore(const std::string& data_dir);
+
 }  // namespace cmkstore::service

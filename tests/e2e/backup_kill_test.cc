@@ -197,8 +197,12 @@ TEST_F(BackupKillTest, ABackupSurvivesKillsOfItsServerAndIsRestoredByTheProgram)
   absl::SleepFor(absl::Milliseconds(500));
   kill(killed, SIGKILL);
   waitpid(killed, nullptr, 0);
+  ASSERT_TRUE(std::filesystem::exists(dir_.path() + "/restored/restore-offline"));
   EXPECT_FALSE(std::filesystem::exists(dir_.path() + "/restored/shards"));
   WriteConfig("1GiB");
+  EXPECT_EQ(RunToItsEnd({}), 1) << "it would serve an empty store";
+  EXPECT_THAT(ReadFile(dir_.path() + "/log").value_or(""),
+              ::testing::HasSubstr("a restore that was not finished"));
   EXPECT_EQ(RunToItsEnd({"--restore", backup.name().substr(8)}), 0)
       << ReadFile(dir_.path() + "/log").value_or("");
   EXPECT_EQ(RunToItsEnd({"--restore", backup.name().substr(8)}), 1) << "it has shards now";
