@@ -2,15 +2,19 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <string>
+#include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/command_line.h"
 #include "base/errors.h"
@@ -38,6 +42,8 @@ constexpr size_t kSecretMemoryBytes = 1u << 20;
 constexpr rlim_t kDescriptors = 65'536;
 constexpr rlim_t kLeastDescriptors = 256;
 constexpr time_t kReloadSeconds = 2;
+// For what a stop has to do once shutdown.drain is over.
+constexpr absl::Duration kStopAfterDrain = absl::Seconds(10);
 
 absl::StatusOr<LoadedConfig> LoadConfig(const ServerFlags& flags) {
   if (flags.config_file.empty()) {
@@ -123,6 +129,16 @@ void ServeUntilSignal(const sigset_t& signals, const LoadedConfig& loaded, Serve
   }
 }
 
+// Ends the process if its stop has not by then: a call that was cut may still wait for a vault, or
+// for a disk that no longer answers. It loses no more than a kill: what was acknowledged is synced.
+void EndWithin(absl::Duration bound) {
+  std::thread([bound] {
+    absl::SleepFor(bound);
+    Log(LogLevel::kError, "stop_given_up");
+    _exit(1);
+  }).detach();
+}
+
 void PrepareProcess(sigset_t& signals) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
@@ -196,7 +212,9 @@ int Run(const ServerFlags& flags) {
   Log(LogLevel::kInfo, "draining");
   (*server)->StopBeingReady();
   clock.Sleep(ToAbsl(loaded->config.shutdown().notice()));
-  (*server)->Shutdown(ToAbsl(loaded->config.shutdown().drain()));
+  const absl::Duration drain = ToAbsl(loaded->config.shutdown().drain());
+  EndWithin(drain + kStopAfterDrain);
+  (*server)->Shutdown(drain);
   server->reset();
   Log(LogLevel::kInfo, "stopped");
   return 0;

@@ -7,6 +7,7 @@
 
 #include "absl/time/clock.h"
 #include "base/errors.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "service/goaway.h"
 
@@ -150,7 +151,9 @@ void RpcServer::Shutdown(absl::Duration grace) {
   if (health_ != nullptr) health_->WakeWatches();
   on_drain_();
   // Once it shuts down, gRPC cancels what arrives: so the clients leave first.
-  if (grace > absl::ZeroDuration()) SendGoaways(*server_);
+  if (grace > absl::ZeroDuration() && !SendGoaways(*server_, deadline)) {
+    Log(LogLevel::kWarning, "goaways_given_up");
+  }
   for (const auto& acceptor : acceptors_) acceptor->AwaitEnds(deadline);
   server_->Shutdown(absl::ToChronoTime(deadline));
   for (const auto& environment : environments_) {
