@@ -300,6 +300,7 @@ IndexFollowerStats IndexFollower::Stats() const {
   IndexFollowerStats stats = stats_;
   stats.hubs = hubs_.size();
   for (const auto& [uid, hub] : hubs_) {
+    stats.seen += hub.known ? 1 : 0;
     stats.behind += hub.indexed < hub.target ? 1 : 0;
     stats.stopped += hub.stopped ? 1 : 0;
     if (hub.stopped || hub.indexed >= hub.target) continue;

@@ -33,6 +33,7 @@ struct IndexFollowerOptions {
 
 struct IndexFollowerStats {
   size_t hubs = 0;     // that it has been told of, and not that they are gone
+  size_t seen = 0;     // of those, whose index was looked at since the start
   size_t behind = 0;   // hubs with changes to apply
   size_t stopped = 0;  // hubs whose keys were refused
   // Changes not applied yet, over all hubs that are not stopped; 1 for one that was not looked at.

@@ -191,11 +191,14 @@ inline constexpr MetricInfo kIndexEvents = {"cmkstore_index_events_total",
                                             {"opened, evicted, rebuilt, damaged, failed"}};
 inline constexpr MetricInfo kIndexApplied = {"cmkstore_index_applied_total", Kind::kCounter,
                                              "Changes that search indexes have taken in."};
-inline constexpr MetricInfo kIndexHubs = {"cmkstore_index_hubs",
-                                          Kind::kGauge,
-                                          "Hubs whose index is not level with their documents.",
-                                          {"state"},
-                                          {"behind, stopped"}};
+inline constexpr MetricInfo kIndexHubs = {
+    "cmkstore_index_hubs",
+    Kind::kGauge,
+    "Hubs whose index is not level with their documents, and, "
+    "as unseen, active hubs whose index was not looked at "
+    "since the start; counted about once a minute.",
+    {"state"},
+    {"behind, stopped, unseen"}};
 inline constexpr MetricInfo kIndexLag = {
     "cmkstore_index_lag_changes", Kind::kGauge,
     "Changes that search indexes have still to take in, stopped "

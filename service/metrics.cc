@@ -127,7 +127,7 @@ void AddShards(const store::ShardSet& shards, MetricsText& text) {
 }
 
 void AddIndexes(const search::IndexSetStats& set, const search::IndexFollowerStats& follower,
-                MetricsText& text) {
+                size_t active_hubs, MetricsText& text) {
   text.Add(metric::kIndexesOpen, static_cast<double>(set.open));
   text.Add(metric::kIndexEvents, static_cast<double>(set.opened), {"opened"});
   text.Add(metric::kIndexEvents, static_cast<double>(set.evicted), {"evicted"});
@@ -137,6 +137,8 @@ void AddIndexes(const search::IndexSetStats& set, const search::IndexFollowerSta
   text.Add(metric::kIndexApplied, static_cast<double>(follower.applied));
   text.Add(metric::kIndexHubs, static_cast<double>(follower.behind), {"behind"});
   text.Add(metric::kIndexHubs, static_cast<double>(follower.stopped), {"stopped"});
+  const size_t seen = std::min(follower.seen, active_hubs);  // some may have been deleted since
+  text.Add(metric::kIndexHubs, static_cast<double>(active_hubs - seen), {"unseen"});
   text.Add(metric::kIndexLag, static_cast<double>(follower.lag));
 }
 
@@ -190,7 +192,8 @@ std::string RenderMetrics(const StatusSources& sources) {
   text.Add(metric::kFreeDisk, static_cast<double>(FreeDiskBytes(sources.data_dir)));
   text.Add(metric::kDiskSize, static_cast<double>(DiskSizeBytes(sources.data_dir)));
   text.Add(metric::kDiskNeeded, static_cast<double>(sources.min_free_disk_bytes));
-  AddIndexes(sources.indexes.Stats(), sources.follower.Stats(), text);
+  AddIndexes(sources.indexes.Stats(), sources.follower.Stats(), sources.purges.LastStates().active,
+             text);
   text.Add(metric::kOperations, static_cast<double>(sources.operations.running()));
   AddCertificates(sources.certificates, text);
   text.Add(metric::kConfigPending, sources.config.refused ? 1 : 0, {"refused"});

@@ -255,6 +255,24 @@ TEST_F(AdminTest, TheStatusCountsHubsByTheirState) {
   EXPECT_NE(Fetch("/statusz", "text/html").body.find("deleted</th><td>1"), std::string::npos);
 }
 
+TEST_F(AdminTest, IndexesThatNobodyHasLookedAtSinceTheStartAreCounted) {
+  const std::string unseen = "cmkstore_index_hubs{state=\"unseen\"}";
+  const auto await_unseen = [&](double wanted) {
+    const absl::Time give_up = absl::Now() + absl::Seconds(10);
+    while (Metric(unseen) != wanted && absl::Now() < give_up) {
+      absl::SleepFor(absl::Milliseconds(20));
+    }
+    return Metric(unseen);
+  };
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  server_.reset();
+  StartServer();
+  EXPECT_EQ(await_unseen(1), 1) << "it was not used since";
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  EXPECT_EQ(await_unseen(0), 0);
+}
+
 TEST_F(AdminTest, TheStatusIsForPeopleAndForPrograms) {
   SetUpHub();
   ASSERT_EQ(ReasonOf(Put("canary-document-id", R"({"canary-content": 1})")), "OK");
