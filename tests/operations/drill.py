@@ -1,10 +1,13 @@
 """The alert drill; scripts/alert_drill.sh runs it and says how."""
 import argparse
+import json
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import stage as parts
@@ -90,7 +93,70 @@ def disk_faults(drill, stage):
               ["CmkstoreIndexLags"], seconds=120)
 
 
-def faults(drill, stage, mounts):
+def damage_index(server):
+    """Cuts the end off the files of an index that is closed, and has the server look."""
+    server.must("key", "lock", "hung")
+    uid = json.loads(server.run("hub", "get", "hung", "--json").stdout)["uid"]
+    index = next((server.data / "indexes").glob(f"{uid}*.index"))
+    os.truncate(index, index.stat().st_size - 100)
+    server.run("--token-file", str(server.data / "dev" / "operator.token"), "verify")
+
+
+def expire_soon(bundle):
+    """Puts a certificate of one day before the others of a bundle."""
+    openssl = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=drill", "-days", "1", "-keyout", "/dev/null"]
+    soon = subprocess.run(openssl, capture_output=True, check=True, text=True).stdout
+    bundle.write_text(soon + bundle.read_text())
+
+
+class BadTokens:
+    """Callers whose tokens are not signed by anybody, more of them than of the others."""
+
+    def __init__(self, stage):
+        self.stage, self.ending, self.threads = stage, threading.Event(), []
+
+    def begin(self):
+        good = (self.stage.data / "dev" / "owner.token").read_text().strip()
+        bad = self.stage.server.config.with_name("bad.token")
+        bad.write_text(good[:-16] + good[-16:][::-1])
+
+        def call():
+            while not self.ending.wait(0.1):
+                self.stage.server.run("--token-file", str(bad), "hub", "get", "steady")
+        self.threads = [threading.Thread(target=call) for _ in range(4)]
+        for one in self.threads:
+            one.start()
+
+    def end(self):
+        self.ending.set()
+        for one in self.threads:
+            one.join()
+
+
+def more_faults(drill, stage):
+    """Those that take minutes each at any pace."""
+    vault, server = stage.vault, stage.server
+    bad = BadTokens(stage)
+    drill.run("callers' tokens are forged", bad.begin, bad.end, ["CmkstoreTokensRefused"])
+    drill.run("a vault says too many requests",
+              lambda: vault.script([{"operation": "unwrapkey", "vault": vault.host("kv2"), "status": 429, "count": -1}]),
+              lambda: vault.script([]), ["CmkstoreVaultThrottled"], also=["CmkstoreVaultUnreachable"])
+    drill.run("the configuration is edited badly", lambda: server.config.write_text("{nonsense"), server.write_config,
+              ["CmkstoreConfigPending"])
+    drill.run("a certificate ends tomorrow", lambda: expire_soon(server.vault_ca), server.write_config,
+              ["CmkstoreCertificateExpires"], seconds=120)
+    drill.run("an index is cut short", lambda: damage_index(server), lambda: server.must("key", "unlock", "hung"),
+              ["CmkstoreDataDamaged"], seconds=120)
+
+    def restart():
+        for _ in range(3):
+            server.stop()
+            server.start()
+            time.sleep(5)  # so that its time is seen to grow
+    drill.run("the server restarts again and again", restart, lambda: None, ["CmkstoreRestarting"], also=["CmkstoreDown"])
+
+
+def faults(drill, stage, mounts, more):
     vault, server = stage.vault, stage.server
     drill.run("a customer's key is disabled", lambda: vault.enable("kv1", "k2", False),
               lambda: vault.enable("kv1", "k2", True), ["CmkstoreHubsDark"])
@@ -98,6 +164,15 @@ def faults(drill, stage, mounts):
               lambda: vault.script([{"operation": "unwrapkey", "vault": vault.host("kv2"), "kind": "hang",
                                      "hang_ms": 600000, "count": -1}]),
               lambda: vault.script([]), ["CmkstoreVaultUnreachable"])
+
+    most = ("k2", "k3", "k4")
+
+    def disable_most():
+        stage.use_all()
+        for key in most:
+            vault.enable("kv1", key, False)
+    drill.run("most keys are disabled", disable_most, lambda: [vault.enable("kv1", key, True) for key in most],
+              ["CmkstoreManyHubsDark"], also=["CmkstoreHubsDark"])
 
     def refuse_login():
         stage.use_all()
@@ -111,6 +186,8 @@ def faults(drill, stage, mounts):
         vault.script([{"operation": "unwrapkey", "vault": vault.host(one), "kind": "reset", "count": -1}
                       for one in ("kv1", "kv2")])
     drill.run("no vault is reached", lose_the_network, lambda: vault.script([]), ["CmkstoreVaultsUnreachable"])
+    if more:
+        more_faults(drill, stage)
     if mounts:
         disk_faults(drill, stage)
     else:
@@ -121,6 +198,7 @@ def faults(drill, stage, mounts):
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--quick", action="store_true")
+    options.add_argument("--all", action="store_true")
     options.add_argument("--bin")
     options.add_argument("--rules", default="helm/cmkstore/files/alerts.yaml")
     options.add_argument("--prometheus", required=True)
@@ -130,17 +208,18 @@ def main():
     programs = next((one.resolve() for one in found if (one / "cmkstored").exists()), None)
     if programs is None:
         sys.exit(f"alert_drill: no cmkstored in {' or '.join(map(str, found))}; build it, or name its folder by --bin")
-    factor, mounts = 30 if given.quick else 1, given.mounts == "yes"
+    quick, mounts = given.quick or given.all, given.mounts == "yes"
+    factor = 30 if quick else 1
     work = pathlib.Path(tempfile.mkdtemp(prefix="alert-drill-"))
     stage = parts.Stage(programs, work, pathlib.Path(given.prometheus).resolve(),
                         parts.scaled(pathlib.Path(given.rules).read_text(), factor),
-                        quick=given.quick, needed_mib=NEEDED_MIB,
+                        quick=quick, needed_mib=NEEDED_MIB,
                         disks=(DISK_MIB, INDEX_DISK_MIB) if mounts else None)
     drill = Drill(stage, factor)
     try:
         stage.start()
         drill.faults += stage.prometheus.faults_of(stage.server.metrics())
-        faults(drill, stage, mounts)
+        faults(drill, stage, mounts, given.all)
     finally:
         stage.stop()
         shutil.rmtree(work, ignore_errors=True)

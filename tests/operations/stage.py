@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.request
 
-HUBS = {"steady": ("kv1", "k1"), "dark": ("kv1", "k2"), "hung": ("kv2", "k1")}
+HUBS = {"steady": ("kv1", "k1"), "dark": ("kv1", "k2"), "dark2": ("kv1", "k3"), "dark3": ("kv1", "k4"), "hung": ("kv2", "k1")}
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -126,19 +126,20 @@ class Server:
     def __init__(self, programs, work, data, vault, quick, needed_mib):
         self.programs, self.data, self.vault = programs, data, vault
         self.port, self.admin_port = free_port(), free_port()
-        self.config = work / "config.yaml"
+        self.config, self.vault_ca = work / "config.yaml", work / "vault_ca.pem"
         self.program = Program([programs / "cmkstored", "--config", self.config], work / "server.log")
         self.quick, self.needed_mib, self.serving = quick, needed_mib, False
 
     def write_config(self):
         facts = self.vault.facts
+        self.vault_ca.write_text(pathlib.Path(facts["ca_file"]).read_text())
         keys = {"probe_interval": "1s", "unhealthy_probe_interval": "1s", "confirm_delay": "1s", "negative_lifetime": "1s",
                 "vault_call_timeout": "2s"} if self.quick else {}
         self.config.write_text(json.dumps({  # JSON is YAML
             "data_dir": str(self.data), "listeners": [{"address": f"127.0.0.1:{self.port}"}],
             "admin": {"address": f"127.0.0.1:{self.admin_port}"}, "keys": keys, "shutdown": {"notice": "0s"},
             "store": {"min_free_disk": f"{self.needed_mib}MiB", "write_buffer": "32MiB"},
-            "vaults": {"ca_file": facts["ca_file"]},
+            "vaults": {"ca_file": str(self.vault_ca)},
             "identities": [{"kind": "client-secret", "authority": facts["authority"], "tenant_id": facts["tenant_id"],
                             "client_id": facts["client_id"], "secret_file": facts["secret_file"]}],
             "development": {"enabled": True, "tenant": facts["tenant_id"],
@@ -169,9 +170,12 @@ class Server:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/metrics", timeout=10) as answer:
             return answer.read().decode()
 
-    def ctl(self, *arguments, text=""):
-        done = subprocess.run([self.programs / "cmkctl", *arguments], input=text, env=self.environment, text=True,
+    def run(self, *arguments, text=""):
+        return subprocess.run([self.programs / "cmkctl", *arguments], input=text, env=self.environment, text=True,
                               capture_output=True, check=False)
+
+    def ctl(self, *arguments, text=""):
+        done = self.run(*arguments, text=text)
         return None if done.returncode == 0 else f"cmkctl {' '.join(arguments)}: {done.stderr.strip()}"
 
     def must(self, *arguments, text=""):
