@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_join.h"
 #include "tests/cli/command_line.h"
+#include "tests/testing/temp_dir.h"
 
 namespace cmkstore {
 namespace {
@@ -54,16 +55,17 @@ TEST(EmptyValuesTest, WhatMeansSomethingWhenEmptyIsTaken) {
 }
 
 TEST(EmptyValuesTest, TheServerAndTheLocalVaultRefuseThem) {
-  const Words development = {"--development", "--data-dir", "/nonexistent"};
+  const testing::TempDir dir;
+  const Words development = {"--development", "--data-dir", dir.path()};
   for (const char* option : {"--openssl-properties", "--restore", "--ready-file", "--backup-dir",
                              "--vault-ca", "--listen", "--identity-client"}) {
     Words words = development;
     words.insert(words.end(), {option, ""});
     ExpectRefused(CMKSTORED, words, option);
   }
-  ExpectRefused(CMKSTORED, {"--config", "", "--data-dir", "/nonexistent"}, "--config");
+  ExpectRefused(CMKSTORED, {"--config", "", "--data-dir", dir.path()}, "--config");
   for (const char* option : {"--address", "--host", "--tenant", "--client"}) {
-    ExpectRefused(CMKDEVVAULT, {"--state-dir", "/nonexistent", option, ""}, option);
+    ExpectRefused(CMKDEVVAULT, {"--state-dir", dir.path(), option, ""}, option);
   }
 }
 
