@@ -169,7 +169,7 @@ TEST_F(LockReceiptTest, AKeyInPlaceOfTheRefusedOneEndsWhatIsRemembered) {
   v1::Hub updated;
   ASSERT_EQ(ReasonOf(hubs_->UpdateHub(As("owner").get(), request, &updated)), "OK");
   EXPECT_EQ(HubState(), "ACTIVE") << "before anybody has used the new key";
-  EXPECT_EQ(KeyStatus().availability(), v1::KeyStatus::NOT_YET_USED);
+  EXPECT_EQ(KeyStatus().availability(), v1::KeyStatus::AVAILABLE);
   EXPECT_EQ(ReasonOf(Get("d1")), "OK");
 }
 

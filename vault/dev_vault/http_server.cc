@@ -3,6 +3,7 @@
 #define CPPHTTPLIB_OPENSSL_SUPPORT
 #include <httplib.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
@@ -178,7 +179,12 @@ class HttpServer::Impl {
 
   static void Finish(Answer answer, const HttpCall& call, LoggedCall& logged,
                      httplib::Response& response, bool chunked) {
-    answer.headers.emplace_back("x-ms-request-id", crypto::SystemRandom().NewUid<HubUid>().ToHex());
+    constexpr char kRequestId[] = "x-ms-request-id";
+    const bool scripted = std::any_of(answer.headers.begin(), answer.headers.end(),
+                                      [&](const auto& one) { return one.first == kRequestId; });
+    if (!scripted) {
+      answer.headers.emplace_back(kRequestId, crypto::SystemRandom().NewUid<HubUid>().ToHex());
+    }
     if (const std::string id = call.Header("x-ms-client-request-id"); !id.empty()) {
       answer.headers.emplace_back("x-ms-client-request-id", id);
     }
