@@ -16,7 +16,6 @@ namespace {
 
 constexpr absl::Duration kHeartbeat = absl::Seconds(10);
 constexpr absl::Duration kRoundTime = absl::Seconds(30);
-constexpr absl::Duration kTokenLeeway = absl::Seconds(60);
 constexpr size_t kMaxFeedEntries = 100;
 constexpr size_t kEnoughBytes = 1u << 20;
 
@@ -148,10 +147,9 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
   std::optional<ProjectUid> only;
   bool first = true, told = false;
   while (!stream.cancelled()) {
-    // A stream outlives the time of one call and the token that opened it.
-    const absl::Time now = clock_.WallNow();
-    if (now > admitted.caller().expires + kTokenLeeway) co_return TokenExpired();
-    const AdmittedCall round = admitted.WithDeadline(now + kRoundTime);
+    // A stream outlives the time of one call, its token, and the network rules of its begin.
+    CMK_CO_RETURN_IF_ERROR(stream.AdmitAgain());
+    const AdmittedCall round = admitted.WithDeadline(clock_.WallNow() + kRoundTime);
     const CallContext context{round, stream_context.executor};
     HubEntryPtr entry;
     v1::WatchDocumentsResponse part;
@@ -194,6 +192,8 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
     }
     // At once the first time: the caller knows then that it is heard.
     told = true;
+    // Once more: it may have waited for a vault, or for what to tell, since.
+    CMK_CO_RETURN_IF_ERROR(stream.AdmitAgain());
     const bool sent = co_await stream.Write(part);
     if (!sent) break;
   }

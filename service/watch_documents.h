@@ -8,8 +8,9 @@
 
 namespace cmkstore::service {
 
-// WatchDocuments: the change feed of a hub as a stream. Each round looks at the key cache anew, so
-// a hub that locks ends its streams with the reason, and so does a token that expires. Thread-safe.
+// WatchDocuments: the change feed of a hub as a stream. Each round asks the gate and the key cache
+// anew, so that a stream ends with the reason that a get would have: a hub that locks, a token that
+// expires or whose issuer is trusted no more, a network that is allowed no more. Thread-safe.
 class WatchDocuments {
  public:
   WatchDocuments(HubAccess& hubs, ReadDocuments& reads, store::Engine& engine,
