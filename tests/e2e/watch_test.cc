@@ -42,7 +42,7 @@ class WatchTest : public ServedHub {
     }
     static std::string Text(const v1::DocumentChange& change) {
       return absl::StrCat(v1::DocumentChange::Kind_Name(change.kind()), " ",
-                          change.document().name());
+                          change.document().name(), change.project());
     }
   };
 
@@ -74,6 +74,13 @@ class WatchTest : public ServedHub {
     v1::Hub hub;
     ASSERT_EQ(ReasonOf(hubs_->UpdateHub(As("owner").get(), request, &hub)), "OK");
   }
+  void DeleteProject() {
+    v1::DeleteProjectRequest request;
+    request.set_name(kProject);
+    request.set_force(true);
+    google::protobuf::Empty nothing;
+    ASSERT_EQ(ReasonOf(projects_->DeleteProject(As("owner").get(), request, &nothing)), "OK");
+  }
 };
 
 TEST_F(WatchTest, ANetworkThatIsShutOutIsToldNothingMore) {
@@ -104,6 +111,37 @@ TEST_F(WatchTest, ATokenThatExpiresEndsIt) {
   ASSERT_THAT(stream->Next(), ElementsAre("PUT " + NameOf("d1")));
   clock_.Advance(absl::Hours(12) + absl::Minutes(1));
   EXPECT_EQ(stream->End(), "TOKEN_EXPIRED");
+}
+
+TEST_F(WatchTest, ADeletedProjectIsToldOfAndItsOwnWatchEnds) {
+  const auto hub = Watch(kHub), project = Watch(kProject);
+  ASSERT_THAT(hub->Next(), ElementsAre("PUT " + NameOf("d1")));
+  ASSERT_THAT(project->Next(), ElementsAre("PUT " + NameOf("d1")));
+  const std::string deleted = absl::StrCat("PROJECT_DELETED ", kProject);
+  DeleteProject();
+  EXPECT_THAT(hub->Next(), ElementsAre(deleted));
+  EXPECT_THAT(project->Next(), ElementsAre(deleted));
+  EXPECT_EQ(project->End(), "PROJECT_NOT_FOUND");
+  EXPECT_EQ(Watch(kProject)->End(), "PROJECT_NOT_FOUND");
+  ASSERT_EQ(ReasonOf(CreateProject()), "OK");
+  ASSERT_EQ(ReasonOf(Put("d2", "{}")), "OK");
+  EXPECT_THAT(hub->Next(), ElementsAre("PUT " + NameOf("d2")));
+}
+
+TEST_F(WatchTest, WhoResumesOnANewProjectOfTheSameIdIsToldThatTheOldOneWent) {
+  v1::Document stored;
+  ASSERT_EQ(ReasonOf(Put("d1", "{}", &stored)), "OK");
+  DeleteProject();
+  ASSERT_EQ(ReasonOf(CreateProject()), "OK");
+  ASSERT_EQ(ReasonOf(Put("d2", "{}")), "OK");
+  const auto stream = Watch(kProject, stored.sequence());
+  std::vector<std::string> told = stream->Next();
+  for (const std::string& more : told.size() == 1 ? stream->Next() : std::vector<std::string>()) {
+    told.push_back(more);
+  }
+  EXPECT_THAT(told, ElementsAre(absl::StrCat("PROJECT_DELETED ", kProject), "PUT " + NameOf("d2")));
+  ASSERT_EQ(ReasonOf(Put("d3", "{}")), "OK");
+  EXPECT_THAT(stream->Next(), ElementsAre("PUT " + NameOf("d3"))) << "it is not over";
 }
 
 }  // namespace
