@@ -96,10 +96,12 @@ class Watch {
   void Show(const v1::DocumentChange& change) {
     ++shown_;
     if (invocation_.json) return PrintJson(change);
+    const std::string& name = change.kind() == v1::DocumentChange::PROJECT_DELETED
+                                  ? change.project()
+                                  : change.document().name();
     std::string line =
         absl::StrFormat("%-8d  %s  %-7s  %s", change.sequence(), TimeText(change.commit_time()),
-                        v1::DocumentChange::Kind_Name(change.kind()),
-                        Printable(ShortName(change.document().name())));
+                        v1::DocumentChange::Kind_Name(change.kind()), Printable(ShortName(name)));
     if (!change.reason().empty()) absl::StrAppend(&line, "  [", Printable(change.reason()), "]");
     PrintLine(line);
   }

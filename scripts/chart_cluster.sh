@@ -80,7 +80,7 @@ print(*(one.getsockname()[1] for one in held))')
     --cert-dir=certs --advertise-address=127.0.0.1 --endpoint-reconciler-type=none --service-cluster-ip-range=10.96.0.0/16 \
     --allow-privileged=true --service-account-issuer=https://kubernetes.default.svc --service-account-key-file=sa.key \
     --service-account-signing-key-file=sa.key --token-auth-file=tokens.csv --authorization-mode=RBAC
-  for _ in $(seq 300); do [ -s certs/apiserver.crt ] && break; still_runs apiserver; sleep 0.1; done
+  for _ in $(seq 3000); do [ -s certs/apiserver.crt ] && break; still_runs apiserver; sleep 0.1; done
   export KUBECONFIG=$state/kubeconfig
   (umask 077; cat >kubeconfig <<YAML
 apiVersion: v1
@@ -91,7 +91,7 @@ contexts: [{name: c, context: {cluster: c, user: admin}}]
 current-context: c
 YAML
 )
-  for _ in $(seq 300); do kubectl get --raw /readyz >/dev/null 2>&1 && break; still_runs apiserver; sleep 0.2; done
+  for _ in $(seq 1500); do kubectl get --raw /readyz >/dev/null 2>&1 && break; still_runs apiserver; sleep 0.2; done
   kubectl get --raw /readyz >/dev/null || fail "the API server did not become ready"
   say "starting controllers, scheduler and the nodes that KWOK plays"
   launch controllers kube-controller-manager --kubeconfig=kubeconfig --bind-address=127.0.0.1 --secure-port="$controllers" \

@@ -36,12 +36,12 @@ start() {
   "$bin/$name" "$@" >>"$work/$name.log" 2>&1 </dev/null 9>&- &
   pid=$!
   echo "$pid" >"$work/$name.pid"
-  for _ in $(seq 300); do
+  for _ in $(seq 3000); do  # a machine may be busy with other things
     [ ! -s "$ready" ] || return 0
     kill -0 "$pid" 2>/dev/null || fail "$name did not start: $(tail -n 1 "$work/$name.log")"
     sleep 0.1
   done
-  fail "$name did not begin to serve within 30 s; see $work/$name.log"
+  fail "$name did not begin to serve within 5 minutes; see $work/$name.log"
 }
 
 # port NAME: the one it had before, or was given; else any free one.
@@ -73,7 +73,7 @@ stop_both() {
 # Another start or stop must not see a process id that is being replaced. The servers themselves do not keep the lock.
 take_turn() {
   exec 9>"$work/turn"
-  flock -w 180 9 || fail "another start or stop of these servers is still under way"
+  flock -w 900 9 || fail "another start or stop of these servers is still under way"
 }
 
 case $verb in

@@ -43,7 +43,7 @@ jq -e '[.relationships[] | select(.relationshipType == "STATIC_LINK").relatedSpd
 work=$(mktemp -d); pids=()
 stop() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; wait 2>/dev/null || true; rm -rf "$work"; }
 trap stop EXIT
-wait_for() { for _ in $(seq 100); do [ -s "$1" ] && return; sleep 0.1; done; cat "$work"/*.log >&2; fail "$2 did not start"; }
+wait_for() { for _ in $(seq 3000); do [ -s "$1" ] && return; sleep 0.1; done; cat "$work"/*.log >&2; fail "$2 did not start"; }
 
 build/release/bin/cmkdevvault --state-dir "$work/vault" >"$work/vault.log" 2>&1 & pids+=($!)
 wait_for "$work/vault/ready.json" cmkdevvault

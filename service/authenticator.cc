@@ -127,22 +127,33 @@ void Authenticator::Tick() {
 }
 
 absl::StatusOr<Authenticator::Issuers> Authenticator::Parse(
-    const std::vector<IssuerOptions>& options) {
+    const std::vector<IssuerOptions>& options, const Issuers& before) {
   std::vector<Issuer> parsed;
   for (const IssuerOptions& one : options) {
     if (!one.jwks_url.empty() && !absl::StartsWith(one.jwks_url, "https://")) {
       return FieldInvalid("jwks_url", "must begin with https://");
     }
-    auto keys = std::make_shared<JwksCache>(JwksOptions(), SourceOf(one, transport_, clock_),
-                                            worker_, clock_);
+    const auto same = std::find_if(before->begin(), before->end(), [&](const Issuer& known) {
+      return !one.jwks_url.empty() && known.jwks_url == one.jwks_url;
+    });
+    std::shared_ptr<JwksCache> keys =
+        same != before->end()
+            ? same->keys
+            : std::make_shared<JwksCache>(JwksOptions(), SourceOf(one, transport_, clock_), worker_,
+                                          clock_);
     if (one.jwks_url.empty()) CMK_RETURN_IF_ERROR(keys->Load());
-    parsed.push_back({one.issuer, one.audience, std::move(keys), one.workloads});
+    parsed.push_back({one.issuer, one.audience, one.jwks_url, std::move(keys), one.workloads});
   }
   return std::make_shared<const std::vector<Issuer>>(std::move(parsed));
 }
 
 absl::Status Authenticator::SetIssuers(const std::vector<IssuerOptions>& issuers) {
-  CMK_ASSIGN_OR_RETURN(Issuers parsed, Parse(issuers));
+  Issuers before;
+  {
+    absl::MutexLock lock(&mutex_);
+    before = issuers_;
+  }
+  CMK_ASSIGN_OR_RETURN(Issuers parsed, Parse(issuers, before));
   absl::MutexLock lock(&mutex_);
   issuers_ = std::move(parsed);
   remembered_.clear();

@@ -49,8 +49,9 @@ class Authenticator {
   static absl::StatusOr<std::unique_ptr<Authenticator>> Create(
       const std::vector<IssuerOptions>& issuers, HttpTransport& transport, Clock& clock);
 
-  // Replaces the issuers; tokens are validated anew. Calls already admitted go on. Errors: as
-  // Create, and then nothing has changed.
+  // Replaces the issuers; tokens are validated anew. A URL that was there keeps the keys that came
+  // from it: an issuer that is down meanwhile stops nobody. Errors: as Create, and then nothing has
+  // changed.
   absl::Status SetIssuers(const std::vector<IssuerOptions>& issuers);
 
   // `authorization`: the header's value, "Bearer …".
@@ -63,6 +64,7 @@ class Authenticator {
   struct Issuer {
     std::string issuer;
     std::string audience;
+    std::string jwks_url;  // empty: the keys were given
     std::shared_ptr<JwksCache> keys;
     std::vector<WorkloadOptions> workloads;
   };
@@ -74,13 +76,13 @@ class Authenticator {
   using Issuers = std::shared_ptr<const std::vector<Issuer>>;
 
   Authenticator(HttpTransport& transport, Clock& clock) : transport_(transport), clock_(clock) {}
-  absl::StatusOr<Issuers> Parse(const std::vector<IssuerOptions>& options);
+  absl::StatusOr<Issuers> Parse(const std::vector<IssuerOptions>& options, const Issuers& before);
   absl::StatusOr<CallerPtr> Validate(const Issuers& issuers, absl::string_view token) const;
 
   HttpTransport& transport_;
   Clock& clock_;
   absl::Mutex mutex_;
-  Issuers issuers_ ABSL_GUARDED_BY(mutex_);
+  Issuers issuers_ ABSL_GUARDED_BY(mutex_) = std::make_shared<const std::vector<Issuer>>();
   absl::flat_hash_map<std::string, Remembered> remembered_ ABSL_GUARDED_BY(mutex_);
   Worker worker_{{.name = "jwks", .threads = 1, .max_queued = 16}};  // last: fetches key sets
 };

@@ -2,14 +2,12 @@
 
 #include "absl/time/clock.h"
 #include "base/errors.h"
+#include "base/status_macros.h"
 #include "service/awaiters.h"
 
 namespace cmkstore::service {
 
-absl::StatusOr<AdmittedCall> CallEnvironment::Admit(const grpc::ServerContext& context,
-                                                    const std::string& request_id,
-                                                    Permission permission,
-                                                    const absl::StatusOr<ResourceScope>& scope) {
+absl::StatusOr<CallInfo> CallEnvironment::InfoOf(const grpc::ServerContext& context) {
   CallInfo info;
   const auto& metadata = context.client_metadata();
   if (metadata.count("authorization") > 1) {
@@ -18,10 +16,24 @@ absl::StatusOr<AdmittedCall> CallEnvironment::Admit(const grpc::ServerContext& c
   if (const auto found = metadata.find("authorization"); found != metadata.end()) {
     info.authorization = absl::string_view(found->second.data(), found->second.size());
   }
-  info.request_id = request_id;
   info.peer = context.peer();
   info.deadline = absl::FromChrono(context.deadline());
+  return info;
+}
+
+absl::StatusOr<AdmittedCall> CallEnvironment::Admit(const grpc::ServerContext& context,
+                                                    const std::string& request_id,
+                                                    Permission permission,
+                                                    const absl::StatusOr<ResourceScope>& scope) {
+  CMK_ASSIGN_OR_RETURN(CallInfo info, InfoOf(context));
+  info.request_id = request_id;
   return gate_.Admit(info, permission, scope);
+}
+
+absl::Status CallEnvironment::AdmitAgain(const grpc::ServerContext& context, Permission permission,
+                                         const ResourceScope& scope) {
+  CMK_ASSIGN_OR_RETURN(const CallInfo info, InfoOf(context));
+  return gate_.AdmitAgain(info, permission, scope);
 }
 
 absl::Duration CallEnvironment::Pulse(absl::Time now) {

@@ -39,6 +39,9 @@ class CallEnvironment {
   absl::StatusOr<AdmittedCall> Admit(const grpc::ServerContext& context,
                                      const std::string& request_id, Permission permission,
                                      const absl::StatusOr<ResourceScope>& scope);
+  // Of a call that was admitted (RequestGate).
+  absl::Status AdmitAgain(const grpc::ServerContext& context, Permission permission,
+                          const ResourceScope& scope);
 
   void CallBegan() { calls_.fetch_add(1, std::memory_order_relaxed); }
   void CallEnded() { calls_.fetch_sub(1, std::memory_order_release); }
@@ -54,6 +57,8 @@ class CallEnvironment {
   bool draining() const { return draining_.load(std::memory_order_acquire); }
 
  private:
+  // What `context` says of its call. Errors: TOKEN_INVALID when there is more than one token.
+  static absl::StatusOr<CallInfo> InfoOf(const grpc::ServerContext& context);
   Detached Answer();
 
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;

@@ -94,6 +94,7 @@ absl::StatusOr<google::protobuf::Empty> ManageProjects::Delete(
   storage::v1::FeedChange& change = *feed.add_changes();
   change.set_kind(storage::v1::FeedChange::KIND_PROJECT_DELETED);
   change.set_project_uid(record.uid());
+  change.set_project(record.project());
   store::ChangeFeed::Append(writes, feed);
   CMK_ASSIGN_OR_RETURN(
       const Operations::Started started,

@@ -59,8 +59,8 @@ constexpr CoverageClass kClasses[] = {
     {"envelope-headers", "Of each sealed value: its length, revision and the id of its data key",
      "before the sealed bytes", kReadable, Key::kNone, "", "02 10 11 13 14 40", ""},
     {"change-feed",
-     "How many documents were written when, which projects were changed, and when the hub was "
-     "restored",
+     "How many documents were written when, which projects were changed, ids of deleted ones, and "
+     "when the hub was restored",
      "rows of the hub's shard", kReadable, Key::kNone, "", "01 02 03", ""},
     {"answer-expiry", "When kept answers expire", "rows of the hub's shard", kReadable, Key::kNone,
      "", "17", ""},

@@ -42,17 +42,28 @@ absl::StatusOr<AdmittedCall> RequestGate::Admit(const CallInfo& info, Permission
   // The token's tenant and not the name's: nobody spends another's calls.
   CMK_RETURN_IF_ERROR(quota_.Take(caller->tenant));
   if (!scope.ok()) return scope.status();
-  // Only for whoever belongs to the tenant: to others the answer must not tell that the hub exists.
-  if (caller->tenant == scope->tenant.value() && IsForContent(permission)) {
-    CMK_RETURN_IF_ERROR(network_.Check(*scope, info.peer));
-  }
-  CMK_RETURN_IF_ERROR(Authorize(*caller, permission, *scope));
+  CMK_RETURN_IF_ERROR(CheckCaller(*caller, info, permission, *scope));
   AdmittedCall call;
   call.caller_ = std::move(caller);
   call.deadline_ = std::min(info.deadline, clock_.WallNow() + kMaxCallTime);
   call.request_id_ = info.request_id;
   call.peer_ = info.peer;
   return call;
+}
+
+absl::Status RequestGate::AdmitAgain(const CallInfo& info, Permission permission,
+                                     const ResourceScope& scope) {
+  CMK_ASSIGN_OR_RETURN(const CallerPtr caller, authenticator_.Authenticate(info.authorization));
+  return CheckCaller(*caller, info, permission, scope);
+}
+
+absl::Status RequestGate::CheckCaller(const Caller& caller, const CallInfo& info,
+                                      Permission permission, const ResourceScope& scope) {
+  // Only for whoever belongs to the tenant: to others the answer must not tell that the hub exists.
+  if (caller.tenant == scope.tenant.value() && IsForContent(permission)) {
+    CMK_RETURN_IF_ERROR(network_.Check(scope, info.peer));
+  }
+  return Authorize(caller, permission, scope);
 }
 
 }  // namespace cmkstore::service

@@ -64,8 +64,14 @@ class RequestGate {
   // `scope`.
   absl::StatusOr<AdmittedCall> Admit(const CallInfo& info, Permission permission,
                                      const absl::StatusOr<ResourceScope>& scope);
+  // Whether a call that was admitted would be again: for a stream, which outlives the rules and the
+  // token that opened it. Counts nothing. Errors: those of Admit without QUOTA_EXCEEDED.
+  absl::Status AdmitAgain(const CallInfo& info, Permission permission, const ResourceScope& scope);
 
  private:
+  absl::Status CheckCaller(const Caller& caller, const CallInfo& info, Permission permission,
+                           const ResourceScope& scope);
+
   Authenticator& authenticator_;
   RequestQuota& quota_;
   NetworkPolicy& network_;

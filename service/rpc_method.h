@@ -244,6 +244,9 @@ class ResponseStream {
     };
     return Awaiter{*this, response};
   }
+  // Whether the call would be let in again: its token, its network, its roles (RequestGate). To be
+  // asked before each part, as a call of its own would have been.
+  virtual absl::Status AdmitAgain() = 0;
   // Whether the client is known to be gone.
   virtual bool client_gone() const = 0;
   // That, or the server drains; a handler that waits should look.
@@ -302,6 +305,11 @@ class StreamMethod final : public RpcMethod {
       }
     }
 
+    absl::Status AdmitAgain() override {
+      const absl::StatusOr<ResourceScope> scope = method_.rule_.scope(request_);
+      if (!scope.ok()) return scope.status();
+      return environment_.AdmitAgain(context_, method_.rule_.permission, *scope);
+    }
     bool client_gone() const override { return client_gone_; }
     bool cancelled() const override { return client_gone_ || environment_.draining(); }
 

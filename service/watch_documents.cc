@@ -16,7 +16,6 @@ namespace {
 
 constexpr absl::Duration kHeartbeat = absl::Seconds(10);
 constexpr absl::Duration kRoundTime = absl::Seconds(30);
-constexpr absl::Duration kTokenLeeway = absl::Seconds(60);
 constexpr size_t kMaxFeedEntries = 100;
 constexpr size_t kEnoughBytes = 1u << 20;
 
@@ -34,10 +33,23 @@ absl::Status NotOfThisFeed(store::Sequence place, store::Sequence last) {
 
 }  // namespace
 
+std::optional<v1::DocumentChange> WatchDocuments::ToDeletion(
+    const Scope& scope, const storage::v1::FeedChange& change) {
+  // One of the watched project's id that was there before it: whoever resumes may have seen it.
+  if (scope.project.has_value() && change.project() != scope.project->value()) return std::nullopt;
+  v1::DocumentChange result;
+  result.set_kind(v1::DocumentChange::PROJECT_DELETED);
+  result.set_project(absl::StrCat(scope.hub.ToString(), "/projects/",
+                                  change.project().empty() ? "-" : change.project()));
+  return result;
+}
+
 Task<absl::StatusOr<std::optional<v1::DocumentChange>>> WatchDocuments::ToChange(
-    const CallContext& context, const OpenHub& hub, const HubName& name,
-    const std::optional<ProjectUid>& only, const storage::v1::FeedChange& change,
-    v1::DocumentView view) {
+    const CallContext& context, const OpenHub& hub, const Scope& scope,
+    const storage::v1::FeedChange& change, v1::DocumentView view) {
+  if (change.kind() == storage::v1::FeedChange::KIND_PROJECT_DELETED) {
+    co_return ToDeletion(scope, change);
+  }
   const bool put = change.kind() == storage::v1::FeedChange::KIND_DOCUMENT_PUT;
   const bool deleted = change.kind() == storage::v1::FeedChange::KIND_DOCUMENT_DELETED;
   if (!put && !deleted) co_return std::nullopt;
@@ -45,11 +57,11 @@ Task<absl::StatusOr<std::optional<v1::DocumentChange>>> WatchDocuments::ToChange
   CMK_CO_ASSIGN_OR_RETURN(key.project, ProjectUid::FromBytes(change.project_uid()));
   CMK_CO_ASSIGN_OR_RETURN(key.collection, BlindName::FromBytes(change.blind_collection()));
   CMK_CO_ASSIGN_OR_RETURN(key.document, BlindName::FromBytes(change.blind_document()));
-  if (only.has_value() && *only != key.project) co_return std::nullopt;
+  if (scope.project.has_value() && scope.uid != key.project) co_return std::nullopt;
   CMK_CO_ASSIGN_OR_RETURN(const std::optional<std::string> project,
                           hubs_.directory().ProjectNameOf(*hub.entry, key.project));
   if (!project.has_value()) co_return std::nullopt;
-  const std::string project_name = absl::StrCat(name.ToString(), "/projects/", *project);
+  const std::string project_name = absl::StrCat(scope.hub.ToString(), "/projects/", *project);
   auto reading = put ? ReadPut(context, hub, project_name, key, view)
                      : ReadTombstone(context, hub, project_name, key, change);
   absl::StatusOr<std::optional<v1::DocumentChange>> shown = co_await std::move(reading);
@@ -96,8 +108,8 @@ Task<absl::StatusOr<std::optional<v1::DocumentChange>>> WatchDocuments::ReadTomb
 }
 
 Task<absl::StatusOr<v1::WatchDocumentsResponse>> WatchDocuments::NextPart(
-    const CallContext& context, const OpenHub& hub, const HubName& name,
-    const std::optional<ProjectUid>& only, Place& place, v1::DocumentView view) {
+    const CallContext& context, const OpenHub& hub, const Scope& scope, Place& place,
+    v1::DocumentView view) {
   // Not every commit of a hub is in its feed (a rotation is not): what was committed before this
   // look and is not in it has been passed as well, or the caller would look again at once, for
   // ever.
@@ -115,16 +127,20 @@ Task<absl::StatusOr<v1::WatchDocumentsResponse>> WatchDocuments::NextPart(
         part.set_sequence(place.sequence);
         co_return part;
       }
-      auto converting = ToChange(context, hub, name, only, record.changes(i), view);
+      auto converting = ToChange(context, hub, scope, record.changes(i), view);
       CMK_CO_ASSIGN_OR_RETURN(std::optional<v1::DocumentChange> shown,
                               co_await std::move(converting));
       if (!shown.has_value()) continue;
+      if (shown->kind() == v1::DocumentChange::PROJECT_DELETED && scope.project.has_value() &&
+          record.changes(i).project_uid() == scope.uid.bytes()) {
+        place.gone = true;
+      }
       shown->set_sequence(at);
       *shown->mutable_commit_time() = ToTimestamp(record.commit_time_micros());
       bytes += shown->ByteSizeLong();
       *part.add_changes() = *std::move(shown);
     }
-    place = {at, 0};
+    place = {at, 0, place.gone};
     if (bytes > kEnoughBytes) {
       whole = false;
       break;
@@ -142,38 +158,41 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
   absl::StatusOr<HubName> hub_name = HubName::Parse("parent", request.parent());
   if (project.ok()) hub_name = project->hub;
   if (!hub_name.ok()) co_return hub_name.status();
+  Scope scope{*std::move(hub_name), std::nullopt, {}};
+  if (project.ok()) scope.project = project->project;
   CMK_CO_RETURN_IF_ERROR(CheckView(request.view()));
   const AdmittedCall& admitted = stream_context.admitted;
-  Place place{request.after_sequence(), 0};
-  std::optional<ProjectUid> only;
+  Place place{request.after_sequence()};
   bool first = true, told = false;
   while (!stream.cancelled()) {
-    // A stream outlives the time of one call and the token that opened it.
-    const absl::Time now = clock_.WallNow();
-    if (now > admitted.caller().expires + kTokenLeeway) co_return TokenExpired();
-    const AdmittedCall round = admitted.WithDeadline(now + kRoundTime);
+    // A stream outlives the time of one call, its token, and the network rules of its begin.
+    CMK_CO_RETURN_IF_ERROR(stream.AdmitAgain());
+    const AdmittedCall round = admitted.WithDeadline(clock_.WallNow() + kRoundTime);
     const CallContext context{round, stream_context.executor};
     HubEntryPtr entry;
     v1::WatchDocumentsResponse part;
     bool moved = false;
     {  // The hub's keys for no longer than it takes to read, however slow the caller is.
-      auto opening = hubs_.Open(context, *hub_name);
+      auto opening = hubs_.Open(context, scope.hub);
       CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
       entry = hub.entry;
       if (first) {
-        if (project.ok()) {
-          CMK_CO_ASSIGN_OR_RETURN(only, hubs_.Project(*entry, project->project));
-        }
         CMK_CO_ASSIGN_OR_RETURN(const store::Sequence last, engine_.LastSequence(entry->partition));
         if (request.from_now()) place.sequence = last;
         CMK_CO_ASSIGN_OR_RETURN(const bool known, store::ChangeFeed(engine_).Has(
                                                       entry->partition, place.sequence, last));
         if (!known) co_return NotOfThisFeed(place.sequence, last);
+        if (scope.project.has_value()) {
+          // Behind the place: if the store has it now, its deletion is yet to come in the feed.
+          CMK_CO_ASSIGN_OR_RETURN(const storage::v1::ProjectRecord record,
+                                  hubs_.directory().GetProject(*entry, *scope.project));
+          CMK_CO_ASSIGN_OR_RETURN(scope.uid, ProjectUid::FromBytes(record.uid()));
+        }
         entry->usage->Count(store::UsageCounter::kWatchCalls);
         first = false;
       }
       const Place before = place;
-      auto reading = NextPart(context, hub, *hub_name, only, place, request.view());
+      auto reading = NextPart(context, hub, scope, place, request.view());
       CMK_CO_ASSIGN_OR_RETURN(part, co_await std::move(reading));
       moved = place != before;
     }
@@ -194,8 +213,11 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
     }
     // At once the first time: the caller knows then that it is heard.
     told = true;
+    // Once more: it may have waited for a vault, or for what to tell, since.
+    CMK_CO_RETURN_IF_ERROR(stream.AdmitAgain());
     const bool sent = co_await stream.Write(part);
     if (!sent) break;
+    if (place.gone) co_return NotFound("project");
   }
   // A server that stops asks its watchers to come back to the next one.
   co_return stream.client_gone() ? Cancelled("the caller is gone") : ServerStopping();

@@ -20,7 +20,7 @@
 namespace cmkstore::bench {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(30);
+constexpr absl::Duration kPatience = absl::Minutes(5);
 
 [[noreturn]] void Become(const std::vector<std::string>& command, const std::string& log_file) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);

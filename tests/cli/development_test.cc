@@ -39,7 +39,7 @@ class DevelopmentTest : public ::testing::Test {
   }
   template <typename Condition>
   static bool Await(Condition condition) {
-    const absl::Time give_up = absl::Now() + absl::Seconds(30);
+    const absl::Time give_up = absl::Now() + absl::Minutes(2);
     while (!condition()) {
       if (absl::Now() > give_up) return false;
       absl::SleepFor(absl::Milliseconds(5));

@@ -142,6 +142,17 @@ TEST_F(CliWatchTest, ShowsChangesInOrderAndResumesBySequence) {
   EXPECT_THAT(rest.out, HasSubstr("DELETED  h1/p1/flows/f1"));
 }
 
+TEST_F(CliWatchTest, ShowsADeletedProjectAndEndsWithIt) {
+  Write("f1", "retail", "{}");
+  ASSERT_EQ(Ctl({"project", "delete", "h1/p1", "--force"}).exit_code, 0);
+  const Output hub = Ctl({"watch", "h1", "--after", sequence_, "--count", "1"});
+  EXPECT_EQ(hub.exit_code, 0) << hub.err;
+  EXPECT_THAT(hub.out, HasSubstr("PROJECT_DELETED  h1/p1\n"));
+  const Output project = Ctl({"watch", "h1/p1", "--after", sequence_});
+  EXPECT_EQ(project.exit_code, 3) << project.err;
+  EXPECT_THAT(project.err, HasSubstr("PROJECT_NOT_FOUND"));
+}
+
 TEST_F(CliWatchTest, EndsInPeaceAtItsTimeoutAndWithTheReasonOfALock) {
   Write("f1", "retail", "{}");
   const Output quiet = Ctl({"watch", "h1", "--from-now", "--timeout", "200ms"});

@@ -64,8 +64,11 @@ class ServedProcess : public ::testing::Test {
             nullptr);
       _exit(127);
     }
-    const absl::Time give_up = absl::Now() + absl::Seconds(30);
-    while (!std::filesystem::exists(ready) && absl::Now() < give_up) {
+    // Long, for a machine that is busy with other things; but not for one that has ended.
+    const absl::Time give_up = absl::Now() + absl::Minutes(5);
+    siginfo_t ended{};
+    while (!std::filesystem::exists(ready) && absl::Now() < give_up && ended.si_pid == 0) {
+      waitid(P_PID, static_cast<id_t>(server_), &ended, WEXITED | WNOHANG | WNOWAIT);
       absl::SleepFor(absl::Milliseconds(5));
     }
     ASSERT_TRUE(std::filesystem::exists(ready)) << ReadFile(log).value_or("");

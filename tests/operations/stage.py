@@ -54,7 +54,7 @@ class Program:
                 tail = pathlib.Path(self.log).read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"{self.arguments[0]} ended: {tail}")
             return ready()
-        wait_for(f"the start of {self.arguments[0]}", up)
+        wait_for(f"the start of {self.arguments[0]}", up, seconds=300)
 
     def end(self):
         if self.process is None or self.process.poll() is not None:

@@ -264,6 +264,29 @@ TEST_F(AuthenticatorTest, AnIssuersUrlIsFetchedInTheBackground) {
   EXPECT_EQ(reason, "OK");
 }
 
+TEST_F(AuthenticatorTest, AReloadKeepsTheKeysOfAUrlWhoseIssuerIsDown) {
+  IssuerOptions issuer;
+  issuer.issuer = kIssuer;
+  issuer.audience = "api://cmkstore";
+  issuer.jwks_url = "https://issuer.example/keys";
+  transport_.Answer(200, crypto::JwksOf(Key(), "k1"));
+  authenticator_ = *Authenticator::Create({issuer}, transport_, clock_);
+  std::string reason;
+  for (int i = 0; i < 10'000 && reason != "OK"; ++i) {
+    clock_.Advance(absl::Seconds(11));
+    authenticator_->Tick();
+    std::this_thread::yield();
+    reason = ReasonFor(Token());
+  }
+  ASSERT_EQ(reason, "OK");
+  transport_.Answer(503, "");
+  ASSERT_THAT(authenticator_->SetIssuers({issuer}), testing::IsOk());
+  EXPECT_EQ(ReasonFor(Token()), "OK");
+  issuer.jwks_url = "https://other.example/keys";
+  ASSERT_THAT(authenticator_->SetIssuers({issuer}), testing::IsOk());
+  EXPECT_EQ(ReasonFor(Token()), "TOKEN_INVALID") << "whose keys nobody has seen";
+}
+
 TEST_F(AuthenticatorTest, AKeySetThatWasGivenMustParse) {
   for (const char* jwks : {"", "nonsense", R"({"keys": []})"}) {
     IssuerOptions issuer;

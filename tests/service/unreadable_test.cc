@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 
+#include "store/change_feed.h"
 #include "tests/service/reasons_fixture.h"
 #include "tests/testing/await_operation.h"
 
@@ -159,6 +160,38 @@ TEST_F(UnreadableTest, AWatchTellsOfThemAndGoesOn) {
                           std::pair("FORMAT_TOO_NEW", 4)))
       << "by the writes of each";
   EXPECT_EQ(seen.size(), 1u + 9 + 1);
+}
+
+TEST_F(UnreadableTest, AWatchOfAHubSaysThatAProjectWentWhoseNameIsNotKept) {
+  DamageStore([](store::Engine& engine) {  // as versions before FeedChange.project wrote it
+    storage::v1::FeedRecord record;
+    storage::v1::FeedChange& change = *record.add_changes();
+    change.set_kind(storage::v1::FeedChange::KIND_PROJECT_DELETED);
+    change.set_project_uid(std::string(16, 'p'));
+    store::WriteSet writes;
+    store::ChangeFeed::Append(writes, record);
+    ASSERT_TRUE(store::ApplyAndWait(engine, PartitionOf(engine, "h1"), std::move(writes)).ok());
+  });
+  v1::Document stored;
+  ASSERT_EQ(ReasonOf(Put("later", "{}", &stored)), "OK");
+  for (const std::string parent : {kHub, kProject}) {
+    v1::WatchDocumentsRequest request;
+    request.set_parent(parent);
+    request.set_after_sequence(stored.sequence() - 2);
+    const auto context = As("reader");
+    const auto stream = documents_->WatchDocuments(context.get(), request);
+    v1::WatchDocumentsResponse part;
+    ASSERT_TRUE(stream->Read(&part));
+    std::vector<std::string> told;
+    for (const auto& change : part.changes()) told.push_back(change.project());
+    if (parent == kHub) {
+      EXPECT_THAT(told, ElementsAre(absl::StrCat(kHub, "/projects/-"), ""));
+    } else {
+      EXPECT_THAT(told, ElementsAre("")) << "it was another";
+    }
+    context->TryCancel();
+    stream->Finish();
+  }
 }
 
 TEST_F(UnreadableTest, TheIndexGoesOnWithoutThemAndTellsHowManyItLacks) {
