@@ -163,16 +163,6 @@ def lock_on_a_full_disk(served: Served) -> str:
     hub = document_name("x").split("/projects/")[0]
     with served.channel() as channel:
         stub, keys = services.DocumentServiceStub(channel), key_services.KeyServiceStub(channel)
-        writer = Writer(stub, metadata, "lock")
-        writer.start()
-        wait_for("some documents", lambda: len(writer.acknowledged) > 20)
-        fill(filler)
-        wait_for("STORE_FULL", lambda: writer.full)
-        get = pb.GetDocumentRequest(name=document_name(writer.acknowledged[0]))
-        reads, until = 0, time.monotonic() + 5  # several times as long as between two attempts to resume
-        while time.monotonic() < until:
-            assert stub.GetDocument(get, metadata=metadata, timeout=30).content
-            reads += 1
 
         def unlocked() -> bool:
             try:
@@ -181,16 +171,27 @@ def lock_on_a_full_disk(served: Served) -> str:
                 assert reason_of(error) in ("STORE_FULL", "STORE_BUSY"), reason_of(error)
                 return False
             return True
-        refused = ""
-        while not refused:
+        refused, reads = "", 0
+        for attempt in range(20):
+            writer = Writer(stub, metadata, f"lock{attempt}n")
+            writer.start()
+            wait_for("some documents", lambda: len(writer.acknowledged) > 20)
+            fill(filler)
+            wait_for("STORE_FULL", lambda: writer.full)
+            get = pb.GetDocumentRequest(name=document_name(writer.acknowledged[0]))
+            until = time.monotonic() + 5  # several times as long as between two attempts to resume
+            while time.monotonic() < until:
+                assert stub.GetDocument(get, metadata=metadata, timeout=30).content
+                reads += 1
             try:
                 keys.LockHub(keys_pb.LockHubRequest(name=hub), metadata=key_admin, timeout=30)
             except grpc.RpcError as error:
                 refused = f"{reason_of(error)} {error.details()}"
                 break
-            filler.unlink()  # there was room for this one: what is allocated ahead takes small writes
+            filler.unlink()  # there was room for so small a write, for a moment
             wait_for("the hub is unlocked", unlocked)
-            fill(filler)
+            writer.stopping.set()
+            writer.join()
         assert refused.startswith(("STORE_FULL", "STORE_BUSY")) and "repeat" in refused, refused
         try:
             stub.GetDocument(get, metadata=metadata, timeout=30)
