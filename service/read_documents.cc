@@ -12,10 +12,21 @@
 namespace cmkstore::service {
 namespace {
 
-void SetUnreadable(const std::string& name, const absl::Status& why,
-                   v1::UnreadableDocument& shown) {
+// To what is answered: the document, or what it is called and why it does not open. An error is
+// that of the whole call.
+template <typename Response>
+absl::Status AddTo(Response& response, const std::string& name,
+                   absl::StatusOr<v1::Document> document, const HubEntry& hub,
+                   UnreadableRows& unreadable) {
+  if (document.ok()) {
+    *response.add_documents() = *std::move(document);
+    return absl::OkStatus();
+  }
+  if (!unreadable.GoesOnWithout(hub, document.status())) return document.status();
+  v1::UnreadableDocument& shown = *response.add_unreadable();
   shown.set_name(name);
-  shown.set_reason(ReasonOf(why));
+  shown.set_reason(ReasonOf(document.status()));
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -101,13 +112,7 @@ Task<absl::StatusOr<v1::BatchGetDocumentsResponse>> ReadDocuments::BatchGet(
       auto found = OpenFound(context, hub, projects[i], keys[i], **rows[i], request.view());
       document = co_await std::move(found);
     }
-    if (document.ok()) {
-      *response.add_documents() = *std::move(document);
-    } else if (unreadable_.GoesOnWithout(*hub.entry, document.status())) {
-      SetUnreadable(name, document.status(), *response.add_unreadable());
-    } else {
-      co_return document.status();
-    }
+    CMK_CO_RETURN_IF_ERROR(AddTo(response, name, std::move(document), *hub.entry, unreadable_));
   }
   hub.entry->usage->Count(store::UsageCounter::kDocumentsRead, response.documents_size());
   co_return response;
@@ -156,13 +161,8 @@ Task<absl::StatusOr<v1::ListDocumentsResponse>> ReadDocuments::List(
           OpenFound(context, hub, project_name, rows[i].key, *rows[i].sealed, request.view());
       document = co_await std::move(found);
     }
-    if (document.ok()) {
-      *response.add_documents() = *std::move(document);
-    } else if (unreadable_.GoesOnWithout(*hub.entry, document.status())) {
-      SetUnreadable(project_name, document.status(), *response.add_unreadable());
-    } else {
-      co_return document.status();
-    }
+    CMK_CO_RETURN_IF_ERROR(
+        AddTo(response, project_name, std::move(document), *hub.entry, unreadable_));
   }
   hub.entry->usage->Count(store::UsageCounter::kDocumentsRead, response.documents_size());
   co_return response;
