@@ -28,6 +28,8 @@ add_compile_options(-fstack-protector-strong -fPIE)
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   add_compile_definitions(_FORTIFY_SOURCE=2 _GLIBCXX_ASSERTIONS)
   add_compile_options(-fcf-protection)
+  # What is built does not depend on where: no path of the source or build tree in __FILE__ or line tables.
+  add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}=. -ffile-prefix-map=${PROJECT_BINARY_DIR}=build)
 endif()
 add_link_options(-pie -Wl,-z,relro,-z,now)
 if(CMKSTORE_SANITIZE)

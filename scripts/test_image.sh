@@ -31,6 +31,7 @@ for object in "$again"/base/CMakeFiles/cmkstore_base.dir/*.o; do
   objcopy --strip-debug "$object" "$again/second.o"
   objcopy --strip-debug "build/release/${object#"$again"/}" "$again/first.o"
   cmp -s "$again/first.o" "$again/second.o" || fail "${object##*/} depends on when or where it is compiled"
+  ! grep -qaF "$PWD" "$object" || fail "${object##*/} has the path of the source or build directory in it"
   objects=$((objects + 1))
 done
 [ $objects -gt 10 ] || fail "only $objects objects were compared"
