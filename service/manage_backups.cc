@@ -266,6 +266,8 @@ ManageBackups::Result ManageBackups::RunRestore(OperationRun& run) {
                                      scratch.path(), clock_, WatchOf(run)));
     CMK_ASSIGN_OR_RETURN(const bool unnamed, IsEmpty());
     if (unnamed) {
+      // A restore of another backup may have ended early: its rows are not this one's.
+      CMK_RETURN_IF_ERROR(store::DropHubs(shards_));
       CMK_RETURN_IF_ERROR(
           store::CopyHubs(*staged.shards, shards_, [&run](uint64_t) { return run.CheckGoOn(); }));
     }
@@ -278,6 +280,10 @@ ManageBackups::Result ManageBackups::RunRestore(OperationRun& run) {
   }();
   // Interrupted by a stop of the server it goes on after the next start.
   if (absl::IsCancelled(restored.status()) && !run.cancel_requested()) return restored.status();
+  if (const auto unnamed = IsEmpty(); !restored.ok() && unnamed.ok() && *unnamed) {
+    // For the room that they take; where it cannot be done, the next restore does it.
+    store::DropHubs(shards_).IgnoreError();
+  }
   store::WriteSet end;
   store::RestoreTable::Delete(end);
   CMK_RETURN_IF_ERROR(ApplyBlocking(shards_, catalog, std::move(end)).status());

@@ -19,6 +19,21 @@ constexpr Sequence kLeastSkipped = Sequence{1} << 32;
 
 }  // namespace
 
+absl::Status DropHubs(ShardSet& shards) {
+  const std::string catalog = CatalogPartition().prefix;
+  for (uint32_t shard = 0; shard < shards.shard_count(); ++shard) {
+    std::string after = EndOfPrefix(catalog);
+    for (;;) {
+      CMK_ASSIGN_OR_RETURN(const std::vector<Row> first, shards.ReadRows(shard, after, 1));
+      if (first.empty()) break;
+      const Partition hub = {shard, first[0].key.substr(0, catalog.size())};
+      CMK_RETURN_IF_ERROR(shards.DropPartition(hub));
+      after = EndOfPrefix(hub.prefix);
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CopyHubs(const ShardSet& from, ShardSet& to, const PaceFunction& pace) {
   if (from.shard_count() != to.shard_count()) {
     return InvariantBroken("shards copied to another number of shards");

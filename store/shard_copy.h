@@ -7,6 +7,12 @@
 
 namespace cmkstore::store {
 
+// Removes the rows of all hubs, change feeds and sequences included; the catalog's rows stay. May be
+// repeated.
+//
+// Blocking. Errors: those of the store.
+absl::Status DropHubs(ShardSet& shards);
+
 // Writes the rows of all hubs of one set of shards into another with as many shards, change feeds
 // and sequences included; the catalog's rows stay out. May be repeated. `pace` is told of the
 // bytes.

@@ -24,15 +24,20 @@ class BackupTest : public BackupFixture {
     }
     return newest;
   }
-  // As a crash leaves it between the hubs' names and the end of the restore. No server runs.
-  void MarkRestoreAsUnderWay(const std::string& operation, const std::string& backup) {
+  std::unique_ptr<store::ShardSet> OpenShards() const {
     store::ShardSetOptions options;
     options.directory = data_dir() + "/shards";
     options.shards = shards_;
-    const auto shards = store::ShardSet::Open(options);
-    ASSERT_TRUE(shards.ok()) << shards.status();
+    auto shards = store::ShardSet::Open(options);
+    EXPECT_TRUE(shards.ok()) << shards.status();
+    return shards.ok() ? *std::move(shards) : nullptr;
+  }
+  // As a crash leaves it between the hubs' names and the end of the restore. No server runs.
+  void MarkRestoreAsUnderWay(const std::string& operation, const std::string& backup) {
+    const auto shards = OpenShards();
+    ASSERT_NE(shards, nullptr);
     const std::string id = operation.substr(service::kServerOperations.size());
-    const auto ended = store::OperationsTable(**shards).Get(store::CatalogPartition(), id);
+    const auto ended = store::OperationsTable(*shards).Get(store::CatalogPartition(), id);
     ASSERT_TRUE(ended.ok() && ended->has_value());
     storage::v1::OperationRecord under_way = **ended;
     under_way.set_done(false);
@@ -44,8 +49,17 @@ class BackupTest : public BackupFixture {
     store::OperationsTable::Put(writes, id, under_way);
     store::PendingOperationsTable::Put(writes, service::ServerEntry()->uid, id, pending);
     store::RestoreTable::Put(writes, restore);
-    ASSERT_TRUE(
-        service::ApplyBlocking(**shards, store::CatalogPartition(), std::move(writes)).ok());
+    ASSERT_TRUE(service::ApplyBlocking(*shards, store::CatalogPartition(), std::move(writes)).ok());
+  }
+  // As a restore leaves it that ended early: rows, and no name. No server runs.
+  void ForgetTheHubsName() {
+    const auto shards = OpenShards();
+    ASSERT_NE(shards, nullptr);
+    const auto hubs = store::HubsTable(*shards).List(store::CatalogPartition(), 2);
+    ASSERT_TRUE(hubs.ok() && hubs->size() == 1);
+    store::WriteSet writes;
+    store::HubsTable::Delete(writes, hubs->at(0).tenant(), hubs->at(0).hub());
+    ASSERT_TRUE(service::ApplyBlocking(*shards, store::CatalogPartition(), std::move(writes)).ok());
   }
 };
 
@@ -126,6 +140,23 @@ TEST_F(BackupTest, ARestoreThatGoesOnAfterACrashKeepsWhatWasWrittenSinceItsHubsH
   ASSERT_EQ(ReasonOf(Get("d1", &document)), "OK");
   EXPECT_EQ(document.content(), "{\"v\":2}");
   EXPECT_EQ(ReasonOf(Get("d2")), "OK");
+  EXPECT_EQ(Verify().finding_count(), 0u);
+}
+
+TEST_F(BackupTest, ARestoreTakesNothingFromOneThatEndedEarly) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  const v1::Backup older = TakeBackup();
+  ASSERT_EQ(ReasonOf(Put("d2", "{}")), "OK");
+  const v1::Backup newer = TakeBackup();
+  StartOn("other");
+  ResultOf<v1::RestoreResult>(StartRestore(newer.name()));
+  server_.reset();
+  ForgetTheHubsName();
+  StartServer();
+  ResultOf<v1::RestoreResult>(StartRestore(older.name()));
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK");
+  EXPECT_EQ(ReasonOf(Get("d2")), "DOCUMENT_NOT_FOUND");
   EXPECT_EQ(Verify().finding_count(), 0u);
 }
 

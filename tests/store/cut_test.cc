@@ -136,6 +136,13 @@ TEST_F(CutTest, HubsAreCopiedWithTheirFeedsAndSequencesAndTheCatalogIsNot) {
     EXPECT_EQ(*ApplyAndWait(*to, HubOf(shard), PutOne("k", "v")), 6u) << "it goes on from there";
   }
   EXPECT_EQ(**to->Get(CatalogPartition(), "catalog"), "to");
+  ASSERT_THAT(DropHubs(*to), IsOk());
+  ASSERT_THAT(DropHubs(*to), IsOk()) << "with nothing to drop";
+  for (uint32_t shard = 0; shard < 3; ++shard) {
+    EXPECT_EQ(*to->LastSequence(HubOf(shard)), 0u);
+    EXPECT_FALSE(to->Get(HubOf(shard), FeedKey(3))->has_value());
+  }
+  EXPECT_EQ(**to->Get(CatalogPartition(), "catalog"), "to");
 }
 
 TEST_F(CutTest, ARestoreLeavesOutNumbersAndTheFeedKnowsWhich) {
