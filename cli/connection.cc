@@ -1,5 +1,6 @@
 #include "cli/connection.h"
 
+#include <arpa/inet.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
@@ -21,9 +22,17 @@ namespace {
 constexpr absl::Duration kCallTimeout = absl::Seconds(30);
 constexpr int kMaxAnswerBytes = 16 << 20;
 
+// An address, and no name that only looks like one: that may be anywhere.
+bool IsLoopbackAddress(absl::string_view host) {
+  in_addr address;
+  return absl::StartsWith(host, "127.") &&
+         inet_pton(AF_INET, std::string(host).c_str(), &address) == 1;
+}
+
 bool IsThisMachine(absl::string_view endpoint) {
-  return absl::StartsWith(endpoint, "localhost:") || absl::StartsWith(endpoint, "127.") ||
-         absl::StartsWith(endpoint, "[::1]:") || absl::StartsWith(endpoint, "unix:");
+  return absl::StartsWith(endpoint, "localhost:") || absl::StartsWith(endpoint, "[::1]:") ||
+         absl::StartsWith(endpoint, "unix:") ||
+         IsLoopbackAddress(endpoint.substr(0, endpoint.rfind(':')));
 }
 
 absl::StatusOr<std::string> Content(const std::string& path, absl::string_view flag) {
@@ -101,6 +110,12 @@ absl::StatusOr<Connection> Connection::Open(ConnectionOptions options) {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 1000);
+  // A peer that is gone without a word, as when its node lost power, is noticed within 40 s.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  // A proxy of the environment would be told all that goes out unencrypted.
+  if (!connection.encrypted_) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   connection.channel_ = grpc::CreateCustomChannel(options.endpoint, credentials, arguments);
   connection.options_ = std::move(options);
   return connection;

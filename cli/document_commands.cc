@@ -47,9 +47,9 @@ int Put(const Invocation& invocation, const Connection& connection, const Docume
   request.set_allow_missing(flags.etag.empty());
   v1::Document& document = *request.mutable_document();
   document.set_name(*name);
-  // A new version of the content is no word about the labels.
+  // A new version of the content is no word about its type and the labels.
   request.mutable_update_mask()->add_paths("content");
-  request.mutable_update_mask()->add_paths("content_type");
+  if (!flags.content_type.empty()) request.mutable_update_mask()->add_paths("content_type");
   if (flags.clear_labels || !flags.labels.empty())
     request.mutable_update_mask()->add_paths("labels");
   document.set_content_type(flags.content_type);
@@ -179,7 +179,8 @@ void AddDocumentCommands(CLI::App& app, Invocation& invocation) {
           ->take_all();
   put->add_flag("--clear-labels", flags->clear_labels, "Drop the labels that it has")
       ->excludes(label);
-  put->add_option("--content-type", flags->content_type, "Default application/json");
+  put->add_option("--content-type", flags->content_type,
+                  "Of the content. None: the one that it has, or application/json");
   put->add_option("--if-match", flags->etag, "Only if the document still has this etag");
   OnRun(put, invocation, [&invocation, flags](const Connection& connection) {
     return Put(invocation, connection, *flags);

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
+#include "base/file.h"
 #include "cli/document_line.h"
 #include "cli/document_lists.h"
 #include "cli/output.h"
@@ -14,10 +15,16 @@
 namespace cmkstore::cli {
 namespace {
 
-// Whether all that was written to it is there.
+// Whether all that was written to it is there, and stays there if the power goes.
 bool CloseFile(FILE* file) {
-  const bool written = std::fflush(file) == 0 && std::ferror(file) == 0;
+  const bool written = std::fflush(file) == 0 && std::ferror(file) == 0 && fsync(fileno(file)) == 0;
   return std::fclose(file) == 0 && written;
+}
+
+bool Rename(const std::string& from, const std::string& to) {
+  const std::string directory = std::filesystem::path(to).parent_path().string();
+  return std::rename(from.c_str(), to.c_str()) == 0 &&
+         SyncDirectory(directory.empty() ? "." : directory);
 }
 
 }  // namespace
@@ -53,7 +60,7 @@ int Export(const Invocation& invocation, const Connection& connection, const std
         output.empty() ? CheckOutput() : StateInvalid(absl::StrCat("cannot write ", output)),
         invocation.style());
   }
-  if (!output.empty() && std::rename(partial.c_str(), output.c_str()) != 0) {
+  if (!output.empty() && !Rename(partial, output)) {
     unlink(partial.c_str());
     return ReportUsage(StateInvalid(absl::StrCat("cannot write ", output)), invocation.style());
   }

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -69,6 +70,7 @@ class Importer {
     progress_->Clear();
     if ((status.ok() || NothingCanBeInDoubt(status)) && !checkpoint_path_.empty()) {
       unlink(checkpoint_path_.c_str());
+      checkpoint_path_.clear();
     }
     Summarize(status);
     if (!status.ok()) return Report(status, invocation_.style());
@@ -185,6 +187,11 @@ class Importer {
     progress_->Clear();
     std::fprintf(stderr, "cannot write %s: if this run is interrupted, the next begins anew\n",
                  checkpoint_path_.c_str());
+    // One of before would have the next run believe that what it says is all that is stored.
+    if (unlink(checkpoint_path_.c_str()) != 0 && errno != ENOENT) {
+      std::fprintf(stderr, "cannot remove %s either: run the next with --restart\n",
+                   checkpoint_path_.c_str());
+    }
     checkpoint_path_.clear();
   }
 
@@ -211,8 +218,9 @@ class Importer {
                               checkpoint_.stored, checkpoint_.bad, seconds,
                               static_cast<double>(stored_now_) / std::max(seconds, 0.001)));
     if (!status.ok()) {
-      std::fprintf(stderr, "stopped after line %llu; the same command goes on there\n",
-                   static_cast<unsigned long long>(checkpoint_.place.line));
+      std::fprintf(stderr, "stopped after line %llu; the same command %s\n",
+                   static_cast<unsigned long long>(checkpoint_.place.line),
+                   checkpoint_path_.empty() ? "begins anew" : "goes on there");
     }
   }
 

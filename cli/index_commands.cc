@@ -30,8 +30,9 @@ void Show(const Invocation& invocation, const v1::SearchIndex& index) {
     table.Add({"unreadable", absl::StrCat(index.unreadable_count(), " documents, left out")});
   }
   table.Add({"bytes", absl::StrCat(index.size_bytes())});
-  table.Add({"indexed",
-             absl::StrCat(index.indexed_sequence(), " of ", index.last_sequence(), " changes")});
+  // Sequences: they have gaps, so they are no counts.
+  table.Add({"indexed", absl::StrCat("up to change ", index.indexed_sequence(), "; the last is ",
+                                     index.last_sequence())});
 }
 
 int Status(const Invocation& invocation, const Connection& connection, const std::string& hub) {

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "cli/connection.h"
 #include "cli/output.h"
 #include "cli/printable.h"
 #include "cli/progress.h"
@@ -22,6 +23,7 @@ constexpr absl::Duration kPoll = absl::Seconds(10);
 constexpr absl::Duration kPollOnTerminal = absl::Seconds(1);  // somebody watches the bar
 // The server answers a wait before its call's deadline.
 constexpr absl::Duration kMargin = absl::Seconds(10);
+constexpr absl::Duration kReconnectAfter = absl::Seconds(1);
 
 void ShowProgress(const Operation& operation) {
   v1::OperationMetadata metadata;
@@ -31,6 +33,13 @@ void ShowProgress(const Operation& operation) {
                metadata.total() == 0 ? ProgressText(metadata).c_str()
                                      : ShareLine(metadata.done(), metadata.total()).c_str());
   if (operation.done()) std::fputc('\n', stderr);
+}
+
+// Waits outlast servers and tokens. A token that was read anew and is refused too stays refused.
+bool MayPass(const grpc::Status& status, const grpc::Status& before) {
+  return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+         (status.error_code() == grpc::StatusCode::UNAUTHENTICATED &&
+          before.error_code() != grpc::StatusCode::UNAUTHENTICATED);
 }
 
 }  // namespace
@@ -68,9 +77,9 @@ grpc::Status ErrorOf(const Operation& operation) {
                       operation.error().message(), operation.error().SerializeAsString());
 }
 
-int WaitForOperation(const Invocation& invocation, const Connection& connection,
-                     Operation& operation) {
-  const auto stub = google::longrunning::Operations::NewStub(connection.channel());
+int WaitForOperation(const Invocation& invocation, const Connection& first, Operation& operation) {
+  Connection connection = first;
+  grpc::Status cut;
   const absl::Duration poll = isatty(STDERR_FILENO) != 0 ? kPollOnTerminal : kPoll;
   const absl::Time give_up = absl::Now() + connection.timeout();
   while (!operation.done()) {
@@ -87,9 +96,23 @@ int WaitForOperation(const Invocation& invocation, const Connection& connection,
     *request.mutable_timeout() = ToProto(std::min(left, poll));
     Operation next;
     const auto context = connection.NewCall(poll + kMargin);
-    const grpc::Status status = stub->WaitOperation(context.get(), request, &next);
-    if (!status.ok()) return Report(status, invocation.style());
-    operation = std::move(next);
+    const grpc::Status status = google::longrunning::Operations::NewStub(connection.channel())
+                                    ->WaitOperation(context.get(), request, &next);
+    if (status.ok()) {
+      operation = std::move(next);
+    } else {
+      if (!MayPass(status, cut)) return Report(status, invocation.style());
+      if (cut.ok()) {
+        std::fprintf(stderr, "cmkctl: waiting on, for the operation goes on (%s)\n",
+                     Printable(status.error_message()).c_str());
+      }
+      absl::SleepFor(std::min(kReconnectAfter, give_up - absl::Now()));
+      // With what then stands in the files of token and certificates.
+      absl::StatusOr<Connection> again = Connection::Open(connection.options());
+      if (!again.ok()) return ReportUsage(again.status(), invocation.style());
+      connection = *std::move(again);
+    }
+    cut = status;
   }
   ShowProgress(operation);
   if (invocation.json) PrintJson(operation);

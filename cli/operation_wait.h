@@ -17,8 +17,10 @@ std::string ProgressText(const v1::OperationMetadata& metadata);
 void ShowOperation(const Invocation& invocation, const google::longrunning::Operation& operation);
 // An operation's error in the words of a call's error.
 grpc::Status ErrorOf(const google::longrunning::Operation& operation);
-// Waits until `operation` is done or --timeout has passed, with its progress on a terminal; leaves
-// its last state in it. Prints it as --json, reports how it failed; gives the exit code.
+// Waits until `operation`, of which the server has told, is done or --timeout has passed, with its
+// progress on a terminal and through restarts of the server and ends of tokens, whose file is read
+// again; leaves its last state in it. Prints it as --json, reports how it failed; gives the exit
+// code.
 int WaitForOperation(const Invocation& invocation, const Connection& connection,
                      google::longrunning::Operation& operation);
 

@@ -114,9 +114,10 @@ int Search(const Invocation& invocation, const Connection& connection, const Sea
         PrintLine(absl::StrCat("\n", shown, " of ", page.total_is_exact() ? "" : inexact,
                                page.total_size(), " documents"));
         if (behind) {
-          PrintLine(absl::StrCat("the index is behind: it has ", page.indexed_sequence(), " of ",
+          PrintLine(absl::StrCat("the index is behind: it has changes up to ",
+                                 page.indexed_sequence(), ", and the last is ",
                                  page.last_sequence(),
-                                 " changes, so what was written last may not be found yet"));
+                                 ", so what was written last may not be found yet"));
         }
         if (!request.page_token().empty()) {
           PrintLine(absl::StrCat("more: the same with --page-token ", request.page_token(),

@@ -80,6 +80,22 @@ TEST_F(CliDocumentsTest, LabelsStayUnlessPutSaysOtherwise) {
   EXPECT_TRUE(labels().is_null() || labels().empty()) << labels();
 }
 
+TEST_F(CliDocumentsTest, AContentTypeStaysUnlessPutSaysAnother) {
+  const auto put = [this](std::vector<std::string> options, const std::string& content) {
+    options.insert(options.begin(), {"put", "h1/p1/notes/n1"});
+    return Ctl(options, content).exit_code;
+  };
+  const auto type = [this] {
+    return Ctl({"get", "h1/p1/notes/n1", "--json"}).Json()["contentType"];
+  };
+  ASSERT_EQ(put({"--content-type", "text/markdown"}, "# one"), 0);
+  ASSERT_EQ(put({}, "# two"), 0) << "it is no JSON, and need not be";
+  EXPECT_EQ(type(), "text/markdown");
+  EXPECT_NE(put({"--content-type", "application/json"}, "# three"), 0);
+  ASSERT_EQ(put({"--content-type", "application/json"}, "{}"), 0);
+  EXPECT_EQ(type(), "application/json");
+}
+
 TEST_F(CliDocumentsTest, WhatDoesNotOpenIsLeftOutAndToldOf) {
   for (const char* id : {"f1", "f2"}) {
     ASSERT_EQ(Ctl({"put", absl::StrCat("h1/p1/flows/", id)}, "{}").exit_code, 0);
