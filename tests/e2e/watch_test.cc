@@ -3,6 +3,8 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
 #include "tests/e2e/served_hub.h"
 
 namespace cmkstore {
@@ -142,6 +144,25 @@ TEST_F(WatchTest, WhoResumesOnANewProjectOfTheSameIdIsToldThatTheOldOneWent) {
   EXPECT_THAT(told, ElementsAre(absl::StrCat("PROJECT_DELETED ", kProject), "PUT " + NameOf("d2")));
   ASSERT_EQ(ReasonOf(Put("d3", "{}")), "OK");
   EXPECT_THAT(stream->Next(), ElementsAre("PUT " + NameOf("d3"))) << "it is not over";
+}
+
+TEST_F(WatchTest, OneThatItsCallerLeavesIsNoFailureOfTheServer) {
+  SetLogLevel(LogLevel::kDebug);
+  auto stream = Watch(kHub);
+  ASSERT_THAT(stream->Next(), ElementsAre("PUT " + NameOf("d1")));
+  stream.reset();
+  ASSERT_EQ(ReasonOf(Put("d2", "{}")), "OK");  // to be told to somebody who is gone
+  std::string line;
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  while (line.empty() && absl::Now() < give_up) {
+    for (const absl::string_view one :
+         absl::StrSplit(*ReadFile(dir_.path() + "/log.jsonl"), '\n')) {
+      if (absl::StrContains(one, "WatchDocuments")) line = std::string(one);
+    }
+  }
+  SetLogLevel(LogLevel::kInfo);
+  EXPECT_THAT(line, ::testing::HasSubstr("CANCELLED"));
+  EXPECT_THAT(line, ::testing::HasSubstr("\"debug\""));
 }
 
 }  // namespace

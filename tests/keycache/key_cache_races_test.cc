@@ -227,6 +227,17 @@ TEST_F(KeyCacheRacesTest, ANewerFormatOfOneHubIsNoOutageOfItsVault) {  // KL-3
   EXPECT_THAT(cache().Lookup(good), IsOk());
 }
 
+TEST_F(KeyCacheRacesTest, AWrappedDekOfAnotherHubIsRefusedAndLocksNobody) {  // KL-11
+  const HubUid hub = NewHub(), victim = NewHub();
+  HubKeyRecords moved = *source_.Load(hub);
+  moved.deks = source_.Load(victim)->deks;
+  moved.deks[0].facts.hub = hub;
+  source_.Set(hub, moved);
+  EXPECT_THAT(Fetch(hub), FailsWith("DEK_RECORD_CORRUPT", ""));
+  EXPECT_THAT(Fetch(victim), IsOk());
+  EXPECT_TRUE(listener_.locks().empty());
+}
+
 TEST_F(KeyCacheRacesTest, ACorruptRecordDoesNotPreventRecovery) {  // KL-11
   const HubUid good = NewHub(), bad = NewHub();
   HubKeyRecords records = *source_.Load(bad);

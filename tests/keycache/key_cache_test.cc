@@ -321,6 +321,24 @@ TEST_F(KeyCacheTest, APushLockIsInForceWhenItReturns) {  // KL-6
   EXPECT_THAT(Fetch(hub), IsOk());
 }
 
+TEST_F(KeyCacheTest, TheStatusOfADarkHubIsToldAndAsksNoVault) {  // KL-10
+  const HubUid pushed = NewHub("key"), withdrawn = NewHub("other-key");
+  for (HubUid hub : {pushed, withdrawn}) ASSERT_THAT(Fetch(hub), IsOk());
+  const absl::Time opened = clock_.WallNow();
+  cache().Lock(pushed);
+  vault_.Break("other-key", kDenied);
+  Pass(absl::Seconds(45));
+  const uint64_t unwraps = cache().Stats().unwraps;
+  EXPECT_EQ(cache().Status(pushed).availability, KeyAvailability::kLockedByPush);
+  EXPECT_EQ(cache().Status(pushed).state_since, opened);
+  const HubKeyStatus status = cache().Status(withdrawn);
+  EXPECT_EQ(status.availability, KeyAvailability::kDenied);
+  EXPECT_THAT(status.cause, ::testing::HasSubstr("KeyDisabled"));
+  EXPECT_GE(status.last_success, opened);
+  EXPECT_FALSE(status.cached);
+  EXPECT_EQ(cache().Stats().unwraps, unwraps);
+}
+
 TEST_F(KeyCacheTest, AnUnwrapThatReturnsAfterALockBringsNoKeyBack) {  // KL-6
   const HubUid hub = NewHub();
   vault_.HoldCalls();
@@ -369,24 +387,6 @@ TEST_F(KeyCacheTest, HubsBeyondTheBoundAreEvictedOldestFirst) {  // KL-8
   EXPECT_EQ(*cache().Lookup(hubs[0]), nullptr);
   EXPECT_NE(*cache().Lookup(hubs[3]), nullptr);
   EXPECT_EQ(cache().Stats().evictions, 1u);
-}
-
-TEST_F(KeyCacheTest, AWrappedDekOfAnotherHubIsRefusedAndLocksNobody) {  // KL-11
-  const HubUid hub = NewHub(), victim = NewHub();
-  HubKeyRecords moved = *source_.Load(hub);
-  moved.deks = source_.Load(victim)->deks;
-  moved.deks[0].facts.hub = hub;
-  source_.Set(hub, moved);
-  EXPECT_THAT(Fetch(hub), FailsWith("DEK_RECORD_CORRUPT", ""));
-  EXPECT_THAT(Fetch(victim), IsOk());
-  EXPECT_TRUE(listener_.locks().empty());
-}
-
-TEST(KeyCacheOptionsTest, DefaultsKeepThePromiseAndWorseOnesAreRefused) {  // KL-4
-  KeyCacheOptions options;
-  EXPECT_THAT(options.Validate(), IsOk());
-  options.probe_interval = absl::Seconds(40);
-  EXPECT_THAT(options.Validate(), FailsWith("FIELD_INVALID", "45 s"));
 }
 
 }  // namespace
