@@ -16,6 +16,8 @@ stop() {
   for program in kwok scheduler controllers apiserver etcd; do
     [ -f "$state/$program.pid" ] || continue
     pid=$(cat "$state/$program.pid")
+    # After a restart of the machine the number is another program's.
+    [ "$(readlink "/proc/$pid/cwd")" = "$state" ] || continue
     kill "$pid" 2>/dev/null || true
     for _ in $(seq 50); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
     kill -9 "$pid" 2>/dev/null || true
