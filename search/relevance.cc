@@ -1,7 +1,7 @@
 #include "search/relevance.h"
 
+#include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "base/status_macros.h"
 #include "search/tokens.h"
@@ -15,6 +15,7 @@ constexpr double kColumnWeights[] = {4, 2, 1};  // names, labels, body
 
 struct Statistics {
   std::vector<double> inverse_frequencies;  // by phrase of the query
+  std::vector<double> frequencies;          // in the row at hand
   double average_length = 1;
   int64_t scored = 0;  // rows so far
 };
@@ -40,9 +41,22 @@ int StatisticsOf(const Fts5ExtensionApi* api, Fts5Context* fts, Statistics** out
     const double total = static_cast<double>(rows), have = static_cast<double>(count);
     statistics->inverse_frequencies.push_back(std::log(1 + (total - have + 0.5) / (have + 0.5)));
   }
+  statistics->frequencies.resize(statistics->inverse_frequencies.size());
   *out = statistics.get();
   return api->xSetAuxdata(fts, statistics.release(),
                           [](void* kept) { delete static_cast<Statistics*>(kept); });
+}
+
+int LengthOf(const Fts5ExtensionApi* api, Fts5Context* fts, int* length) {
+  auto& lengths = *static_cast<RowLengths*>(api->xUserData(fts));
+  const int64_t row = api->xRowid(fts);
+  if (const std::optional<int> known = lengths.Find(row); known.has_value()) {
+    *length = *known;
+    return SQLITE_OK;
+  }
+  if (const int code = api->xColumnSize(fts, -1, length); code != SQLITE_OK) return code;
+  lengths.Keep(row, *length);
+  return SQLITE_OK;
 }
 
 int Score(const Fts5ExtensionApi* api, Fts5Context* fts, int64_t limit, double* score) {
@@ -50,9 +64,10 @@ int Score(const Fts5ExtensionApi* api, Fts5Context* fts, int64_t limit, double* 
   int length = 0, instances = 0;
   if (const int code = StatisticsOf(api, fts, &statistics); code != SQLITE_OK) return code;
   if (++statistics->scored > limit) return SQLITE_OK;
-  if (const int code = api->xColumnSize(fts, -1, &length); code != SQLITE_OK) return code;
+  if (const int code = LengthOf(api, fts, &length); code != SQLITE_OK) return code;
   if (const int code = api->xInstCount(fts, &instances); code != SQLITE_OK) return code;
-  std::vector<double> frequencies(statistics->inverse_frequencies.size(), 0.0);
+  std::vector<double>& frequencies = statistics->frequencies;
+  std::fill(frequencies.begin(), frequencies.end(), 0.0);
   for (int i = 0; i < instances; ++i) {
     int phrase = 0, column = 0, offset = 0;
     if (const int code = api->xInst(fts, i, &phrase, &column, &offset); code != SQLITE_OK)
@@ -80,9 +95,23 @@ void Relevance(const Fts5ExtensionApi* api, Fts5Context* fts, sqlite3_context* c
 
 }  // namespace
 
-absl::Status AddRelevance(Sqlite& db) {
+std::optional<int> RowLengths::Find(int64_t row) const {
+  if (entries_.empty() || entries_[PlaceOf(row)].row != row) return std::nullopt;
+  return entries_[PlaceOf(row)].length;
+}
+
+void RowLengths::Keep(int64_t row, int length) {
+  entries_.resize(kEntries);
+  entries_[PlaceOf(row)] = {row, length};
+}
+
+void RowLengths::Forget(int64_t row) {
+  if (Find(row).has_value()) entries_[PlaceOf(row)] = {};
+}
+
+absl::Status AddRelevance(Sqlite& db, RowLengths& lengths) {
   CMK_ASSIGN_OR_RETURN(fts5_api* const api, Fts5Of(db));
-  return ToStatus(api->xCreateFunction(api, "relevance", nullptr, Relevance, nullptr));
+  return ToStatus(api->xCreateFunction(api, "relevance", &lengths, Relevance, nullptr));
 }
 
 }  // namespace cmkstore::search

@@ -11,7 +11,6 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "search/index_search.h"
-#include "search/relevance.h"
 #include "search/searchable_text.h"
 
 namespace cmkstore::search {
@@ -90,7 +89,7 @@ absl::Status SqliteHubIndex::Prepare() {
             .c_str()));
   }
   CMK_RETURN_IF_ERROR(db_->Execute(kSkippedTable));
-  CMK_RETURN_IF_ERROR(AddRelevance(*db_));
+  CMK_RETURN_IF_ERROR(AddRelevance(*db_, lengths_));
   CMK_ASSIGN_OR_RETURN(const int64_t sequence,
                        db_->QueryInt({"SELECT value FROM meta WHERE name = 'sequence'", {}}));
   sequence_ = static_cast<uint64_t>(sequence);
@@ -258,6 +257,7 @@ absl::Status SqliteHubIndex::Insert(const std::string& key, const IndexedDocumen
        {Blob{key}, document.project, document.collection, document.document, document.content_type,
         absl::ToUnixMicros(document.create_time), absl::ToUnixMicros(document.update_time)}}));
   const int64_t id = sqlite3_last_insert_rowid(db_->handle());
+  lengths_.Forget(id);
   for (const auto& [name, value] : document.labels) {
     CMK_RETURN_IF_ERROR(db_->Run({"INSERT INTO labels VALUES (?, ?, ?)", {id, name, value}}));
   }

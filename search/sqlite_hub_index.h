@@ -15,6 +15,7 @@
 #include "base/ids.h"
 #include "crypto/secret_bytes.h"
 #include "search/hub_index.h"
+#include "search/relevance.h"
 #include "search/sealed_vfs.h"
 #include "search/sqlite.h"
 
@@ -109,6 +110,7 @@ class SqliteHubIndex {
   absl::Mutex mutex_;
   uint64_t readers_admitted_ ABSL_GUARDED_BY(mutex_) = 0;
   std::unique_ptr<SealedVfs> vfs_ ABSL_GUARDED_BY(mutex_);
+  RowLengths lengths_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Sqlite> db_ ABSL_GUARDED_BY(mutex_);  // null once closed
 };
 
