@@ -1,6 +1,7 @@
 // Backups through the real cmkctl.
 
 #include <filesystem>
+#include <thread>
 
 #include "tests/cli/served_cli.h"
 
@@ -22,12 +23,16 @@ class CliBackupTest : public ServedCli {
     options.data_dir = dir_.path() + "/" + data_;
     options.backup.directory = dir_.path() + "/backups";
     options.operator_tenant = kTenant;
+    if (slow_) options.backup.bytes_per_second = 3'000;
+    if (port_ != 0) options.listeners[0].address = absl::StrCat("127.0.0.1:", port_);
   }
   Output Operator(const std::vector<std::string>& arguments) {
     return Ctl(arguments, "", "operator");
   }
 
   std::string data_ = "data";
+  bool slow_ = false;
+  int port_ = 0;  // 0: any
 };
 
 TEST_F(CliBackupTest, ABackupIsMadeListedShownVerifiedAndRestored) {
@@ -88,6 +93,28 @@ TEST_F(CliBackupTest, AStartedBackupIsWaitedForByItsName) {
   const std::string operation = started.Json()["name"];
   EXPECT_THAT(operation, HasSubstr("server/operations/"));
   EXPECT_EQ(Operator({"operations", "wait", operation}).exit_code, 0);
+}
+
+TEST_F(CliBackupTest, AWaitGoesOnThroughARestartAndWithTheTokenOfAfterIt) {
+  slow_ = true;
+  StartServer();
+  MakeHub();
+  testing::RunOptions options;
+  options.environment = Environment("operator");
+  Output made;
+  std::thread waiting([&] { made = testing::RunCmkctl({"backup", "create"}, options); });
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  while (absl::Now() < give_up &&
+         Operator({"operations", "list", "--server", "--json"}).JsonLines().empty()) {
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  port_ = server_->port();
+  slow_ = false;
+  StartServer();
+  waiting.join();
+  EXPECT_EQ(made.exit_code, 0) << made.err;
+  EXPECT_THAT(made.err, HasSubstr("waiting on, for the operation goes on"));
+  EXPECT_THAT(made.out, HasSubstr("hubs       1"));
 }
 
 TEST_F(CliBackupTest, OperationsOfTheServerAreListedForItsOperators) {
