@@ -77,13 +77,15 @@ class Search {
     if (order_.has_value()) {
       CMK_ASSIGN_OR_RETURN(matches, Ordered());
     } else {
-      if (by_relevance) {
-        std::stable_sort(matches.begin(), matches.end(), [](const Match& left, const Match& right) {
-          return left.score > right.score;
-        });
-      }
       const size_t begin = std::min(query_.offset, matches.size());
       const size_t end = std::min(begin + query_.limit, matches.size());
+      if (by_relevance) {  // no more of the order than is shown
+        std::partial_sort(matches.begin(), matches.begin() + static_cast<std::ptrdiff_t>(end),
+                          matches.end(), [](const Match& left, const Match& right) {
+                            return left.score != right.score ? left.score > right.score
+                                                             : left.id > right.id;
+                          });
+      }
       matches = std::vector<Match>(matches.begin() + static_cast<std::ptrdiff_t>(begin),
                                    matches.begin() + static_cast<std::ptrdiff_t>(end));
     }
