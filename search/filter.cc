@@ -14,7 +14,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
@@ -210,16 +209,21 @@ class Parser {
     left.values.push_back(std::move(value));
     return left;
   }
-  static Sql Like(Sql left, bool negated, absl::string_view pattern) {
+  // No GLOB: it tries again from each place of a text, for seconds if the text is long, and nothing
+  // ends it meanwhile.
+  static Sql Like(const Sql& left, bool negated, absl::string_view pattern) {
     const bool open_begin = pattern.front() == '*', open_end = pattern.back() == '*';
     pattern.remove_prefix(open_begin ? 1 : 0);
     pattern.remove_suffix(open_end && !pattern.empty() ? 1 : 0);
-    // GLOB: case counts; its own special characters are put in brackets.
-    const std::string body =
-        absl::StrReplaceAll(pattern, {{"[", "[[]"}, {"*", "[*]"}, {"?", "[?]"}});
-    left.text += negated ? " NOT GLOB ?" : " GLOB ?";
-    left.values.push_back(absl::StrCat(open_begin ? "*" : "", body, open_end ? "*" : ""));
-    return left;
+    const std::string part(pattern);
+    Sql sql{open_begin && open_end ? "instr(" : "substr(", {}};
+    sql.Append(left);
+    if (open_begin && open_end) {
+      sql.Append({negated ? ", ?) = 0" : ", ?) > 0", {part}});
+      return sql;
+    }
+    sql.Append({open_begin ? ", -length(?)) " : ", 1, length(?)) ", {part}});
+    return Binary(std::move(sql), negated ? "!=" : "=", part);
   }
   absl::StatusOr<Sql> Has(const Field& field, const Literal& value) {
     if (value.text == "*" && !value.quoted) {

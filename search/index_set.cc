@@ -16,7 +16,8 @@ namespace cmkstore::search {
 namespace {
 
 constexpr absl::string_view kRebuildSuffix = ".rebuild";
-constexpr size_t kMaxSkipped = 64;  // oldest ones in use that an eviction looks past
+constexpr int64_t kOpenBytes = 256 << 10;  // of an open index, beside its cache
+constexpr size_t kMaxSkipped = 64;         // oldest ones in use that an eviction looks past
 
 }  // namespace
 
@@ -37,6 +38,8 @@ absl::StatusOr<std::unique_ptr<IndexSet>> IndexSet::Create(IndexSetOptions optio
   }
   if (failed) return StoreBusy();
   for (const auto& path : left) std::filesystem::remove(path, failed);
+  LimitSqliteMemory(options.working_bytes + static_cast<int64_t>(options.max_open) *
+                                                (options.index.cache_bytes + kOpenBytes));
   return std::unique_ptr<IndexSet>(new IndexSet(std::move(options), source));
 }
 

@@ -24,6 +24,9 @@ struct IndexSetOptions {
   // Each takes up to 3 descriptors and some 200 KiB beside its cache. Those in use are not closed
   // to keep it: there can be more for as long as more calls are under way.
   size_t max_open = 256;
+  // Beside all that, for what searches and changes under way need together, whosever they are. It
+  // bounds the whole process.
+  int64_t working_bytes = 256 << 20;
   SqliteHubIndexOptions index;
 };
 
@@ -48,8 +51,8 @@ struct IndexSetStats {
 // STORE_FULL, and those of `source`.
 class IndexSet {
  public:
-  // Removes what an unfinished rebuild has left behind. Errors: STORE_FULL when the directory
-  // cannot be made, STORE_BUSY when it cannot be read.
+  // Bounds SQLite's memory, and removes what an unfinished rebuild has left behind. Errors:
+  // STORE_FULL when the directory cannot be made, STORE_BUSY when it cannot be read.
   static absl::StatusOr<std::unique_ptr<IndexSet>> Create(IndexSetOptions options,
                                                           ChangeSource& source);
 

@@ -13,9 +13,22 @@ namespace {
 
 constexpr size_t kMaxBytes = 2048;
 constexpr size_t kMaxFields = 4;
+constexpr int64_t kKeyCharacters = 256;
 
 void SkipSpace(absl::string_view text, size_t& at) {
   while (at < text.size() && absl::ascii_isspace(text[at])) ++at;
+}
+
+// What a document is put in order by. All keys of a search are in memory together, and a text of
+// content may have a MiB.
+Sql KeyOf(const Field& field) {
+  if (field.kind != FieldKind::kContent) return ValueOf(field);
+  const std::string path = JsonPath(field);
+  return {
+      "(SELECT CASE WHEN json_type(content, ?) IN ('text', 'array', 'object') "
+      "THEN substr(json_extract(content, ?), 1, ?) ELSE json_extract(content, ?) END "
+      "FROM texts WHERE id = d.id)",
+      {path, path, kKeyCharacters, path}};
 }
 
 }  // namespace
@@ -34,7 +47,7 @@ absl::StatusOr<Sql> ToSqlOrder(absl::string_view order_by) {
       return FieldInvalid("order_by",
                           absl::StrCat("a field stands alone or with `desc`, at byte ", at + 1));
     }
-    order.Append(ValueOf(field));
+    order.Append(KeyOf(field));
     absl::StrAppend(&order.text, direction == "desc" ? " DESC" : " ASC", " NULLS LAST");
     if (end == order_by.size()) return order;
     order.text += ", ";

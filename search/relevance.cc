@@ -11,7 +11,14 @@ namespace {
 
 constexpr double kK1 = 1.2, kB = 0.75;
 constexpr int64_t kMaxCounted = 2'000;
+constexpr int64_t kRowsPerCheck = 64;
 constexpr double kColumnWeights[] = {4, 2, 1};  // names, labels, body
+
+// With the function.
+struct Kept {
+  const Sqlite& db;
+  RowLengths& lengths;
+};
 
 struct Statistics {
   std::vector<double> inverse_frequencies;  // by phrase of the query
@@ -20,12 +27,20 @@ struct Statistics {
   int64_t scored = 0;  // rows so far
 };
 
-int CountRow(const Fts5ExtensionApi*, Fts5Context*, void* count) {
-  return ++*static_cast<int64_t*>(count) < kMaxCounted ? SQLITE_OK : SQLITE_DONE;
+struct Count {
+  const Sqlite& db;
+  int64_t rows = 0;
+};
+
+int CountRow(const Fts5ExtensionApi*, Fts5Context*, void* counted) {
+  auto& count = *static_cast<Count*>(counted);
+  if (++count.rows % kRowsPerCheck == 0 && count.db.IsCancelled()) return SQLITE_INTERRUPT;
+  return count.rows < kMaxCounted ? SQLITE_OK : SQLITE_DONE;
 }
 
 // Once per query; kept with it by FTS5.
-int StatisticsOf(const Fts5ExtensionApi* api, Fts5Context* fts, Statistics** out) {
+int StatisticsOf(const Fts5ExtensionApi* api, Fts5Context* fts, const Sqlite& db,
+                 Statistics** out) {
   *out = static_cast<Statistics*>(api->xGetAuxdata(fts, 0));
   if (*out != nullptr) return SQLITE_OK;
   sqlite3_int64 rows = 0, tokens = 0;
@@ -35,10 +50,10 @@ int StatisticsOf(const Fts5ExtensionApi* api, Fts5Context* fts, Statistics** out
   if (rows > 0)
     statistics->average_length = static_cast<double>(tokens) / static_cast<double>(rows);
   for (int phrase = 0; phrase < api->xPhraseCount(fts); ++phrase) {
-    int64_t count = 0;
+    Count count{db};
     const int code = api->xQueryPhrase(fts, phrase, &count, CountRow);
     if (code != SQLITE_OK && code != SQLITE_DONE) return code;
-    const double total = static_cast<double>(rows), have = static_cast<double>(count);
+    const double total = static_cast<double>(rows), have = static_cast<double>(count.rows);
     statistics->inverse_frequencies.push_back(std::log(1 + (total - have + 0.5) / (have + 0.5)));
   }
   statistics->frequencies.resize(statistics->inverse_frequencies.size());
@@ -47,8 +62,7 @@ int StatisticsOf(const Fts5ExtensionApi* api, Fts5Context* fts, Statistics** out
                           [](void* kept) { delete static_cast<Statistics*>(kept); });
 }
 
-int LengthOf(const Fts5ExtensionApi* api, Fts5Context* fts, int* length) {
-  auto& lengths = *static_cast<RowLengths*>(api->xUserData(fts));
+int LengthOf(const Fts5ExtensionApi* api, Fts5Context* fts, RowLengths& lengths, int* length) {
   const int64_t row = api->xRowid(fts);
   if (const std::optional<int> known = lengths.Find(row); known.has_value()) {
     *length = *known;
@@ -60,11 +74,13 @@ int LengthOf(const Fts5ExtensionApi* api, Fts5Context* fts, int* length) {
 }
 
 int Score(const Fts5ExtensionApi* api, Fts5Context* fts, int64_t limit, double* score) {
+  const auto& kept = *static_cast<const Kept*>(api->xUserData(fts));
   Statistics* statistics = nullptr;
   int length = 0, instances = 0;
-  if (const int code = StatisticsOf(api, fts, &statistics); code != SQLITE_OK) return code;
+  if (const int code = StatisticsOf(api, fts, kept.db, &statistics); code != SQLITE_OK) return code;
   if (++statistics->scored > limit) return SQLITE_OK;
-  if (const int code = LengthOf(api, fts, &length); code != SQLITE_OK) return code;
+  if (statistics->scored % kRowsPerCheck == 0 && kept.db.IsCancelled()) return SQLITE_INTERRUPT;
+  if (const int code = LengthOf(api, fts, kept.lengths, &length); code != SQLITE_OK) return code;
   if (const int code = api->xInstCount(fts, &instances); code != SQLITE_OK) return code;
   std::vector<double>& frequencies = statistics->frequencies;
   std::fill(frequencies.begin(), frequencies.end(), 0.0);
@@ -111,7 +127,8 @@ void RowLengths::Forget(int64_t row) {
 
 absl::Status AddRelevance(Sqlite& db, RowLengths& lengths) {
   CMK_ASSIGN_OR_RETURN(fts5_api* const api, Fts5Of(db));
-  return ToStatus(api->xCreateFunction(api, "relevance", &lengths, Relevance, nullptr));
+  return ToStatus(api->xCreateFunction(api, "relevance", new Kept{db, lengths}, Relevance,
+                                       [](void* kept) { delete static_cast<Kept*>(kept); }));
 }
 
 }  // namespace cmkstore::search

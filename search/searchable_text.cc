@@ -14,11 +14,15 @@ constexpr size_t kMaxBodyBytes = 256 << 10;
 constexpr int kMaxDepth = 32;
 constexpr int kMaxRewrittenDepth = 128;  // writing recurses; writes refuse what is deeper
 
-void Flatten(const nlohmann::json& value, const std::string& path, int depth, std::string& out) {
+// `path` is given back as it was: one buffer for all, for keys may be long and many.
+void Flatten(const nlohmann::json& value, std::string& path, int depth, std::string& out) {
   if (out.size() >= kMaxBodyBytes || depth > kMaxDepth) return;
   if (value.is_object()) {
+    const size_t before = path.size();
     for (const auto& [key, inner] : value.items()) {
-      Flatten(inner, path.empty() ? key : absl::StrCat(path, ".", key), depth + 1, out);
+      absl::StrAppend(&path, path.empty() ? "" : ".", key);
+      Flatten(inner, path, depth + 1, out);
+      path.resize(before);
     }
   } else if (value.is_array()) {
     for (const auto& inner : value) Flatten(inner, path, depth + 1, out);
@@ -42,8 +46,8 @@ nlohmann::json Parse(absl::string_view json) {
 }
 
 std::string BodyOf(const nlohmann::json& parsed) {
-  std::string body;
-  if (!parsed.is_discarded()) Flatten(parsed, "", 0, body);
+  std::string body, path;
+  if (!parsed.is_discarded()) Flatten(parsed, path, 0, body);
   Bound(body);
   return body;
 }
@@ -65,6 +69,10 @@ std::string WithPlainKeys(const std::string& content, const nlohmann::json& pars
 }
 
 void SearchableBody(sqlite3_context* context, int /*arguments*/, sqlite3_value** values) {
+  // A page of hits may have it made a thousand times.
+  if (static_cast<const Sqlite*>(sqlite3_user_data(context))->IsCancelled()) {
+    return sqlite3_result_error_code(context, SQLITE_INTERRUPT);
+  }
   const auto* json = reinterpret_cast<const char*>(sqlite3_value_text(values[0]));
   if (json == nullptr) return;  // NULL
   const std::string body =
@@ -98,7 +106,7 @@ SearchableText ToSearchableText(const IndexedDocument& document) {
 absl::Status AddSearchableBody(Sqlite& db) {
   return ToStatus(sqlite3_create_function_v2(db.handle(), "searchable_body", 1,
                                              SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
-                                             nullptr, SearchableBody, nullptr, nullptr, nullptr));
+                                             &db, SearchableBody, nullptr, nullptr, nullptr));
 }
 
 }  // namespace cmkstore::search

@@ -7,10 +7,15 @@
 namespace cmkstore::search {
 namespace {
 
-constexpr int kStepsPerCheck = 10'000;
+constexpr int kStepsPerCheck = 100;  // some 5 rows of a filter on content
 constexpr size_t kMaxIdleStatements = 64;
 
 }  // namespace
+
+void LimitSqliteMemory(int64_t bytes) {
+  sqlite3_hard_heap_limit64(0);  // takes the soft limit along, at which caches cease to grow
+  sqlite3_hard_heap_limit64(bytes);
+}
 
 absl::Status ToStatus(int code) {
   switch (code & 0xff) {
@@ -20,6 +25,7 @@ absl::Status ToStatus(int code) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: return IndexCorrupt("the index's content does not add up");
     case SQLITE_FULL: return StoreFull();
+    case SQLITE_NOMEM:  // LimitSqliteMemory
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_CANTOPEN: return StoreBusy();
@@ -38,24 +44,28 @@ Statement::~Statement() {
   if (statement_ != nullptr) db_->GiveBack(std::move(text_), statement_);
 }
 
-void Statement::Bind(const std::vector<SqlValue>& values) {
+absl::Status Statement::Bind(const std::vector<SqlValue>& values) {
   int index = 0;
   for (const SqlValue& value : values) {
     ++index;
+    int code = SQLITE_OK;
     if (const auto* number = std::get_if<int64_t>(&value)) {
-      sqlite3_bind_int64(statement_, index, *number);
+      code = sqlite3_bind_int64(statement_, index, *number);
     } else if (const auto* real = std::get_if<double>(&value)) {
-      sqlite3_bind_double(statement_, index, *real);
+      code = sqlite3_bind_double(statement_, index, *real);
     } else if (const auto* text = std::get_if<std::string>(&value)) {
-      sqlite3_bind_text64(statement_, index, text->data(), text->size(), SQLITE_TRANSIENT,
-                          SQLITE_UTF8);
+      code = sqlite3_bind_text64(statement_, index, text->data(), text->size(), SQLITE_TRANSIENT,
+                                 SQLITE_UTF8);
     } else if (const auto* blob = std::get_if<Blob>(&value)) {
-      sqlite3_bind_blob64(statement_, index, blob->bytes.data(), blob->bytes.size(),
-                          SQLITE_TRANSIENT);
+      code = sqlite3_bind_blob64(statement_, index, blob->bytes.data(), blob->bytes.size(),
+                                 SQLITE_TRANSIENT);
     } else {
-      sqlite3_bind_null(statement_, index);
+      code = sqlite3_bind_null(statement_, index);
     }
+    // It would be bound as null: other text than the index has would be taken out of it.
+    CMK_RETURN_IF_ERROR(ToStatus(code));
   }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> Statement::Step() {
@@ -116,7 +126,7 @@ absl::StatusOr<Statement> Sqlite::Prepare(const Sql& sql) {
     return ToStatus(sqlite3_extended_errcode(db_));
   }
   Statement statement(*this, sql.text, prepared);
-  statement.Bind(sql.values);
+  CMK_RETURN_IF_ERROR(statement.Bind(sql.values));
   return statement;
 }
 
@@ -137,12 +147,15 @@ void Sqlite::BoundSteps(int64_t steps, std::function<bool()> cancelled) {
   sqlite3_progress_handler(db_, kStepsPerCheck, OnProgress, this);
 }
 
-void Sqlite::UnboundSteps() { sqlite3_progress_handler(db_, 0, nullptr, nullptr); }
+void Sqlite::UnboundSteps() {
+  sqlite3_progress_handler(db_, 0, nullptr, nullptr);
+  cancelled_ = nullptr;
+}
 
 int Sqlite::OnProgress(void* self) {
   auto* sqlite = static_cast<Sqlite*>(self);
   sqlite->steps_left_ -= kStepsPerCheck;
-  return sqlite->steps_left_ <= 0 || sqlite->cancelled_() ? 1 : 0;
+  return sqlite->steps_left_ <= 0 || sqlite->IsCancelled() ? 1 : 0;
 }
 
 }  // namespace cmkstore::search

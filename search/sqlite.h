@@ -51,7 +51,8 @@ class Statement {
   Statement(const Statement&) = delete;
   Statement& operator=(const Statement&) = delete;
 
-  void Bind(const std::vector<SqlValue>& values);
+  // Errors: STORE_BUSY when there is no memory for them.
+  absl::Status Bind(const std::vector<SqlValue>& values);
   // True while there is a row.
   absl::StatusOr<bool> Step();
   // Runs to the end.
@@ -87,6 +88,8 @@ class Sqlite {
   // machine, or soon after `cancelled` has become true.
   void BoundSteps(int64_t steps, std::function<bool()> cancelled);
   void UnboundSteps();
+  // Whether such a statement is to end now: for functions that take long at one row.
+  bool IsCancelled() const { return cancelled_ && cancelled_(); }
   sqlite3* handle() { return db_; }
 
  private:
@@ -100,6 +103,10 @@ class Sqlite {
   int64_t steps_left_ = 0;
   std::function<bool()> cancelled_;
 };
+
+// Bounds what all connections of the process take together, their caches included. A statement that
+// needs more ends with STORE_BUSY. 0: no bound.
+void LimitSqliteMemory(int64_t bytes);
 
 // The status of an SQLite result code.
 absl::Status ToStatus(int code);

@@ -11,7 +11,6 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "search/index_search.h"
-#include "search/searchable_text.h"
 
 namespace cmkstore::search {
 namespace {
@@ -158,21 +157,28 @@ absl::Status SqliteHubIndex::Apply(const std::vector<IndexChange>& changes, uint
 
 absl::Status SqliteHubIndex::ApplyTogether(std::span<const IndexChange> changes,
                                            uint64_t sequence) {
+  std::vector<SearchableText> texts(changes.size());  // while those who search go on
+  for (size_t i = 0; i < changes.size(); ++i) {
+    CMK_RETURN_IF_ERROR(CheckOpen());
+    if (changes[i].document.has_value()) texts[i] = ToSearchableText(*changes[i].document);
+  }
   absl::MutexLock lock(&mutex_);
   CMK_RETURN_IF_ERROR(CheckOpen());
   CMK_RETURN_IF_ERROR(Judged(db_->Execute("BEGIN IMMEDIATE")));
-  CMK_RETURN_IF_ERROR(Ended(ApplyInTransaction(changes, sequence)));
+  CMK_RETURN_IF_ERROR(Ended(ApplyInTransaction(changes, std::move(texts), sequence)));
   sequence_ = sequence;
   return absl::OkStatus();
 }
 
 absl::Status SqliteHubIndex::ApplyInTransaction(std::span<const IndexChange> changes,
+                                                std::vector<SearchableText> texts,
                                                 uint64_t sequence) {
-  for (const IndexChange& change : changes) {
+  for (size_t i = 0; i < changes.size(); ++i) {
+    const IndexChange& change = changes[i];
     CMK_RETURN_IF_ERROR(CheckOpen());
     CMK_RETURN_IF_ERROR(RemoveKey(change.key));
     if (change.document.has_value()) {
-      CMK_RETURN_IF_ERROR(Insert(change.key, *change.document));
+      CMK_RETURN_IF_ERROR(Insert(change.key, *change.document, std::move(texts[i])));
     } else if (change.unreadable) {
       CMK_RETURN_IF_ERROR(db_->Run({"INSERT INTO skipped VALUES (?)", {Blob{change.key}}}));
     }
@@ -249,8 +255,8 @@ absl::Status SqliteHubIndex::RemoveRow(int64_t id) {
   return db_->Run({"DELETE FROM docs WHERE id = ?", {id}});
 }
 
-absl::Status SqliteHubIndex::Insert(const std::string& key, const IndexedDocument& document) {
-  SearchableText text = ToSearchableText(document);
+absl::Status SqliteHubIndex::Insert(const std::string& key, const IndexedDocument& document,
+                                    SearchableText text) {
   CMK_RETURN_IF_ERROR(db_->Run(
       {"INSERT INTO docs (key, project, collection, document, content_type, created, updated) "
        "VALUES (?, ?, ?, ?, ?, ?, ?)",

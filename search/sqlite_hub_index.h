@@ -17,6 +17,7 @@
 #include "search/hub_index.h"
 #include "search/relevance.h"
 #include "search/sealed_vfs.h"
+#include "search/searchable_text.h"
 #include "search/sqlite.h"
 
 namespace cmkstore::search {
@@ -81,7 +82,7 @@ class SqliteHubIndex {
 
   absl::Status Prepare() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Close(Closing why);
-  absl::Status CheckOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckOpen() const;
   // To be called once the mutex is had by who reads, and has added itself to `readers_waiting_`.
   void Admit() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // INDEX_CORRUPT instead of what SQLite made of it, if a part of a file did not open.
@@ -89,7 +90,9 @@ class SqliteHubIndex {
   // Commits if `status` is OK, else rolls back.
   absl::Status Ended(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status ApplyTogether(std::span<const IndexChange> changes, uint64_t sequence);
-  absl::Status ApplyInTransaction(std::span<const IndexChange> changes, uint64_t sequence)
+  // `texts`: of each change's document.
+  absl::Status ApplyInTransaction(std::span<const IndexChange> changes,
+                                  std::vector<SearchableText> texts, uint64_t sequence)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status RemoveProject(const std::string& project);
   // Returns how many documents it has removed.
@@ -99,7 +102,7 @@ class SqliteHubIndex {
   absl::Status RemoveRow(int64_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<uint64_t> CountOf(const char* table) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<std::vector<int64_t>> Rows(const Sql& which) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status Insert(const std::string& key, const IndexedDocument& document)
+  absl::Status Insert(const std::string& key, const IndexedDocument& document, SearchableText text)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::string path_;

@@ -13,13 +13,14 @@ int NoteToken(void* found, int /*flags*/, const char*, int, int /*begin*/, int /
 absl::StatusOr<fts5_api*> Fts5Of(Sqlite& db) {
   fts5_api* api = nullptr;
   sqlite3_stmt* statement = nullptr;
-  const int code = sqlite3_prepare_v2(db.handle(), "SELECT fts5(?1)", -1, &statement, nullptr);
+  int code = sqlite3_prepare_v2(db.handle(), "SELECT fts5(?1)", -1, &statement, nullptr);
   if (code == SQLITE_OK) {
     sqlite3_bind_pointer(statement, 1, &api, "fts5_api_ptr", nullptr);
     sqlite3_step(statement);
   }
-  sqlite3_finalize(statement);
-  if (code != SQLITE_OK || api == nullptr) return ToStatus(SQLITE_ERROR);
+  const int ended = sqlite3_finalize(statement);
+  if (code == SQLITE_OK) code = ended;
+  if (api == nullptr) return ToStatus(code == SQLITE_OK ? SQLITE_ERROR : code);
   return api;
 }
 

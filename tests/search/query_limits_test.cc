@@ -49,9 +49,10 @@ TEST_F(QueryLimitsTest, FiltersAtTheirLimitsAreTaken) {
     absl::StrAppend(&nots, "NOT ");
     left = absl::StrCat("(", left, " OR ", d, ") ", d);
   }
+  const std::string part = "content.a = *1*";
   for (const std::string& filter :
-       {Row(leaf, " AND ", kComparisons), Row(leaf, " OR ", kComparisons),
-        Row("NOT " + leaf, " ", kComparisons), nots + leaf, left,
+       {Nested(absl::StrCat(d, " ", d, " OR "), kDepth, part), Row(leaf, " AND ", kComparisons),
+        Row(leaf, " OR ", kComparisons), Row("NOT " + leaf, " ", kComparisons), nots + leaf, left,
         Nested("", kDepth, Row(leaf, " OR ", kComparisons)), Nested(d + " ", kDepth, leaf),
         Nested(d + " OR ", kDepth, leaf), Nested(absl::StrCat(d, " ", d, " OR "), kDepth, leaf),
         Nested(absl::StrCat(d, " OR NOT "), kDepth / 2, leaf),
