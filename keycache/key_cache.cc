@@ -200,10 +200,12 @@ void KeyCache::Core::Erase(HubUid uid) {
 }
 
 // A refusal may go too: a push lock is in the hub's record, and a denial is the vault's to repeat.
-void KeyCache::Core::EvictBeyondBound() {
+void KeyCache::Core::EvictBeyondBound(Events& events) {
   for (size_t looked = 0; hubs_.size() > options_.max_hubs && looked < hubs_.size(); ++looked) {
     const HubUid oldest = recency_.back();
-    if (hubs_.find(oldest)->second->flights.empty()) {
+    const Hub& hub = *hubs_.find(oldest)->second;
+    if (hub.flights.empty()) {
+      if (hub.keys != nullptr) events.forgotten.push_back(oldest);
       Erase(oldest);
       ++stats_.evictions;
     } else {  // somebody waits for it
@@ -249,29 +251,39 @@ void KeyCache::Core::Unlock(HubUid uid) {
 }
 
 void KeyCache::Core::Forget(HubUid uid) {
-  absl::MutexLock lock(&mutex_);
-  const auto found = hubs_.find(uid);
-  if (found == hubs_.end()) return;
-  Hub& hub = *found->second;
-  Wipe(uid, hub);
-  hub.refusal_until = absl::InfinitePast();
-  // What its key was refused is no word on the one that its records may name now.
-  Leave(uid, hub, std::exchange(hub.under, nullptr));
+  Events events;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = hubs_.find(uid);
+    if (found == hubs_.end()) return;
+    Hub& hub = *found->second;
+    if (hub.keys != nullptr) events.forgotten.push_back(uid);
+    Wipe(uid, hub);
+    hub.refusal_until = absl::InfinitePast();
+    // What its key was refused is no word on the one that its records may name now.
+    Leave(uid, hub, std::exchange(hub.under, nullptr));
+  }
+  Tell(events);
 }
 
 void KeyCache::Core::Supersede(HubUid uid) {
-  absl::MutexLock lock(&mutex_);
-  const auto found = hubs_.find(uid);
-  if (found == hubs_.end()) return;
-  Hub& hub = *found->second;
-  ++hub.epoch;  // a flight that read the records before would bring the superseded keys back
-  const HubKeysPtr keys = std::exchange(hub.keys, nullptr);
-  if (keys == nullptr) return;
-  KeepOlder(uid, keys->open.dek_id(),
-            {.key = std::make_shared<const crypto::OpenKey>(keys->open),
-             .under = hub.under,
-             .unwrapped_at = keys->unwrapped_at,
-             .refusal = absl::OkStatus()});
+  Events events;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = hubs_.find(uid);
+    if (found == hubs_.end()) return;
+    Hub& hub = *found->second;
+    ++hub.epoch;  // a flight that read the records before would bring the superseded keys back
+    const HubKeysPtr keys = std::exchange(hub.keys, nullptr);
+    if (keys == nullptr) return;
+    KeepOlder(uid, keys->open.dek_id(),
+              {.key = std::make_shared<const crypto::OpenKey>(keys->open),
+               .under = hub.under,
+               .unwrapped_at = keys->unwrapped_at,
+               .refusal = absl::OkStatus()});
+    events.forgotten.push_back(uid);
+  }
+  Tell(events);
 }
 
 void KeyCache::Core::KeepOlder(HubUid uid, DekId dek, Older older) {

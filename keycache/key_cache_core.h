@@ -134,6 +134,7 @@ class KeyCache::Core {
     std::vector<LockReport> locked;
     std::vector<HubUid> unlocked;
     std::vector<HubUid> opened;
+    std::vector<HubUid> forgotten;
     std::vector<std::pair<std::string, std::string>> unreachable;  // vault, reason
     std::vector<std::string> reachable;
     std::vector<std::tuple<HubUid, std::string, std::string>> unusable;  // hub, vault, reason
@@ -155,7 +156,7 @@ class KeyCache::Core {
   void Leave(HubUid uid, const Hub& hub, VaultKey* key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropIfUnused(VaultKey* key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Erase(HubUid hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void EvictBeyondBound() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EvictBeyondBound(Events& events) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   uint32_t Wipe(HubUid uid, Hub& hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // key_flights.cc. Joins or begins the flight of one key; `done` runs when it lands, or when its
@@ -178,8 +179,9 @@ class KeyCache::Core {
   void Land(HubUid hub, DekId dek, const absl::Status& status);
   void EndLateWaits(absl::Time wall, std::vector<Waiter>& late)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void KeepAgenda(std::vector<HubUid>& to_refresh) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool ReviewAges(HubUid uid, Hub& hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void KeepAgenda(std::vector<HubUid>& to_refresh, Events& events)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool ReviewAges(HubUid uid, Hub& hub, Events& events) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // key_sentinel.cc
   bool Probe(const std::string& vault_key);

@@ -185,7 +185,7 @@ bool KeyCache::Core::Fly(Flight flight) {
     }
     --flight.key->calls;
     Leave(flight.hub, hub, flight.key);
-    EvictBeyondBound();
+    EvictBeyondBound(events);
   }
   Tell(events);
   listener_.OnUnwrapAsked(flight.hub);
@@ -291,11 +291,13 @@ void KeyCache::Core::Tick() {
   const absl::Time wall = clock_.WallNow();
   std::vector<HubUid> to_refresh;
   std::vector<Waiter> late;
+  Events events;
   {
     absl::MutexLock lock(&mutex_);
-    KeepAgenda(to_refresh);
+    KeepAgenda(to_refresh, events);
     EndLateWaits(wall, late);
   }
+  Tell(events);
   for (const Waiter& waiter : late) waiter.done(DeadlineExceeded("the hub's key"));
   StartDueProbes();
   fetches_.Tick();
@@ -318,7 +320,7 @@ void KeyCache::Core::EndLateWaits(absl::Time wall, std::vector<Waiter>& late) {
   }
 }
 
-void KeyCache::Core::KeepAgenda(std::vector<HubUid>& to_refresh) {
+void KeyCache::Core::KeepAgenda(std::vector<HubUid>& to_refresh, Events& events) {
   const absl::Time now = clock_.MonotonicNow();
   while (!agenda_.empty() && agenda_.begin()->first <= now) {
     const HubUid uid = agenda_.begin()->second;
@@ -328,20 +330,21 @@ void KeyCache::Core::KeepAgenda(std::vector<HubUid>& to_refresh) {
     Hub& hub = *found->second;
     if (hub.flights.contains(DekId())) {  // its landing decides
       agenda_.emplace(now + options_.unhealthy_probe_interval, uid);
-    } else if (ReviewAges(uid, hub)) {
+    } else if (ReviewAges(uid, hub, events)) {
       to_refresh.push_back(uid);
     }
   }
 }
 
 // Wipes what has passed its lifetime; true when the newest keys are to be refreshed ahead of it.
-bool KeyCache::Core::ReviewAges(HubUid uid, Hub& hub) {
+bool KeyCache::Core::ReviewAges(HubUid uid, Hub& hub, Events& events) {
   const absl::Time now = clock_.MonotonicNow();
   const auto past = [&](absl::Time unwrapped_at) {
     return now >= unwrapped_at + options_.entry_lifetime;
   };
   if (hub.keys != nullptr && Expired(hub.keys->unwrapped_at, hub.under)) {
     Wipe(uid, hub);  // not used since it could have been refreshed
+    events.forgotten.push_back(uid);
     return false;
   }
   bool kept_by_outage = hub.keys != nullptr && past(hub.keys->unwrapped_at);

@@ -251,6 +251,7 @@ void KeyCache::Core::Tell(const Events& events) {
   for (const LockReport& report : events.locked) listener_.OnLocked(report);
   for (HubUid hub : events.unlocked) listener_.OnUnlocked(hub);
   for (HubUid hub : events.opened) listener_.OnOpened(hub);
+  for (HubUid hub : events.forgotten) listener_.OnForgotten(hub);
   for (const auto& [vault, reason] : events.unreachable) {
     listener_.OnVaultUnreachable(vault, reason);
   }

@@ -86,6 +86,9 @@ class KeyStateListener {
   virtual void OnUnlocked(HubUid hub) = 0;
   // The hub's keys are at hand, which they were not before.
   virtual void OnOpened(HubUid hub) = 0;
+  // They are no more, though nobody locked the hub: they have aged, made room or are replaced. Its
+  // vault key may not be probed from now on.
+  virtual void OnForgotten(HubUid hub) = 0;
   // `reason`: VAULT_UNREACHABLE, VAULT_THROTTLED or VAULT_LOGIN_FAILED.
   virtual void OnVaultUnreachable(const std::string& vault_uri, absl::string_view reason) = 0;
   virtual void OnVaultReachable(const std::string& vault_uri) = 0;

@@ -80,7 +80,19 @@ void IndexFollower::Notify(HubUid uid, uint64_t sequence) {
 
 void IndexFollower::LookAt(HubUid uid) {
   absl::MutexLock lock(&mutex_);
+  resting_.erase(uid);
   if (const auto [hub, unheard] = hubs_.try_emplace(uid); unheard) unseen_.push_back(uid);
+}
+
+void IndexFollower::Rest(HubUid uid) {
+  absl::MutexLock lock(&mutex_);
+  resting_.insert(uid);
+}
+
+void IndexFollower::CloseResting(const absl::flat_hash_set<HubUid>& hubs) {
+  for (const HubUid uid : hubs) {
+    if (!indexes_.CloseUnused(uid)) Rest(uid);
+  }
 }
 
 void IndexFollower::Hurry(HubUid uid, uint64_t sequence) {
@@ -113,6 +125,10 @@ void IndexFollower::Tick() {
     Hub& hub = hubs_[current->first];
     if (NeedsWork(hub)) Start(current->first, hub);
     due_.erase(current);
+  }
+  // Closing waits for the disk.
+  if (!resting_.empty() && worker_.TryRun([this, hubs = resting_] { CloseResting(hubs); })) {
+    resting_.clear();
   }
   for (size_t i = 0; i < options_.looks_per_tick && !unseen_.empty(); ++i) {
     const HubUid uid = unseen_.front();

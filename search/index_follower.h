@@ -7,6 +7,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -69,6 +70,9 @@ class IndexFollower {
   // The hub's keys are at hand: its index, if this process has not looked at it yet, is looked at
   // soon, and brought level with what a crash has left behind. A few at a time.
   void LookAt(HubUid hub);
+  // The hub's keys are at hand no more: its index, which has a key and pages of its own, is closed
+  // by the next Tick, or by the first one after who uses it now is done.
+  void Rest(HubUid hub);
   // As Notify, when the index is wanted level with `sequence` now.
   void Hurry(HubUid hub, uint64_t sequence);
   // Sequence up to which the hub is known to be searchable; 0 until this process has looked.
@@ -114,6 +118,7 @@ class IndexFollower {
   // Starts it, or has Tick start it when its pause is over.
   void StartWhenDue(HubUid uid, Hub& hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Committed(HubUid uid, Hub& hub, uint64_t sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CloseResting(const absl::flat_hash_set<HubUid>& hubs);
   void Turn(HubUid uid);
   // Both return up to which sequence the index has come.
   absl::StatusOr<uint64_t> ApplyBatch(HubUid uid, SqliteHubIndex& index);
@@ -133,7 +138,8 @@ class IndexFollower {
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<HubUid, Hub> hubs_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<HubUid, absl::Time> due_ ABSL_GUARDED_BY(mutex_);
-  std::deque<HubUid> unseen_ ABSL_GUARDED_BY(mutex_);  // to be looked at
+  std::deque<HubUid> unseen_ ABSL_GUARDED_BY(mutex_);            // to be looked at
+  absl::flat_hash_set<HubUid> resting_ ABSL_GUARDED_BY(mutex_);  // to be closed
   IndexFollowerStats stats_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   Worker worker_;  // last: its threads use all of the above

@@ -151,6 +151,15 @@ bool IndexSet::Close(HubUid hub) {
   return was_open;
 }
 
+bool IndexSet::CloseUnused(HubUid hub) {
+  const SlotUse slot(*this, hub);
+  absl::MutexLock lock(&slot->io);
+  if (slot->index.use_count() > 1) return false;
+  slot->index.reset();
+  Unlist(*slot);
+  return true;
+}
+
 void IndexSet::Destroy(HubUid hub) {
   Close(hub);
   const SlotUse slot(*this, hub);

@@ -63,6 +63,8 @@ class IndexSet {
   // is abandoned. Waits for an opening or a swap of its files, for the document in hand, and while
   // the log is folded in. Returns whether it was open.
   bool Close(HubUid hub);
+  // Closes it unless somebody uses it; false: somebody does.
+  bool CloseUnused(HubUid hub);
   // Closes and deletes the files of the hub.
   void Destroy(HubUid hub);
   // Fills an empty index beside the one that goes on serving, and swaps; those who hold the old one

@@ -31,6 +31,7 @@ class LockReceipts final : public keycache::KeyStateListener {
     std::function<bool(HubUid)> close_index;     // whether it was open
     std::function<void(HubUid)> follow_again;
     std::function<void(HubUid)> look_at_index;  // its keys are at hand
+    std::function<void(HubUid)> rest_index;     // they are not any more
     std::function<void(HubUid)> wake_streams;
     std::function<void(HubUid)> count_unwrap;
   };
@@ -58,6 +59,7 @@ class LockReceipts final : public keycache::KeyStateListener {
   void OnLocked(const keycache::LockReport& report) override;
   void OnUnlocked(HubUid hub) override;
   void OnOpened(HubUid hub) override { actions_.look_at_index(hub); }
+  void OnForgotten(HubUid hub) override { actions_.rest_index(hub); }
   void OnVaultUnreachable(const std::string& vault_uri, absl::string_view reason) override;
   void OnVaultReachable(const std::string& vault_uri) override;
   void OnWrappedDekUnusable(HubUid hub, const std::string& vault_uri,

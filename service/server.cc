@@ -196,6 +196,7 @@ absl::Status Server::Parts::Start() {
                             .close_index = [this](HubUid hub) { return indexes->Close(hub); },
                             .follow_again = [this](HubUid hub) { follower->Notify(hub, 0); },
                             .look_at_index = [this](HubUid hub) { follower->LookAt(hub); },
+                            .rest_index = [this](HubUid hub) { follower->Rest(hub); },
                             .wake_streams = [this](HubUid hub) { signal.Notify(hub); },
                             .count_unwrap = [this](HubUid hub) { hubs->CountUnwrap(hub); }});
   key_source = std::make_unique<HubKeySource>(*directory, *engine, *receipts);

@@ -54,6 +54,7 @@ class RecordingListener final : public KeyStateListener {
   }
   void OnUnlocked(HubUid) override { ++unlocks; }
   void OnOpened(HubUid) override { ++openings; }
+  void OnForgotten(HubUid) override { ++forgotten; }
   void OnVaultUnreachable(const std::string&, absl::string_view) override { ++outages; }
   void OnVaultReachable(const std::string&) override { ++recoveries; }
   void OnWrappedDekUnusable(HubUid hub, const std::string&, absl::string_view) override {
@@ -77,7 +78,8 @@ class RecordingListener final : public KeyStateListener {
     absl::MutexLock lock(&mutex_);
     return corrupt_;
   }
-  std::atomic<int> unlocks = 0, openings = 0, outages = 0, recoveries = 0, unwraps_asked = 0;
+  std::atomic<int> unlocks = 0, openings = 0, forgotten = 0, outages = 0, recoveries = 0,
+                   unwraps_asked = 0;
 
  private:
   absl::Mutex mutex_;

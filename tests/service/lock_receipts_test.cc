@@ -29,6 +29,7 @@ class LockReceiptsTest : public ::testing::Test {
             .close_index = [](HubUid) { return true; },
             .follow_again = nothing,
             .look_at_index = nothing,
+            .rest_index = nothing,
             .wake_streams = nothing,
             .count_unwrap = nothing};
   }
