@@ -24,9 +24,11 @@ struct IndexedDocument {
   absl::Time update_time;
 };
 
+inline constexpr size_t kProjectUidBytes = 16;
+
 // The state of one document after a change.
 struct IndexChange {
-  // Identity within the hub: its project's uid (16 bytes), then what tells it apart there. The uid
+  // Identity within the hub: its project's uid, then what tells it apart there. The uid
   // alone, without a document, removes everything of the project.
   std::string key;
   std::optional<IndexedDocument> document;  // absent: removed, or
@@ -49,9 +51,11 @@ struct SearchQuery {
 
 struct SearchHit {
   std::string project;
+  std::string project_uid;  // of the project that had the document when it was indexed
   std::string collection;
   std::string document;
-  double score = 0;  // BM25, higher is better; 0 when the query has no text
+  absl::Time update_time;  // of the state that was indexed
+  double score = 0;        // BM25, higher is better; 0 when the query has no text
   // A passage of the document; matched words between kMatchBegin and kMatchEnd.
   std::string snippet;
 };

@@ -177,12 +177,15 @@ class Search {
     hit.score = match.score;
     CMK_ASSIGN_OR_RETURN(
         Statement place,
-        db_.Prepare({"SELECT project, collection, document FROM docs WHERE id = ?", {match.id}}));
+        db_.Prepare({"SELECT project, collection, document, key, updated FROM docs WHERE id = ?",
+                     {match.id}}));
     CMK_ASSIGN_OR_RETURN(const bool found, place.Step());
     if (!found) return IndexCorrupt("a match has no document");
     hit.project = place.Text(0);
     hit.collection = place.Text(1);
     hit.document = place.Text(2);
+    hit.project_uid = place.Text(3).substr(0, kProjectUidBytes);
+    hit.update_time = absl::FromUnixMicros(place.Int(4));
     return hit;
   }
 

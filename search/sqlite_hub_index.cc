@@ -18,7 +18,6 @@ namespace {
 // On disk. docs is narrow, so that counting and ordering read few pages; texts is what full text
 // search shows, of which the body of JSON content is made when it is wanted.
 constexpr int64_t kSchemaVersion = 4;
-constexpr size_t kProjectKeyBytes = 16;
 constexpr size_t kRowsPerSlice = 256;  // of a project that goes
 constexpr char kSchema[] = R"sql(
 CREATE TABLE docs (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, project TEXT NOT NULL,
@@ -42,7 +41,7 @@ INSERT INTO meta VALUES ('sequence', 0);
 constexpr char kSkippedTable[] =
     "CREATE TABLE IF NOT EXISTS skipped (key BLOB PRIMARY KEY) WITHOUT ROWID";
 
-bool IsProject(const IndexChange& change) { return change.key.size() == kProjectKeyBytes; }
+bool IsProject(const IndexChange& change) { return change.key.size() == kProjectUidBytes; }
 
 // The rows of a table whose keys begin with a project's uid.
 Sql OfProject(absl::string_view statement, const std::string& project) {

@@ -10,6 +10,7 @@
 #include "service/awaiters.h"
 #include "service/document_codec.h"
 #include "service/limits.h"
+#include "service/timestamps.h"
 #include "store/change_feed.h"
 #include "store/documents_table.h"
 
@@ -160,7 +161,7 @@ absl::StatusOr<v1::SearchResponse> SearchDocuments::Answer(const AdmittedCall& c
     std::string name = absl::StrCat(question.hub.ToString(), "/projects/", hit.project,
                                     "/collections/", hit.collection, "/documents/", hit.document);
     absl::StatusOr<std::optional<v1::Document>> document =
-        ReadHit(call, hub, name, question.request.view() == v1::FULL ? v1::FULL : v1::BASIC);
+        ReadHit(call, hub, hit, name, question.request.view() == v1::FULL ? v1::FULL : v1::BASIC);
     if (!document.ok()) {
       if (!unreadable_.GoesOnWithout(*hub.entry, document.status())) return document.status();
       response.add_unreadable(std::move(name));
@@ -170,7 +171,8 @@ absl::StatusOr<v1::SearchResponse> SearchDocuments::Answer(const AdmittedCall& c
     v1::SearchHit& shown = *response.add_hits();
     *shown.mutable_document() = **std::move(document);
     shown.set_score(hit.score);
-    SetSnippet(hit.snippet, shown);
+    // A passage of an earlier state may show what has been taken out of the document since.
+    if (ToTime(shown.document().update_time()) == hit.update_time) SetSnippet(hit.snippet, shown);
     bytes += shown.ByteSizeLong();
   }
   for (size_t i = 0; i < question.query.facets.size(); ++i) {
@@ -205,12 +207,14 @@ absl::StatusOr<bool> SearchDocuments::IsLevel(const store::Partition& hub, store
 
 absl::StatusOr<std::optional<v1::Document>> SearchDocuments::ReadHit(const AdmittedCall& call,
                                                                      const OpenHub& hub,
+                                                                     const search::SearchHit& hit,
                                                                      const std::string& name,
                                                                      v1::DocumentView view) {
   CMK_ASSIGN_OR_RETURN(const DocumentName document, DocumentName::Parse("hit", name));
   const absl::StatusOr<ProjectUid> project = hubs_.Project(*hub.entry, document.project.project);
   if (HasReason(project.status(), "PROJECT_NOT_FOUND")) return std::nullopt;
   CMK_RETURN_IF_ERROR(project.status());
+  if (project->bytes() != hit.project_uid) return std::nullopt;
   const store::DocumentKey key = KeyOf(document, *project, hub.keys->names);
   CMK_ASSIGN_OR_RETURN(const std::optional<crypto::SealedDocument> sealed,
                        store::DocumentsTable(engine_).Get(hub.partition(), key));
@@ -236,6 +240,11 @@ absl::StatusOr<v1::SearchIndex> SearchDocuments::Describe(const HubEntry& hub) {
   if (HasReason(stats.status(), "CUSTOMER_KEY_REVOKED") ||
       HasReason(stats.status(), "HUB_LOCKED") || HasReason(stats.status(), "STATE_INVALID")) {
     shown.set_state(v1::SearchIndex::LOCKED);
+    return shown;
+  }
+  if (HasReason(stats.status(), "INDEX_CORRUPT")) {
+    follower_.Repair(hub.uid);
+    shown.set_state(v1::SearchIndex::REBUILDING);
     return shown;
   }
   CMK_RETURN_IF_ERROR(stats.status());

@@ -47,7 +47,9 @@ class SearchDocuments {
   // what is no change of a document may be missing.
   absl::StatusOr<bool> IsLevel(const store::Partition& hub, store::Sequence indexed,
                                store::Sequence last) const;
+  // Nothing when the document that was indexed is gone, also if another has its name by now.
   absl::StatusOr<std::optional<v1::Document>> ReadHit(const AdmittedCall& call, const OpenHub& hub,
+                                                      const search::SearchHit& hit,
                                                       const std::string& name,
                                                       v1::DocumentView view);
 

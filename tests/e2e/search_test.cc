@@ -158,6 +158,25 @@ TEST_F(SearchServiceTest, AnIndexThatIsLostIsRebuiltFromTheStore) {
   EXPECT_EQ(Find("nightly").total_size(), 20u);
 }
 
+TEST_F(SearchServiceTest, WhoAsksForTheStateOfALostIndexIsToldThatItIsRebuilt) {
+  SetUpHub();
+  Write("d1", R"({"name": "nightly"})");
+  ASSERT_EQ(Find("nightly").total_size(), 1u);
+  server_.reset();
+  ASSERT_TRUE(WriteFileDurably(IndexFile(), std::string(40'000, 'x')));
+  StartServer();
+  v1::GetSearchIndexRequest get;
+  get.set_name(absl::StrCat(kHub, "/searchIndex"));
+  v1::SearchIndex index;
+  ASSERT_EQ(ReasonOf(search_->GetSearchIndex(As("reader").get(), get, &index)), "OK");
+  EXPECT_EQ(index.state(), v1::SearchIndex::REBUILDING);
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  while (index.document_count() < 1 && absl::Now() < give_up) {
+    ASSERT_EQ(ReasonOf(search_->GetSearchIndex(As("reader").get(), get, &index)), "OK");
+  }
+  EXPECT_EQ(index.document_count(), 1u) << "though nobody has searched";
+}
+
 TEST_F(SearchServiceTest, AnIndexThatIsGoneIsFilledFromTheFeed) {
   SetUpHub();
   for (int i = 0; i < 20; ++i) Write(absl::StrCat("d", i), R"({"name": "nightly"})");
@@ -232,6 +251,31 @@ TEST_F(LaggingIndexTest, AnswersOfAnIndexThatIsBehindSaySo) {
   const v1::SearchResponse awaited = Find("nightly");
   EXPECT_EQ(awaited.total_size(), 2u);
   EXPECT_TRUE(awaited.total_is_exact());
+}
+
+TEST_F(LaggingIndexTest, PassagesOfWhatHasBeenTakenOutAreNotShown) {
+  SetUpHub();
+  Write("d1", R"({"name": "the secret word"})");
+  ASSERT_EQ(Find("secret").hits(0).highlights_size(), 1);
+  Write("d1", R"({"name": "harmless"})");
+  v1::SearchRequest request;
+  request.set_query("secret");
+  v1::SearchResponse behind;
+  ASSERT_EQ(ReasonOf(Ask(request, &behind)), "OK");
+  ASSERT_THAT(Names(behind), ElementsAre("d1"));
+  EXPECT_EQ(behind.hits(0).snippet(), "");
+  EXPECT_EQ(behind.hits(0).highlights_size(), 0);
+  v1::DeleteProjectRequest remove;
+  remove.set_name(kProject);
+  google::longrunning::Operation operation;
+  ASSERT_TRUE(projects_->DeleteProject(As("owner").get(), remove, &operation).ok());
+  ASSERT_TRUE(testing::AwaitOperation(
+                  channel_, [this] { return As("reader"); }, operation)
+                  .ok());
+  ASSERT_EQ(ReasonOf(CreateProject()), "OK");
+  Write("d1", R"({"name": "another document"})");
+  ASSERT_EQ(ReasonOf(Ask(request, &behind)), "OK");
+  EXPECT_THAT(Names(behind), ElementsAre()) << "another project of the same name";
 }
 
 }  // namespace
