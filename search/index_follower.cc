@@ -30,6 +30,7 @@ IndexFollower::IndexFollower(IndexFollowerOptions options, IndexSet& indexes, Ch
       source_(source),
       clock_(clock),
       advanced_(std::move(advanced)),
+      rebuilder_(WorkerOptions{.name = "rebuilder", .max_queued = kMaxQueuedHubs, .nice = kNice}),
       worker_(WorkerOptions{.name = "indexer",
                             .threads = options.threads,
                             .max_queued = kMaxQueuedHubs,
@@ -47,6 +48,7 @@ void IndexFollower::Stop() {
   }
   for (const HubUid uid : busy) indexes_.Close(uid);
   worker_.Stop();
+  rebuilder_.Stop();
 }
 
 bool IndexFollower::NeedsWork(const Hub& hub) const {
@@ -54,7 +56,9 @@ bool IndexFollower::NeedsWork(const Hub& hub) const {
 }
 
 void IndexFollower::Start(HubUid uid, Hub& hub) {
-  if (!hub.busy) hub.busy = worker_.TryRun([this, uid] { Turn(uid); });
+  if (hub.busy) return;
+  hub.busy = hub.lost ? rebuilder_.TryRun([this, uid] { TurnOfLost(uid); })
+                      : worker_.TryRun([this, uid] { Turn(uid); });
 }
 
 void IndexFollower::StartWhenDue(HubUid uid, Hub& hub) {
@@ -162,25 +166,18 @@ void IndexFollower::MarkLost(HubUid uid) {
 void IndexFollower::Repair(HubUid uid) {
   MarkLost(uid);
   absl::MutexLock lock(&mutex_);
-  StartWhenDue(uid, hubs_[uid]);
+  Hub& hub = hubs_[uid];
+  hub.stopped = false;  // whoever found it damaged had its key
+  StartWhenDue(uid, hub);
 }
 
-void IndexFollower::Turn(HubUid uid) {
-  bool lost = false;
-  uint64_t swaps = 0;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (stopping_) return;
-    lost = hubs_[uid].lost;
-    swaps = hubs_[uid].swaps;
-  }
-  absl::StatusOr<uint64_t> indexed =
-      lost ? absl::StatusOr<uint64_t>(IndexCorrupt("it was found damaged")) : FollowOpenIndex(uid);
-  if (HasReason(indexed.status(), "INDEX_CORRUPT")) {
-    MarkLost(uid);
-    const absl::Status rebuilt = RebuildLost(uid);
-    if (!rebuilt.ok()) indexed = rebuilt;
-  }
+std::optional<uint64_t> IndexFollower::BeginTurn(HubUid uid) {
+  absl::MutexLock lock(&mutex_);
+  if (stopping_) return std::nullopt;
+  return hubs_[uid].swaps;
+}
+
+void IndexFollower::EndTurn(HubUid uid, uint64_t swaps, const absl::StatusOr<uint64_t>& indexed) {
   if (const absl::Status failure = Finish(uid, swaps, indexed); !failure.ok()) {
     Log(LogLevel::kWarning, "index_not_advancing",
         {{"hub_uid", uid.ToHex()}, {"hub", source_.NameOf(uid)}, {"reason", ReasonOf(failure)}});
@@ -188,10 +185,32 @@ void IndexFollower::Turn(HubUid uid) {
   advanced_(uid);
 }
 
+void IndexFollower::Turn(HubUid uid) {
+  const std::optional<uint64_t> swaps = BeginTurn(uid);
+  if (!swaps.has_value()) return;
+  const absl::StatusOr<uint64_t> indexed = FollowOpenIndex(uid);
+  if (HasReason(indexed.status(), "INDEX_CORRUPT")) {
+    MarkLost(uid);
+    if (rebuilder_.TryRun([this, uid] { TurnOfLost(uid); })) return;  // the turn goes on there
+  }
+  EndTurn(uid, *swaps, indexed);
+}
+
+void IndexFollower::TurnOfLost(HubUid uid) {
+  const std::optional<uint64_t> swaps = BeginTurn(uid);
+  if (!swaps.has_value()) return;
+  const absl::Status rebuilt = RebuildLost(uid);
+  EndTurn(uid, *swaps, rebuilt.ok() ? absl::StatusOr<uint64_t>(IndexedSequence(uid)) : rebuilt);
+}
+
 absl::Status IndexFollower::RebuildLost(HubUid uid) {
   // Somebody else's rebuild does as well, if it succeeds.
   if (indexes_.IsRebuilding(uid)) return StoreBusy();
-  return Rebuild(uid, [](uint64_t) { return absl::OkStatus(); });
+  absl::Status rebuilt = Rebuild(uid, [this](uint64_t) {
+    absl::MutexLock lock(&mutex_);
+    return stopping_ ? ServerStopping() : absl::OkStatus();
+  });
+  return CauseOf(rebuilt) == kRebuildingAlready ? StoreBusy() : rebuilt;
 }
 
 absl::StatusOr<uint64_t> IndexFollower::FollowOpenIndex(HubUid uid) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -49,8 +50,9 @@ struct IndexFollowerStats {
 //
 // A hub is worked on by one thread at a time, in turns of one batch: at once when it was at rest,
 // else after `refresh`. None is opened because the process starts: LookAt and Notify say which are
-// in use. INDEX_CORRUPT starts a rebuild. A refused key stops the hub until Notify; any other
-// failure is tried again after a growing pause.
+// in use. INDEX_CORRUPT starts a rebuild, one at a time on a thread of its own: it keeps no other
+// hub from being followed. A refused key stops the hub until Notify; any other failure is tried
+// again after a growing pause.
 //
 // Thread-safe. Notify never blocks. `indexes`, `source` and `clock` must outlive this; Stop before
 // they go.
@@ -125,9 +127,15 @@ class IndexFollower {
   absl::StatusOr<uint64_t> FollowOpenIndex(HubUid uid);
   absl::Status Fill(HubUid uid, SqliteHubIndex& fresh,
                     const std::function<absl::Status(uint64_t)>& progress);
+  // The turn of a hub whose index is lost.
+  void TurnOfLost(HubUid uid);
   absl::Status RebuildLost(HubUid uid);
   void MarkLost(HubUid uid);
-  // `swaps`: those of the hub when the turn began. Returns why the hub does not advance, if so.
+  // What a turn begins with: how often the hub's index has been swapped; nullopt when all stops.
+  std::optional<uint64_t> BeginTurn(HubUid uid);
+  // `swaps`: those of the hub when the turn began.
+  void EndTurn(HubUid uid, uint64_t swaps, const absl::StatusOr<uint64_t>& indexed);
+  // Returns why the hub does not advance, if so.
   absl::Status Finish(HubUid uid, uint64_t swaps, const absl::StatusOr<uint64_t>& indexed);
 
   const IndexFollowerOptions options_;
@@ -142,7 +150,7 @@ class IndexFollower {
   absl::flat_hash_set<HubUid> resting_ ABSL_GUARDED_BY(mutex_);  // to be closed
   IndexFollowerStats stats_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  Worker worker_;  // last: its threads use all of the above
+  Worker rebuilder_, worker_;  // last: their threads use all of the above
 };
 
 }  // namespace cmkstore::search

@@ -181,7 +181,9 @@ absl::Status IndexSet::Rebuild(HubUid hub,
   CMK_ASSIGN_OR_RETURN(const auto key, source_.IndexKey(hub));
   {
     absl::MutexLock lock(&slot->io);
-    if (slot->rebuild != nullptr) return StateInvalid("the index is being rebuilt already");
+    if (slot->rebuild != nullptr) {
+      return WithCause(StateInvalid("the index is being rebuilt already"), kRebuildingAlready);
+    }
     if (slot->closed != closed) return HubLocked();
     SqliteHubIndex::Destroy(beside);
     CMK_ASSIGN_OR_RETURN(rebuild, SqliteHubIndex::Open(beside, hub, *key, options_.index));

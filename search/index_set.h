@@ -19,6 +19,9 @@
 
 namespace cmkstore::search {
 
+// The cause of STATE_INVALID from Rebuild.
+inline constexpr char kRebuildingAlready[] = "rebuilding_already";
+
 struct IndexSetOptions {
   std::string directory;  // made with mode 0700 if absent; `<hub uid>.index` inside
   // Each takes up to 3 descriptors and some 200 KiB beside its cache. Those in use are not closed

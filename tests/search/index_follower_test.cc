@@ -2,6 +2,7 @@
 
 #include "search/index_follower.h"
 
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -207,6 +208,56 @@ TEST_F(IndexFollowerTest, AnIndexThatCouldNotBeRebuiltStaysLostUntilItIs) {
   EXPECT_EQ(follower_->Stats().damaged, 1u) << "once, however often it is tried";
 }
 
+TEST_F(IndexFollowerTest, IndexesThatAreRebuiltKeepNoOtherHubBehind) {
+  OpenSet();
+  Fill(3);
+  absl::Notification begun, go_on;
+  source_.BeforeSnapshot([&] {
+    if (!begun.HasBeenNotified()) begun.Notify();
+    go_on.WaitForNotification();
+  });
+  std::vector<HubUid> lost;
+  for (size_t i = 0; i <= IndexFollowerOptions().threads; ++i) {
+    lost.push_back(random_.NewUid<HubUid>());
+    follower_->Repair(lost.back());
+  }
+  begun.WaitForNotification();
+  EXPECT_THAT(Follow(), IsOk());
+  go_on.Notify();
+  EXPECT_TRUE(AwaitRebuilt(lost.size()));
+}
+
+TEST_F(IndexFollowerTest, ARepairGoesOnWhereARefusedKeyHadStoppedTheHub) {
+  OpenSet();
+  Fill(1);
+  source_.Refuse(HubLocked());
+  EXPECT_THAT(Follow(), FailsWith("HUB_LOCKED", ""));
+  source_.Refuse(absl::OkStatus());
+  follower_->Repair(hub_);
+  EXPECT_TRUE(AwaitRebuilt(1));
+}
+
+TEST_F(IndexFollowerTest, TheIndexOfAHubWhoseKeysAreGoneIsClosedOnceNobodyUsesIt) {
+  OpenSet();
+  Fill(1);
+  ASSERT_THAT(Follow(), IsOk());
+  auto held = *set_->Open(hub_);
+  const auto closed_in_time = [&] {
+    const absl::Time give_up = absl::Now() + absl::Seconds(20);
+    while (set_->Stats().open > 0 && absl::Now() < give_up) {
+      follower_->Tick();
+      std::this_thread::yield();
+    }
+    return set_->Stats().open == 0;
+  };
+  follower_->Rest(hub_);
+  for (int i = 0; i < 100; ++i) follower_->Tick();
+  EXPECT_THAT(held->Search({}), IsOk()) << "in use";
+  held.reset();
+  EXPECT_TRUE(closed_in_time());
+  EXPECT_EQ(Count("canary"), 1u) << "with a key it is opened again";
+}
+
 TEST_F(IndexFollowerTest, ARebuildEndsAFailure) {
   OpenSet();
   Fill(1);
@@ -254,12 +305,13 @@ TEST_F(IndexFollowerTest, AStopLeavesTheHubsInLineForTheNextStart) {
   Fill(3);
   absl::BlockingCounter held(2);
   absl::Notification go_on;
-  source_.BeforeSnapshot([&] {
-    held.DecrementCount();
+  std::atomic<int> begun = 0;
+  source_.BeforeRead([&] {
+    if (++begun <= 2) held.DecrementCount();
     go_on.WaitForNotification();
   });
   const HubUid second = random_.NewUid<HubUid>();
-  for (HubUid lost : {hub_, second}) follower_->Repair(lost);  // one for each thread
+  for (HubUid busy : {hub_, second}) follower_->Notify(busy, 3);  // one for each thread
   held.Wait();
   constexpr int kInLine = 500;
   for (int i = 0; i < kInLine; ++i) follower_->Notify(random_.NewUid<HubUid>(), 3);
