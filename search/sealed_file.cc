@@ -50,22 +50,26 @@ std::vector<uint8_t> SealedFile::AssociatedData(int64_t number) const {
   return data;
 }
 
-int SealedFile::Load(const Unit& unit, uint8_t* out, bool* absent) {
+int SealedFile::Load(const Unit& unit, uint8_t* out, Found* found) {
   const auto size = static_cast<size_t>(unit.size);
   const auto sealed_size = static_cast<int>(unit.size + kOverhead);
   const int result = real_->pMethods->xRead(real_, sealed_.data(), sealed_size, unit.physical);
-  *absent = result == SQLITE_IOERR_SHORT_READ;
-  if (*absent) {
-    std::memset(out, 0, size);
-    return SQLITE_OK;
+  if (result != SQLITE_OK && result != SQLITE_IOERR_SHORT_READ) return result;
+  *found = Found::kNothing;
+  if (result == SQLITE_OK) {
+    crypto::XaesNonce nonce;
+    std::copy_n(sealed_.begin(), nonce.size(), nonce.begin());
+    const std::span<const uint8_t> body(sealed_.data() + nonce.size(),
+                                        size + crypto::kXaesTagBytes);
+    const bool opens =
+        context_.key->Open(nonce, body, AssociatedData(unit.number), {out, size}).ok();
+    *found = opens ? Found::kUnit : Found::kDamage;
   }
-  if (result != SQLITE_OK) return result;
-  crypto::XaesNonce nonce;
-  std::copy_n(sealed_.begin(), nonce.size(), nonce.begin());
-  const std::span<const uint8_t> body(sealed_.data() + nonce.size(), size + crypto::kXaesTagBytes);
-  if (context_.key->Open(nonce, body, AssociatedData(unit.number), {out, size}).ok()) {
-    return SQLITE_OK;
-  }
+  if (*found != Found::kUnit) std::memset(out, 0, size);
+  return SQLITE_OK;
+}
+
+int SealedFile::Lost() {
   context_.damaged = true;
   return SQLITE_IOERR_CORRUPTFS;
 }
@@ -96,10 +100,13 @@ int SealedFile::Read(std::span<uint8_t> out, int64_t offset) {
     const auto skip = static_cast<size_t>(offset - unit.begin);
     const size_t part = std::min(out.size(), static_cast<size_t>(unit.size) - skip);
     const bool whole = part == static_cast<size_t>(unit.size);
-    bool absent = false;
-    const int result = Load(unit, whole ? out.data() : plain_.data(), &absent);
+    Found found;
+    const int result = Load(unit, whole ? out.data() : plain_.data(), &found);
     if (result != SQLITE_OK) return result;
-    if (absent) {
+    const bool recovering = role_ == FileRole::kLog && context_.recovering;
+    if (recovering) end_ = std::max(end_, unit.number);
+    if (found == Found::kDamage && !recovering) return Lost();
+    if (found == Found::kNothing) {
       std::fill(out.begin(), out.end(), uint8_t{0});
       return SQLITE_IOERR_SHORT_READ;
     }
@@ -133,8 +140,13 @@ int SealedFile::WritePart(const Unit& unit, std::span<const uint8_t> data, int64
   if (const int result = Flush(); result != SQLITE_OK) return result;
   if (offset == 0 && to_end) return Store(unit, data.data());
   pending_.resize(static_cast<size_t>(unit.size));
-  bool absent = false;
-  if (const int result = Load(unit, pending_.data(), &absent); result != SQLITE_OK) return result;
+  Found found;
+  if (const int result = Load(unit, pending_.data(), &found); result != SQLITE_OK) return result;
+  const bool begun = role_ == FileRole::kLog && offset == 0;
+  const bool absent =
+      found == Found::kNothing || (found == Found::kDamage && begun && unit.number >= end_);
+  if (found == Found::kDamage && !absent) return Lost();
+  if (begun) end_ = std::max(end_, unit.number + 1);
   std::memcpy(pending_.data() + offset, data.data(), data.size());
   pending_number_ = unit.number;
   // The header of a new frame waits for its page; whatever else is rewritten in part goes to the

@@ -26,6 +26,8 @@ struct SealContext {
   HubUid hub;
   const crypto::XaesKey* key = nullptr;
   crypto::Random* random = nullptr;
+  // SQLite has yet to find out where the log ends.
+  bool recovering = true;
   bool damaged = false;  // a unit did not open
 };
 
@@ -34,6 +36,10 @@ struct SealContext {
 // A unit is what SQLite writes at once: a page of the main file, the header or one whole frame of
 // the log. So a unit that is appended never touches one that was written before, and nothing is
 // readable on disk, the checksums in the headers included, which are of the plaintext.
+//
+// A power failure may leave units of the log half written, which then do not open. While SQLite
+// recovers the log they read as zeros, which are no frame to it: the log ends there, as it would if
+// the file did, and the index is behind.
 //
 // Not thread-safe, as SQLite's files are. Results are SQLite's codes: SQLITE_IOERR_CORRUPTFS, and
 // `damaged` in the context, when a unit does not open; SQLITE_IOERR_SHORT_READ beyond the end.
@@ -60,8 +66,11 @@ class SealedFile {
   };
 
   Unit UnitAt(int64_t offset) const;
-  // Zeros when the unit is not in the file yet.
-  int Load(const Unit& unit, uint8_t* out, bool* absent);
+  enum class Found { kUnit, kNothing, kDamage };  // in its place in the file
+  // Zeros unless there is a unit, and it opens.
+  int Load(const Unit& unit, uint8_t* out, Found* found);
+  // What is to be said of damage.
+  int Lost();
   int Store(const Unit& unit, const uint8_t* plaintext);
   int WritePart(const Unit& unit, std::span<const uint8_t> data, int64_t offset);
   int Flush();
@@ -75,6 +84,8 @@ class SealedFile {
   // A unit whose beginning has been written, and whose rest is about to be.
   std::vector<uint8_t> pending_;
   int64_t pending_number_ = -1;
+  // Of the log: what is in its units from here on is of no use, and is written over unseen.
+  int64_t end_ = 0;
 };
 
 }  // namespace cmkstore::search

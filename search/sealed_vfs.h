@@ -32,6 +32,8 @@ class SealedVfs {
 
   // For sqlite3_open_v2.
   const char* name() const { return name_.c_str(); }
+  // The connection has answered a query: its log has been recovered.
+  void Recovered() { context_.recovering = false; }
   // A part of a file did not open under the key: the index is lost.
   bool damaged() const { return context_.damaged; }
 

@@ -79,6 +79,7 @@ absl::Status SqliteHubIndex::Prepare() {
                        .c_str()));
   CMK_RETURN_IF_ERROR(AddSearchableBody(*db_));
   CMK_ASSIGN_OR_RETURN(const int64_t version, db_->QueryInt({"PRAGMA user_version", {}}));
+  vfs_->Recovered();
   if (version > kSchemaVersion) return FormatTooNew("the search index");
   if (version != 0 && version < kSchemaVersion) return IndexCorrupt("it is of an earlier schema");
   if (version == 0) {

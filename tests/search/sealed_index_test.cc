@@ -149,6 +149,36 @@ TEST_F(SealedIndexTest, ATornLastFrameOfTheLogIsNoFrame) {
   EXPECT_THAT(index().CheckIntegrity(), IsOk());
 }
 
+// As a power failure leaves it: the log is synced only now and then, and its last pages reach the
+// disk in any order, or in part.
+TEST_F(SealedIndexTest, ATornFrameEndsTheLogAndIsWrittenOver) {
+  Fill(12);
+  const std::string log = Bytes(path() + "-wal"), main = Bytes(path());
+  index_.reset();
+  constexpr size_t kFrame = 24 + 4096 + 40;
+  const size_t frames = log.size() / kFrame;
+  ASSERT_GT(frames, 20u);
+  for (const size_t torn : {frames / 2, frames - 3, frames - 1}) {
+    std::string bad = log;
+    for (size_t frame = torn; frame < frames; frame += 2) {
+      bad.replace(72 + frame * kFrame + 1000, 2000, 2000, '\0');
+    }
+    WriteBytes(path(), main);
+    WriteBytes(path() + "-wal", bad);
+    const uint64_t kept = index().indexed_sequence();
+    EXPECT_LT(kept, 12u);
+    EXPECT_GT(kept, 0u);
+    EXPECT_EQ(Find("quokka").total, kept);
+    Fill(12);
+    EXPECT_EQ(Find("quokka").total, 12u);
+    EXPECT_THAT(index().CheckIntegrity(), IsOk());
+    index_.reset();
+    EXPECT_EQ(Find("quokka").total, 12u);
+    EXPECT_THAT(index().CheckIntegrity(), IsOk());
+    index_.reset();
+  }
+}
+
 // A flip in the log: either its transaction and those behind it are taken for never committed, as
 // after a crash, and followed again; or the index is lost. Never another answer.
 TEST_F(SealedIndexTest, AFlippedBitInTheLogGivesAnEarlierStateOrALostIndex) {
@@ -166,8 +196,7 @@ TEST_F(SealedIndexTest, AFlippedBitInTheLogGivesAnEarlierStateOrALostIndex) {
     if (status.ok()) status = (*opened)->CheckIntegrity();
     SearchQuery query;
     query.text = "quokka";
-    absl::StatusOr<SearchResult> found = status;
-    if (status.ok()) found = (*opened)->Search(query);
+    const auto found = status.ok() ? (*opened)->Search(query) : status;
     if (found.ok()) {
       EXPECT_EQ(found->total, found->indexed_sequence) << "byte " << at;
       earlier += found->indexed_sequence < 12 ? 1 : 0;
@@ -176,7 +205,8 @@ TEST_F(SealedIndexTest, AFlippedBitInTheLogGivesAnEarlierStateOrALostIndex) {
       ++lost;
     }
   }
-  EXPECT_GT(lost + earlier, 0);
+  EXPECT_GT(earlier, 0);
+  EXPECT_EQ(lost, 0) << "nothing of the log was in the main file yet";
 }
 
 TEST_F(SealedIndexTest, AnUnsealedOrForeignJournalOfTheSameNameChangesNothingUnnoticed) {
