@@ -339,7 +339,10 @@ HubKeyStatus KeyCache::Core::Status(HubUid uid) {
   }
   for (const auto& [dek, older] : hub.older) {
     OlderKeyStatus& known = status.older[dek];
-    if (older.under != nullptr) known = {older.under->availability, older.under->cause};
+    if (older.under != nullptr) {
+      known = {older.under->availability, older.under->cause,
+               older.under->availability == KeyAvailability::kDenied};
+    }
     if (clock_.MonotonicNow() < older.refusal_until) {
       if (HasReason(older.refusal, "CUSTOMER_KEY_REVOKED")) {
         known.availability = KeyAvailability::kDenied;

@@ -25,7 +25,8 @@ absl::string_view ToString(KeyAvailability availability);
 // Of an older generation that was asked for: it has a version of the vault key to itself.
 struct OlderKeyStatus {
   KeyAvailability availability = KeyAvailability::kUnknown;
-  std::string cause;  // of the last failure, fit for the tenant
+  std::string cause;       // of the last failure, fit for the tenant
+  bool confirmed = false;  // of kDenied: a second answer said the same
 };
 
 struct HubKeyStatus {

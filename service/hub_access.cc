@@ -10,6 +10,8 @@
 namespace cmkstore::service {
 namespace {
 
+constexpr char kGenerationRefused[] = "generation_refused";  // a cause
+
 absl::Status CheckServing(const HubEntry& hub) {
   switch (hub.record.state()) {
     case storage::v1::HUB_STATE_ACTIVE: return absl::OkStatus();
@@ -22,6 +24,10 @@ absl::Status CheckServing(const HubEntry& hub) {
 }
 
 }  // namespace
+
+bool IsRefusalOfGeneration(const absl::Status& status) {
+  return CauseOf(status) == kGenerationRefused;
+}
 
 absl::StatusOr<HubEntryPtr> HubAccess::Find(const AdmittedCall& /*call*/, const HubName& name) {
   return directory_.Find(name.tenant, name.hub);
@@ -117,12 +123,24 @@ absl::StatusOr<std::string> HubAccess::OpenRowBlocking(const keycache::HubKeys& 
                                                        const crypto::SealedDocument& sealed) {
   const DekId dek = sealed.dek_id();
   if (dek == keys.open.dek_id()) return crypto::Open(keys.open, binding, sealed);
-  CMK_ASSIGN_OR_RETURN(
-      keycache::OpenKeyPtr key,
+  const absl::StatusOr<keycache::OpenKeyPtr> key =
       BlockOnCompletion<keycache::OpenKeyPtr>([&](Completion<keycache::OpenKeyPtr> done) {
         keys_.FetchOpenKey(keys.hub, dek, deadline, std::move(done));
-      }));
-  return crypto::Open(*key, binding, sealed);
+      });
+  if (!key.ok()) return RefusalOf(keys.hub, dek, key.status());
+  return crypto::Open(**key, binding, sealed);
+}
+
+// Who goes on without the rows of a generation needs the vault's confirmed word: one refusal may be
+// a slip, or the first sign that the whole hub is about to be locked.
+absl::Status HubAccess::RefusalOf(HubUid hub, DekId generation, absl::Status refusal) {
+  if (!HasReason(refusal, "CUSTOMER_KEY_REVOKED")) return refusal;
+  const absl::StatusOr<keycache::HubKeysPtr> newest = keys_.Lookup(hub);
+  if (!newest.ok() || *newest == nullptr) return refusal;
+  const keycache::HubKeyStatus known = keys_.Status(hub);
+  const auto older = known.older.find(generation);
+  if (older == known.older.end() || !older->second.confirmed) return StoreBusy();
+  return WithCause(std::move(refusal), kGenerationRefused);
 }
 
 }  // namespace cmkstore::service

@@ -25,6 +25,10 @@ struct OpenHub {
   HubUid uid() const { return entry->uid; }
 };
 
+// Whether the vault refuses but the version of the key that wraps an older generation, while the
+// hub is served: of OpenRowBlocking's errors.
+bool IsRefusalOfGeneration(const absl::Status& status);
+
 // The way of every content call from a hub's name to its keys: the record, its state, the key
 // cache. The hot path takes two short locks and suspends nowhere.
 //
@@ -51,6 +55,7 @@ class HubAccess {
   Task<absl::StatusOr<std::string>> OpenRow(const CallContext& context, const OpenHub& hub,
                                             const crypto::Binding& binding,
                                             const crypto::SealedDocument& sealed);
+  // Errors, besides: STORE_BUSY for a refusal of the older key that is not confirmed yet.
   absl::StatusOr<std::string> OpenRowBlocking(const keycache::HubKeys& keys, absl::Time deadline,
                                               const crypto::Binding& binding,
                                               const crypto::SealedDocument& sealed);
@@ -65,6 +70,8 @@ class HubAccess {
   HubDirectory& directory() { return directory_; }
 
  private:
+  absl::Status RefusalOf(HubUid hub, DekId generation, absl::Status refusal);
+
   HubDirectory& directory_;
   keycache::KeyCache& keys_;
 };

@@ -2,10 +2,12 @@
 
 #include "base/errors.h"
 #include "base/log.h"
+#include "service/hub_access.h"
 
 namespace cmkstore::service {
 
 bool UnreadableRows::GoesOnWithout(const HubEntry& hub, const absl::Status& status) {
+  if (IsRefusalOfGeneration(status)) return true;  // the key's status tells of it, once
   const bool too_new = HasReason(status, "FORMAT_TOO_NEW");
   const bool damaged = HasReason(status, "DOCUMENT_CORRUPT") ||
                        HasReason(status, "DEK_NOT_FOUND") ||

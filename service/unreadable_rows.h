@@ -17,7 +17,8 @@ class UnreadableRows {
   explicit UnreadableRows(Counter& damaged) : damaged_(damaged) {}
 
   // Whether `status` is of one row alone, whoever asks and however often: damage, a later format, a
-  // key generation that is not there. Then it is logged and counted.
+  // key generation that is not there (then it is logged and counted), or a refusal of a generation
+  // (hub_access.h).
   bool GoesOnWithout(const HubEntry& hub, const absl::Status& status);
 
  private:

@@ -4,7 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/errors.h"
 #include "base/log.h"
 #include "crypto/envelope.h"
 #include "crypto/hub_secrets.h"
@@ -54,20 +58,22 @@ class IndexSourceTest : public ::testing::Test {
     store::WriteSet rows, named;
     store::DeksTable::Put(rows, 1, ToRecord(minted->record));
     store::HubSecretsTable::Put(
-        rows, *crypto::SealHubSecrets(seal, record.tenant(), uid_,
-                                      crypto::HubSecrets::Generate(random_), random_));
+        rows, *crypto::SealHubSecrets(seal, record.tenant(), uid_, secrets_, random_));
     store::ProjectsTable::Put(rows, "p1", project);
     Apply(std::move(rows));
     store::HubsTable::Put(named, "contoso", "h1", record);
     ASSERT_THAT(ApplyBlocking(engine_, store::CatalogPartition(), std::move(named)), IsOk());
+    OpenHubAnew();
+  }
+  void TearDown() override { SetLogFile("/dev/stderr"); }
+
+  void OpenHubAnew() {
     const auto entry = directory_.Find(*TenantId::Parse("contoso"), *HubId::Parse("h1"));
     ASSERT_THAT(entry, IsOk());
     auto opened = hubs_.OpenEntryBlocking(*entry, clock_.WallNow() + absl::Seconds(5));
     ASSERT_THAT(opened, IsOk());
     hub_ = *std::move(opened);
   }
-  void TearDown() override { SetLogFile("/dev/stderr"); }
-
   void Apply(store::WriteSet writes) {
     ASSERT_THAT(ApplyBlocking(engine_, store::HubPartition(0, uid_), std::move(writes)), IsOk());
   }
@@ -95,6 +101,22 @@ class IndexSourceTest : public ::testing::Test {
     store::ChangeFeed::Append(writes, feed);
     Apply(std::move(writes));
   }
+  // What is written from now on is under another version of the vault's key.
+  void Rotate() {
+    vault_.AddVersion("k1");
+    const storage::v1::HubRecord& record = hub_.entry->record;
+    const auto minted = keycache::MintDek(vault_, KeyRefOf(record), record.tenant(), uid_, 2,
+                                          random_, clock_, clock_.WallNow() + absl::Seconds(5));
+    ASSERT_THAT(minted, IsOk());
+    store::WriteSet rows;
+    store::DeksTable::Put(rows, 2, ToRecord(minted->record));
+    store::HubSecretsTable::Put(
+        rows, *crypto::SealHubSecrets(*minted->dek.MakeSealKey(), record.tenant(), uid_, secrets_,
+                                      random_));
+    Apply(std::move(rows));
+    keys_->Forget(uid_);
+    OpenHubAnew();
+  }
   // One byte of the stored document number `row` is another.
   void Damage(size_t row, size_t at) {
     auto rows =
@@ -120,6 +142,7 @@ class IndexSourceTest : public ::testing::Test {
   crypto::SystemRandom random_;
   const HubUid uid_ = random_.NewUid<HubUid>();
   const ProjectUid project_ = random_.NewUid<ProjectUid>();
+  const crypto::HubSecrets secrets_ = crypto::HubSecrets::Generate(random_);
   store::MemoryEngine engine_{1};
   UsageMeter meter_{{}, engine_, clock_, [](HubUid) { return int64_t{0}; }};
   HubDirectory directory_{engine_, meter_};
@@ -182,6 +205,28 @@ TEST_F(IndexSourceTest, WhatDoesNotOpenIsGivenAsUnreadable) {
   ASSERT_THAT(page, IsOk());
   EXPECT_EQ(page->documents.size(), 4u);
   EXPECT_EQ(Unreadable(page->documents), 3);
+}
+
+TEST_F(IndexSourceTest, AGenerationWhoseVersionOfTheKeyIsRefusedIsLeftOutOnceThatIsCertain) {
+  WriteTogether(2, 10);
+  Rotate();
+  WriteTogether(1, 10);  // writes the first of them anew
+  vault_.BreakVersion("https://contoso.vault.azure.net/keys/k1/1", CustomerKeyRevoked("disabled"));
+  EXPECT_THAT(source_.Snapshot(uid_, "", kLimit), testing::FailsWith("STORE_BUSY", ""));
+  absl::StatusOr<search::SnapshotPage> page;
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  do {
+    clock_.Advance(absl::Milliseconds(100));
+    keys_->Tick();
+    std::this_thread::yield();
+    page = source_.Snapshot(uid_, "", kLimit);
+  } while (!page.ok() && absl::Now() < give_up);
+  ASSERT_THAT(page, IsOk());
+  EXPECT_EQ(page->documents.size(), 2u);
+  EXPECT_EQ(Unreadable(page->documents), 1);
+  EXPECT_EQ(damaged_.value(), 0u) << "nothing is damaged";
+  keys_->Lock(uid_);
+  EXPECT_THAT(source_.Snapshot(uid_, "", kLimit), testing::FailsWith("HUB_LOCKED", ""));
 }
 
 }  // namespace
