@@ -18,7 +18,8 @@ namespace cmkstore::search {
 std::optional<HubUid> HubOfIndexFile(absl::string_view name);
 
 // What is wrong with the main file at `path`, which nobody has open; empty: nothing that can be
-// seen. That a part was changed, or put back to an earlier state, is seen only under the key.
+// seen. That a part was changed is seen only under the key; that one was put back to an earlier
+// state of itself, not even there (docs/storage_format.md).
 std::string DamageOfIndexFile(const std::string& path);
 
 }  // namespace cmkstore::search
