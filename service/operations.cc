@@ -6,17 +6,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/strip.h"
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "service/apply_blocking.h"
 #include "service/grpc_status.h"
-#include "service/limits.h"
 #include "service/operation_codec.h"
-#include "service/timestamps.h"
 #include "store/tables.h"
 
 namespace cmkstore::service {
@@ -30,11 +28,15 @@ constexpr size_t kThreadsOfTenant = 2;
 constexpr size_t kMaxQueued = 10'000;
 constexpr size_t kMaxStarted = 9'000;  // so that what is started at one time finds room
 constexpr size_t kMaxOfTenant = 100;
-constexpr absl::Duration kMaxWait = absl::Seconds(30);
+constexpr size_t kPointersAtOnce = 1000;
 constexpr absl::Duration kStoreAgain = absl::Seconds(1);
-constexpr absl::Duration kLook = absl::Milliseconds(50);
 constexpr absl::Duration kSaveEvery = absl::Seconds(1);
 constexpr absl::string_view kConflict = "OPERATION_CHANGED";  // never leaves this file
+
+// Asked again it may take what it has refused.
+bool IsRefusedForNow(const absl::Status& status) {
+  return HasReason(status, "STORE_FULL") || HasReason(status, "STORE_BUSY");
+}
 
 }  // namespace
 
@@ -50,6 +52,7 @@ class Operations::Run final : public OperationRun {
   const HubEntryPtr& hub() const override { return hub_; }
   const std::string& argument() const override { return argument_; }
   bool cancel_requested() const override { return cancelled_; }
+  bool stopping() const override { return operations_.stopping_; }
   const std::string& id() const { return id_; }
   const std::string& kind() const { return kind_; }
   // Its body has come to an end; the result is about to be kept.
@@ -153,12 +156,18 @@ absl::StatusOr<Operations::Started> Operations::StartWith(const HubEntry& hub,
   CMK_RETURN_IF_ERROR(
       ApplyBlocking(engine_, store::CatalogPartition(), std::move(pointer)).status());
   store::OperationsTable::Put(writes, record.operation(), record);
-  CMK_ASSIGN_OR_RETURN(const store::Sequence sequence,
-                       ApplyBlocking(engine_, hub.partition, std::move(writes)));
+  const absl::StatusOr<store::Sequence> sequence =
+      ApplyBlocking(engine_, hub.partition, std::move(writes));
+  if (!sequence.ok()) {
+    // A commit that a failing disk refused may be found done after a crash: then it is resumed.
+    const bool may_be_there = absl::StartsWith(ReasonOf(sequence.status()), "STORE_");
+    if (!may_be_there) DropPointer(hub.uid, record.operation()).IgnoreError();
+    return sequence.status();
+  }
   Log(LogLevel::kInfo, "operation_started",
       {{"operation", OperationNameOf(hub, record.operation())}, {"kind", kind}});
   Enqueue(std::make_shared<HubEntry>(hub), record);
-  return Started{ToOperation(hub, record), sequence};
+  return Started{ToOperation(hub, record), *sequence};
 }
 
 absl::Status Operations::CheckRoom(const std::string& tenant) {
@@ -178,23 +187,51 @@ absl::StatusOr<HubEntryPtr> Operations::FindHub(const std::string& tenant, const
   return hubs_.directory().Find(parsed, id);
 }
 
+absl::Status Operations::DropPointer(HubUid hub, const std::string& id) {
+  store::WriteSet pointer;
+  store::PendingOperationsTable::Delete(pointer, hub, id);
+  return ApplyBlocking(engine_, store::CatalogPartition(), std::move(pointer)).status();
+}
+
 absl::Status Operations::ResumeAll() {
-  CMK_ASSIGN_OR_RETURN(const auto pointers, store::PendingOperationsTable(engine_).List(
-                                                store::CatalogPartition(), kMaxQueued));
-  for (const storage::v1::PendingOperation& pointer : pointers) {
-    const absl::StatusOr<HubEntryPtr> hub = FindHub(pointer.tenant(), pointer.hub());
-    if (!hub.ok()) continue;  // purged, which removes the pointers too
-    const absl::StatusOr<OperationRecord> record = Load(**hub, pointer.operation());
-    if (record.ok() && !record->done()) {
-      Enqueue(*hub, *record);
-    } else {
-      store::WriteSet stale;
-      store::PendingOperationsTable::Delete(stale, (*hub)->uid, pointer.operation());
+  CMK_ASSIGN_OR_RETURN(const auto restore,
+                       store::RestoreTable(engine_).Get(store::CatalogPartition()));
+  const store::PendingOperationsTable pending(engine_);
+  CMK_ASSIGN_OR_RETURN(auto pointers, pending.ListAll(nullptr, kPointersAtOnce));
+  while (!pointers.empty()) {
+    store::WriteSet stale;
+    for (const auto& pointer : pointers) {
+      if (Resume(pointer.hub, pointer.pending, restore.has_value())) continue;
+      store::PendingOperationsTable::Delete(stale, pointer.hub, pointer.pending.operation());
+    }
+    if (!stale.empty()) {
       CMK_RETURN_IF_ERROR(
           ApplyBlocking(engine_, store::CatalogPartition(), std::move(stale)).status());
     }
+    const auto last = std::move(pointers.back());
+    CMK_ASSIGN_OR_RETURN(pointers, pending.ListAll(&last, kPointersAtOnce));
   }
   return absl::OkStatus();
+}
+
+bool Operations::Resume(HubUid uid, const storage::v1::PendingOperation& pointer,
+                        bool is_restoring) {
+  const absl::StatusOr<HubEntryPtr> hub = FindHub(pointer.tenant(), pointer.hub());
+  const absl::StatusOr<OperationRecord> record =
+      hub.ok() ? Load(**hub, pointer.operation()) : hub.status();
+  if (record.ok() && !record->done()) {
+    Enqueue(*hub, *record);
+    return true;
+  }
+  // What a restore brings has its pointers before its hubs have their names.
+  const bool is_purged = HasReason(record.status(), "HUB_NOT_FOUND") && !is_restoring;
+  const bool is_absent = HasReason(record.status(), "OPERATION_NOT_FOUND");
+  if (record.ok() || is_purged || is_absent) return false;
+  Log(LogLevel::kWarning, "operation_not_resumed",
+      {{"hub_uid", uid.ToHex()},
+       {"operation", pointer.operation()},
+       {"reason", ReasonOf(record.status())}});
+  return true;
 }
 
 void Operations::Enqueue(HubEntryPtr hub, const OperationRecord& record) {
@@ -204,43 +241,72 @@ void Operations::Enqueue(HubEntryPtr hub, const OperationRecord& record) {
     return;  // a later version's: it stays pending
   }
   auto run = std::make_shared<Run>(*this, std::move(hub), record);
-  if (record.cancel_requested() && kind->second.ends == Ends::kWhenCancelled) run->Cancel();
+  if (record.cancel_requested() && kind->second.ends != Ends::kWhenDone) run->Cancel();
   {
     absl::MutexLock lock(&mutex_);
     running_[run->id()] = run;
   }
+  Hand(run);
+}
+
+void Operations::Hand(const std::shared_ptr<Run>& run) {
+  const Kind& kind = kinds_.at(run->kind());
   Worker& worker = IsServer(*run->hub()) ? server_worker_ : worker_;
   const std::string& tenant = run->hub()->record.tenant();
-  if (!worker.TryRunFor(tenant, [this, run, &kind = kind->second] { Execute(run, kind); })) {
-    absl::MutexLock lock(&mutex_);
-    running_.erase(run->id());  // full or stopping: the next start resumes it
-  }
+  // Full or stopping: the next start resumes it.
+  if (!worker.TryRunFor(tenant, [this, run, &kind] { Execute(run, kind); })) Leave(*run);
 }
 
 void Operations::Execute(const std::shared_ptr<Run>& run, const Kind& kind) {
+  const bool is_cancelled = run->cancel_requested() && kind.ends == Ends::kWhenCancelled;
   absl::StatusOr<std::unique_ptr<google::protobuf::Message>> result = nullptr;
-  for (;;) {
-    const absl::Status go_on = run->CheckGoOn();
-    result = go_on.ok() ? kind.body(*run) : go_on;
-    const bool refused =
-        HasReason(result.status(), "STORE_FULL") || HasReason(result.status(), "STORE_BUSY");
-    if (!refused || kind.ends == Ends::kWhenCancelled) break;
-    const absl::Time again = clock_.MonotonicNow() + kStoreAgain;
-    while (!stopping_ && clock_.MonotonicNow() < again) clock_.Sleep(kLook);
+  if (stopping_ || is_cancelled) {
+    result = run->CheckGoOn();
+  } else {
+    result = kind.body(*run);
   }
-  if (!stopping_ || !absl::IsCancelled(result.status())) {
+  if (stopping_ && absl::IsCancelled(result.status())) {
+    Leave(*run);
+  } else if (kind.ends == Ends::kWhenDone && IsRefusedForNow(result.status())) {
+    absl::MutexLock lock(&mutex_);
+    later_.push_back({clock_.MonotonicNow() + kStoreAgain, run});
+  } else if (kind.ends == Ends::kWhenDone && !result.ok()) {
+    Log(LogLevel::kError, "operation_cut_off",
+        {{"operation", OperationNameOf(*run->hub(), run->id())},
+         {"reason", ReasonOf(result.status())},
+         {"detail", std::string(result.status().message())}});
+    Leave(*run);
+  } else {
     run->End();  // before anybody is told that it is done, and starts what may not run beside it
     const absl::Status finished = Finish(*run->hub(), run->id(), result);
     if (!finished.ok()) {
       Log(LogLevel::kError, "operation_result_lost",
           {{"operation", OperationNameOf(*run->hub(), run->id())}, {"reason", ReasonOf(finished)}});
     }
+    Leave(*run);
   }
+}
+
+void Operations::Leave(const Run& run) {
   {
     absl::MutexLock lock(&mutex_);
-    running_.erase(run->id());
+    running_.erase(run.id());
   }
-  changed_.Notify(run->hub()->uid);
+  changed_.Notify(run.hub()->uid);
+}
+
+void Operations::Tick() {
+  changed_.ExpireBefore(clock_.WallNow());
+  std::vector<std::shared_ptr<Run>> due;
+  {
+    absl::MutexLock lock(&mutex_);
+    const absl::Time now = clock_.MonotonicNow();
+    const auto first_due = std::partition(later_.begin(), later_.end(),
+                                          [now](const Later& one) { return one.at > now; });
+    for (auto one = first_due; one != later_.end(); ++one) due.push_back(std::move(one->run));
+    later_.erase(first_due, later_.end());
+  }
+  for (const std::shared_ptr<Run>& run : due) Hand(run);
 }
 
 absl::Status Operations::Finish(
@@ -266,9 +332,7 @@ absl::Status Operations::Finish(
   }));
   Log(LogLevel::kInfo, "operation_ended",
       {{"operation", name}, {"reason", shown.ok() ? "OK" : ReasonOf(shown)}});
-  store::WriteSet pointer;
-  store::PendingOperationsTable::Delete(pointer, hub.uid, id);
-  return ApplyBlocking(engine_, store::CatalogPartition(), std::move(pointer)).status();
+  return DropPointer(hub.uid, id);
 }
 
 absl::StatusOr<OperationRecord> Operations::Load(const HubEntry& hub, const std::string& id) {
@@ -293,61 +357,6 @@ absl::Status Operations::Change(const HubEntry& hub, const std::string& id,
   }
 }
 
-absl::StatusOr<Operations::Found> Operations::Find(const std::string& name) {
-  absl::string_view id = name;
-  HubEntryPtr hub = ServerEntry();
-  std::string operation;
-  if (absl::ConsumePrefix(&id, kServerOperations)) {
-    operation = std::string(id);
-  } else {
-    CMK_ASSIGN_OR_RETURN(const OperationName parsed, OperationName::Parse("name", name));
-    CMK_ASSIGN_OR_RETURN(hub, hubs_.directory().Find(parsed.hub.tenant, parsed.hub.hub));
-    operation = parsed.operation;
-  }
-  CMK_ASSIGN_OR_RETURN(OperationRecord record, Load(*hub, operation));
-  return Found{hub, std::move(record)};
-}
-
-absl::StatusOr<Operation> Operations::Get(const AdmittedCall& /*call*/,
-                                          const google::longrunning::GetOperationRequest& request) {
-  CMK_ASSIGN_OR_RETURN(const Found found, Find(request.name()));
-  return ToOperation(*found.hub, found.record);
-}
-
-absl::StatusOr<google::longrunning::ListOperationsResponse> Operations::List(
-    const AdmittedCall& call, const google::longrunning::ListOperationsRequest& request) {
-  HubEntryPtr hub = ServerEntry();
-  if (request.name() != kServer) {
-    CMK_ASSIGN_OR_RETURN(const HubName name, HubName::Parse("name", request.name()));
-    CMK_ASSIGN_OR_RETURN(hub, hubs_.Find(call, name));
-  }
-  if (!request.filter().empty()) return FieldInvalid("filter", "is not supported here");
-  CMK_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request.page_size()));
-  const std::string question = absl::StrCat("ListOperations ", request.name());
-  CMK_ASSIGN_OR_RETURN(const std::string cursor,
-                       tokens_.Decode(call.caller(), question, request.page_token()));
-  const store::OperationsTable table(engine_);
-  CMK_ASSIGN_OR_RETURN(const auto records,
-                       cursor.empty() ? table.List(hub->partition, page_size + 1)
-                                      : table.ListAfter(hub->partition, cursor, page_size + 1));
-  google::longrunning::ListOperationsResponse response;
-  for (size_t i = 0; i < records.size(); ++i) {
-    if (i == page_size) {
-      response.set_next_page_token(
-          tokens_.Encode(call.caller(), question, records[i - 1].operation()));
-      break;
-    }
-    *response.add_operations() = ToOperation(*hub, records[i]);
-  }
-  return response;
-}
-
-absl::StatusOr<google::protobuf::Empty> Operations::Cancel(
-    const AdmittedCall& /*call*/, const google::longrunning::CancelOperationRequest& request) {
-  CMK_RETURN_IF_ERROR(CancelNamed(request.name()));
-  return google::protobuf::Empty();
-}
-
 absl::Status Operations::CancelNamed(const std::string& name) {
   CMK_ASSIGN_OR_RETURN(const Found found, Find(name));
   if (found.record.done()) return absl::OkStatus();
@@ -362,38 +371,6 @@ absl::Status Operations::CancelNamed(const std::string& name) {
   absl::MutexLock lock(&mutex_);
   if (const auto run = running_.find(id); run != running_.end()) run->second->Cancel();
   return absl::OkStatus();
-}
-
-absl::StatusOr<google::protobuf::Empty> Operations::Delete(
-    const AdmittedCall& /*call*/, const google::longrunning::DeleteOperationRequest& request) {
-  CMK_ASSIGN_OR_RETURN(const Found found, Find(request.name()));
-  if (!found.record.done()) return StateInvalid("the operation still runs; cancel it first");
-  store::WriteSet writes;
-  store::OperationsTable::Delete(writes, found.record.operation());
-  CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, found.hub->partition, std::move(writes)).status());
-  return google::protobuf::Empty();
-}
-
-Task<absl::StatusOr<Operation>> Operations::Wait(
-    const CallContext& context, const google::longrunning::WaitOperationRequest& request) {
-  const absl::Duration wanted =
-      request.has_timeout() ? std::min(ToAbsl(request.timeout()), kMaxWait) : kMaxWait;
-  // Answers before the call's own deadline cuts it.
-  const absl::Time until =
-      std::min(clock_.WallNow() + wanted, context.admitted.deadline() - absl::Milliseconds(200));
-  for (;;) {
-    CMK_CO_ASSIGN_OR_RETURN(const Found found, Find(request.name()));
-    if (found.record.done() || clock_.WallNow() >= until || stopping_) {
-      co_return ToOperation(*found.hub, found.record);
-    }
-    const HubEntryPtr hub = found.hub;
-    const std::string id = found.record.operation();
-    auto waiting = changed_.Wait(context.executor, hub->uid, until, [this, hub, id] {
-      const absl::StatusOr<OperationRecord> record = Load(*hub, id);
-      return !record.ok() || record->done() || stopping_;
-    });
-    co_await waiting;
-  }
 }
 
 }  // namespace cmkstore::service

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -32,6 +33,8 @@ class OperationRun {
   virtual const std::string& argument() const = 0;
   // Whether somebody asked to stop this run, for good.
   virtual bool cancel_requested() const = 0;
+  // Whether the server stops: what the body leaves undone goes on after the next start.
+  virtual bool stopping() const = 0;
   // CANCELLED once somebody asked to stop, or the server stops: the body returns it at its next
   // safe point.
   virtual absl::Status CheckGoOn() const = 0;
@@ -65,9 +68,11 @@ class Operations {
              const PageTokens& tokens);
   ~Operations();
 
-  // What finishes the work that a commit has begun cannot be cancelled, and begins again for as
-  // long as the store refuses it.
-  enum class Ends { kWhenCancelled, kWhenDone };
+  // How it ends besides by its end. What finishes the work that a commit has begun cannot be
+  // cancelled: it begins again for as long as the store refuses it for now, and after another
+  // error with the next start. The body of what has to clean up is also run when it was cancelled
+  // before.
+  enum class Ends { kWhenCancelled, kWhenCleanedUp, kWhenDone };
   // Before ResumeAll and Start. `kind` is on disk.
   void AddKind(const std::string& kind, Body body, Ends ends = Ends::kWhenCancelled);
   // Starts again what a crash or a stop interrupted.
@@ -98,8 +103,9 @@ class Operations {
   Task<absl::StatusOr<google::longrunning::Operation>> Wait(
       const CallContext& context, const google::longrunning::WaitOperationRequest& request);
 
-  // Wakes waits whose time has passed; to be called about every 100 ms.
-  void Tick() { changed_.ExpireBefore(clock_.WallNow()); }
+  // Wakes waits whose time has passed, and has begun again what the store had refused; to be called
+  // about every 100 ms.
+  void Tick();
   size_t running() {
     absl::MutexLock lock(&mutex_);
     return running_.size();
@@ -112,6 +118,10 @@ class Operations {
   struct Kind {
     Body body;
     Ends ends;
+  };
+  struct Later {
+    absl::Time at;  // monotonic
+    std::shared_ptr<Run> run;
   };
   struct Found {
     HubEntryPtr hub;
@@ -126,8 +136,15 @@ class Operations {
                       const std::function<void(storage::v1::OperationRecord&)>& edit);
   // Nobody fills the queue of all; what was taken in runs.
   absl::Status CheckRoom(const std::string& tenant);
+  // The pointer's work; whether there is any left, or nobody knows.
+  bool Resume(HubUid uid, const storage::v1::PendingOperation& pointer, bool is_restoring);
+  absl::Status DropPointer(HubUid hub, const std::string& id);
   void Enqueue(HubEntryPtr hub, const storage::v1::OperationRecord& record);
+  // To a worker, which executes it.
+  void Hand(const std::shared_ptr<Run>& run);
   void Execute(const std::shared_ptr<Run>& run, const Kind& kind);
+  // It no longer runs.
+  void Leave(const Run& run);
   absl::Status Finish(const HubEntry& hub, const std::string& id,
                       const absl::StatusOr<std::unique_ptr<google::protobuf::Message>>& result);
 
@@ -141,6 +158,7 @@ class Operations {
   std::atomic<bool> stopping_{false};
   absl::Mutex mutex_;
   absl::flat_hash_map<std::string, std::shared_ptr<Run>> running_ ABSL_GUARDED_BY(mutex_);  // by id
+  std::vector<Later> later_ ABSL_GUARDED_BY(mutex_);  // of those, what the store has refused
   Worker worker_, server_worker_;
 };
 

@@ -5,6 +5,7 @@
 #include "base/status_macros.h"
 #include "service/apply_blocking.h"
 #include "store/tables.h"
+#include "store/usage_table.h"
 
 namespace cmkstore::service {
 namespace {
@@ -24,16 +25,27 @@ absl::Status ShredKeys(store::Engine& engine, const store::Partition& hub) {
   return ApplyBlocking(engine, hub, std::move(shred)).status();
 }
 
+absl::Status KeepUsage(store::Engine& engine, const store::Partition& hub, HubUid uid) {
+  store::WriteSet usage;
+  CMK_RETURN_IF_ERROR(store::UsageTable(engine).CopyForPurge(hub, uid, usage));
+  if (usage.empty()) return absl::OkStatus();
+  return ApplyBlocking(engine, store::CatalogPartition(), std::move(usage)).status();
+}
+
 absl::Status DropRows(store::Engine& engine, const store::Partition& hub, HubUid uid) {
   CMK_RETURN_IF_ERROR(engine.DropPartition(hub));
-  CMK_ASSIGN_OR_RETURN(const auto pending,
-                       store::PendingOperationsTable(engine).ListOfHub(uid, kRowsAtOnce));
-  store::WriteSet catalog;
-  store::LocksTable::Delete(catalog, uid);
-  for (const storage::v1::PendingOperation& one : pending) {
-    store::PendingOperationsTable::Delete(catalog, uid, one.operation());
+  const store::PendingOperationsTable table(engine);
+  for (;;) {
+    CMK_ASSIGN_OR_RETURN(const auto pending, table.ListOfHub(uid, kRowsAtOnce));
+    store::WriteSet catalog;
+    store::LocksTable::Delete(catalog, uid);
+    for (const storage::v1::PendingOperation& one : pending) {
+      store::PendingOperationsTable::Delete(catalog, uid, one.operation());
+    }
+    CMK_RETURN_IF_ERROR(
+        ApplyBlocking(engine, store::CatalogPartition(), std::move(catalog)).status());
+    if (pending.size() < kRowsAtOnce) return absl::OkStatus();
   }
-  return ApplyBlocking(engine, store::CatalogPartition(), std::move(catalog)).status();
 }
 
 }  // namespace cmkstore::service

@@ -6,11 +6,13 @@
 
 namespace cmkstore::service {
 
-// The two halves of a hub's end, for whoever purges. Each may be repeated. Blocking. Errors: those
-// of the store.
+// The parts of a hub's end, for whoever purges. Each may be repeated. Blocking. Errors: those of
+// the store.
 
 // Deletes the wrapped DEKs and the hub's secrets: whatever bytes remain anywhere are noise.
 absl::Status ShredKeys(store::Engine& engine, const store::Partition& hub);
+// Copies the hub's usage into the catalog: what it used is still to be paid for.
+absl::Status KeepUsage(store::Engine& engine, const store::Partition& hub, HubUid uid);
 // Drops all rows of the hub, the pointers to its operations and what is kept of its last lock.
 absl::Status DropRows(store::Engine& engine, const store::Partition& hub, HubUid uid);
 

@@ -58,6 +58,25 @@ class PendingOperationsTable
                                                                        size_t limit) const {
     return Scan(CatalogPartition(), PrefixRange(MakeKey(Table::kPendingOperations, hub)), limit);
   }
+  // Those of all, each with its hub, which the key alone has.
+  struct OfHub {
+    HubUid hub;
+    storage::v1::PendingOperation pending;
+  };
+  // In the order of their keys, from just behind `after` (null: from the first).
+  absl::StatusOr<std::vector<OfHub>> ListAll(const OfHub* after, size_t limit) const {
+    KeyRange range = TableRange(Table::kPendingOperations);
+    if (after != nullptr) range.begin = After(KeyOf(after->hub, after->pending.operation()));
+    CMK_ASSIGN_OR_RETURN(std::vector<Row> rows, engine().Scan(CatalogPartition(), range, limit));
+    std::vector<OfHub> found;
+    for (Row& row : rows) {
+      CMK_ASSIGN_OR_RETURN(const HubUid hub,
+                           HubUid::FromBytes(absl::string_view(row.key).substr(1, HubUid::kBytes)));
+      CMK_ASSIGN_OR_RETURN(storage::v1::PendingOperation pending, Parse(std::move(row.value)));
+      found.push_back({hub, std::move(pending)});
+    }
+    return found;
+  }
 };
 
 class HubsTable : public TypedTable<storage::v1::HubRecord, Table::kHubsByName,

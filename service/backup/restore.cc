@@ -1,5 +1,6 @@
 #include "service/backup/restore.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <utility>
@@ -136,17 +137,20 @@ absl::Status MakeHubsFit(store::ShardSet& shards, const PurgedHubs& purged,
 // What the server that took the backup was doing itself is no work of the one that restores it.
 absl::Status ForgetServerOperations(store::ShardSet& shards) {
   const store::Partition catalog = store::CatalogPartition();
-  CMK_ASSIGN_OR_RETURN(const auto records,
-                       store::OperationsTable(shards).List(catalog, kRowsAtOnce));
-  CMK_ASSIGN_OR_RETURN(const auto pending,
-                       store::PendingOperationsTable(shards).ListOfHub(HubUid(), kRowsAtOnce));
-  store::WriteSet writes;
-  for (const auto& record : records) store::OperationsTable::Delete(writes, record.operation());
-  for (const auto& one : pending) {
-    store::PendingOperationsTable::Delete(writes, HubUid(), one.operation());
+  for (;;) {
+    CMK_ASSIGN_OR_RETURN(const auto records,
+                         store::OperationsTable(shards).List(catalog, kRowsAtOnce));
+    CMK_ASSIGN_OR_RETURN(const auto pending,
+                         store::PendingOperationsTable(shards).ListOfHub(HubUid(), kRowsAtOnce));
+    store::WriteSet writes;
+    for (const auto& record : records) store::OperationsTable::Delete(writes, record.operation());
+    for (const auto& one : pending) {
+      store::PendingOperationsTable::Delete(writes, HubUid(), one.operation());
+    }
+    store::RestoreTable::Delete(writes);
+    CMK_RETURN_IF_ERROR(Write(shards, catalog, std::move(writes)));
+    if (std::max(records.size(), pending.size()) < kRowsAtOnce) return absl::OkStatus();
   }
-  store::RestoreTable::Delete(writes);
-  return Write(shards, catalog, std::move(writes));
 }
 
 }  // namespace
