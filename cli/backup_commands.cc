@@ -60,11 +60,18 @@ int Create(const Invocation& invocation, const Connection& connection, const Bac
   Operation operation;
   const grpc::Status started =
       stub->Backup(connection.NewCall().get(), v1::BackupRequest(), &operation);
+  const auto show = [&](const v1::Backup& made) -> int {
+    if (invocation.json) return kOk;
+    v1::GetBackupRequest request;  // also for the keys, which no operation has
+    request.set_name(made.name());
+    v1::Backup backup;
+    const grpc::Status status = stub->GetBackup(connection.NewCall().get(), request, &backup);
+    // One that cannot be shown is made all the same.
+    ShowBackup(status.ok() ? backup : made);
+    return kOk;
+  };
   return FinishOperation<v1::Backup>(invocation, connection, flags.waits(), started, operation,
-                                     [&invocation](const v1::Backup& backup) -> int {
-                                       if (!invocation.json) ShowBackup(backup);
-                                       return kOk;
-                                     });
+                                     show);
 }
 
 int List(const Invocation& invocation, const Connection& connection, const BackupFlags& /*flags*/) {

@@ -12,14 +12,13 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "service/apply_blocking.h"
-#include "service/backup/cut.h"
 #include "service/backup/purge_receipts.h"
 #include "service/backup/restore.h"
 #include "service/backup/verify.h"
 #include "service/limits.h"
+#include "service/operation_codec.h"
 #include "service/store_record.h"
 #include "service/timestamps.h"
-#include "store/shard_copy.h"
 #include "store/tables.h"
 
 namespace cmkstore::service {
@@ -32,8 +31,7 @@ constexpr char kBackup[] = "backup";
 constexpr char kRestore[] = "restore";
 constexpr char kVerify[] = "verify-integrity";
 
-constexpr absl::string_view kBackups = "backups/";
-constexpr size_t kRowsAtOnce = 500;
+constexpr size_t kMaxPending = 10'000;
 
 absl::StatusOr<std::string> ParseBackupName(absl::string_view field, absl::string_view name) {
   if (!absl::ConsumePrefix(&name, kBackups) || name.empty()) {
@@ -67,11 +65,6 @@ v1::Backup ToBackup(const BackupManifest& manifest, const std::string& own, bool
   return backup;
 }
 
-WorkWatch WatchOf(OperationRun& run) {
-  return {[&run] { return run.CheckGoOn(); },
-          [&run](uint64_t done, uint64_t total) { run.Progress(done, total); }};
-}
-
 }  // namespace
 
 ManageBackups::ManageBackups(store::ShardSet& shards, BackupOptions options, std::string data_dir,
@@ -87,14 +80,38 @@ ManageBackups::ManageBackups(store::ShardSet& shards, BackupOptions options, std
       tokens_(tokens),
       indexes_(std::move(indexes)) {
   operations_.AddKind(kBackup, [this](OperationRun& run) { return RunBackup(run); });
-  operations_.AddKind(kRestore, [this](OperationRun& run) { return RunRestore(run); });
+  operations_.AddKind(
+      kRestore, [this](OperationRun& run) { return RunRestore(run); },
+      Operations::Ends::kWhenCleanedUp);
   operations_.AddKind(kVerify, [this](OperationRun& run) { return RunVerify(run); });
+  ForgetEndedRestore().IgnoreError();  // where it cannot be done, the next start does it
   if (options_.directory.empty()) return;
   const absl::StatusOr<BackupStore> store = BackupStore::Open(options_.directory);
   if (!store.ok()) return;
   const absl::StatusOr<std::string> own = StoreUid();
   if (!own.ok()) return;
   if (const auto newest = store->NewestOf(*own); newest.ok()) NoteNewest(*newest);
+}
+
+WorkWatch ManageBackups::WatchOf(OperationRun& run) {
+  return {[&run] { return run.CheckGoOn(); },
+          [&run](uint64_t done, uint64_t total) { run.Progress(done, total); }};
+}
+
+absl::Status ManageBackups::ForgetEndedRestore() {
+  const store::Partition catalog = store::CatalogPartition();
+  CMK_ASSIGN_OR_RETURN(const auto begun, store::RestoreTable(shards_).Get(catalog));
+  if (!begun.has_value()) return absl::OkStatus();
+  CMK_ASSIGN_OR_RETURN(const auto pending, store::PendingOperationsTable(shards_).ListOfHub(
+                                               ServerEntry()->uid, kMaxPending));
+  for (const storage::v1::PendingOperation& one : pending) {
+    CMK_ASSIGN_OR_RETURN(const auto record,
+                         store::OperationsTable(shards_).Get(catalog, one.operation()));
+    if (record.has_value() && !record->done() && record->kind() == kRestore) {
+      return absl::OkStatus();  // it goes on
+    }
+  }
+  return EndRestore();
 }
 
 absl::StatusOr<std::string> ManageBackups::StoreUid() const {
@@ -121,15 +138,6 @@ absl::Status ManageBackups::RequireEmpty() const {
   CMK_ASSIGN_OR_RETURN(const bool empty, IsEmpty());
   if (empty) return absl::OkStatus();
   return StateInvalid("the server has hubs; a restore goes into an empty one");
-}
-
-absl::Status ManageBackups::MarkRestore(const std::string& backup) {
-  storage::v1::RestoreRecord record;
-  record.set_backup(backup);
-  store::WriteSet begin;
-  store::RestoreTable::Put(begin, record);
-  absl::MutexLock no_deletion(&deletion_);
-  return ApplyBlocking(shards_, store::CatalogPartition(), std::move(begin)).status();
 }
 
 absl::Status ManageBackups::RequireNone(const std::string& kind, absl::string_view what) const {
@@ -245,102 +253,8 @@ ManageBackups::Result ManageBackups::RunBackup(OperationRun& run) {
   if (HasReason(manifest.status(), "STORE_CORRUPT")) stats_.integrity_errors.Add(1);
   CMK_RETURN_IF_ERROR(manifest.status());
   stats_.last_success_micros = manifest->create_time_micros();
-  return std::make_unique<v1::Backup>(ToBackup(*manifest, own, /*with_keys=*/true));
-}
-
-// The hubs' rows go first and their names last: until a name is there, nobody finds the hub. After
-// a crash it begins anew and writes the same rows again, unless names are there: then all rows are
-// too, and hubs that have a name may have been written to since.
-ManageBackups::Result ManageBackups::RunRestore(OperationRun& run) {
-  CMK_RETURN_IF_ERROR(RequireDirectory());
-  const store::Partition catalog = store::CatalogPartition();
-  CMK_ASSIGN_OR_RETURN(const auto begun, store::RestoreTable(shards_).Get(catalog));
-  const bool resumed = begun.has_value() && begun->backup() == run.argument();
-  if (!resumed) CMK_RETURN_IF_ERROR(MarkRestore(run.argument()));
-  // From here on nobody creates a hub.
-  Result restored = [&]() -> Result {
-    if (!resumed) CMK_RETURN_IF_ERROR(RequireEmpty());
-    const ScratchDirectory scratch(data_dir_ + "/restore-online");
-    CMK_ASSIGN_OR_RETURN(const StagedBackup staged,
-                         StageBackup(options_, run.argument(), {data_dir_, shards_.shard_count()},
-                                     scratch.path(), clock_, WatchOf(run)));
-    CMK_ASSIGN_OR_RETURN(const bool unnamed, IsEmpty());
-    if (unnamed) {
-      // A restore of another backup may have ended early: its rows are not this one's.
-      CMK_RETURN_IF_ERROR(store::DropHubs(shards_));
-      CMK_RETURN_IF_ERROR(
-          store::CopyHubs(*staged.shards, shards_, [&run](uint64_t) { return run.CheckGoOn(); }));
-    }
-    CMK_RETURN_IF_ERROR(ImportCatalog(*staged.shards));
-    auto result = std::make_unique<v1::RestoreResult>();
-    result->set_backup(absl::StrCat(kBackups, run.argument()));
-    result->set_hubs(staged.hubs);
-    result->set_purged_hubs(staged.purged_hubs);
-    return result;
-  }();
-  // Interrupted by a stop of the server it goes on after the next start.
-  if (absl::IsCancelled(restored.status()) && !run.cancel_requested()) return restored.status();
-  if (const auto unnamed = IsEmpty(); !restored.ok() && unnamed.ok() && *unnamed) {
-    // For the room that they take; where it cannot be done, the next restore does it.
-    store::DropHubs(shards_).IgnoreError();
-  }
-  store::WriteSet end;
-  store::RestoreTable::Delete(end);
-  CMK_RETURN_IF_ERROR(ApplyBlocking(shards_, catalog, std::move(end)).status());
-  return restored;
-}
-
-absl::Status ManageBackups::ImportCatalog(const store::ShardSet& staged) {
-  const store::Partition catalog = store::CatalogPartition();
-  const store::PendingOperationsTable operations(staged);
-  CMK_ASSIGN_OR_RETURN(const auto pending, operations.List(catalog, 20 * kRowsAtOnce));
-  store::WriteSet pointers;
-  for (const storage::v1::PendingOperation& one : pending) {
-    CMK_ASSIGN_OR_RETURN(const auto record,
-                         store::HubsTable(staged).Get(catalog, one.tenant(), one.hub()));
-    if (!record.has_value()) continue;
-    store::PendingOperationsTable::Put(pointers, HubDirectory::MakeEntry(*record)->uid,
-                                       one.operation(), one);
-  }
-  if (!pointers.empty()) {
-    CMK_RETURN_IF_ERROR(ApplyBlocking(shards_, catalog, std::move(pointers)).status());
-  }
-  const store::HubsTable hubs(staged);
-  CMK_ASSIGN_OR_RETURN(auto records, hubs.List(catalog, kRowsAtOnce));
-  while (!records.empty()) {
-    CMK_RETURN_IF_ERROR(ImportNames(records, store::LocksTable(staged)));
-    for (const storage::v1::HubRecord& record : records) {
-      if (record.state() != storage::v1::HUB_STATE_ACTIVE) continue;
-      indexes_.provision(*HubDirectory::MakeEntry(record));
-    }
-    const std::string tenant = records.back().tenant(), hub = records.back().hub();
-    CMK_ASSIGN_OR_RETURN(records, hubs.ListAfter(catalog, tenant, hub, kRowsAtOnce));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ManageBackups::ImportNames(const std::vector<storage::v1::HubRecord>& records,
-                                        const store::LocksTable& staged_locks) {
-  const store::Partition catalog = store::CatalogPartition();
-  const store::HubsTable hubs(shards_);
-  store::WriteSet names;
-  std::vector<std::pair<std::string, StoredAmount>> held;  // by tenant
-  for (const storage::v1::HubRecord& record : records) {
-    // By this restore before it was interrupted: in use since, and counted at the start.
-    CMK_ASSIGN_OR_RETURN(const auto known, hubs.Get(catalog, record.tenant(), record.hub()));
-    if (known.has_value()) continue;
-    const HubUid uid = HubDirectory::MakeEntry(record)->uid;
-    indexes_.files.Destroy(uid);
-    CMK_ASSIGN_OR_RETURN(const StoredAmount amount, quota_.AmountOf(record));
-    held.emplace_back(record.tenant(), amount);
-    store::HubsTable::Put(names, record.tenant(), record.hub(), record);
-    CMK_ASSIGN_OR_RETURN(const auto lock, staged_locks.Get(catalog, uid));
-    if (lock.has_value()) store::LocksTable::Put(names, uid, *lock);
-  }
-  if (names.empty()) return absl::OkStatus();
-  CMK_RETURN_IF_ERROR(ApplyBlocking(shards_, catalog, std::move(names)).status());
-  for (const auto& [tenant, amount] : held) quota_.Add(tenant, amount);
-  return absl::OkStatus();
+  // Operations are kept, and keys may be many.
+  return std::make_unique<v1::Backup>(ToBackup(*manifest, own, /*with_keys=*/false));
 }
 
 ManageBackups::Result ManageBackups::RunVerify(OperationRun& run) {

@@ -23,6 +23,9 @@
 
 namespace cmkstore::service {
 
+// What names of backups begin with.
+inline constexpr absl::string_view kBackups = "backups/";
+
 // AdminService: backups of everything, and whether everything is whole. For operators of the
 // server: who may call is in methods.cc. Blocking: for control threads. Thread-safe.
 //
@@ -61,16 +64,25 @@ class ManageBackups {
   void NoteNewest(const std::optional<storage::v1::BackupManifest>& newest);
   absl::StatusOr<bool> IsEmpty() const;  // of hubs
   absl::Status RequireEmpty() const;
-  absl::Status MarkRestore(const std::string& backup);
+  // Both of the mark by which no hub is created while a restore goes on.
+  absl::Status MarkRestore(const std::string& backup, bool rows_copied);
+  absl::Status EndRestore();
+  // Ends it where an operation has ended and could not.
+  absl::Status ForgetEndedRestore();
   // That no operation of this kind is under way or waits.
   absl::Status RequireNone(const std::string& kind, absl::string_view what) const;
   absl::Status RequireNotRestoring(const std::string& backup) const;
   Result RunBackup(OperationRun& run);
   Result RunRestore(OperationRun& run);
   Result RunVerify(OperationRun& run);
+  static WorkWatch WatchOf(OperationRun& run);
+  // `rows_copied`: as the mark says.
+  Result Import(OperationRun& run, bool rows_copied);
+  // Does it again for as long as the store refuses it for now and the server goes on.
+  absl::Status Insist(const OperationRun& run, const std::function<absl::Status()>& work);
   absl::Status ImportCatalog(const store::ShardSet& staged);
   absl::Status ImportNames(const std::vector<storage::v1::HubRecord>& records,
-                           const store::LocksTable& staged_locks);
+                           const store::ShardSet& staged);
 
   store::ShardSet& shards_;
   const BackupOptions options_;

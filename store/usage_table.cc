@@ -74,6 +74,14 @@ absl::StatusOr<UsageSince> UsageTable::SinceOfPurged(HubUid hub, uint64_t hour) 
   return Parse(rows);
 }
 
+absl::Status UsageTable::CopyOfPurged(HubUid hub, WriteSet& catalog) const {
+  CMK_ASSIGN_OR_RETURN(
+      std::vector<Row> rows,
+      engine_->Scan(CatalogPartition(), PrefixRange(MakeKey(Table::kPurgedUsage, hub)), kMaxRows));
+  for (Row& row : rows) catalog.PutRecord(std::move(row.key), std::move(row.value));
+  return absl::OkStatus();
+}
+
 absl::Status UsageTable::DeleteOfPurged(HubUid hub, WriteSet& catalog) const {
   CMK_ASSIGN_OR_RETURN(
       const std::vector<Row> rows,

@@ -69,6 +69,8 @@ class UsageTable {
 
   // The same rows of a hub whose partition is gone, in the catalog.
   absl::StatusOr<UsageSince> SinceOfPurged(HubUid hub, uint64_t hour) const;
+  // Copies them into a write set for the catalog of another store; the same when done again.
+  absl::Status CopyOfPurged(HubUid hub, WriteSet& catalog) const;
   // Deletes them.
   absl::Status DeleteOfPurged(HubUid hub, WriteSet& catalog) const;
   // Copies all rows of a hub into a write set for the catalog; the same when done again.

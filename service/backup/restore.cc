@@ -72,6 +72,7 @@ absl::Status LeaveOut(store::ShardSet& shards, HubRecord record,
                       const storage::v1::PurgedHub& receipt, absl::Time now) {
   const HubEntryPtr hub = HubDirectory::MakeEntry(record);
   CMK_RETURN_IF_ERROR(ShredKeys(shards, hub->partition));
+  CMK_RETURN_IF_ERROR(KeepUsage(shards, hub->partition, hub->uid));
   CMK_RETURN_IF_ERROR(DropRows(shards, hub->partition, hub->uid));
   record.set_state(storage::v1::HUB_STATE_PURGED);
   record.clear_sealed_body();

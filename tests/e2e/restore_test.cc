@@ -1,0 +1,251 @@
+// A restore into the running server that is cut off, or that the store refuses in the middle.
+
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
+
+#include <atomic>
+#include <memory>
+#include <utility>
+
+#include "service/apply_blocking.h"
+#include "service/operation_codec.h"
+#include "store/rocksdb/shard_set.h"
+#include "store/tables.h"
+#include "tests/e2e/backup_fixture.h"
+
+namespace cmkstore {
+namespace {
+
+using google::longrunning::Operation;
+using ::testing::HasSubstr;
+
+// A disk that is full for commits of hubs' names, a number of times.
+class RefusedNames final : public rocksdb::FileSystemWrapper {
+ public:
+  RefusedNames() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
+  const char* Name() const override { return "RefusedNames"; }
+  rocksdb::IOStatus NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSWritableFile>* file,
+                                    rocksdb::IODebugContext* debug) override {
+    rocksdb::IOStatus status = target()->NewWritableFile(path, options, file, debug);
+    if (status.ok() && path.ends_with(".log"))
+      *file = std::make_unique<Log>(std::move(*file), left);
+    return status;
+  }
+
+  std::atomic<int> left = 0;
+
+ private:
+  class Log final : public rocksdb::FSWritableFileOwnerWrapper {
+   public:
+    Log(std::unique_ptr<rocksdb::FSWritableFile> file, std::atomic<int>& left)
+        : FSWritableFileOwnerWrapper(std::move(file)), left_(left) {}
+    rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                             rocksdb::IODebugContext* debug) override {
+      const bool names = data.ToString().find(absl::StrCat("@", kTenant)) != std::string::npos;
+      if (names && left_-- > 0) {
+        rocksdb::IOStatus full = rocksdb::IOStatus::NoSpace("injected");
+        full.SetRetryable(true);
+        return full;
+      }
+      return target()->Append(data, options, debug);
+    }
+    rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                             const rocksdb::DataVerificationInfo&,
+                             rocksdb::IODebugContext* debug) override {
+      return Append(data, options, debug);
+    }
+
+   private:
+    std::atomic<int>& left_;
+  };
+};
+
+class RestoreTest : public BackupFixture {
+ protected:
+  ~RestoreTest() override { server_.reset(); }
+
+  void Adjust(service::ServerOptions& options) override {
+    BackupFixture::Adjust(options);
+    options.shards.env = env_.get();
+    options.shards.resume_interval = absl::Milliseconds(100);
+  }
+  grpc::Status CreatePlatformHub(const std::string& id) {
+    v1::CreateHubRequest request;
+    request.set_parent(absl::StrCat("tenants/", kTenant));
+    request.set_hub_id(id);
+    request.mutable_hub()->mutable_encryption()->mutable_platform_managed();
+    v1::Hub hub;
+    return hubs_->CreateHub(As("owner").get(), request, &hub);
+  }
+  std::unique_ptr<store::ShardSet> OpenShards() const {
+    store::ShardSetOptions options;
+    options.directory = data_dir() + "/shards";
+    options.shards = shards_;
+    auto shards = store::ShardSet::Open(options);
+    EXPECT_TRUE(shards.ok()) << shards.status();
+    return shards.ok() ? *std::move(shards) : nullptr;
+  }
+  // As a crash leaves it: makes a restore that is under way of a done operation. No server runs.
+  void MarkRestoreAsUnderWay(const std::string& operation, const std::string& backup,
+                             bool rows_copied) {
+    const auto shards = OpenShards();
+    ASSERT_NE(shards, nullptr);
+    const std::string id = operation.substr(service::kServerOperations.size());
+    const auto ended = store::OperationsTable(*shards).Get(store::CatalogPartition(), id);
+    ASSERT_TRUE(ended.ok() && ended->has_value());
+    storage::v1::OperationRecord under_way = **ended;
+    under_way.set_done(false);
+    under_way.set_kind("restore");
+    under_way.set_argument(backup.substr(8));
+    storage::v1::PendingOperation pending;
+    pending.set_operation(id);
+    storage::v1::RestoreRecord restore;
+    restore.set_backup(backup.substr(8));
+    restore.set_rows_copied(rows_copied);
+    store::WriteSet writes;
+    store::OperationsTable::Put(writes, id, under_way);
+    store::PendingOperationsTable::Put(writes, service::ServerEntry()->uid, id, pending);
+    store::RestoreTable::Put(writes, restore);
+    ASSERT_TRUE(service::ApplyBlocking(*shards, store::CatalogPartition(), std::move(writes)).ok());
+  }
+  // As a restore leaves it that ended early: rows, and no name. No server runs.
+  void ForgetTheHubsName() {
+    const auto shards = OpenShards();
+    ASSERT_NE(shards, nullptr);
+    const auto hubs = store::HubsTable(*shards).List(store::CatalogPartition(), 2);
+    ASSERT_TRUE(hubs.ok() && hubs->size() == 1);
+    store::WriteSet writes;
+    store::HubsTable::Delete(writes, hubs->at(0).tenant(), hubs->at(0).hub());
+    ASSERT_TRUE(service::ApplyBlocking(*shards, store::CatalogPartition(), std::move(writes)).ok());
+  }
+
+  std::shared_ptr<RefusedNames> disk_ = std::make_shared<RefusedNames>();
+  std::unique_ptr<rocksdb::Env> env_ = rocksdb::NewCompositeEnv(disk_);
+};
+
+TEST_F(RestoreTest, ARestoreThatGoesOnAfterACrashKeepsWhatWasWrittenSinceItsHubsHadNames) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{\"v\":1}")), "OK");
+  const v1::Backup backup = TakeBackup();
+  StartOn("other");
+  const Operation ended = Await(StartRestore(backup.name()));
+  ASSERT_EQ(ReasonOf(Put("d1", "{\"v\":2}")), "OK");
+  ASSERT_EQ(ReasonOf(Put("d2", "{}")), "OK");
+  Lock();
+  server_.reset();
+  MarkRestoreAsUnderWay(ended.name(), backup.name(), /*rows_copied=*/true);
+  StartServer();
+  Operation resumed;
+  resumed.set_name(ended.name());
+  ASSERT_TRUE(Await(resumed).done());
+  EXPECT_EQ(ReasonOf(Get("d1")), "HUB_LOCKED");
+  Unlock();
+  v1::Document document;
+  ASSERT_EQ(ReasonOf(Get("d1", &document)), "OK");
+  EXPECT_EQ(document.content(), "{\"v\":2}");
+  EXPECT_EQ(ReasonOf(Get("d2")), "OK");
+  EXPECT_EQ(Verify().finding_count(), 0u);
+}
+
+TEST_F(RestoreTest, ARestoreTakesNothingFromOneThatEndedEarly) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  const v1::Backup older = TakeBackup();
+  ASSERT_EQ(ReasonOf(Put("d2", "{}")), "OK");
+  const v1::Backup newer = TakeBackup();
+  StartOn("other");
+  ResultOf<v1::RestoreResult>(StartRestore(newer.name()));
+  server_.reset();
+  ForgetTheHubsName();
+  StartServer();
+  ResultOf<v1::RestoreResult>(StartRestore(older.name()));
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK");
+  EXPECT_EQ(ReasonOf(Get("d2")), "DOCUMENT_NOT_FOUND");
+  EXPECT_EQ(Verify().finding_count(), 0u);
+}
+
+TEST_F(RestoreTest, ARestoreThatGoesOnNamesNoHubsWhoseRowsItHasNotCopied) {
+  SetUpHub();
+  const v1::Backup backup = TakeBackup();
+  StartOn("other");
+  // Created between the look at an empty server and the mark of the restore.
+  ASSERT_EQ(ReasonOf(CreatePlatformHub("early")), "OK");
+  v1::VerifyIntegrityRequest request;
+  Operation operation;
+  ASSERT_EQ(ReasonOf(admin()->VerifyIntegrity(As("operator").get(), request, &operation)), "OK");
+  Await(operation);
+  server_.reset();
+  MarkRestoreAsUnderWay(operation.name(), backup.name(), /*rows_copied=*/false);
+  StartServer();
+  Operation resumed;
+  resumed.set_name(operation.name());
+  EXPECT_THAT(Await(resumed).error().message(), HasSubstr("the server has hubs"));
+  EXPECT_EQ(ReasonOf(Get("d1")), "HUB_NOT_FOUND");
+  EXPECT_EQ(Verify().finding_count(), 0u) << "the early hub has its rows";
+  EXPECT_EQ(ReasonOf(CreatePlatformHub("later")), "OK");
+}
+
+TEST_F(RestoreTest, TheMarkOfARestoreThatHasEndedGoesWithTheNextStart) {
+  server_.reset();
+  {
+    const auto shards = OpenShards();
+    ASSERT_NE(shards, nullptr);
+    store::WriteSet mark;
+    store::RestoreTable::Put(mark, {});
+    ASSERT_TRUE(service::ApplyBlocking(*shards, store::CatalogPartition(), std::move(mark)).ok());
+  }
+  StartServer();
+  EXPECT_EQ(ReasonOf(CreatePlatformHub("h1")), "OK");
+}
+
+TEST_F(RestoreTest, ARestoreWhoseNamesAFullDiskRefusesGoesOnWhenThereIsRoom) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  const v1::Backup backup = TakeBackup();
+  StartOn("other");
+  disk_->left = 2;
+  EXPECT_EQ(ResultOf<v1::RestoreResult>(StartRestore(backup.name())).hubs(), 1u);
+  EXPECT_LE(disk_->left, 0);
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK");
+  EXPECT_EQ(Verify().finding_count(), 0u);
+}
+
+TEST_F(RestoreTest, OperationsOfTheServerArePagedByTheirBytes) {
+  server_.reset();
+  {
+    const auto shards = OpenShards();
+    ASSERT_NE(shards, nullptr);
+    storage::v1::OperationRecord record;
+    record.set_done(true);
+    google::protobuf::Any result;
+    result.set_value(std::string(300'000, 'x'));
+    record.set_result(result.SerializeAsString());
+    for (int i = 0; i < 20; ++i) {
+      record.set_operation(absl::StrCat("o", 10 + i));
+      store::WriteSet writes;
+      store::OperationsTable::Put(writes, record.operation(), record);
+      ASSERT_TRUE(
+          service::ApplyBlocking(*shards, store::CatalogPartition(), std::move(writes)).ok());
+    }
+  }
+  StartServer();
+  google::longrunning::ListOperationsRequest request;
+  request.set_name("server");
+  google::longrunning::ListOperationsResponse page;
+  int listed = 0, pages = 0;
+  do {
+    ASSERT_EQ(ReasonOf(google::longrunning::Operations::NewStub(channel_)->ListOperations(
+                  As("operator").get(), request, &page)),
+              "OK");
+    EXPECT_LT(page.ByteSizeLong(), 3u << 20);
+    listed += page.operations_size();
+    ++pages;
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_EQ(listed, 20);
+  EXPECT_EQ(pages, 4);
+}
+
+}  // namespace
+}  // namespace cmkstore
