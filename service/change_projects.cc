@@ -81,14 +81,16 @@ absl::StatusOr<google::protobuf::Empty> ManageProjects::Delete(
   CMK_ASSIGN_OR_RETURN(const ProjectUid uid, ProjectUid::FromBytes(record.uid()));
   CMK_ASSIGN_OR_RETURN(const auto documents,
                        store::DocumentsTable(engine_).WalkKeys(hub->partition, {uid, {}}, "", 1));
-  if (!documents.empty() && !request.force()) {
-    return StateInvalid("the project has documents; set force to delete them too");
-  }
+  const absl::Status not_empty =
+      StateInvalid("the project has documents; set force to delete them too");
+  if (!documents.empty() && !request.force()) return not_empty;
   // Without its name no document of the project can be reached; the rows go after, by an operation
   // that the same commit starts.
   store::WriteSet writes;
   store::ProjectsTable::RequireUnchanged(writes, name.project.value(), record, EtagMismatch());
   store::ProjectsTable::Delete(writes, name.project.value());
+  // Nor may one that is written meanwhile go with it.
+  if (!request.force()) store::DocumentsTable::RequireNone(writes, {uid, {}}, not_empty);
   storage::v1::FeedRecord feed;
   feed.set_commit_time_micros(absl::ToUnixMicros(clock_.WallNow()));
   storage::v1::FeedChange& change = *feed.add_changes();
@@ -108,12 +110,16 @@ absl::StatusOr<std::unique_ptr<google::protobuf::Message>> ManageProjects::Delet
     OperationRun& run) {
   CMK_ASSIGN_OR_RETURN(const ProjectUid uid, ProjectUid::FromBytes(run.argument()));
   const store::Partition& partition = run.hub()->partition;
+  // From behind what is deleted, for its tombstones would be walked again with each commit. Nothing
+  // is written there any more.
+  std::string cursor;
   for (uint64_t deleted = 0;;) {
     CMK_RETURN_IF_ERROR(run.CheckGoOn());
     CMK_ASSIGN_OR_RETURN(const auto rows,
                          store::DocumentsTable(engine_).WalkSizes(
-                             partition, {uid, {}}, "", {kRowsPerCommit, kMaxBatchBytes}));
+                             partition, {uid, {}}, cursor, {kRowsPerCommit, kMaxBatchBytes}));
     if (rows.empty()) return std::make_unique<google::protobuf::Empty>();
+    cursor = store::DocumentsTable::CursorAt(rows.back().first);
     store::WriteSet writes;
     store::UsageNumbers usage;
     for (const auto& [key, bytes] : rows) {

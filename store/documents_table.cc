@@ -14,11 +14,11 @@ absl::StatusOr<DocumentKey> ParseKey(absl::string_view key) {
   return parsed;
 }
 
-KeyRange RangeOf(const DocumentScope& scope) {
+std::string PrefixOf(const DocumentScope& scope) {
   std::string prefix = MakeKey(Table::kDocuments);
   if (scope.project.has_value()) AppendPart(*scope.project, prefix);
   if (scope.collection.has_value()) AppendPart(*scope.collection, prefix);
-  return PrefixRange(std::move(prefix));
+  return prefix;
 }
 
 }  // namespace
@@ -27,6 +27,10 @@ void AppendPart(const DocumentKey& key, std::string& out) {
   AppendPart(key.project, out);
   AppendPart(key.collection, out);
   AppendPart(key.document, out);
+}
+
+void DocumentsTable::RequireNone(WriteSet& writes, const DocumentScope& scope, absl::Status error) {
+  writes.RequireNoneWithPrefix(PrefixOf(scope), std::move(error));
 }
 
 absl::StatusOr<DocumentsTable::Answers> DocumentsTable::MultiGet(const Partition& partition,
@@ -52,7 +56,7 @@ absl::StatusOr<std::vector<Row>> DocumentsTable::ScanRows(const Partition& parti
                                                           const DocumentScope& scope,
                                                           absl::string_view cursor,
                                                           ReadLimit limit) const {
-  KeyRange range = RangeOf(scope);
+  KeyRange range = PrefixRange(PrefixOf(scope));
   if (!cursor.empty()) range.begin = After(cursor);
   return engine().Scan(partition, range, limit);
 }

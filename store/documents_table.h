@@ -56,6 +56,8 @@ class DocumentsTable : public TypedTable<crypto::SealedDocument, Table::kDocumen
                                                                         const DocumentScope& scope,
                                                                         absl::string_view cursor,
                                                                         ReadLimit limit) const;
+  // A condition of the commit: no document is in the scope.
+  static void RequireNone(WriteSet& writes, const DocumentScope& scope, absl::Status error);
   // For Walk: to go on behind this document. Opaque.
   static std::string CursorAt(const DocumentKey& key) { return KeyOf(key); }
 

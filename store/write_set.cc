@@ -8,7 +8,8 @@ namespace cmkstore::store {
 
 bool Precondition::HoldsFor(std::optional<absl::string_view> stored) const {
   switch (kind) {
-    case Kind::kAbsent: return !stored.has_value();
+    case Kind::kAbsent:
+    case Kind::kNoneWithPrefix: return !stored.has_value();
     case Kind::kPresent: return stored.has_value();
     case Kind::kBeginsWith: return stored.has_value() && absl::StartsWith(*stored, bytes);
     case Kind::kEquals: return stored.has_value() && *stored == bytes;
@@ -32,6 +33,11 @@ void WriteSet::RequireBeginsWith(std::string key, absl::string_view bytes, absl:
 void WriteSet::RequireEquals(std::string key, std::string bytes, absl::Status error) {
   preconditions_.push_back(
       {Precondition::Kind::kEquals, std::move(key), std::move(bytes), std::move(error)});
+}
+
+void WriteSet::RequireNoneWithPrefix(std::string prefix, absl::Status error) {
+  preconditions_.push_back(
+      {Precondition::Kind::kNoneWithPrefix, std::move(prefix), "", std::move(error)});
 }
 
 void WriteSet::Put(std::string key, crypto::SealedDocument value) {

@@ -13,15 +13,16 @@
 
 namespace cmkstore::store {
 
-// What must hold of one row at the moment of the commit, and the error to answer when it does not.
+// What must hold of one row, or of all rows under one prefix, at the moment of the commit, and the
+// error to answer when it does not.
 struct Precondition {
-  enum class Kind { kAbsent, kPresent, kBeginsWith, kEquals };
+  enum class Kind { kAbsent, kPresent, kBeginsWith, kEquals, kNoneWithPrefix };
   Kind kind = Kind::kAbsent;
-  std::string key;
+  std::string key;    // kNoneWithPrefix: what no key may begin with
   std::string bytes;  // kBeginsWith, kEquals: what the stored value must begin with, or be
   absl::Status error;
 
-  // `stored`: the row's value, if it is there.
+  // `stored`: the row's value, if it is there; for kNoneWithPrefix that of any row under it.
   bool HoldsFor(std::optional<absl::string_view> stored) const;
 };
 
@@ -44,6 +45,9 @@ class WriteSet {
   void RequirePresent(std::string key, absl::Status error);
   void RequireBeginsWith(std::string key, absl::string_view bytes, absl::Status error);
   void RequireEquals(std::string key, std::string bytes, absl::Status error);
+  // The engine looks through the prefix while commits wait: for what the caller found empty just
+  // before.
+  void RequireNoneWithPrefix(std::string prefix, absl::Status error);
 
   void Put(std::string key, crypto::SealedDocument value);
   void PutRecord(std::string key, std::string record);

@@ -1,5 +1,6 @@
 #include "store/memory/memory_engine.h"
 
+#include "absl/strings/match.h"
 #include "base/status_macros.h"
 #include "store/counter_row.h"
 #include "store/key_layout.h"
@@ -19,6 +20,15 @@ std::optional<std::string> Find(const Rows& rows, absl::string_view key) {
   const auto found = rows.find(std::string(key));
   if (found == rows.end()) return std::nullopt;
   return found->second;
+}
+
+// What a precondition is about.
+template <typename Rows>
+std::optional<std::string> FindFor(const Rows& rows, const Precondition& condition) {
+  if (condition.kind != Precondition::Kind::kNoneWithPrefix) return Find(rows, condition.key);
+  const auto first = rows.lower_bound(condition.key);
+  if (first == rows.end() || !absl::StartsWith(first->first, condition.key)) return std::nullopt;
+  return first->second;
 }
 
 }  // namespace
@@ -89,7 +99,7 @@ absl::StatusOr<Sequence> MemoryEngine::CommitOne(const QueuedCommit& one) {
   absl::MutexLock lock(&mutex_);
   const Rows& now = RowsOf(one.prefix);
   for (const Precondition& condition : one.writes.preconditions()) {
-    if (!condition.HoldsFor(Find(now, condition.key))) return condition.error;
+    if (!condition.HoldsFor(FindFor(now, condition))) return condition.error;
   }
   const Sequence last = ReadU64(Find(now, PartitionStateKey()).value_or(""));
   const Sequence sequence = last + 1;

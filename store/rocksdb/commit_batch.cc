@@ -1,7 +1,9 @@
 #include "store/rocksdb/commit_batch.h"
 
+#include <memory>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "base/status_macros.h"
 #include "store/counter_row.h"
 #include "store/key_layout.h"
@@ -74,7 +76,28 @@ absl::Status CommitBatch::ReadSums(const std::string& prefix, const WriteSet& wr
   return absl::OkStatus();
 }
 
+absl::StatusOr<bool> CommitBatch::HasPrefix(const std::string& prefix) const {
+  for (const auto& [key, value] : written_) {
+    if (value != nullptr && absl::StartsWith(key, prefix)) return true;
+  }
+  const std::string end = EndOfPrefix(prefix);
+  const rocksdb::Slice upper(end);
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &upper;
+  options.prefix_same_as_start = true;  // that of the partition, which lies within
+  const std::unique_ptr<rocksdb::Iterator> iterator(db_.NewIterator(options));
+  for (iterator->Seek(prefix); iterator->Valid(); iterator->Next()) {
+    if (!written_.contains(iterator->key().ToString())) return true;  // else deleted by the batch
+  }
+  CMK_RETURN_IF_ERROR(FromRocks(iterator->status()));
+  return false;
+}
+
 absl::Status CommitBatch::Check(const std::string& key, const Precondition& condition) const {
+  if (condition.kind == Precondition::Kind::kNoneWithPrefix) {
+    CMK_ASSIGN_OR_RETURN(const bool found, HasPrefix(key));
+    return found ? condition.error : absl::OkStatus();
+  }
   std::optional<std::string> stored;
   std::optional<absl::string_view> value;
   if (auto found = written_.find(key); found != written_.end()) {

@@ -37,6 +37,8 @@ class CommitBatch {
 
  private:
   absl::Status Check(const std::string& key, const Precondition& condition) const;
+  // Whether any row begins so, as this batch leaves them.
+  absl::StatusOr<bool> HasPrefix(const std::string& prefix) const;
   // Reads the counters that `writes` adds to and that are not known yet.
   absl::Status ReadSums(const std::string& prefix, const WriteSet& writes);
   absl::StatusOr<Sequence> Last(const std::string& prefix) const;

@@ -60,6 +60,42 @@ TEST_P(EngineContractTest, PreconditionsSeeWhatWasEnqueuedBefore) {
   EXPECT_EQ(Get(hub_, "x"), std::nullopt);
 }
 
+TEST_P(EngineContractTest, ThatNothingIsUnderAPrefixIsSeenWithWhatWasEnqueuedBefore) {
+  ASSERT_THAT(ApplyAndWait(*engine_, hub_, PutOne("p1/old", "v")), IsOk());
+  ASSERT_THAT(ApplyAndWait(*engine_, hub_, PutOne("p2", "beside it")), IsOk());
+  ASSERT_THAT(ApplyAndWait(*engine_, other_, PutOne("p1/others", "v")), IsOk());
+  std::vector<absl::StatusOr<Sequence>> results(5);
+  absl::BlockingCounter left(5);
+  HeldCommits held(*engine_, other_);
+  const auto apply = [&](size_t at, WriteSet writes) {
+    engine_->Apply(hub_, std::move(writes), [&, at](absl::StatusOr<Sequence> result) {
+      results[at] = std::move(result);
+      left.DecrementCount();
+    });
+  };
+  const auto if_empty = [](const char* key) {
+    WriteSet writes = PutOne(key, "");
+    writes.RequireNoneWithPrefix("p1/", StateInvalid("not empty"));
+    return writes;
+  };
+  WriteSet remove;
+  remove.Delete("p1/old");
+  apply(0, if_empty("x0"));
+  apply(1, std::move(remove));
+  apply(2, if_empty("x2"));
+  apply(3, PutOne("p1/new", "v"));
+  apply(4, if_empty("x4"));
+  held.Release();
+  left.Wait();
+  EXPECT_THAT(results[0], FailsWith("STATE_INVALID", "not empty"));
+  EXPECT_THAT(results[1], IsOk());
+  EXPECT_THAT(results[2], IsOk());
+  EXPECT_THAT(results[3], IsOk());
+  EXPECT_THAT(results[4], FailsWith("STATE_INVALID", "not empty"));
+  EXPECT_THAT(ApplyAndWait(*engine_, hub_, if_empty("x")), FailsWith("STATE_INVALID", ""));
+  EXPECT_EQ(Get(hub_, "x4"), std::nullopt);
+}
+
 TEST_P(EngineContractTest, AddsAreSummedWithWhatWasEnqueuedBeforeAndAloneTakeNoSequence) {
   const auto add = [](std::vector<int64_t> numbers) {
     WriteSet writes;
