@@ -110,8 +110,11 @@ absl::Status PurgeHubs::Purge(const storage::v1::HubRecord& record) {
     CMK_RETURN_IF_ERROR(marked.status());
     purged = (*marked)->record;
   }
+  // The keys before the receipt, whose storage may hang; the rows, which may take long, behind it.
+  const absl::Status shredded = DestroyKeys(*hub);
   const absl::Status kept = keep_receipt_(purged);
-  CMK_RETURN_IF_ERROR(Destroy(*hub));
+  CMK_RETURN_IF_ERROR(shredded);
+  CMK_RETURN_IF_ERROR(DestroyRows(*hub));
   CMK_RETURN_IF_ERROR(kept);
   CMK_RETURN_IF_ERROR(manage_hubs_
                           .ChangeAny(name,
@@ -153,22 +156,22 @@ absl::Status PurgeHubs::ForgetUsage(const storage::v1::HubRecord& record) {
   return absl::OkStatus();
 }
 
-absl::Status PurgeHubs::Destroy(const HubEntry& hub) {
+absl::Status PurgeHubs::DestroyKeys(const HubEntry& hub) {
   CMK_RETURN_IF_ERROR(ShredKeys(engine_, hub.partition));
   hubs_.key_cache().Forget(hub.uid);
   destroy_index_(hub.uid);
-  // What it used is still to be paid for.
-  store::WriteSet usage;
-  CMK_RETURN_IF_ERROR(store::UsageTable(engine_).CopyForPurge(hub.partition, hub.uid, usage));
-  if (!usage.empty()) {
-    CMK_RETURN_IF_ERROR(
-        ApplyBlocking(engine_, store::CatalogPartition(), std::move(usage)).status());
-  }
+  return absl::OkStatus();
+}
+
+absl::Status PurgeHubs::DestroyRows(const HubEntry& hub) {
+  CMK_RETURN_IF_ERROR(KeepUsage(engine_, hub.partition, hub.uid));
   CMK_ASSIGN_OR_RETURN(const StoredAmount held, quota_.AmountOf(hub.record));
   const absl::Status dropped = DropRows(engine_, hub.partition, hub.uid);
-  // What is gone, also when not all was done, or was done before.
-  CMK_ASSIGN_OR_RETURN(const StoredAmount left, quota_.AmountOf(hub.record));
-  quota_.Add(hub.record.tenant(), left - held);
+  // What is gone, also when not all was done, or was done before. Done, it leaves nothing.
+  const absl::StatusOr<StoredAmount> left = quota_.AmountOf(hub.record);
+  if (left.ok() || dropped.ok()) {
+    quota_.Add(hub.record.tenant(), left.value_or(StoredAmount()) - held);
+  }
   return dropped;
 }
 

@@ -28,9 +28,10 @@ struct HubStates {
 // Destroys hubs whose retention has ended, for good.
 //
 //   1  the hub is marked PURGED with a receipt that names every DEK: no undelete from here on
-//      and a receipt is kept apart from backups: no restore brings it back
-//   2  the wrapped DEKs and the hub's secrets are deleted: whatever bytes remain anywhere are noise
-//   3  its cached keys are wiped and its index files deleted
+//   2  the wrapped DEKs and the hub's secrets are deleted: whatever bytes remain anywhere are
+//   noise;
+//      its cached keys are wiped and its index files deleted
+//   3  a receipt is kept apart from backups: no restore brings it back
 //   4  its usage is copied to the catalog, and all of its rows are dropped
 //   5  the receipt says when it was finished; it stays, and the hub's id with it
 //   6  `usage_retention` later its usage is deleted too
@@ -60,7 +61,8 @@ class PurgeHubs {
 
  private:
   absl::Status Purge(const storage::v1::HubRecord& record);
-  absl::Status Destroy(const HubEntry& hub);
+  absl::Status DestroyKeys(const HubEntry& hub);
+  absl::Status DestroyRows(const HubEntry& hub);
   bool IsUsageDue(const storage::v1::HubRecord& record, absl::Time now) const;
   absl::Status ForgetUsage(const storage::v1::HubRecord& record);
 

@@ -382,6 +382,7 @@ void Server::Shutdown(absl::Duration grace) {
   parts_->stopping = true;
   if (parts_->ticker.joinable()) parts_->ticker.join();
   if (parts_->authenticator != nullptr) parts_->authenticator->Stop();
+  if (parts_->engine != nullptr) parts_->engine->StopGivingSpaceBack();
   if (parts_->purges != nullptr) parts_->purges->Stop();
   if (parts_->scrubber != nullptr) parts_->scrubber->Stop();
   if (parts_->expiries != nullptr) parts_->expiries->Stop();

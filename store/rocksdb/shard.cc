@@ -202,7 +202,10 @@ absl::Status Shard::DropPartition(const std::string& prefix) {
   // On the caller's thread: rewriting the files may take long, and commits go on meanwhile.
   CMK_ASSIGN_OR_RETURN(const DatabasePtr db, database_->Use());
   const rocksdb::Slice from(prefix), to(end);
-  return FromRocks(db->CompactRange(rocksdb::CompactRangeOptions(), &from, &to));
+  rocksdb::CompactRangeOptions options;
+  options.canceled = &stopping_;
+  const rocksdb::Status compacted = db->CompactRange(options, &from, &to);
+  return stopping_ && compacted.IsIncomplete() ? StoreBusy() : FromRocks(compacted);
 }
 
 }  // namespace cmkstore::store

@@ -40,6 +40,7 @@ class Shard {
   void Apply(std::string prefix, WriteSet writes, Engine::Done done);
   absl::StatusOr<Sequence> LastSequence(absl::string_view prefix) const;
   absl::Status DropPartition(const std::string& prefix);
+  void StopGivingSpaceBack() { stopping_ = true; }
   // Rows by their full keys, as they are: no sequence is taken.
   absl::Status WriteRows(const std::vector<Row>& rows);
   // Writes what is in memory to table files.
@@ -68,6 +69,7 @@ class Shard {
   const std::unique_ptr<ShardDatabase> database_;
   CommitStats stats_;
   std::atomic<bool> accepting_{true};  // whether `stopped_` is not set
+  std::atomic<bool> stopping_{false};
   const absl::Duration resume_interval_;
   const SystemClock clock_;
 

@@ -202,6 +202,10 @@ absl::Status ShardSet::DropPartition(const Partition& partition) {
   return shard->DropPartition(partition.prefix);
 }
 
+void ShardSet::StopGivingSpaceBack() {
+  for (const auto& shard : shards_) shard->StopGivingSpaceBack();
+}
+
 absl::Status ShardSet::Cut(const std::string& directory) {
   std::error_code failed;
   std::filesystem::create_directories(directory, failed);

@@ -50,6 +50,9 @@ class ShardSet final : public Engine {
   void Apply(const Partition& partition, WriteSet writes, Done done) override;
   absl::StatusOr<Sequence> LastSequence(const Partition& partition) const override;
   absl::Status DropPartition(const Partition& partition) override;
+  // The server stops: what a drop is rewriting, or would, is given up with STORE_BUSY. The rows are
+  // gone; dropped again, the partition gives its space back.
+  void StopGivingSpaceBack();
 
   // Copies all shards as they are at one moment into `directory`, which must not be there: a set of
   // its own, to be opened with as many shards. Table files are linked, not copied. Commits wait for

@@ -88,6 +88,15 @@ TEST_F(ShardSetTest, ADroppedPartitionStaysGoneAfterReopening) {
   EXPECT_EQ(*ApplyAndWait(*engine_, hub_, PutOne("k", "v")), 1u);
 }
 
+TEST_F(ShardSetTest, AStopGivesUpWhatADropWouldRewriteAndTheRowsAreGone) {
+  ASSERT_THAT(ApplyAndWait(*engine_, hub_, PutOne("k", "v")), IsOk());
+  engine_->StopGivingSpaceBack();
+  EXPECT_THAT(engine_->DropPartition(hub_), FailsWith("STORE_BUSY", ""));
+  EXPECT_EQ(Get(hub_, "k"), std::nullopt);
+  Reopen();
+  EXPECT_THAT(engine_->DropPartition(hub_), IsOk());
+}
+
 TEST_F(ShardSetTest, AKillInTheFirstStartIsNoOtherNumberOfShards) {
   ShardSetOptions options;
   options.directory = dir_.path() + "/begun";
