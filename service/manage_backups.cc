@@ -242,7 +242,7 @@ absl::StatusOr<google::longrunning::Operation> ManageBackups::Verify(
 
 absl::Status ManageBackups::KeepReceipt(const storage::v1::HubRecord& purged) const {
   if (options_.directory.empty()) return absl::OkStatus();
-  return PurgeReceipts(options_.receipts()).Keep(purged);
+  return PurgeReceipts(options_).Keep(purged);
 }
 
 ManageBackups::Result ManageBackups::RunBackup(OperationRun& run) {

@@ -49,10 +49,12 @@ bool IsPath(absl::string_view path) {
          path.find("..") == absl::string_view::npos && slash + 1 < path.size();
 }
 
+// In one that is there. Its name lasts as what is in it does.
 absl::Status MakeDirectory(const std::string& path) {
   std::error_code failed;
-  fs::create_directories(path, failed);
-  return failed ? BackupStorageFailed("a directory cannot be made") : absl::OkStatus();
+  const bool made = fs::create_directory(path, failed);
+  if (failed) return BackupStorageFailed("a directory cannot be made");
+  return made ? SyncDirectory(fs::path(path).parent_path()) : absl::OkStatus();
 }
 
 // `how`: LOCK_SH by who reads a backup, LOCK_EX by who removes it.
@@ -99,10 +101,9 @@ absl::StatusOr<std::shared_ptr<void>> BackupStore::Lock() const {
   const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0) return BackupStorageFailed("its lock cannot be opened");
   std::shared_ptr<void> lock(nullptr, [file](void*) { close(file); });
-  if (flock(file, LOCK_EX | LOCK_NB) != 0) {
-    return StateInvalid("another backup is being written into this directory");
-  }
-  return lock;
+  if (flock(file, LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno != EWOULDBLOCK) return BackupStorageFailed("it cannot be locked");
+  return StateInvalid("another backup is being written into this directory");
 }
 
 absl::StatusOr<std::shared_ptr<void>> BackupStore::Hold(absl::string_view id) const {
@@ -150,9 +151,9 @@ absl::StatusOr<BackupManifest> BackupStore::Read(absl::string_view id) const {
 }
 
 absl::Status BackupStore::Add(const std::string& source, const std::string& path,
-                              const std::function<absl::Status()>& check,
-                              const store::PaceFunction& pace, BackupManifest& manifest) const {
-  CMK_ASSIGN_OR_RETURN(const FileDigest digest, DigestOf(source, /*from_disk=*/false, pace));
+                              const AddWatch& watch, BackupManifest& manifest) const {
+  CMK_ASSIGN_OR_RETURN(const FileDigest digest,
+                       DigestOf(source, /*from_disk=*/false, watch.hashing));
   BackupFile& file = *manifest.add_files();
   file.set_path(path);
   file.set_size(digest.size);
@@ -161,24 +162,23 @@ absl::Status BackupStore::Add(const std::string& source, const std::string& path
   std::error_code absent;
   // Of another size it is damaged: written again.
   if (fs::file_size(kept, absent) == digest.size && !absent) return absl::OkStatus();
-  CMK_RETURN_IF_ERROR(check());
+  CMK_RETURN_IF_ERROR(watch.check());
   manifest.set_new_bytes(manifest.new_bytes() + digest.size);
-  return WriteAnew(source, digest.sha256);
+  return WriteAnew(source, digest.sha256, watch.copying);
 }
 
-absl::Status BackupStore::WriteAnew(const std::string& source, absl::string_view sha256) const {
+absl::Status BackupStore::WriteAnew(const std::string& source, absl::string_view sha256,
+                                    const store::PaceFunction& pace) const {
   const std::string kept = FileOf(sha256);
   const std::string folder = fs::path(kept).parent_path();
   CMK_RETURN_IF_ERROR(MakeDirectory(folder));
   const std::string next = absl::StrCat(directory_, "/files/next");
-  CMK_ASSIGN_OR_RETURN(const FileDigest copied,
-                       CopyDurably(source, next, [](uint64_t) { return absl::OkStatus(); }));
+  CMK_ASSIGN_OR_RETURN(const FileDigest copied, CopyDurably(source, next, pace));
   if (copied.sha256 != sha256) return BackupStorageFailed("a file changed while it was read");
   std::error_code failed;
   fs::rename(next, kept, failed);
   if (failed) return BackupStorageFailed("a file cannot be renamed");
-  CMK_RETURN_IF_ERROR(SyncDirectory(folder));
-  return SyncDirectory(directory_ + "/files");
+  return SyncDirectory(folder);
 }
 
 absl::Status BackupStore::Commit(const BackupManifest& manifest) const {
@@ -203,6 +203,7 @@ absl::StatusOr<std::vector<std::string>> BackupStore::Verify(
 
 absl::Status BackupStore::CopyOut(const BackupManifest& manifest, const std::string& directory,
                                   const store::PaceFunction& pace) const {
+  CMK_RETURN_IF_ERROR(MakeDirectory(directory));
   std::set<std::string> folders;
   for (const BackupFile& file : manifest.files()) {
     const std::string target = absl::StrCat(directory, "/", file.path());

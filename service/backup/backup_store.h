@@ -47,14 +47,21 @@ class BackupStore {
   absl::StatusOr<std::vector<std::string>> List(const std::string& after, size_t limit) const;
   absl::StatusOr<storage::v1::BackupManifest> Read(absl::string_view id) const;
 
+  // How Add is watched. Each may end it with its error.
+  struct AddWatch {
+    // Asked before a new file is written: what is there once is taken for good by every later
+    // backup.
+    std::function<absl::Status()> check;
+    store::PaceFunction hashing;  // of every file
+    store::PaceFunction copying;  // of a new one
+  };
   // Puts a file into the directory unless its like is there, and adds it to the manifest under
-  // `path`. `check` is asked before a new file is written, and its error ends the work: what is
-  // there once is taken for good by every later backup. Under a lock.
-  absl::Status Add(const std::string& source, const std::string& path,
-                   const std::function<absl::Status()>& check, const store::PaceFunction& pace,
+  // `path`. Under a lock.
+  absl::Status Add(const std::string& source, const std::string& path, const AddWatch& watch,
                    storage::v1::BackupManifest& manifest) const;
   // Writes the file of that name again, whatever is there. Under a lock.
-  absl::Status WriteAnew(const std::string& source, absl::string_view sha256) const;
+  absl::Status WriteAnew(const std::string& source, absl::string_view sha256,
+                         const store::PaceFunction& pace) const;
   // Makes a backup of what was added and verified. Under a lock.
   absl::Status Commit(const storage::v1::BackupManifest& manifest) const;
   // Reads every file of a backup from the disk and compares it with its name. Gives the paths of
@@ -68,10 +75,10 @@ class BackupStore {
   absl::StatusOr<std::optional<storage::v1::BackupManifest>> NewestOf(
       absl::string_view store_uid) const;
   // Removes the oldest backups of one store until `keep` are left, then every file that no backup
-  // needs. Backups whose manifest does not read, and those that are held, stay; and while one does
-  // not read, which may still be mended by hand, all files stay. What cannot be removed is for the
-  // next time, and the log says why. Reads each manifest once. Gives the newest backup that is left
-  // of that store, without its files. Under a lock.
+  // needs, as one that failed has left them. Backups whose manifest does not read, and those that
+  // are held, stay; and while one does not read, which may still be mended by hand, all files stay.
+  // What cannot be removed is for the next time, and the log says why. Reads each manifest once.
+  // Gives the newest backup that is left of that store, without its files. Under a lock.
   std::optional<storage::v1::BackupManifest> Tidy(absl::string_view store_uid, size_t keep) const;
   // Removes one backup, also one whose manifest does not read. Errors: also STATE_INVALID for one
   // that is held. Under a lock.

@@ -19,6 +19,11 @@ namespace fs = std::filesystem;
 absl::Status PurgeReceipts::Prepare() const {
   std::error_code failed;
   if (fs::is_directory(directory_, failed)) return absl::OkStatus();
+  if (is_configured_) {
+    return BackupStorageFailed(
+        "the directory of purge receipts (backup.receipts_directory) does not exist; mount it, or "
+        "make it");
+  }
   fs::create_directory(directory_, failed);
   if (failed) return BackupStorageFailed("the directory of purge receipts cannot be made");
   return SyncDirectory(fs::path(directory_).parent_path());

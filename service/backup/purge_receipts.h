@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "cmkstore/storage/v1/backup.pb.h"
 #include "cmkstore/storage/v1/records.pb.h"
+#include "service/backup/backup_options.h"
 
 namespace cmkstore::service {
 
@@ -16,9 +17,12 @@ namespace cmkstore::service {
 // touches. Thread-safe as the file system is. Errors: BACKUP_STORAGE_FAILED, BACKUP_CORRUPT.
 class PurgeReceipts {
  public:
-  explicit PurgeReceipts(std::string directory) : directory_(std::move(directory)) {}
+  explicit PurgeReceipts(const BackupOptions& options)
+      : directory_(options.receipts()), is_configured_(!options.receipts_directory.empty()) {}
 
-  // Makes the directory if it is not there, but not the one that it lies in. Every backup does.
+  // Makes the directory within that of the backups if it is not there. One that is configured must
+  // be there: made anew where it is not mounted, it would say that no hub was ever purged. Every
+  // backup asks.
   absl::Status Prepare() const;
   // That the hub of `record` is purged. Does nothing when that is known. Prepares.
   absl::Status Keep(const storage::v1::HubRecord& record) const;
@@ -28,6 +32,7 @@ class PurgeReceipts {
 
  private:
   std::string directory_;
+  bool is_configured_;
 };
 
 }  // namespace cmkstore::service

@@ -161,7 +161,7 @@ absl::Status CheckRestore(const BackupOptions& options, const std::string& id,
   CMK_ASSIGN_OR_RETURN(const BackupStore store, BackupStore::Open(options.directory));
   CMK_ASSIGN_OR_RETURN(const BackupManifest manifest, store.Read(id));
   CMK_RETURN_IF_ERROR(CheckFits(manifest, target));
-  return PurgeReceipts(options.receipts()).ReadAll().status();
+  return PurgeReceipts(options).ReadAll().status();
 }
 
 absl::StatusOr<StagedBackup> StageBackup(const BackupOptions& options, const std::string& id,
@@ -171,7 +171,7 @@ absl::StatusOr<StagedBackup> StageBackup(const BackupOptions& options, const std
   CMK_ASSIGN_OR_RETURN(const BackupManifest manifest, store.Read(id));
   CMK_RETURN_IF_ERROR(CheckFits(manifest, target));
   CMK_ASSIGN_OR_RETURN(const std::shared_ptr<void> held, store.Hold(id));
-  CMK_ASSIGN_OR_RETURN(const PurgedHubs purged, PurgeReceipts(options.receipts()).ReadAll());
+  CMK_ASSIGN_OR_RETURN(const PurgedHubs purged, PurgeReceipts(options).ReadAll());
   uint64_t total = 0, done = 0;
   for (const storage::v1::BackupFile& file : manifest.files()) total += file.size();
   Pace pace(clock, options.bytes_per_second, watch.go_on);

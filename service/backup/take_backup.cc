@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <utility>
 #include <vector>
@@ -126,18 +127,13 @@ absl::Status CompareWithStore(const SourceFile& file, const TableFiles& tables,
   return StoreCorrupt(absl::StrCat(what, ", so there is no new backup; those before it stay"));
 }
 
-}  // namespace
-
-absl::StatusOr<BackupManifest> TakeBackup(store::ShardSet& shards, const BackupOptions& options,
-                                          const std::string& data_dir, const std::string& id,
-                                          Clock& clock, const WorkWatch& watch) {
-  CMK_ASSIGN_OR_RETURN(const BackupStore store, BackupStore::Open(options.directory));
-  CMK_ASSIGN_OR_RETURN(const std::shared_ptr<void> lock, store.Lock());
-  absl::StatusOr<BackupManifest> before = store.Read(id);
-  if (before.ok()) return before;  // made, and then the server died
-  const PurgeReceipts receipts(options.receipts());
+// All of it, into a directory that is locked.
+absl::StatusOr<BackupManifest> WriteBackup(const BackupStore& store, store::ShardSet& shards,
+                                           const BackupOptions& options,
+                                           const std::string& data_dir, const std::string& id,
+                                           Clock& clock, const WorkWatch& watch) {
+  const PurgeReceipts receipts(options);
   CMK_RETURN_IF_ERROR(receipts.Prepare());
-
   const ScratchDirectory cut(data_dir + "/cut-backup");
   CMK_RETURN_IF_ERROR(CutShards(shards, cut.path(), clock, watch.go_on));
   TableFiles tables;
@@ -164,7 +160,7 @@ absl::StatusOr<BackupManifest> TakeBackup(store::ShardSet& shards, const BackupO
   };
   for (const SourceFile& file : files) {
     const auto check = [&] { return CompareWithStore(file, tables, paced); };
-    CMK_RETURN_IF_ERROR(store.Add(file.source, file.path, check, moved, manifest));
+    CMK_RETURN_IF_ERROR(store.Add(file.source, file.path, {check, moved, paced}, manifest));
   }
   CMK_ASSIGN_OR_RETURN(std::vector<std::string> damaged, store.Verify(manifest, moved));
   if (!damaged.empty()) {
@@ -172,7 +168,8 @@ absl::StatusOr<BackupManifest> TakeBackup(store::ShardSet& shards, const BackupO
     Log(LogLevel::kError, "backup_files_mended", {{"files", absl::StrCat(damaged.size())}});
     for (const storage::v1::BackupFile& file : manifest.files()) {
       if (std::find(damaged.begin(), damaged.end(), file.path()) == damaged.end()) continue;
-      CMK_RETURN_IF_ERROR(store.WriteAnew(cut.path() + "/" + file.path(), file.sha256()));
+      const std::string source = cut.path() + "/" + file.path();
+      CMK_RETURN_IF_ERROR(store.WriteAnew(source, file.sha256(), paced));
     }
     CMK_ASSIGN_OR_RETURN(damaged, store.Verify(manifest, moved));
   }
@@ -181,8 +178,28 @@ absl::StatusOr<BackupManifest> TakeBackup(store::ShardSet& shards, const BackupO
         absl::StrCat(damaged.size(), " files do not read back, the first is ", damaged.front()));
   }
   CMK_RETURN_IF_ERROR(store.Commit(manifest));
-  store.Tidy(manifest.store_uid(), options.keep);
   return manifest;
+}
+
+}  // namespace
+
+absl::StatusOr<BackupManifest> TakeBackup(store::ShardSet& shards, const BackupOptions& options,
+                                          const std::string& data_dir, const std::string& id,
+                                          Clock& clock, const WorkWatch& watch) {
+  CMK_ASSIGN_OR_RETURN(const BackupStore store, BackupStore::Open(options.directory));
+  CMK_ASSIGN_OR_RETURN(const std::shared_ptr<void> lock, store.Lock());
+  absl::StatusOr<BackupManifest> before = store.Read(id);
+  if (before.ok()) return before;  // made, and then the server died
+  absl::StatusOr<BackupManifest> written =
+      WriteBackup(store, shards, options, data_dir, id, clock, watch);
+  if (written.ok()) {
+    store.Tidy(written->store_uid(), options.keep);
+  } else if (!absl::IsCancelled(written.status())) {
+    // What it has copied fills the disk, and would make the next one fail as well. After a stop it
+    // goes on with that.
+    store.Tidy("", std::numeric_limits<size_t>::max());
+  }
+  return written;
 }
 
 }  // namespace cmkstore::service

@@ -28,6 +28,8 @@ struct WorkWatch {
 //      rotten is written again
 //   5  writes the manifest; removes what is older than the backups to keep
 //
+// One that fails removes what it has written: a disk that it has filled is free for the next one.
+//
 // May be repeated with the same id after a crash: what is there already is not written again.
 //
 // Blocking. Errors: BACKUP_STORAGE_FAILED, BACKUP_CORRUPT (what was written does not read back),

@@ -53,10 +53,8 @@ std::vector<ConfigProblem> CheckFiles(const config::v1::Config& config) {
   if (!backup.directory().empty()) {
     NeedsDirectory("backup.directory", backup.directory(), problems);
   }
-  if (!backup.receipts_directory().empty()) {  // made by the first backup, in one that is there
-    NeedsDirectory("backup.receipts_directory",
-                   std::filesystem::path(backup.receipts_directory()).parent_path().string(),
-                   problems);
+  if (!backup.receipts_directory().empty()) {
+    NeedsDirectory("backup.receipts_directory", backup.receipts_directory(), problems);
   }
   return problems;
 }

@@ -23,7 +23,7 @@ TEST(ConfigFilesTest, EachFileAndDirectoryThatIsNotThereIsNamedByItsOption) {
             "data_dir: ", base, "/data\n",
             "identities: [{kind: client-secret, tenant_id: t, client_id: c, secret_file: ", base,
             "/secret}]\n", "vaults: {ca_file: ", base, "/ca.pem}\n", "backup: {directory: ", base,
-            "/backup, receipts_directory: ", base, "/receipts/cmk}\n"));
+            "/backup, receipts_directory: ", base, "/receipts}\n"));
     EXPECT_TRUE(read.ok()) << read.status();
     std::vector<std::string> options;
     for (const ConfigProblem& one : CheckFiles(read->config)) options.push_back(one.path);

@@ -13,6 +13,7 @@ class KeptBackupsTest : public BackupFixture {
     BackupFixture::Adjust(options);
     options.admin_address = "127.0.0.1:0";
     options.backup.bytes_per_second = bytes_per_second_;
+    options.backup.receipts_directory = receipts_;
   }
   // Until it has moved bytes, and is far from done.
   void AwaitProgress(const google::longrunning::Operation& started) {
@@ -58,6 +59,7 @@ class KeptBackupsTest : public BackupFixture {
   }
 
   uint64_t bytes_per_second_ = 0;
+  std::string receipts_;  // empty: within the backups
 };
 
 TEST_F(KeptBackupsTest, TheSecondBackupWritesOnlyWhatIsNewAndOldOnesGo) {
@@ -209,6 +211,38 @@ TEST_F(KeptBackupsTest, TheNewestBackupIsTheNewestOfThisStore) {
   EXPECT_EQ(NewestByMetric(), 0);
   EXPECT_EQ(ReasonOf(Delete(first.name())), "OK") << "that of a server which is gone";
   EXPECT_EQ(CountOfFiles(), 0u);
+}
+
+TEST_F(KeptBackupsTest, ABackupThatFailsLeavesNothingThatFillsTheDisk) {
+  SetUpHub();
+  const v1::Backup whole = TakeBackup();
+  const size_t files = CountOfFiles();
+  PutLarge("d1");
+  // What one has left that a full disk has cut off, and something that no file can be written over.
+  std::filesystem::create_directories(backups_ + "/files/ab");
+  const std::string left = absl::StrCat(backups_, "/files/ab/ab", std::string(62, '0'));
+  ASSERT_TRUE(WriteFileDurably(left, std::string(100'000, 'x')));
+  std::filesystem::create_directory(backups_ + "/files/next");
+  const google::longrunning::Operation failed = Await(StartBackup());
+  EXPECT_THAT(failed.error().message(), ::testing::HasSubstr("the backup directory fails"));
+  EXPECT_FALSE(std::filesystem::exists(left));
+  EXPECT_EQ(CountOfFiles(), files);
+  std::filesystem::remove(backups_ + "/files/next");
+  EXPECT_EQ(Verify(whole.name()).finding_count(), 0u);
+  EXPECT_EQ(Verify(TakeBackup().name()).finding_count(), 0u);
+}
+
+TEST_F(KeptBackupsTest, ConfiguredReceiptsAreNeverMadeAnewWhereTheyAreNotMounted) {
+  receipts_ = dir_.path() + "/receipts";
+  StartServer();
+  SetUpHub();
+  const google::longrunning::Operation refused = Await(StartBackup());
+  EXPECT_THAT(refused.error().message(), ::testing::HasSubstr("backup.receipts_directory"));
+  EXPECT_FALSE(std::filesystem::exists(receipts_));
+  EXPECT_TRUE(Names().empty());
+  std::filesystem::create_directory(receipts_);
+  EXPECT_EQ(TakeBackup().hubs(), 1u);
+  EXPECT_FALSE(std::filesystem::exists(backups_ + "/purged"));
 }
 
 TEST_F(KeptBackupsTest, ADamagedManifestKeepsItsFilesAndNoOtherBackup) {
