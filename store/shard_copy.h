@@ -7,8 +7,8 @@
 
 namespace cmkstore::store {
 
-// Removes the rows of all hubs, change feeds and sequences included; the catalog's rows stay. May be
-// repeated.
+// Removes the rows of all hubs, change feeds and sequences included; the catalog's rows stay. May
+// be repeated.
 //
 // Blocking. Errors: those of the store.
 absl::Status DropHubs(ShardSet& shards);
