@@ -101,7 +101,7 @@ absl::StatusOr<google::protobuf::Empty> ManageProjects::Delete(
   CMK_ASSIGN_OR_RETURN(
       const Operations::Started started,
       operations_.StartWith(*hub, kDeleteDocuments, record.uid(), std::move(writes)));
-  hubs_.directory().ForgetProject(hub->uid, name.project);
+  hubs_.directory().ForgetProject(hub->uid, name.project, uid);
   committed_(hub->uid, started.sequence);
   return google::protobuf::Empty();
 }

@@ -128,28 +128,36 @@ absl::StatusOr<ProjectUid> HubDirectory::FindProject(const HubEntry& hub,
   return uid;
 }
 
+void HubDirectory::RememberName(ProjectUidPair project, std::optional<std::string> name) {
+  if (project_names_.size() >= kMaxRemembered) project_names_.clear();
+  project_names_[project] = std::move(name);
+}
+
 absl::StatusOr<std::optional<std::string>> HubDirectory::ProjectNameOf(const HubEntry& hub,
                                                                        ProjectUid project) {
-  const std::pair<HubUid, ProjectUid> key(hub.uid, project);
   uint64_t changes = 0;
   {
     absl::ReaderMutexLock lock(&mutex_);
-    const auto found = project_names_.find(key);
+    const auto found = project_names_.find({hub.uid, project});
     if (found != project_names_.end()) return found->second;
     changes = changes_;
   }
   CMK_ASSIGN_OR_RETURN(const auto records,
                        store::ProjectsTable(engine_).List(hub.partition, kMaxRemembered));
+  std::vector<std::pair<ProjectUid, std::string>> names;
   std::optional<std::string> name;
   for (const storage::v1::ProjectRecord& record : records) {
-    if (absl::string_view(record.uid()) == project.bytes()) name = record.project();
+    const absl::StatusOr<ProjectUid> uid = ProjectUid::FromBytes(record.uid());
+    if (!uid.ok()) continue;
+    if (*uid == project) name = record.project();
+    names.emplace_back(*uid, record.project());
   }
-  if (name.has_value()) {
-    absl::MutexLock lock(&mutex_);
-    if (changes_ != changes) return name;
-    if (project_names_.size() >= kMaxRemembered) project_names_.clear();
-    project_names_[key] = *name;
-  }
+  absl::MutexLock lock(&mutex_);
+  if (changes_ != changes) return name;
+  // All that was read, and that there is no such project: a feed may name many, and one that is
+  // deleted over and over.
+  for (auto& [uid, its_name] : names) RememberName({hub.uid, uid}, std::move(its_name));
+  RememberName({hub.uid, project}, name);
   return name;
 }
 
@@ -161,13 +169,11 @@ void HubDirectory::ForgetHub(const TenantId& tenant, const HubId& hub, HubUid ui
   names_[uid] = name;
 }
 
-void HubDirectory::ForgetProject(HubUid hub, const ProjectId& project) {
+void HubDirectory::ForgetProject(HubUid hub, const ProjectId& project, ProjectUid uid) {
   absl::MutexLock lock(&mutex_);
   ++changes_;
-  const auto found = projects_.find(ProjectKeyPair(hub, project.value()));
-  if (found == projects_.end()) return;
-  project_names_.erase({hub, found->second});
-  projects_.erase(found);
+  projects_.erase(ProjectKeyPair(hub, project.value()));
+  RememberName({hub, uid}, std::nullopt);
 }
 
 }  // namespace cmkstore::service

@@ -57,11 +57,13 @@ class HubDirectory {
   absl::StatusOr<storage::v1::ProjectRecord> GetProject(const HubEntry& hub,
                                                         const ProjectId& project);
   absl::StatusOr<ProjectUid> FindProject(const HubEntry& hub, const ProjectId& project);
-  // The readable id of a project; absent if there is none of that uid.
+  // The readable id of a project; absent if there is none of that uid. A first look-up reads all
+  // projects of the hub.
   absl::StatusOr<std::optional<std::string>> ProjectNameOf(const HubEntry& hub, ProjectUid project);
   // Forgets what is remembered, after a change was committed. FindByUid knows the hub from then on.
   void ForgetHub(const TenantId& tenant, const HubId& hub, HubUid uid);
-  void ForgetProject(HubUid hub, const ProjectId& project);
+  // The project is deleted, for good: no other ever has its uid.
+  void ForgetProject(HubUid hub, const ProjectId& project, ProjectUid uid);
 
   static HubEntryPtr MakeEntry(storage::v1::HubRecord record) {
     return NewEntry(std::move(record));
@@ -71,6 +73,9 @@ class HubDirectory {
   static std::shared_ptr<HubEntry> NewEntry(storage::v1::HubRecord record);
   using HubKeyPair = std::pair<std::string, std::string>;
   using ProjectKeyPair = std::pair<HubUid, std::string>;
+  using ProjectUidPair = std::pair<HubUid, ProjectUid>;
+  void RememberName(ProjectUidPair project, std::optional<std::string> name)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   store::Engine& engine_;
   UsageMeter& meter_;
@@ -80,7 +85,8 @@ class HubDirectory {
   absl::flat_hash_map<HubKeyPair, HubEntryPtr> hubs_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<HubUid, HubKeyPair> names_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<ProjectKeyPair, ProjectUid> projects_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<std::pair<HubUid, ProjectUid>, std::string> project_names_
+  // Without a name: there is no such project, nor will there be.
+  absl::flat_hash_map<ProjectUidPair, std::optional<std::string>> project_names_
       ABSL_GUARDED_BY(mutex_);
 };
 

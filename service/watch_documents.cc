@@ -16,8 +16,12 @@ namespace {
 
 constexpr absl::Duration kHeartbeat = absl::Seconds(10);
 constexpr absl::Duration kRoundTime = absl::Seconds(30);
+constexpr absl::Duration kRoomPause = absl::Seconds(1);
 constexpr size_t kMaxFeedEntries = 100;
+constexpr size_t kEnoughFeedBytes = 256u << 10;
 constexpr size_t kEnoughBytes = 1u << 20;
+// Of changes looked at, told of or not: others have a turn of the queue before the next part.
+constexpr int kEnoughChanges = 1000;
 
 // Whoever waited beyond the last change would miss all up to that number; whoever has come as far
 // as a restore did not has seen what is not there, and has not seen what is there instead.
@@ -116,11 +120,13 @@ Task<absl::StatusOr<v1::WatchDocumentsResponse>> WatchDocuments::NextPart(
   CMK_CO_ASSIGN_OR_RETURN(const store::Sequence committed, engine_.LastSequence(hub.partition()));
   CMK_CO_ASSIGN_OR_RETURN(
       const std::vector<store::FeedEntry> entries,
-      store::ChangeFeed(engine_).ReadAfter(hub.partition(), place.sequence, kMaxFeedEntries));
-  bool whole = entries.size() < kMaxFeedEntries;
+      store::ChangeFeed(engine_).ReadAfter(hub.partition(), place.sequence,
+                                           {kMaxFeedEntries, kEnoughFeedBytes}));
   v1::WatchDocumentsResponse part;
   size_t bytes = 0;
+  int looked_at = 0;
   for (const auto& [at, record] : entries) {
+    looked_at += record.changes_size();
     for (int i = place.told; i < record.changes_size(); ++i) {
       if (bytes > kEnoughBytes) {  // the rest of this commit comes in the next part
         place.told = i;
@@ -141,12 +147,9 @@ Task<absl::StatusOr<v1::WatchDocumentsResponse>> WatchDocuments::NextPart(
       *part.add_changes() = *std::move(shown);
     }
     place = {at, 0, place.gone};
-    if (bytes > kEnoughBytes) {
-      whole = false;
-      break;
-    }
+    if (bytes > kEnoughBytes || looked_at >= kEnoughChanges) break;
   }
-  if (whole) place.sequence = std::max(place.sequence, committed);
+  if (entries.empty()) place.sequence = std::max(place.sequence, committed);
   part.set_sequence(place.sequence);
   co_return part;
 }

@@ -12,7 +12,7 @@ namespace cmkstore::store {
 
 absl::StatusOr<std::vector<FeedEntry>> ChangeFeed::ReadAfter(const Partition& partition,
                                                              Sequence sequence,
-                                                             size_t limit) const {
+                                                             ReadLimit limit) const {
   CMK_ASSIGN_OR_RETURN(
       const std::vector<Row> rows,
       engine_->Scan(partition, {FeedKey(sequence + 1), TableRange(Table::kFeed).end}, limit));

@@ -26,7 +26,7 @@ class ChangeFeed {
 
   // At most `limit` entries behind `sequence`, oldest first.
   absl::StatusOr<std::vector<FeedEntry>> ReadAfter(const Partition& partition, Sequence sequence,
-                                                   size_t limit) const;
+                                                   ReadLimit limit) const;
   // Numbers above `sequence`, up to the hub's last one, that no commit has: those that restores
   // have left out.
   absl::StatusOr<uint64_t> SkippedAfter(const Partition& partition, Sequence sequence) const;

@@ -146,6 +146,29 @@ TEST_F(WatchTest, WhoResumesOnANewProjectOfTheSameIdIsToldThatTheOldOneWent) {
   EXPECT_THAT(stream->Next(), ElementsAre("PUT " + NameOf("d3"))) << "it is not over";
 }
 
+// Else whoever watches from the beginning would hold the one thread of a queue for all of it.
+TEST_F(WatchTest, ALongFeedIsToldInPartsOfBoundedLength) {
+  constexpr int kBatches = 5, kOfEach = 400, kMostInAPart = 1500;
+  for (int i = 0; i < kBatches; ++i) {
+    v1::BatchWriteDocumentsRequest batch;
+    batch.set_parent(kHub);
+    for (int j = 0; j < kOfEach; ++j) {
+      batch.add_writes()->mutable_upsert()->set_name(NameOf(absl::StrCat("b", i, "-", j)));
+    }
+    v1::BatchWriteDocumentsResponse written;
+    ASSERT_EQ(ReasonOf(documents_->BatchWriteDocuments(As("owner").get(), batch, &written)), "OK");
+  }
+  const auto stream = Watch(kHub);
+  size_t told = 0;
+  while (told < 1 + kBatches * kOfEach) {
+    const std::vector<std::string> part = stream->Next();
+    ASSERT_FALSE(part.empty());
+    EXPECT_LE(part.size(), static_cast<size_t>(kMostInAPart));
+    told += part.size();
+  }
+  EXPECT_EQ(told, static_cast<size_t>(1 + kBatches * kOfEach));
+}
+
 TEST_F(WatchTest, OneThatItsCallerLeavesIsNoFailureOfTheServer) {
   SetLogLevel(LogLevel::kDebug);
   auto stream = Watch(kHub);
