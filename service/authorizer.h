@@ -19,6 +19,11 @@ enum class Permission {
   kOperateServer,  // what concerns all tenants: backups, restores, checks of everything
 };
 
+// Whether it lets nothing be changed.
+inline bool IsRead(Permission permission) {
+  return permission == Permission::kReadDocuments || permission == Permission::kReadHubs;
+}
+
 // What a request is about: a tenant, perhaps narrowed to a hub and a project; or the server itself.
 struct ResourceScope {
   TenantId tenant;

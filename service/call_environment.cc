@@ -21,15 +21,6 @@ absl::StatusOr<CallInfo> CallEnvironment::InfoOf(const grpc::ServerContext& cont
   return info;
 }
 
-absl::StatusOr<AdmittedCall> CallEnvironment::Admit(const grpc::ServerContext& context,
-                                                    const std::string& request_id,
-                                                    Permission permission,
-                                                    const absl::StatusOr<ResourceScope>& scope) {
-  CMK_ASSIGN_OR_RETURN(CallInfo info, InfoOf(context));
-  info.request_id = request_id;
-  return gate_.Admit(info, permission, scope);
-}
-
 absl::Status CallEnvironment::AdmitAgain(const grpc::ServerContext& context, Permission permission,
                                          const ResourceScope& scope) {
   CMK_ASSIGN_OR_RETURN(const CallInfo info, InfoOf(context));

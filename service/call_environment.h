@@ -23,22 +23,24 @@ namespace cmkstore::service {
 class CallEnvironment {
  public:
   CallEnvironment(std::unique_ptr<grpc::ServerCompletionQueue> queue, RequestGate& gate,
-                  RequestBytes& request_bytes, CallStats& stats)
+                  RequestBytes& request_bytes, RequestBytes& answer_bytes, CallStats& stats)
       : queue_(std::move(queue)),
         executor_(*queue_),
         gate_(gate),
         request_bytes_(request_bytes),
+        answer_bytes_(answer_bytes),
         stats_(stats) {}
 
   grpc::ServerCompletionQueue& queue() { return *queue_; }
   QueueExecutor& executor() { return executor_; }
   CallStats& stats() { return stats_; }
   RequestBytes& request_bytes() { return request_bytes_; }
+  // Of answers that their callers have not taken yet.
+  RequestBytes& answer_bytes() { return answer_bytes_; }
+  RequestGate& gate() { return gate_; }
 
-  std::string NewRequestId() { return gate_.NewRequestId(); }
-  absl::StatusOr<AdmittedCall> Admit(const grpc::ServerContext& context,
-                                     const std::string& request_id, Permission permission,
-                                     const absl::StatusOr<ResourceScope>& scope);
+  // What `context` says of its call. Errors: TOKEN_INVALID when there is more than one token.
+  static absl::StatusOr<CallInfo> InfoOf(const grpc::ServerContext& context);
   // Of a call that was admitted (RequestGate).
   absl::Status AdmitAgain(const grpc::ServerContext& context, Permission permission,
                           const ResourceScope& scope);
@@ -57,14 +59,13 @@ class CallEnvironment {
   bool draining() const { return draining_.load(std::memory_order_acquire); }
 
  private:
-  // What `context` says of its call. Errors: TOKEN_INVALID when there is more than one token.
-  static absl::StatusOr<CallInfo> InfoOf(const grpc::ServerContext& context);
   Detached Answer();
 
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   QueueExecutor executor_;
   RequestGate& gate_;
   RequestBytes& request_bytes_;
+  RequestBytes& answer_bytes_;
   CallStats& stats_;
   std::atomic<int64_t> calls_{0};
   std::atomic<bool> draining_{false};

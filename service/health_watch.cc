@@ -96,7 +96,9 @@ class HealthMethod::Watch final : public RpcCall {
 
   Detached Run() {
     grpc::Status end(grpc::StatusCode::UNAVAILABLE, "the server shuts down");
-    if (method_.AddWatch(*this)) {
+    if (request_.ByteSizeLong() > kMaxPublicRequest) {
+      end = PublicRequestTooLarge();
+    } else if (method_.AddWatch(*this)) {
       HealthCheckResponse told;
       for (;;) {
         if (const auto now = Now(); now != told.status()) {

@@ -7,6 +7,8 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace cmkstore::service {
 namespace {
 
@@ -62,6 +64,11 @@ ServerReflectionResponse Describe(const ServerReflectionRequest& request,
 
 }  // namespace
 
+grpc::Status PublicRequestTooLarge() {
+  return {grpc::StatusCode::INVALID_ARGUMENT,
+          absl::StrCat("the request must be at most ", kMaxPublicRequest, " bytes")};
+}
+
 class HealthMethod::Call final : public RpcCall {
  public:
   Call(HealthMethod& method, CallEnvironment& environment)
@@ -78,6 +85,10 @@ class HealthMethod::Call final : public RpcCall {
     }
     new Call(method_, environment_);
     finishing_ = true;
+    if (request_.ByteSizeLong() > kMaxPublicRequest) {
+      responder_.FinishWithError(PublicRequestTooLarge(), static_cast<QueueEvent*>(this));
+      return;
+    }
     if (!method_.Knows(request_.service())) {
       responder_.FinishWithError({grpc::StatusCode::NOT_FOUND, "no such service"},
                                  static_cast<QueueEvent*>(this));
@@ -122,7 +133,10 @@ class ReflectionMethod::Call final : public RpcCall {
         stream_.Read(&request_, tag);
         return;
       case State::kReading:
-        if (ok && !environment_.draining()) {
+        if (ok && request_.ByteSizeLong() > kMaxPublicRequest) {
+          state_ = State::kFinishing;
+          stream_.Finish(PublicRequestTooLarge(), tag);
+        } else if (ok && !environment_.draining()) {
           state_ = State::kWriting;
           stream_.Write(Describe(request_, method_.services_), tag);
         } else {

@@ -23,6 +23,10 @@ namespace cmkstore::service {
 using HealthService = grpc::health::v1::Health::AsyncService;
 using ReflectionService = grpc::reflection::v1alpha::ServerReflection::AsyncService;
 
+// What they are asked with may have so many bytes: it is kept for as long as its caller likes.
+inline constexpr size_t kMaxPublicRequest = 16u << 10;
+grpc::Status PublicRequestTooLarge();
+
 // Check and Watch.
 //
 // Thread-safe but for Arm.

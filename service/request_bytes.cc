@@ -1,5 +1,6 @@
 #include "service/request_bytes.h"
 
+#include "absl/strings/str_cat.h"
 #include "base/errors.h"
 
 namespace cmkstore::service {
@@ -10,7 +11,7 @@ absl::StatusOr<RequestBytes::Hold> RequestBytes::Take(const std::string& tenant,
   const auto found = held_by_.find(tenant);
   const size_t of_tenant = found == held_by_.end() ? 0 : found->second;
   if (held_ + bytes > max_bytes_ || of_tenant + bytes > max_bytes_ / 4) {
-    return QuotaExceeded("the requests under way are too large together", absl::Seconds(1));
+    return QuotaExceeded(absl::StrCat("the ", what_, " are too large together"), absl::Seconds(1));
   }
   held_ += bytes;
   held_by_[tenant] = of_tenant + bytes;

@@ -11,9 +11,10 @@
 
 namespace cmkstore::service {
 
-// Bounds what the requests under way hold in memory, so that calls that wait for a silent vault do
-// not fill it: in all, and a quarter of that for one tenant. Only large requests are counted; those
-// are few, and small ones are bounded in number. Thread-safe; never blocks.
+// Bounds what the requests under way, or the answers that nobody reads, hold in memory, so that
+// calls that wait for a silent vault or for their own callers do not fill it: in all, and a quarter
+// of that for one tenant. Only large ones are counted; those are few, and small ones are bounded in
+// number. Thread-safe; never blocks.
 class RequestBytes {
  public:
   static constexpr size_t kSmall = 16u << 10;  // bytes; up to here a request is not counted
@@ -41,7 +42,9 @@ class RequestBytes {
     size_t bytes_ = 0;
   };
 
-  explicit RequestBytes(size_t max_bytes) : max_bytes_(max_bytes) {}
+  // `what`, such as "requests under way", is named by the refusal.
+  RequestBytes(size_t max_bytes, std::string what)
+      : max_bytes_(max_bytes), what_(std::move(what)) {}
 
   // Errors: QUOTA_EXCEEDED with a RetryInfo.
   absl::StatusOr<Hold> Take(const std::string& tenant, size_t bytes);
@@ -50,6 +53,7 @@ class RequestBytes {
   void Give(const std::string& tenant, size_t bytes);
 
   const size_t max_bytes_;
+  const std::string what_;
   absl::Mutex mutex_;
   size_t held_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<std::string, size_t> held_by_ ABSL_GUARDED_BY(mutex_);  // tenant; none of 0

@@ -36,11 +36,16 @@ std::string RequestGate::NewRequestId() {
   return absl::StrCat(absl::Hex(number, absl::kZeroPad16));
 }
 
-absl::StatusOr<AdmittedCall> RequestGate::Admit(const CallInfo& info, Permission permission,
-                                                const absl::StatusOr<ResourceScope>& scope) {
+absl::StatusOr<CallerPtr> RequestGate::Identify(const CallInfo& info) {
   CMK_ASSIGN_OR_RETURN(CallerPtr caller, authenticator_.Authenticate(info.authorization));
   // The token's tenant and not the name's: nobody spends another's calls.
   CMK_RETURN_IF_ERROR(quota_.Take(caller->tenant));
+  return caller;
+}
+
+absl::StatusOr<AdmittedCall> RequestGate::Admit(CallerPtr caller, const CallInfo& info,
+                                                Permission permission,
+                                                const absl::StatusOr<ResourceScope>& scope) {
   if (!scope.ok()) return scope.status();
   CMK_RETURN_IF_ERROR(CheckCaller(*caller, info, permission, *scope));
   AdmittedCall call;

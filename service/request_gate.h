@@ -49,9 +49,9 @@ class AdmittedCall {
   std::string peer_;
 };
 
-// Admits calls: authenticates, counts the call against its caller's tenant, looks at the network,
-// authorizes, and only then tells whether the name in the request was well-formed. Thread-safe,
-// never blocks.
+// Admits calls in two steps. Identify authenticates and counts the call against its caller's
+// tenant, by its metadata alone: nobody's message is looked at before. Admit tells whether the name
+// in the request was well-formed, looks at the network and authorizes. Thread-safe, never blocks.
 class RequestGate {
  public:
   // `random` is used once, to begin where no other process does.
@@ -60,12 +60,13 @@ class RequestGate {
 
   // Names a call in answers and logs, whether it is admitted or not. Unique, not secret.
   std::string NewRequestId();
-  // Errors: TOKEN_INVALID, TOKEN_EXPIRED, QUOTA_EXCEEDED, NETWORK_DENIED, ACCESS_DENIED, or that of
-  // `scope`.
-  absl::StatusOr<AdmittedCall> Admit(const CallInfo& info, Permission permission,
+  // Errors: TOKEN_INVALID, TOKEN_EXPIRED, QUOTA_EXCEEDED.
+  absl::StatusOr<CallerPtr> Identify(const CallInfo& info);
+  // Errors: that of `scope`, NETWORK_DENIED, ACCESS_DENIED.
+  absl::StatusOr<AdmittedCall> Admit(CallerPtr caller, const CallInfo& info, Permission permission,
                                      const absl::StatusOr<ResourceScope>& scope);
   // Whether a call that was admitted would be again: for a stream, which outlives the rules and the
-  // token that opened it. Counts nothing. Errors: those of Admit without QUOTA_EXCEEDED.
+  // token that opened it. Counts nothing. Errors: those of both without QUOTA_EXCEEDED.
   absl::Status AdmitAgain(const CallInfo& info, Permission permission, const ResourceScope& scope);
 
  private:

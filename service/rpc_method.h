@@ -11,15 +11,18 @@
 #include <chrono>
 #include <coroutine>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <type_traits>
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "base/errors.h"
+#include "base/status_macros.h"
 #include "service/call_environment.h"
 #include "service/call_log.h"
 #include "service/call_stats.h"
@@ -96,28 +99,27 @@ class RpcCall : public QueueEvent {
   }
   ~RpcCall() override { environment_.CallEnded(); }
 
-  // Parses the message, and admits the call that it is of.
+  // Admits the call, and parses its message on the way, which is to have at most so many bytes.
   template <typename Request>
-  absl::StatusOr<AdmittedCall> Admit(const MethodRule<Request>& rule, Request& request) {
-    const bool parses = grpc::SerializationTraits<Request>::Deserialize(&bytes_, &request).ok();
-    bytes_.Clear();
-    if (parses) return Admit(rule.permission, rule.scope(request));
-    return Admit(rule.permission,
-                 FieldInvalid("request", "must be a message of this method: it does not parse"));
-  }
-  absl::StatusOr<AdmittedCall> Admit(Permission permission,
-                                     const absl::StatusOr<ResourceScope>& scope) {
+  absl::StatusOr<AdmittedCall> Admit(const MethodRule<Request>& rule, Request& request,
+                                     size_t max_bytes = std::numeric_limits<size_t>::max()) {
     began_ = Clock::now();
     stats_.in_flight.fetch_add(1, std::memory_order_relaxed);
-    request_id_ = environment_.NewRequestId();
-    absl::StatusOr<AdmittedCall> admitted =
-        environment_.Admit(context_, request_id_, permission, scope);
+    request_id_ = environment_.gate().NewRequestId();
+    absl::StatusOr<AdmittedCall> admitted = Judge(rule, request, max_bytes);
     if (admitted.ok()) {
       environment_.stats().admitted.Add();
     } else {
       environment_.stats().refused.Add(ReasonOf(admitted.status()));
     }
     return admitted;
+  }
+
+  // For bytes of an answer, until `answer_` is let go: a caller may leave it unread for ever.
+  absl::Status HoldAnswer(const std::string& tenant, size_t bytes) {
+    absl::StatusOr<RequestBytes::Hold> held = environment_.answer_bytes().Take(tenant, bytes);
+    if (held.ok()) answer_ = *std::move(held);
+    return held.status();
   }
 
   // Just before the call's last word goes out.
@@ -134,9 +136,37 @@ class RpcCall : public QueueEvent {
   grpc::ServerContext context_;
   grpc::ByteBuffer bytes_;  // of the message, until it is parsed
   std::string request_id_;
+  RequestBytes::Hold held_, answer_;
 
  private:
   using Clock = std::chrono::steady_clock;
+
+  // Nothing is parsed for whom no token speaks, or whose tenant has no more calls or room: a small
+  // message may be large work.
+  template <typename Request>
+  absl::StatusOr<AdmittedCall> Judge(const MethodRule<Request>& rule, Request& request,
+                                     size_t max_bytes) {
+    CMK_ASSIGN_OR_RETURN(CallInfo info, CallEnvironment::InfoOf(context_));
+    info.request_id = request_id_;
+    CMK_ASSIGN_OR_RETURN(CallerPtr caller, environment_.gate().Identify(info));
+    CMK_ASSIGN_OR_RETURN(held_, environment_.request_bytes().Take(caller->tenant, bytes_.Length()));
+    const absl::StatusOr<ResourceScope> scope = Parse(rule, request, max_bytes);
+    bytes_.Clear();
+    return environment_.gate().Admit(std::move(caller), info, rule.permission, scope);
+  }
+
+  template <typename Request>
+  absl::StatusOr<ResourceScope> Parse(const MethodRule<Request>& rule, Request& request,
+                                      size_t max_bytes) {
+    if (bytes_.Length() > max_bytes) {
+      return FieldInvalid("request", absl::StrCat("must be at most ", max_bytes, " bytes"));
+    }
+    if (!grpc::SerializationTraits<Request>::Deserialize(&bytes_, &request).ok()) {
+      return FieldInvalid("request", "must be a message of this method: it does not parse");
+    }
+    return rule.scope(request);
+  }
+
   Clock::time_point began_;
 };
 
@@ -181,15 +211,13 @@ class UnaryMethod final : public RpcMethod {
         Finish(admitted.status());
         co_return;
       }
-      absl::StatusOr<RequestBytes::Hold> held =
-          environment_.request_bytes().Take(admitted->caller().tenant, request_.ByteSizeLong());
-      if (!held.ok()) {
-        Finish(held.status());
-        co_return;
-      }
-      held_ = *std::move(held);
       const CallContext context{*admitted, environment_.executor()};
       absl::StatusOr<Response> response = co_await method_.handler_(context, request_);
+      // What was written is told, however large the answer.
+      if (response.ok() && IsRead(method_.rule_.permission)) {
+        const absl::Status room = HoldAnswer(admitted->caller().tenant, response->ByteSizeLong());
+        if (!room.ok()) response = room;
+      }
       if (response.ok()) {
         finishing_ = true;
         Note(absl::OkStatus());
@@ -213,7 +241,6 @@ class UnaryMethod final : public RpcMethod {
 
     UnaryMethod& method_;
     Request request_;
-    RequestBytes::Hold held_;
     grpc::ServerAsyncResponseWriter<Response> responder_;
     bool finishing_ = false;
   };
@@ -230,6 +257,9 @@ class ResponseStream {
  public:
   virtual ~ResponseStream() = default;
 
+  // Whether there is room for a message of so many bytes until it is handed to the transport, which
+  // a client that does not read may delay for ever. To be asked before Write.
+  virtual bool HasRoom(size_t bytes) = 0;
   // Completes when the message was handed to the transport; false when the client is gone.
   auto Write(const Response& response) {
     struct Awaiter {
@@ -298,6 +328,7 @@ class StreamMethod final : public RpcMethod {
           return;
         case State::kStreaming:
           this->write_ok_ = ok;
+          answer_ = {};
           if (!ok) client_gone_ = true;
           this->waiting_.resume();
           return;
@@ -310,20 +341,24 @@ class StreamMethod final : public RpcMethod {
       if (!scope.ok()) return scope.status();
       return environment_.AdmitAgain(context_, method_.rule_.permission, *scope);
     }
+    bool HasRoom(size_t bytes) override { return HoldAnswer(tenant_, bytes).ok(); }
     bool client_gone() const override { return client_gone_; }
     bool cancelled() const override { return client_gone_ || environment_.draining(); }
 
    private:
     enum class State { kWaiting, kStreaming, kFinishing };
+    // Kept for the life of the stream.
+    static constexpr size_t kMaxStreamRequest = RequestBytes::kSmall;
 
     void StartWrite(const Response& response) override {
       writer_.Write(response, static_cast<QueueEvent*>(this));
     }
 
     Detached Run() {
-      absl::StatusOr<AdmittedCall> admitted = Admit(method_.rule_, request_);
+      absl::StatusOr<AdmittedCall> admitted = Admit(method_.rule_, request_, kMaxStreamRequest);
       absl::Status status = admitted.status();
       if (admitted.ok()) {
+        tenant_ = admitted->caller().tenant;
         const CallContext context{*admitted, environment_.executor()};
         status = co_await method_.handler_(context, request_, *this);
       }
@@ -335,6 +370,7 @@ class StreamMethod final : public RpcMethod {
 
     StreamMethod& method_;
     Request request_;
+    std::string tenant_;
     grpc::ServerAsyncWriter<Response> writer_;
     State state_ = State::kWaiting;
     bool client_gone_ = false;

@@ -20,6 +20,9 @@ constexpr int kMaxMetadataBytes = 16 << 10;
 // Debian's gRPC is built with its assertions: each event of a queue walks through all that is armed
 // there, so what is seldom called is armed sparingly.
 constexpr size_t kArmedRareCalls = 2;
+// A lock may wait for a disk that hangs, and other tenants' locks must not. A tenant's own come one
+// after the other: what was asked last of a hub holds.
+constexpr size_t kLockThreads = 8;
 
 // Of threads and of places in line, what calls of one tenant may take: a vault that hangs is its
 // tenant's trouble.
@@ -51,10 +54,15 @@ void SetConnectionBounds(grpc::ServerBuilder& builder) {
 RpcServer::RpcServer(RpcServerOptions options, RequestGate& gate)
     : options_(options),
       gate_(gate),
-      request_bytes_(options.max_bytes_under_way),
+      request_bytes_(options.max_bytes_under_way, "requests under way"),
+      answer_bytes_(options.max_bytes_under_way, "answers that have not been read"),
       vault_(OptionsOf("control-vault", options.control_threads, options)),
       disk_(OptionsOf("control-disk", options.control_threads, options)),
-      lock_(OptionsOf("control-lock", 1, options)) {}
+      lock_({.name = "control-lock",
+             .threads = kLockThreads,
+             .max_queued = options.max_queued_control_calls,
+             .threads_of_one = 1,
+             .max_queued_of_one = ShareOfOne(options.max_queued_control_calls)}) {}
 
 RpcServer::~RpcServer() { Shutdown(absl::ZeroDuration()); }
 
@@ -84,6 +92,10 @@ absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
   grpc::ServerBuilder builder;
   SetConnectionBounds(builder);
   builder.SetMaxReceiveMessageSize(static_cast<int>(options_.max_request_bytes));
+  // What has come in and is not known to be a request yet; who it is from neither.
+  grpc::ResourceQuota memory("rpc");
+  memory.Resize(2 * options_.max_bytes_under_way);
+  builder.SetResourceQuota(memory);
   std::vector<std::unique_ptr<Acceptor::Sink>> sinks;
   for (RpcListener& listener : listeners) {
     CMK_ASSIGN_OR_RETURN(std::unique_ptr<Acceptor> acceptor,
@@ -96,8 +108,8 @@ absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
   }
   for (const auto& service : services_) builder.RegisterService(service.get());
   for (size_t i = 0; i < options_.queues; ++i) {
-    environments_.push_back(std::make_unique<CallEnvironment>(builder.AddCompletionQueue(), gate_,
-                                                              request_bytes_, stats_));
+    environments_.push_back(std::make_unique<CallEnvironment>(
+        builder.AddCompletionQueue(), gate_, request_bytes_, answer_bytes_, stats_));
   }
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) {

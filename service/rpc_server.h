@@ -41,7 +41,8 @@ struct RpcServerOptions {
   // Twice the largest batch: what is somewhat too large is still refused by its field and limit,
   // what is far too large by gRPC.
   size_t max_request_bytes = 16u << 20;
-  // That requests under way may hold together; a quarter of it those of one tenant.
+  // That requests under way may hold together; a quarter of it those of one tenant. As much again
+  // the answers that callers have not taken yet.
   size_t max_bytes_under_way = 256u << 20;
   AcceptorOptions connections;  // of each listener
 };
@@ -169,7 +170,7 @@ class RpcServer {
 
   const RpcServerOptions options_;
   RequestGate& gate_;
-  RequestBytes request_bytes_;
+  RequestBytes request_bytes_, answer_bytes_;
   Worker vault_, disk_, lock_;  // see BlocksFor
   CallStats stats_;
   std::vector<std::unique_ptr<grpc::Service>> services_;

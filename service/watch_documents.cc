@@ -174,7 +174,7 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
     const CallContext context{round, stream_context.executor};
     HubEntryPtr entry;
     v1::WatchDocumentsResponse part;
-    bool moved = false;
+    Place before;
     {  // The hub's keys for no longer than it takes to read, however slow the caller is.
       auto opening = hubs_.Open(context, scope.hub);
       CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
@@ -194,11 +194,11 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
         entry->usage->Count(store::UsageCounter::kWatchCalls);
         first = false;
       }
-      const Place before = place;
+      before = place;
       auto reading = NextPart(context, hub, scope, place, request.view());
       CMK_CO_ASSIGN_OR_RETURN(part, co_await std::move(reading));
-      moved = place != before;
     }
+    const bool moved = place != before;
     if (moved && part.changes().empty()) {
       co_await Requeued(
           context.executor);  // a long feed of others' changes is not to hold the queue
@@ -218,6 +218,17 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
     told = true;
     // Once more: it may have waited for a vault, or for what to tell, since.
     CMK_CO_RETURN_IF_ERROR(stream.AdmitAgain());
+    if (!stream.HasRoom(part.ByteSizeLong())) {
+      // Read again later, when callers of the tenant have taken what they have been sent.
+      place = before;
+      part = v1::WatchDocumentsResponse();
+      const absl::Time until = clock_.WallNow() + kRoomPause;
+      while (clock_.WallNow() < until && !stream.cancelled()) {
+        auto waiting = signal_.Wait(context.executor, entry->uid, until, [] { return false; });
+        co_await waiting;
+      }
+      continue;
+    }
     const bool sent = co_await stream.Write(part);
     if (!sent) break;
     if (place.gone) co_return NotFound("project");

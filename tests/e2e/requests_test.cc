@@ -1,7 +1,5 @@
 // What a request may hold, what its refusals say, and what a repeat is told.
 
-#include <atomic>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -331,36 +329,6 @@ TEST_F(RequestsTest, OfDocumentsLargerThanABatchAllAreDeletedAtOnceButNotRead) {
   size_t left = 1;
   EXPECT_EQ(ReasonOf(ListOf(10, "", &left)), "OK");
   EXPECT_EQ(left, 0u);
-}
-
-TEST_F(RequestsTest, LargeRequestsThatWaitForASilentVaultAreBounded) {
-  StartServer();  // the hub's keys are cold
-  owner_->Script(
-      {{{"operation", "unwrapkey"}, {"kind", "hang"}, {"hang_ms", 600'000}, {"count", -1}}});
-  v1::BatchWriteDocumentsRequest batch;
-  batch.set_parent(kHub);
-  for (int i = 0; i < 7; ++i) {
-    v1::Document& document = *batch.add_writes()->mutable_upsert();
-    document.set_name(NameOf(absl::StrCat("d", i)));
-    document.set_content(absl::StrCat("\"", std::string(1'000'000, 'x'), "\""));
-  }
-  std::atomic<int> refused = 0;
-  std::vector<std::thread> writing;
-  for (int i = 0; i < 10; ++i) {  // 70 MB, of which a tenant may hold 64 MiB
-    writing.emplace_back([&] {
-      v1::BatchWriteDocumentsResponse written;
-      const grpc::Status status =
-          documents_->BatchWriteDocuments(As("contributor").get(), batch, &written);
-      refused += ReasonOf(status) == "QUOTA_EXCEEDED" ? 1 : 0;
-    });
-  }
-  const absl::Time give_up = absl::Now() + absl::Seconds(10);
-  while (refused == 0 && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(5));
-  EXPECT_GE(refused, 1);
-  EXPECT_EQ(ReasonOf(Put("small", "{}")), "VAULT_UNREACHABLE") << "small ones are heard";
-  owner_->Script(nlohmann::json::array());
-  for (std::thread& one : writing) one.join();
-  EXPECT_LT(refused, 10);
 }
 
 }  // namespace
