@@ -21,7 +21,20 @@ using storage::v1::HubRecord;
 
 constexpr size_t kHubsAtOnce = 1000;
 
-// Takes over what wraps the newest DEK; false when the hub names it already.
+absl::Status FinishKeyChange(store::Engine& engine, HubRecord record) {
+  CMK_ASSIGN_OR_RETURN(const bool changed, NameKeyThatWraps(engine, record));
+  if (!changed) return absl::OkStatus();
+  record.set_revision(record.revision() + 1);
+  Log(LogLevel::kWarning, "key_change_finished",
+      {{"hub", absl::StrCat("tenants/", record.tenant(), "/hubs/", record.hub())},
+       {"key_name", record.customer_key().key_name()}});
+  store::WriteSet writes;
+  store::HubsTable::Put(writes, record.tenant(), record.hub(), record);
+  return ApplyBlocking(engine, store::CatalogPartition(), std::move(writes)).status();
+}
+
+}  // namespace
+
 absl::StatusOr<bool> NameKeyThatWraps(const store::Engine& engine, HubRecord& record) {
   CMK_ASSIGN_OR_RETURN(const auto deks,
                        store::DeksTable(engine).List(HubDirectory::MakeEntry(record)->partition,
@@ -39,22 +52,8 @@ absl::StatusOr<bool> NameKeyThatWraps(const store::Engine& engine, HubRecord& re
   }
   named.set_key_name(wraps.key_name);
   if (pinned) named.set_key_version(wraps.version);
-  record.set_revision(record.revision() + 1);
   return true;
 }
-
-absl::Status FinishKeyChange(store::Engine& engine, HubRecord record) {
-  CMK_ASSIGN_OR_RETURN(const bool changed, NameKeyThatWraps(engine, record));
-  if (!changed) return absl::OkStatus();
-  Log(LogLevel::kWarning, "key_change_finished",
-      {{"hub", absl::StrCat("tenants/", record.tenant(), "/hubs/", record.hub())},
-       {"key_name", record.customer_key().key_name()}});
-  store::WriteSet writes;
-  store::HubsTable::Put(writes, record.tenant(), record.hub(), record);
-  return ApplyBlocking(engine, store::CatalogPartition(), std::move(writes)).status();
-}
-
-}  // namespace
 
 absl::Status FinishKeyChanges(store::Engine& engine) {
   const store::HubsTable hubs(engine);

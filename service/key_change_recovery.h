@@ -1,6 +1,8 @@
 #pragma once
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cmkstore/storage/v1/records.pb.h"
 #include "store/engine.h"
 
 namespace cmkstore::service {
@@ -12,5 +14,9 @@ namespace cmkstore::service {
 //
 // Errors: those of the catalog; a hub that cannot be read is logged and left to fail its own calls.
 absl::Status FinishKeyChanges(store::Engine& engine);
+
+// Has the record name the key that wraps the hub's newest DEK; false when it does so already.
+// Errors: those of the hub's partition.
+absl::StatusOr<bool> NameKeyThatWraps(const store::Engine& engine, storage::v1::HubRecord& record);
 
 }  // namespace cmkstore::service

@@ -1,6 +1,11 @@
 #pragma once
 
+#include <map>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "base/clock.h"
+#include "base/worker.h"
 #include "cmkstore/v1/hub_service.pb.h"
 #include "crypto/random.h"
 #include "service/hub_access.h"
@@ -55,13 +60,23 @@ class ManageHubs {
   using EditAndWrite = std::function<absl::Status(storage::v1::HubRecord&, store::WriteSet&)>;
   absl::StatusOr<HubEntryPtr> ChangeWith(const HubName& name, const EditAndWrite& edit);
 
+  // Has hubs name their new key where the store refused Update just that, behind the rewrapped DEKs
+  // (KL-13). To be called about every 100 ms by one thread; works in the background.
+  void Tick();
+  void Stop() { finisher_.Stop(); }
+
  private:
   absl::StatusOr<HubEntryPtr> Commit(const HubName& name, const EditAndWrite& edit);
   // The answer if there is a hub of this id: the hub, if this very call made it, or a refusal.
   std::optional<absl::StatusOr<v1::Hub>> FirstAnswer(const TenantId& tenant, const HubId& id,
                                                      const v1::CreateHubRequest& request);
+  // A commit that changes nothing: whether the catalog takes any.
+  absl::Status TryCatalog(const storage::v1::HubRecord& record);
+  absl::Status FinishKeyChange(HubUid uid, const storage::v1::CustomerKey& wanted);
   // With what the state of its key lets it show.
   v1::Hub ToHubNow(const HubEntry& entry);
+  // Asks no vault after `deadline` for an older key that the name is sealed with.
+  v1::Hub ToHubBy(const HubEntry& entry, absl::Time deadline);
 
   HubAccess& hubs_;
   store::Engine& engine_;
@@ -73,6 +88,11 @@ class ManageHubs {
   Clock& clock_;
   const PageTokens& tokens_;
   const IndexLife index_life_;
+  absl::Mutex mutex_;
+  // Hubs whose DEKs are under a key that their records do not name, and what Update was to write.
+  std::map<HubUid, storage::v1::CustomerKey> unfinished_ ABSL_GUARDED_BY(mutex_);
+  absl::Time next_finish_ = absl::InfinitePast();  // the ticking thread's
+  Worker finisher_{{.name = "key-changes", .threads = 1, .max_queued = 1}};
 };
 
 }  // namespace cmkstore::service

@@ -323,6 +323,7 @@ void Server::Parts::Tick() {
     receipts->Tick();
     follower->Tick();
     operations->Tick();
+    manage_hubs->Tick();
     purges->Tick();
     hub_usage->Tick();
     expiries->Tick();
@@ -383,6 +384,7 @@ void Server::Shutdown(absl::Duration grace) {
   if (parts_->ticker.joinable()) parts_->ticker.join();
   if (parts_->authenticator != nullptr) parts_->authenticator->Stop();
   if (parts_->engine != nullptr) parts_->engine->StopGivingSpaceBack();
+  if (parts_->manage_hubs != nullptr) parts_->manage_hubs->Stop();
   if (parts_->purges != nullptr) parts_->purges->Stop();
   if (parts_->scrubber != nullptr) parts_->scrubber->Stop();
   if (parts_->expiries != nullptr) parts_->expiries->Stop();

@@ -1,5 +1,6 @@
 // HubService.UpdateHub: the only one of ManageHubs that may call the vault for a hub that exists.
 
+#include <map>
 #include <memory>
 #include <set>
 #include <utility>
@@ -10,15 +11,20 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "crypto/envelope.h"
+#include "service/apply_blocking.h"
 #include "service/hub_codec.h"
 #include "service/hub_key_source.h"
+#include "service/key_change_recovery.h"
 #include "service/limits.h"
 #include "service/manage_hubs.h"
+#include "store/tables.h"
 
 namespace cmkstore::service {
 namespace {
 
 constexpr absl::string_view kKey = "encryption.customer_managed";
+constexpr absl::Duration kPause = absl::Milliseconds(100);  // before the store is asked again
+constexpr absl::Duration kFinishEvery = absl::Seconds(1);
 
 // What of the key may change: everything but the vault.
 absl::Status CheckSameVault(const storage::v1::HubRecord& record, const v1::Encryption& wanted) {
@@ -39,6 +45,10 @@ void ReadKey(const v1::CustomerManagedKey& wanted, const std::set<std::string>& 
   if (named("key_name")) key.set_key_name(wanted.key_name());
   if (named("key_version")) key.set_key_version(wanted.key_version());
   if (named("identity")) key.set_identity(wanted.identity());
+}
+
+bool IsOfTheDisk(const absl::Status& status) {
+  return HasReason(status, "STORE_BUSY") || HasReason(status, "STORE_FULL");
 }
 
 // What the mask names, and nothing else, as it is in `changed`.
@@ -122,21 +132,31 @@ absl::StatusOr<v1::Hub> ManageHubs::Update(const AdmittedCall& call,
     CMK_ASSIGN_OR_RETURN(turn, key_changes_.TakeTurn(before->uid, call.deadline()));
     CMK_ASSIGN_OR_RETURN(const HubEntryPtr now, hubs_.Find(call, name));
     if (now->record.revision() != before->record.revision()) return EtagMismatch();
+    CMK_RETURN_IF_ERROR(TryCatalog(now->record));
     // The DEKs first: they name the version that wraps them, so a crash between leaves a hub that
     // opens, and the next start makes it name its key (key_change_recovery.h).
     CMK_RETURN_IF_ERROR(key_changes_.Rewrap(*turn, *before, key, call.deadline()));
   }
-  absl::StatusOr<HubEntryPtr> committed;
-  do {
-    committed = Change(name, [&](storage::v1::HubRecord& record) {
-      // Once the DEKs are under the new key the record must name it, whatever else of the hub has
-      // been changed meanwhile: who withdraws a key withdraws the one that is named.
-      if (!key_changed && record.revision() != before->record.revision()) return EtagMismatch();
-      CopyNamed(mask, changed, record);
-      return absl::OkStatus();
-    });
-  } while (key_changed && HasReason(committed.status(), "STORE_BUSY") &&
-           clock_.WallNow() < call.deadline());
+  const auto edit = [&](storage::v1::HubRecord& record) {
+    // Once the DEKs are under the new key the record must name it, whatever else of the hub has
+    // been changed meanwhile: who withdraws a key withdraws the one that is named.
+    if (!key_changed && record.revision() != before->record.revision()) return EtagMismatch();
+    CopyNamed(mask, changed, record);
+    return absl::OkStatus();
+  };
+  absl::StatusOr<HubEntryPtr> committed = Change(name, edit);
+  while (key_changed && IsOfTheDisk(committed.status()) &&
+         clock_.WallNow() + kPause < call.deadline()) {
+    clock_.Sleep(kPause);
+    committed = Change(name, edit);
+  }
+  if (key_changed && !committed.ok()) {
+    absl::MutexLock lock(&mutex_);
+    unfinished_[before->uid] = changed.customer_key();
+    return Annotate(committed.status(),
+                    "the hub's keys are under the new key, which its record will name as soon as "
+                    "the store takes it");
+  }
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr after, std::move(committed));
   turn.reset();
   if (key_changed) receipts_.End(after->uid);
@@ -154,6 +174,59 @@ absl::StatusOr<v1::Hub> ManageHubs::Update(const AdmittedCall& call,
        {"hub", after->Name()},
        {"key_changed", key_changed ? "true" : "false"}});
   return answer;
+}
+
+absl::Status ManageHubs::TryCatalog(const storage::v1::HubRecord& record) {
+  store::WriteSet same;
+  store::HubsTable::RequireUnchanged(same, record.tenant(), record.hub(), record, EtagMismatch());
+  store::HubsTable::Put(same, record.tenant(), record.hub(), record);
+  return ApplyBlocking(engine_, store::CatalogPartition(), std::move(same)).status();
+}
+
+void ManageHubs::Tick() {
+  const absl::Time now = clock_.MonotonicNow();
+  std::map<HubUid, storage::v1::CustomerKey> unfinished;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (unfinished_.empty() || now < next_finish_) return;
+    unfinished = unfinished_;
+  }
+  next_finish_ = now + kFinishEvery;
+  // Not taken while the last attempt still runs.
+  (void)finisher_.TryRun([this, unfinished = std::move(unfinished)] {
+    for (const auto& [uid, wanted] : unfinished) FinishKeyChange(uid, wanted).IgnoreError();
+  });
+}
+
+absl::Status ManageHubs::FinishKeyChange(HubUid uid, const storage::v1::CustomerKey& wanted) {
+  CMK_ASSIGN_OR_RETURN(const auto turn,
+                       key_changes_.TakeTurn(uid, clock_.WallNow() + kFinishEvery));
+  const absl::StatusOr<HubEntryPtr> hub = hubs_.directory().FindByUid(uid);
+  storage::v1::HubRecord record;
+  bool differs = false;
+  if (hub.ok()) {
+    record = (*hub)->record;
+    CMK_ASSIGN_OR_RETURN(differs, NameKeyThatWraps(engine_, record));
+  } else if (!HasReason(hub.status(), "HUB_NOT_FOUND")) {
+    return hub.status();
+  }
+  if (differs) {
+    // As the call wanted it, its identity too, if no other call has changed the key since.
+    *record.mutable_customer_key() = wanted;
+    CMK_RETURN_IF_ERROR(NameKeyThatWraps(engine_, record).status());
+    const HubName name{*TenantId::Parse(record.tenant()), *HubId::Parse(record.hub())};
+    CMK_RETURN_IF_ERROR(Change(name, [&](storage::v1::HubRecord& now) {
+                          *now.mutable_customer_key() = record.customer_key();
+                          return absl::OkStatus();
+                        }).status());
+    receipts_.End(uid);
+    hubs_.key_cache().Forget(uid);
+    Log(LogLevel::kWarning, "key_change_finished",
+        {{"hub", (*hub)->Name()}, {"key_name", record.customer_key().key_name()}});
+  }
+  absl::MutexLock lock(&mutex_);
+  unfinished_.erase(uid);
+  return absl::OkStatus();
 }
 
 }  // namespace cmkstore::service
