@@ -3,7 +3,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/synchronization/notification.h"
 #include "base/errors.h"
 #include "base/log.h"
 #include "store/tables.h"
@@ -58,7 +57,7 @@ std::optional<storage::v1::LockRecord> LockReceipts::StandingDenial(HubUid hub) 
 void LockReceipts::AddPushLock(HubUid hub, absl::Time now, store::WriteSet& writes) const {
   storage::v1::LockRecord record;
   if (const auto last = Last(hub); last.has_value() && last->by_push() && Stands(*last)) {
-    // In force since before, when the store could not take it.
+    // The keys are wiped already: by this call, or by one that the store refused.
     return store::LocksTable::Put(writes, hub, *last);
   }
   record.set_by_push(true);
@@ -85,31 +84,25 @@ void LockReceipts::End(HubUid hub) {
   std::optional<storage::v1::LockRecord> last = Last(hub);
   if (!last.has_value() || !Stands(*last)) return;
   last->set_end_time_micros(absl::ToUnixMicros(clock_.WallNow()));
-  Keep(hub, *last, /*waits=*/false);
+  Keep(hub, *last);
 }
 
-void LockReceipts::Keep(HubUid hub, const storage::v1::LockRecord& record, bool waits) {
+void LockReceipts::Keep(HubUid hub, const storage::v1::LockRecord& record) {
   {
     absl::MutexLock lock(&mutex_);
     last_[hub] = record;
   }
-  if (!waits) return Write(hub, record, [] {});
-  absl::Notification written;
-  Write(hub, record, [&written] { written.Notify(); });
-  written.WaitForNotification();
+  Write(hub, record);
 }
 
-void LockReceipts::Write(HubUid hub, const storage::v1::LockRecord& record,
-                         std::function<void()> done) {
+void LockReceipts::Write(HubUid hub, const storage::v1::LockRecord& record) {
   store::WriteSet writes;
   store::LocksTable::Put(writes, hub, record);
   engine_.Apply(store::CatalogPartition(), std::move(writes),
-                [this, hub, done = std::move(done)](const absl::StatusOr<store::Sequence>& result) {
-                  if (!result.ok()) {
-                    absl::MutexLock lock(&mutex_);
-                    refused_.insert(hub);
-                  }
-                  done();
+                [this, hub](const absl::StatusOr<store::Sequence>& result) {
+                  if (result.ok()) return;
+                  absl::MutexLock lock(&mutex_);
+                  refused_.insert(hub);
                 });
 }
 
@@ -124,7 +117,7 @@ void LockReceipts::Tick() {
     }
   }
   next_try_ = clock_.MonotonicNow() + kTryAgain;
-  for (const auto& [hub, record] : again) Write(hub, record, [] {});
+  for (const auto& [hub, record] : again) Write(hub, record);
 }
 
 void LockReceipts::OnLocked(const keycache::LockReport& report) {
@@ -143,7 +136,7 @@ void LockReceipts::OnLocked(const keycache::LockReport& report) {
     const bool told = last.has_value() && last->by_push() && last->lock_time_micros() != 0;
     if (told && Stands(*last)) return;
   }
-  Keep(report.hub, ToRecord(report, index_closed), /*waits=*/report.by_push);
+  Keep(report.hub, ToRecord(report, index_closed));
 }
 
 void LockReceipts::OnUnlocked(HubUid hub) {

@@ -18,9 +18,9 @@ namespace cmkstore::service {
 // Hears of every lock and outage: closes the hub's search index, logs, wakes what streams the hub,
 // and keeps the last lock of each hub on disk as its revocation receipt.
 //
-// A lock by the vault is written behind the wiped keys, by a commit that nobody waits for; what the
-// store refuses is written again until it takes it. LockHub begins its receipt in the commit that
-// locks the hub, and answers when the whole of it is on disk.
+// A lock is written behind the wiped keys, by a commit that nobody waits for; what the store
+// refuses is written again until it takes it. That of LockHub is in the commit that locks the hub
+// as well, and so on disk when the call returns.
 //
 // Thread-safe. All that it is given must outlive it, and it the key cache and the engine's last
 // commit.
@@ -68,9 +68,9 @@ class LockReceipts final : public keycache::KeyStateListener {
   void OnUnwrapAsked(HubUid hub) override { actions_.count_unwrap(hub); }
 
  private:
-  // Remembers the record and sets its write off; `waits`: until it is on disk, or refused.
-  void Keep(HubUid hub, const storage::v1::LockRecord& record, bool waits);
-  void Write(HubUid hub, const storage::v1::LockRecord& record, std::function<void()> done);
+  // Remembers the record and sets its write off.
+  void Keep(HubUid hub, const storage::v1::LockRecord& record);
+  void Write(HubUid hub, const storage::v1::LockRecord& record);
 
   store::Engine& engine_;
   Clock& clock_;

@@ -197,7 +197,9 @@ absl::StatusOr<v1::KeyStatus> ManageKeys::Lock(const AdmittedCall& call,
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr before, hubs_.Find(call, name));
   const absl::Time now = clock_.WallNow();
   bool locks = false;
-  // Durable first: a crash right after the keys are wiped must not forget the lock.
+  // Before the store is asked: no disk that hangs, or that another tenant has filled, keeps a hub
+  // from going dark. Again behind it, for keys that came meanwhile where the hub was evicted.
+  hubs_.key_cache().Lock(before->uid);
   const absl::StatusOr<HubEntryPtr> hub =
       manage_hubs_.ChangeWith(name, [&](storage::v1::HubRecord& record, store::WriteSet& writes) {
         locks = !record.locked_by_push();
@@ -208,7 +210,6 @@ absl::StatusOr<v1::KeyStatus> ManageKeys::Lock(const AdmittedCall& call,
         return absl::OkStatus();
       });
   if (locks && hub.ok()) receipts_.Forget((*hub)->uid);
-  // Whatever the store says: no disk that another tenant has filled keeps a hub from going dark.
   hubs_.key_cache().Lock(hub.ok() ? (*hub)->uid : before->uid);
   if (hub.ok()) return StatusOf(**hub);
   return Annotate(hub.status(),
