@@ -101,7 +101,7 @@ Task<absl::StatusOr<v1::DeleteDocumentResponse>> WriteDocuments::Delete(
   absl::StatusOr<v1::BatchWriteDocumentsResponse> result = co_await std::move(running);
   if (!result.ok()) co_return result.status();
   v1::DeleteDocumentResponse response;
-  response.set_sequence(result->sequence());
+  if (!result->documents(0).name().empty()) response.set_sequence(result->sequence());
   co_return response;
 }
 
@@ -145,19 +145,20 @@ Task<absl::StatusOr<v1::Document>> WriteDocuments::RunOne(const CallContext& con
 Task<absl::StatusOr<v1::BatchWriteDocumentsResponse>> WriteDocuments::Run(
     const CallContext& context, const WriteCall& call) {
   CMK_CO_RETURN_IF_ERROR(CheckRequestId(call.request_id));
-  auto opening = hubs_.Open(context, call.hub);
-  CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
-  std::vector<store::DocumentKey> keys;
-  std::map<ProjectId, ProjectUid> projects;
-  for (const WriteIntent& intent : call.intents) {
-    CMK_CO_ASSIGN_OR_RETURN(const ProjectUid project,
-                            hubs_.Project(*hub.entry, intent.name.project.project));
-    keys.push_back(KeyOf(intent.name, project, hub.keys->names));
-    projects.insert({intent.name.project.project, project});
-  }
   // Each time that another write came first, that one was made: so all are, one by one, as long as
   // their time lasts.
   for (;;) {
+    // Anew each time: the hub may have been locked or deleted meanwhile, or have another key.
+    auto opening = hubs_.Open(context, call.hub);
+    CMK_CO_ASSIGN_OR_RETURN(const OpenHub hub, co_await std::move(opening));
+    std::vector<store::DocumentKey> keys;
+    std::map<ProjectId, ProjectUid> projects;
+    for (const WriteIntent& intent : call.intents) {
+      CMK_CO_ASSIGN_OR_RETURN(const ProjectUid project,
+                              hubs_.Project(*hub.entry, intent.name.project.project));
+      keys.push_back(KeyOf(intent.name, project, hub.keys->names));
+      projects.insert({intent.name.project.project, project});
+    }
     FirstAnswers::Kept kept;
     if (!call.request_id.empty()) {
       auto looking = first_answers_.Find(context, hub, call.request_id, call.request_digest);
@@ -169,8 +170,13 @@ Task<absl::StatusOr<v1::BatchWriteDocumentsResponse>> WriteDocuments::Run(
     CMK_CO_ASSIGN_OR_RETURN(
         StorageReservation room,
         quota_.Reserve(hub.entry->record.tenant(), StoredAmount::Of(prepared.usage)));
-    if (call.validate_only || prepared.writes.empty()) co_return std::move(prepared.response);
-    if (!call.request_id.empty()) {
+    // With a request_id also that there was nothing to delete is kept: a repeat must not delete
+    // what somebody has made since.
+    const bool keeps = !call.request_id.empty();
+    if (call.validate_only || (prepared.writes.empty() && !keeps)) {
+      co_return std::move(prepared.response);
+    }
+    if (keeps) {
       CMK_CO_RETURN_IF_ERROR(first_answers_.Keep(hub, call.request_id, call.request_digest, kept,
                                                  prepared.response, Conflict(), prepared.writes,
                                                  prepared.feed));
@@ -240,7 +246,8 @@ Task<absl::StatusOr<WriteDocuments::Attempt>> WriteDocuments::Prepare(
       CMK_CO_RETURN_IF_ERROR(
           AddRow(hub, keys[i], call.intents[i], now_there, **std::move(planned), now, attempt));
     } else {
-      attempt.response.add_documents()->set_name(call.intents[i].name.ToString());
+      store::DocumentsTable::RequireAbsent(attempt.writes, keys[i], Conflict());
+      attempt.response.add_documents();  // without a name: there was none
     }
   }
   co_return attempt;

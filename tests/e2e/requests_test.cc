@@ -172,6 +172,29 @@ TEST_F(RequestsTest, ARepeatedWriteIsToldTheFirstResultWithItsSequence) {
   EXPECT_EQ(repeated.SerializeAsString(), anew.SerializeAsString());
 }
 
+TEST_F(RequestsTest, ARepeatedDeletionThatFoundNothingDeletesNothingThatWasMadeSince) {
+  ASSERT_EQ(ReasonOf(Put("other", "{}")), "OK");  // the collection has something in its feed
+  v1::DeleteDocumentRequest remove;
+  remove.set_name(NameOf("d1"));
+  remove.set_allow_missing(true);
+  remove.set_request_id(kRequestId);
+  v1::DeleteDocumentResponse removed;
+  ASSERT_EQ(ReasonOf(documents_->DeleteDocument(As("owner").get(), remove, &removed)), "OK");
+  EXPECT_EQ(removed.sequence(), 0u) << "there was nothing to delete";
+  v1::Document stored;
+  ASSERT_EQ(ReasonOf(Put("d1", "{}", &stored)), "OK");
+  ASSERT_EQ(ReasonOf(documents_->DeleteDocument(As("owner").get(), remove, &removed)), "OK");
+  EXPECT_EQ(removed.sequence(), 0u);
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK");
+  // What follows the feed gets past a commit that changed no document.
+  v1::SearchRequest search;
+  search.set_parent(kHub);
+  search.set_min_sequence(stored.sequence());
+  v1::SearchResponse found;
+  ASSERT_EQ(ReasonOf(search_->Search(As("reader").get(), search, &found)), "OK");
+  EXPECT_EQ(found.hits_size(), 2);
+}
+
 TEST_F(RequestsTest, ARepeatedCreationOfAHubOrProjectIsToldTheFirstResult) {
   v1::CreateHubRequest request;
   request.set_parent(absl::StrCat("tenants/", kTenant));
