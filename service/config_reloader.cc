@@ -26,12 +26,13 @@ config::v1::Config NeedingRestart(config::v1::Config config) {
 
 }  // namespace
 
-ConfigReloader::ConfigReloader(LoadedConfig in_force, Server& server)
-    : started_with_(in_force.config), in_force_(std::move(in_force)), server_(server) {
-  seen_ = Fingerprint(in_force_, ReadFile(in_force_.file).value_or(""));
-}
+ConfigReloader::ConfigReloader(LoadedConfig in_force, std::string seen, Server& server)
+    : started_with_(in_force.config),
+      in_force_(std::move(in_force)),
+      server_(server),
+      seen_(std::move(seen)) {}
 
-std::string ConfigReloader::Fingerprint(const LoadedConfig& loaded, const std::string& text) const {
+std::string ConfigReloader::Fingerprint(const LoadedConfig& loaded, const std::string& text) {
   std::string all = crypto::Sha256(text);
   for (const config::v1::Issuer& issuer : loaded.config.issuers()) {
     all += crypto::Sha256(ReadFile(issuer.jwks_file()).value_or(""));

@@ -17,13 +17,20 @@ namespace cmkstore::service {
 // this. Certificates and CA bundles are watched by whoever uses them.
 class ConfigReloader {
  public:
-  ConfigReloader(LoadedConfig in_force, Server& server);
+  // `seen`: of `in_force`, from before the files that it names were read: what has changed since,
+  // while the server started, is applied by the first Poll.
+  ConfigReloader(LoadedConfig in_force, std::string seen, Server& server);
+
+  // Tells apart what a configuration and the key sets that it names say.
+  static std::string Fingerprint(const LoadedConfig& loaded) {
+    return Fingerprint(loaded, loaded.text);
+  }
 
   // Looks at the files once. Returns whether something was applied.
   bool Poll();
 
  private:
-  std::string Fingerprint(const LoadedConfig& loaded, const std::string& text) const;
+  static std::string Fingerprint(const LoadedConfig& loaded, const std::string& text);
   absl::Status Apply(const LoadedConfig& next);
 
   const config::v1::Config started_with_;

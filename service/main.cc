@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -121,8 +122,9 @@ int RestoreAndEnd(const config::v1::Config& config, const std::string& id, Clock
 }
 
 // Until SIGTERM or SIGINT; looks after the configuration meanwhile.
-void ServeUntilSignal(const sigset_t& signals, const LoadedConfig& loaded, Server& server) {
-  ConfigReloader reloader(loaded, server);
+void ServeUntilSignal(const sigset_t& signals, const LoadedConfig& loaded, std::string seen,
+                      Server& server) {
+  ConfigReloader reloader(loaded, std::move(seen), server);
   const timespec look = {kReloadSeconds, 0};
   while (sigtimedwait(&signals, nullptr, &look) < 0) {
     if (!loaded.file.empty()) reloader.Poll();
@@ -185,6 +187,7 @@ int Run(const ServerFlags& flags) {
   if (!chosen.ok()) return Fail(chosen);
   const absl::StatusOr<LoadedConfig> loaded = LoadConfig(flags);
   if (!loaded.ok()) return Fail(loaded.status());
+  std::string seen = ConfigReloader::Fingerprint(*loaded);
   SystemClock clock;
   if (flags.check_config) return CheckConfigAndEnd(*loaded, flags.check_files, clock);
   sigset_t signals;
@@ -208,7 +211,7 @@ int Run(const ServerFlags& flags) {
   Log(LogLevel::kInfo, "serving",
       {{"address", address}, {"admin_port", absl::StrCat((*server)->admin_port())}});
   if (!flags.ready_file.empty()) WriteFileDurably(flags.ready_file, address + "\n");
-  ServeUntilSignal(signals, *loaded, **server);
+  ServeUntilSignal(signals, *loaded, std::move(seen), **server);
   Log(LogLevel::kInfo, "draining");
   (*server)->StopBeingReady();
   clock.Sleep(ToAbsl(loaded->config.shutdown().notice()));

@@ -155,6 +155,7 @@ absl::StatusOr<LoadedConfig> ReadConfig(const std::string& file, absl::string_vi
   if (!root.ok()) return ConfigInvalid(absl::StrCat(file, ":", root.status().message()));
   LoadedConfig loaded;
   loaded.file = file;
+  loaded.text = std::string(text);
   Reader reader(loaded);
   reader.ReadSection(*root, "", loaded.config);
   if (!reader.problems().empty()) return ToStatus(loaded, reader.problems());

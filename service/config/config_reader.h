@@ -20,6 +20,7 @@ struct ConfigProblem {
 // A configuration with every default filled in, and where its options stand in the file.
 struct LoadedConfig {
   std::string file;  // empty: from flags
+  std::string text;  // of the file, as it was read
   config::v1::Config config;
   std::map<std::string, std::pair<int, int>> places;  // path -> line, column
 };

@@ -27,19 +27,23 @@ class ReloadTest : public ::testing::Test {
     WriteConfig("info");
     const auto loaded = service::ReadConfig(config_, *ReadFile(config_));
     EXPECT_TRUE(loaded.ok()) << loaded.status();
+    const std::string seen = service::ConfigReloader::Fingerprint(*loaded);
     auto options = service::MakeServerOptions(*loaded, clock_);
     EXPECT_TRUE(options.ok()) << options.status();
     EXPECT_EQ(options->certificates.size(), 2u) << "whose ends /metrics shows";
     auto started = service::Server::Start(*std::move(options), clock_);
     EXPECT_TRUE(started.ok()) << started.status();
     server_ = std::move(*started);
-    reloader_ = std::make_unique<service::ConfigReloader>(*loaded, *server_);
+    Watch(*loaded, seen);
   }
   ~ReloadTest() override {
     SetLogFile("/dev/stderr");
     SetLogLevel(LogLevel::kInfo);
   }
 
+  void Watch(const service::LoadedConfig& started_with, const std::string& seen) {
+    reloader_ = std::make_unique<service::ConfigReloader>(started_with, seen, *server_);
+  }
   void Point(const std::string& version) {
     std::filesystem::create_directory_symlink(version, dir_.path() + "/next");
     std::filesystem::rename(dir_.path() + "/next", dir_.path() + "/now");
@@ -142,6 +146,22 @@ TEST_F(ReloadTest, CertificatesAndIssuersAreSwappedUnderOpenConnections) {
   ASSERT_EQ(ReasonOf(Put(old_caller, "v2", "d2")), "OK");
   while (stream->Read(&event)) EXPECT_EQ(event.changes_size(), 0);
   EXPECT_EQ(ReasonOf(stream->Finish()), "TOKEN_INVALID");
+}
+
+// An issuer that is removed while the server starts must not stay trusted.
+TEST_F(ReloadTest, WhatChangedBetweenTheReadingAndTheEndOfTheStartIsApplied) {
+  const auto loaded = service::ReadConfig(config_, *ReadFile(config_));
+  const std::string seen = service::ConfigReloader::Fingerprint(*loaded);
+  const auto channel = Connect("v1");
+  ASSERT_EQ(ReasonOf(List(channel, "v1")), "OK");
+  Point("v2");
+  Watch(*loaded, seen);
+  EXPECT_TRUE(reloader_->Poll());
+  EXPECT_EQ(ReasonOf(List(channel, "v1")), "TOKEN_INVALID");
+  EXPECT_FALSE(reloader_->Poll());
+  WriteConfig("info", "quotas: {documents: 1}\n");
+  Watch(*loaded, seen);
+  EXPECT_TRUE(reloader_->Poll()) << "the file itself";
 }
 
 TEST_F(ReloadTest, QuotasFollowTheFileAndNoCallIsEnded) {
