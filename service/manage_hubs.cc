@@ -23,11 +23,17 @@ namespace {
 constexpr absl::Duration kMinRetention = absl::Hours(7 * 24);
 constexpr absl::Duration kMaxRetention = absl::Hours(90 * 24);
 constexpr absl::Duration kNameTimeout = absl::Seconds(2);
+// Of a whole answer: a list of many hubs must not wait so long for each.
+constexpr absl::Duration kOlderKeyTimeout = absl::Seconds(5);
 constexpr absl::string_view kConflict = "HUB_CHANGED";  // never leaves this file
 
 }  // namespace
 
 v1::Hub ManageHubs::ToHubNow(const HubEntry& entry) {
+  return ToHubBy(entry, clock_.WallNow() + kOlderKeyTimeout);
+}
+
+v1::Hub ManageHubs::ToHubBy(const HubEntry& entry, absl::Time deadline) {
   const storage::v1::HubRecord& record = entry.record;
   v1::Hub hub = ToHub(record, entry.uid);
   if (hub.state() != v1::Hub::ACTIVE) return hub;
@@ -52,8 +58,8 @@ v1::Hub ManageHubs::ToHubNow(const HubEntry& entry) {
   }
   const auto sealed = crypto::SealedDocument::Parse(record.sealed_body());
   if (!sealed.ok()) return hub;
-  const auto opened = hubs_.OpenRowBlocking(**keys, clock_.WallNow() + absl::Seconds(5),
-                                            HubBinding(record, entry.uid), *sealed);
+  const auto opened =
+      hubs_.OpenRowBlocking(**keys, deadline, HubBinding(record, entry.uid), *sealed);
   storage::v1::HubBody body;
   if (opened.ok() && body.ParseFromString(*opened)) hub.set_display_name(body.display_name());
   return hub;
@@ -173,6 +179,7 @@ absl::StatusOr<v1::ListHubsResponse> ManageHubs::List(const AdmittedCall& call,
                        tokens_.Decode(call.caller(), question, request.page_token()));
   CMK_ASSIGN_OR_RETURN(const std::vector<HubEntryPtr> entries,
                        hubs_.directory().List(parent.tenant, cursor, page_size + 1));
+  const absl::Time deadline = std::min(call.deadline(), clock_.WallNow() + kOlderKeyTimeout);
   v1::ListHubsResponse response;
   for (size_t i = 0; i < entries.size(); ++i) {
     if (i == page_size) {
@@ -183,7 +190,7 @@ absl::StatusOr<v1::ListHubsResponse> ManageHubs::List(const AdmittedCall& call,
     const storage::v1::HubState state = entries[i]->record.state();
     const bool gone =
         state == storage::v1::HUB_STATE_DELETED || state == storage::v1::HUB_STATE_PURGED;
-    if (!gone || request.show_deleted()) *response.add_hubs() = ToHubNow(*entries[i]);
+    if (!gone || request.show_deleted()) *response.add_hubs() = ToHubBy(*entries[i], deadline);
   }
   return response;
 }

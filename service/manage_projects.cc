@@ -18,6 +18,8 @@ namespace cmkstore::service {
 namespace {
 
 constexpr absl::Duration kNameTimeout = absl::Seconds(2);
+// Of a whole answer: a list of many projects must not wait so long for each.
+constexpr absl::Duration kOlderKeyTimeout = absl::Seconds(5);
 
 }  // namespace
 
@@ -36,6 +38,12 @@ std::string ProjectEtag(const storage::v1::ProjectRecord& record) {
 
 v1::Project ManageProjects::ToProject(const HubEntry& hub,
                                       const storage::v1::ProjectRecord& record) {
+  return ToProjectBy(hub, record, clock_.WallNow() + kOlderKeyTimeout);
+}
+
+v1::Project ManageProjects::ToProjectBy(const HubEntry& hub,
+                                        const storage::v1::ProjectRecord& record,
+                                        absl::Time deadline) {
   v1::Project project;
   project.set_name(absl::StrCat("tenants/", hub.record.tenant(), "/hubs/", hub.record.hub(),
                                 "/projects/", record.project()));
@@ -47,8 +55,7 @@ v1::Project ManageProjects::ToProject(const HubEntry& hub,
   const auto keys = hubs_.key_cache().Lookup(hub.uid);
   const auto sealed = crypto::SealedDocument::Parse(record.sealed_body());
   if (keys.ok() && *keys != nullptr && sealed.ok()) {
-    const auto opened = hubs_.OpenRowBlocking(**keys, clock_.WallNow() + absl::Seconds(5),
-                                              ProjectBinding(hub, uid), *sealed);
+    const auto opened = hubs_.OpenRowBlocking(**keys, deadline, ProjectBinding(hub, uid), *sealed);
     storage::v1::ProjectBody body;
     if (opened.ok() && body.ParseFromString(*opened)) {
       project.set_display_name(body.display_name());
@@ -123,6 +130,7 @@ absl::StatusOr<v1::ListProjectsResponse> ManageProjects::List(
                        cursor.empty() ? projects.List(hub->partition, page_size + 1)
                                       : projects.ListAfter(hub->partition, cursor, page_size + 1));
   hubs_.Warm(*hub, std::min(call.deadline(), clock_.WallNow() + kNameTimeout));
+  const absl::Time deadline = std::min(call.deadline(), clock_.WallNow() + kOlderKeyTimeout);
   v1::ListProjectsResponse response;
   for (size_t i = 0; i < records.size(); ++i) {
     if (i == page_size) {
@@ -130,7 +138,7 @@ absl::StatusOr<v1::ListProjectsResponse> ManageProjects::List(
           tokens_.Encode(call.caller(), question, records[i - 1].project()));
       break;
     }
-    *response.add_projects() = ToProject(*hub, records[i]);
+    *response.add_projects() = ToProjectBy(*hub, records[i], deadline);
   }
   return response;
 }

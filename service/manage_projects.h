@@ -36,6 +36,9 @@ class ManageProjects {
  private:
   absl::StatusOr<std::unique_ptr<google::protobuf::Message>> DeleteDocuments(OperationRun& run);
   v1::Project ToProject(const HubEntry& hub, const storage::v1::ProjectRecord& record);
+  // Asks no vault after `deadline` for an older key that the name is sealed with.
+  v1::Project ToProjectBy(const HubEntry& hub, const storage::v1::ProjectRecord& record,
+                          absl::Time deadline);
 
   HubAccess& hubs_;
   store::Engine& engine_;

@@ -1,0 +1,159 @@
+// Changes of a hub where the store refuses, or hangs, halfway.
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "service/apply_blocking.h"
+#include "service/storage_quota.h"
+#include "service/write_documents.h"
+#include "store/tables.h"
+#include "tests/service/managed_hubs_fixture.h"
+
+namespace cmkstore::service {
+namespace {
+
+TEST_F(ManagedHubsTest, AKeyIsNotChangedWhereTheCatalogTakesNoWrites) {  // KL-13
+  engine_.decide = [](const store::Partition& partition) {
+    return IsCatalog(partition) ? StoreFull() : absl::OkStatus();
+  };
+  EXPECT_THAT(ChangeKey("k2"), FailsWith("STORE_FULL", "no room"));
+  EXPECT_EQ(Keys(), "k1, k1/1");
+}
+
+TEST_F(ManagedHubsTest, AHubNamesItsNewKeyAsSoonAsTheStoreTakesItAgain) {  // KL-13
+  bool full = true, rewrapped = false;
+  engine_.decide = [&](const store::Partition& partition) {
+    rewrapped = rewrapped || !IsCatalog(partition);
+    return IsCatalog(partition) && rewrapped && full ? StoreFull() : absl::OkStatus();
+  };
+  EXPECT_THAT(ChangeKey("k2"), FailsWith("STORE_FULL", "under the new key"));
+  EXPECT_EQ(Keys(), "k1, k2/1");
+  full = false;
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  while (Keys() != "k2, k2/1" && absl::Now() < give_up) {
+    clock_.Advance(absl::Seconds(1));
+    manage_hubs_.Tick();
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  EXPECT_EQ(Keys(), "k2, k2/1");
+  manage_hubs_.Stop();
+  EXPECT_THAT(ChangeKey("k3"), IsOk());
+  EXPECT_EQ(Keys(), "k3, k3/1");
+}
+
+TEST_F(ManagedHubsTest, AChangeOfItsKeyWaitsOutAStoreThatIsFullForAMoment) {
+  int refusals = 3;
+  bool rewrapped = false;
+  engine_.decide = [&](const store::Partition& partition) {
+    rewrapped = rewrapped || !IsCatalog(partition);
+    return IsCatalog(partition) && rewrapped && refusals-- > 0 ? StoreFull() : absl::OkStatus();
+  };
+  EXPECT_THAT(ChangeKey("k2"), IsOk());
+  EXPECT_EQ(Keys(), "k2, k2/1");
+}
+
+TEST_F(ManagedHubsTest, ALockWipesTheKeysBeforeTheStoreHasAnswered) {  // KL-6
+  ASSERT_EQ(Served(), "");
+  absl::Notification goes_on;
+  engine_.decide = [&](const store::Partition&) {
+    goes_on.WaitForNotification();
+    return absl::OkStatus();
+  };
+  absl::StatusOr<v1::KeyStatus> locked;
+  std::thread locking([&] {
+    v1::LockHubRequest request;
+    request.set_name(kName);
+    locked = manage_keys_.Lock(Call(), request);
+  });
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  while (Served().empty() && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_EQ(Served(), "HUB_LOCKED") << "while the disk hangs";
+  goes_on.Notify();
+  locking.join();
+  ASSERT_THAT(locked, IsOk());
+  EXPECT_EQ(locked->availability(), v1::KeyStatus::LOCKED_BY_PUSH);
+  EXPECT_EQ(LockReceipts(engine_, clock_, {}).Last(uid_)->keys_wiped(), 1u) << "as on disk";
+}
+
+// Of rows that are sealed with an older key, each would cost an outage's whole wait.
+TEST_F(ManagedHubsTest, AListOfHubsWaitsForOlderKeysOnceAndNotForEach) {
+  for (const char* id : {"h2", "h3"}) ASSERT_THAT(CreateHub(id), IsOk());
+  for (const char* id : {"h1", "h2", "h3"}) {
+    const HubEntryPtr hub = Find(id);
+    ASSERT_THAT(key_changes_.Rotate(*hub, 2, clock_.WallNow() + absl::Seconds(5)), IsOk());
+    keys_->Forget(hub->uid);
+    key_changes_.BringKeys(hub->uid, clock_.WallNow() + absl::Seconds(5));  // the newest alone
+  }
+  vault_.OnUnwrap([this](const vault::KeyRef&) { clock_.Advance(absl::Seconds(6)); });
+  v1::ListHubsRequest request;
+  request.set_parent(absl::StrCat("tenants/", kTenant));
+  const auto listed = manage_hubs_.List(Call(), request);
+  ASSERT_THAT(listed, IsOk());
+  ASSERT_EQ(listed->hubs_size(), 3);
+  EXPECT_EQ(listed->hubs(0).display_name(), "one of h1");
+  EXPECT_EQ(listed->hubs(1).display_name(), "") << "no time is left";
+  EXPECT_EQ(listed->hubs(2).display_name(), "");
+}
+
+class WriteInAHubTest : public ManagedHubsTest {
+ protected:
+  // Runs the write, with `before_commit` when it has sealed its row; why it is refused, or "".
+  std::string Write(std::function<absl::Status()> before_commit) {
+    storage::v1::ProjectRecord project;
+    project.set_uid(std::string(ProjectUid::kBytes, 'p'));
+    project.set_project("p1");
+    store::WriteSet writes;
+    store::ProjectsTable::Put(writes, "p1", project);
+    EXPECT_THAT(ApplyBlocking(engine_, Find("h1")->partition, std::move(writes)), IsOk());
+    engine_.decide = [act = std::move(before_commit)](const store::Partition& partition) mutable {
+      if (IsCatalog(partition) || act == nullptr) return absl::OkStatus();
+      return std::exchange(act, nullptr)();
+    };
+    v1::UpdateDocumentRequest request;
+    request.mutable_document()->set_name(
+        absl::StrCat(kName, "/projects/p1/collections/c/documents/d1"));
+    request.set_allow_missing(true);
+    std::optional<absl::StatusOr<v1::Document>> result;
+    const AdmittedCall call = Call();
+    const CallContext context{call, executor_};
+    Start(context, request, result);
+    void* tag = nullptr;
+    bool ok = false;
+    while (!result.has_value() && queue_.Next(&tag, &ok)) {
+      static_cast<QueueEvent*>(tag)->Complete(ok);
+    }
+    return ReasonOf(result->status());
+  }
+  Detached Start(const CallContext& context, const v1::UpdateDocumentRequest& request,
+                 std::optional<absl::StatusOr<v1::Document>>& result) {
+    auto writing = writes_.Update(context, request);
+    result = co_await std::move(writing);
+  }
+  static absl::Status Conflict() {
+    return MakeError(absl::StatusCode::kAborted, "WRITE_CONFLICT", "another write came first");
+  }
+
+  grpc::CompletionQueue queue_;
+  QueueExecutor executor_{queue_};
+  StorageQuota storage_{engine_, clock_};
+  WriteDocuments writes_{hubs_, engine_, storage_, random_, clock_, [](HubUid, store::Sequence) {}};
+};
+
+TEST_F(WriteInAHubTest, OneThatMeetsAnotherIsTriedAgain) { EXPECT_EQ(Write(Conflict), ""); }
+
+TEST_F(WriteInAHubTest, OneThatMeetsAnotherIsNotMadeUnderKeysThatALockHasWiped) {  // KL-6
+  const auto lock = [this] {
+    keys_->Lock(uid_);
+    return Conflict();
+  };
+  EXPECT_EQ(Write(lock), "HUB_LOCKED");
+}
+
+}  // namespace
+}  // namespace cmkstore::service
