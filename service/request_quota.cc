@@ -67,6 +67,8 @@ absl::Status RequestQuota::Take(absl::string_view tenant) {
     const absl::Duration per_call = absl::Seconds(1) / limits.requests_per_second;
     const absl::Time now = clock_.MonotonicNow();
     Bucket& bucket = BucketOf(tenant);
+    // At most as empty as it may be under the limits of now: what was owed under lower ones is not.
+    bucket.full_at = std::min(bucket.full_at, now + per_call * burst);
     const absl::Time full_at = std::max(bucket.full_at, now) + per_call;
     wait = full_at - now - per_call * burst;
     if (wait <= absl::ZeroDuration()) {

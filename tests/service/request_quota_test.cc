@@ -101,6 +101,15 @@ TEST_F(RequestQuotaTest, ANewLimitAppliesFromTheNextCallOn) {
   EXPECT_EQ(Admitted("a", 1000), 1000);
 }
 
+TEST_F(RequestQuotaTest, WhatWasSpentUnderALowerLimitIsNotOwedUnderAHigherOne) {
+  Set({.requests_per_second = 1, .burst = 300});
+  EXPECT_EQ(Admitted("a", 1000), 300);  // five minutes until it is full again
+  Set({.requests_per_second = 100});
+  EXPECT_EQ(RetryAfterOf(quota_.Take("a")), absl::Milliseconds(10)) << "empty, and no more";
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_EQ(Admitted("a", 1000), 100);
+}
+
 // As many tenants as rows, each with calls left: none gets more by the others' coming and going.
 TEST_F(RequestQuotaTest, ManyTenantsDoNotTakeEachOthersPlace) {
   Set({.requests_per_second = 2});
