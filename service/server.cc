@@ -340,9 +340,9 @@ void Server::Parts::Tick() {
 }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options, Clock& clock) {
-  auto parts = std::make_unique<Parts>(std::move(options), clock);
-  CMK_RETURN_IF_ERROR(parts->Start());
-  return std::unique_ptr<Server>(new Server(std::move(parts)));
+  std::unique_ptr<Server> server(new Server(std::make_unique<Parts>(std::move(options), clock)));
+  CMK_RETURN_IF_ERROR(server->parts_->Start());
+  return server;
 }
 
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

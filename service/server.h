@@ -60,8 +60,9 @@ struct ServerOptions {
 // The composition root: owns every part, in the order in which they depend on each other.
 class Server {
  public:
-  // Opens the store and serves. Never calls a vault. Errors: those of ShardSet::Open,
-  // RpcServer::Start and of the options. `clock` must outlive this.
+  // Opens the store and serves. Never calls a vault. A start that fails shuts down what it has
+  // begun. Errors: those of ShardSet::Open, RpcServer::Start and of the options. `clock` must
+  // outlive this.
   static absl::StatusOr<std::unique_ptr<Server>> Start(ServerOptions options, Clock& clock);
   ~Server();
 

@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <thread>
 
+#include "cmkstore/v1/admin_service.grpc.pb.h"
 #include "tests/e2e/served_hub.h"
 
 namespace cmkstore {
@@ -68,6 +70,47 @@ TEST_F(FrontDoorTest, ATlsListenerServesOnlyWhoShowsACertificateOfItsAuthority) 
   const grpc::Status nameless = GetThrough(TlsChannel(port, false));
   EXPECT_EQ(nameless.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_TRUE(nameless.error_details().empty()) << "no stream was begun";
+}
+
+// What an operation runs in must not go away under it.
+TEST_F(FrontDoorTest, AStartThatFailsLateStopsWhatItHasResumed) {
+  const int taken = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(address);
+  ASSERT_EQ(bind(taken, reinterpret_cast<sockaddr*>(&address), length), 0);
+  ASSERT_EQ(listen(taken, 1), 0);
+  ASSERT_EQ(getsockname(taken, reinterpret_cast<sockaddr*>(&address), &length), 0);
+  const std::string backups = dir_.path() + "/backups";
+  std::filesystem::create_directories(backups);
+  const auto start = [&](const std::string& at) {
+    service::ServerOptions options;
+    options.data_dir = dir_.path() + "/other";
+    options.shards.shards = 1;
+    options.operator_tenant = kTenant;
+    options.backup.directory = backups;
+    options.backup.bytes_per_second = 1;  // a backup does not end in a test's time
+    options.issuers = {service::MintDevCredentials(options.data_dir, kTenant, clock_)->issuer};
+    options.listeners.push_back({at, grpc::InsecureServerCredentials()});
+    return service::Server::Start(std::move(options), clock_);
+  };
+  auto served = start("127.0.0.1:0");
+  ASSERT_TRUE(served.ok()) << served.status();
+  auto context = std::make_unique<grpc::ClientContext>();
+  context->AddMetadata("authorization",
+                       "Bearer " + *ReadFile(dir_.path() + "/other/dev/operator.token"));
+  google::longrunning::Operation backup;
+  ASSERT_EQ(ReasonOf(v1::AdminService::NewStub((*served)->InProcessChannel())
+                         ->Backup(context.get(), {}, &backup)),
+            "OK");
+  served->reset();
+  for (int i = 0; i < 3; ++i) {
+    const auto failed = start(absl::StrCat("127.0.0.1:", ntohs(address.sin_port)));
+    EXPECT_EQ(ReasonOf(failed.status()), "INVARIANT") << failed.status();
+  }
+  close(taken);
+  EXPECT_TRUE(start("127.0.0.1:0").ok());
 }
 
 TEST_F(FrontDoorTest, TheServerServesAgainAfterItsDescriptorsWereExhausted) {
