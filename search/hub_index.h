@@ -56,7 +56,7 @@ struct SearchHit {
   std::string document;
   absl::Time update_time;  // of the state that was indexed
   double score = 0;        // BM25, higher is better; 0 when the query has no text
-  // A passage of the document; matched words between kMatchBegin and kMatchEnd.
+  // A passage, words between kMatchBegin and kMatchEnd; "" without, or of more than 2,000.
   std::string snippet;
 };
 // No text has them, for UTF-8 does not.

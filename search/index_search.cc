@@ -21,6 +21,8 @@ namespace {
 
 constexpr size_t kMaxFacets = 8;
 constexpr size_t kSnippetWords = 24;
+// More make no passage: FTS5 compares each with each, minutes for a long text, and nothing ends it.
+constexpr int64_t kMaxOccurrences = 2000;
 
 struct Match {
   int64_t id = 0;
@@ -203,9 +205,10 @@ class Search {
     }
     CMK_ASSIGN_OR_RETURN(
         Statement snippets,
-        db_.Prepare({"SELECT rowid, snippet(fts, -1, ?, ?, '…', ?) FROM fts WHERE fts MATCH ? AND "
+        db_.Prepare({"SELECT rowid, CASE WHEN occurrences(fts) <= ? THEN "
+                     "snippet(fts, -1, ?, ?, '…', ?) END FROM fts WHERE fts MATCH ? AND "
                      "rowid BETWEEN ? AND ? AND +rowid IN (SELECT value FROM json_each(?))",
-                     {std::string(1, kMatchBegin), std::string(1, kMatchEnd),
+                     {kMaxOccurrences, std::string(1, kMatchBegin), std::string(1, kMatchEnd),
                       static_cast<int64_t>(kSnippetWords), *expression_, oldest, newest,
                       absl::StrCat(list, "]")}}));
     for (;;) {

@@ -109,6 +109,16 @@ void Relevance(const Fts5ExtensionApi* api, Fts5Context* fts, sqlite3_context* c
   }
 }
 
+void Occurrences(const Fts5ExtensionApi* api, Fts5Context* fts, sqlite3_context* context, int,
+                 sqlite3_value**) {
+  int instances = 0;
+  if (const int code = api->xInstCount(fts, &instances); code != SQLITE_OK) {
+    sqlite3_result_error_code(context, code);
+  } else {
+    sqlite3_result_int(context, instances);
+  }
+}
+
 }  // namespace
 
 std::optional<int> RowLengths::Find(int64_t row) const {
@@ -127,8 +137,10 @@ void RowLengths::Forget(int64_t row) {
 
 absl::Status AddRelevance(Sqlite& db, RowLengths& lengths) {
   CMK_ASSIGN_OR_RETURN(fts5_api* const api, Fts5Of(db));
-  return ToStatus(api->xCreateFunction(api, "relevance", new Kept{db, lengths}, Relevance,
-                                       [](void* kept) { delete static_cast<Kept*>(kept); }));
+  CMK_RETURN_IF_ERROR(
+      ToStatus(api->xCreateFunction(api, "relevance", new Kept{db, lengths}, Relevance,
+                                    [](void* kept) { delete static_cast<Kept*>(kept); })));
+  return ToStatus(api->xCreateFunction(api, "occurrences", nullptr, Occurrences, nullptr));
 }
 
 }  // namespace cmkstore::search

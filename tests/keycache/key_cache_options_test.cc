@@ -1,6 +1,7 @@
+#include "keycache/key_cache_options.h"
+
 #include <gtest/gtest.h>
 
-#include "keycache/key_cache_options.h"
 #include "tests/testing/matchers.h"
 
 namespace cmkstore::keycache {

@@ -66,6 +66,18 @@ TEST_F(SearchBoundsTest, ASearchAsksWhetherItIsToEndAfterAFewRowsAndBeforeEachPa
   EXPECT_GE(Asked(passages), 100);
 }
 
+TEST_F(SearchBoundsTest, ATextOfNothingButTheWordIsFoundWithoutAPassage) {
+  std::string text;
+  for (int i = 0; i < 100'000; ++i) text += "q ";
+  ASSERT_THAT(index().Apply({Put("many", absl::StrCat(R"({"x": ")", text, "\"}")),
+                             Put("few", absl::StrCat(R"({"x": ")", text.substr(0, 2000), "\"}"))},
+                            1),
+              IsOk());
+  const SearchResult found = Find("q");
+  ASSERT_THAT(Ids(found), UnorderedElementsAre("few", "many"));
+  for (const SearchHit& hit : found.hits) EXPECT_EQ(hit.snippet.empty(), hit.document == "many");
+}
+
 TEST_F(SearchBoundsTest, AnEndAtWhateverStepIsToldAsOne) {
   Fill(50, R"({"x": 1, "y": "common words of all"})");
   SearchQuery query;
