@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_join.h"
 #include "base/curl_transport.h"
-#include "base/errors.h"
 #include "base/log.h"
 #include "base/private_directory.h"
 #include "base/process_stats.h"
@@ -214,8 +213,7 @@ absl::Status Server::Parts::Start() {
                                        options.vault_addresses, random, clock);
   key_changes = std::make_unique<HubKeyChanges>(*hubs, *key_source, *engine, *vault, random, clock);
   operations = std::make_unique<Operations>(*hubs, *engine, random, clock, *tokens);
-  const auto provision_index = [this](HubUid hub) { follower->Notify(hub, 0); };
-  const auto destroy_index = [this](HubUid hub) { follower->Destroy(hub); };
+  const auto provision = [this](HubUid hub) { follower->Notify(hub, 0); };
   const auto provision_restored = [this](const HubEntry& hub) {
     directory->Remember(hub);  // nobody has asked for it by its name yet
     follower->Notify(hub.uid, 0);
@@ -225,9 +223,10 @@ absl::Status Server::Parts::Start() {
       *tokens, ManageBackups::Indexes{*indexes, provision_restored});
   manage_hubs = std::make_unique<ManageHubs>(
       *hubs, *engine, *vault, *checks, *key_changes, *receipts, random, clock, *tokens,
-      IndexLife{provision_index, [this](HubUid hub) { indexes->Close(hub); }});
+      IndexLife{provision, [this](HubUid hub) { indexes->Close(hub); }});
   purges = std::make_unique<PurgeHubs>(
-      options.purge, *hubs, *manage_hubs, *engine, *storage_quota, clock, destroy_index,
+      options.purge, *hubs, *manage_hubs, *engine, *storage_quota, clock,
+      [this](HubUid hub) { follower->Destroy(hub); },
       [this](const storage::v1::HubRecord& purged) { return backups->KeepReceipt(purged); });
   expiries = std::make_unique<KeyExpiryWatch>(*engine, bounded, clock);
   const auto committed = [this](HubUid hub, store::Sequence sequence) {
@@ -382,16 +381,13 @@ void Server::Shutdown(absl::Duration grace) {
   if (parts_->rpc != nullptr) parts_->rpc->Shutdown(grace);
   parts_->stopping = true;
   if (parts_->ticker.joinable()) parts_->ticker.join();
-  if (parts_->authenticator != nullptr) parts_->authenticator->Stop();
+  // In this order; a start that failed has not made them all.
+  const auto stop = [](auto&... parts) { ((parts == nullptr ? void() : parts->Stop()), ...); };
   if (parts_->engine != nullptr) parts_->engine->StopGivingSpaceBack();
-  if (parts_->manage_hubs != nullptr) parts_->manage_hubs->Stop();
-  if (parts_->purges != nullptr) parts_->purges->Stop();
-  if (parts_->scrubber != nullptr) parts_->scrubber->Stop();
-  if (parts_->expiries != nullptr) parts_->expiries->Stop();
+  stop(parts_->authenticator, parts_->manage_hubs, parts_->purges, parts_->scrubber,
+       parts_->expiries);
   if (parts_->admin != nullptr) parts_->admin->Withdraw();
-  if (parts_->operations != nullptr) parts_->operations->Stop();
-  if (parts_->keys != nullptr) parts_->keys->Stop();
-  if (parts_->follower != nullptr) parts_->follower->Stop();
+  stop(parts_->operations, parts_->keys, parts_->follower);
   parts_->search_worker.Stop();
   if (parts_->hub_usage != nullptr) {
     parts_->hub_usage->Stop();

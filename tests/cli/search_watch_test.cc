@@ -83,9 +83,9 @@ TEST_F(CliLaggingIndexTest, AnIndexThatIsBehindIsTold) {
   EXPECT_THAT(Search({"nightly"}).out,
               AllOf(HasSubstr("1 of 1 documents"), Not(HasSubstr("behind"))));
   Write("f2", "retail", R"({"name": "nightly"})");
-  EXPECT_THAT(
-      Ctl({"search", "h1", "nightly"}).out,
-      AllOf(HasSubstr("1 of about 1 documents"), HasSubstr("the index is behind: it has changes up to ")));
+  EXPECT_THAT(Ctl({"search", "h1", "nightly"}).out,
+              AllOf(HasSubstr("1 of about 1 documents"),
+                    HasSubstr("the index is behind: it has changes up to ")));
   EXPECT_THAT(Search({"nightly"}).out, HasSubstr("2 of 2 documents"));
 }
 
