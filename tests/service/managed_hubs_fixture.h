@@ -108,6 +108,7 @@ class ManagedHubsTest : public ::testing::Test {
                           .close_index = [](HubUid) { return false; },
                           .follow_again = [](HubUid) {},
                           .look_at_index = [](HubUid) {},
+                          .rest_index = [](HubUid) {},
                           .wake_streams = [](HubUid) {},
                           .count_unwrap = [](HubUid) {}}};
   HubKeySource key_source_{directory_, engine_, receipts_};
