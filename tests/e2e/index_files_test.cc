@@ -11,7 +11,7 @@ class IndexFilesTest : public BackupFixture {
  protected:
   IndexFilesTest() {
     SetUpHub();
-    EXPECT_EQ(ReasonOf(Put("d1", R"({"v": "canary"})")), "OK");
+    EXPECT_EQ(ReasonOf(Put("d1", R"({"v": "canary"})", &stored_)), "OK");
     EXPECT_EQ(HitsOfCanary(), 1);
     Lock();  // closes the index, and nobody opens it again
     for (const auto& file : std::filesystem::directory_iterator(directory())) index_ = file.path();
@@ -22,7 +22,7 @@ class IndexFilesTest : public BackupFixture {
     v1::SearchRequest search;
     search.set_parent(kHub);
     search.set_query("canary");
-    search.set_min_sequence(1);
+    search.set_min_sequence(stored_.sequence());
     v1::SearchResponse found;
     std::string reason;
     const absl::Time give_up = absl::Now() + absl::Seconds(20);
@@ -44,6 +44,7 @@ class IndexFilesTest : public BackupFixture {
     ASSERT_TRUE(WriteFileDurably(directory() + "/" + name, "anything"));
   }
 
+  v1::Document stored_;
   std::string index_;
 };
 
