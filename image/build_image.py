@@ -13,6 +13,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 
 import oci_layout
 import root_tree
@@ -39,6 +40,8 @@ def main() -> None:
     parser.add_argument("--build-dir", type=pathlib.Path, default=HOME / "build/release", help="a built release preset")
     parser.add_argument("--out", type=pathlib.Path, default=HOME / "build/image", help="replaced if it exists")
     options = parser.parse_args()
+    if options.out.exists() and not (options.out / "rootfs").exists() and any(options.out.iterdir()):
+        sys.exit(f"build_image: {options.out} is there and no image of before; name another directory, or remove it")
     shutil.rmtree(options.out, ignore_errors=True)
     root = options.out / "rootfs"
     sources = root_tree.make(options.build_dir, root)

@@ -51,9 +51,9 @@ def make(build_dir: pathlib.Path, root: pathlib.Path) -> list[pathlib.Path]:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, place)
                 sources.append(source)
-        # Debug sections and the build id differ by the folder that was built in.
-        subprocess.run(["objcopy", "--strip-all", "--remove-section=.note.gnu.build-id", program,
-                        root / "usr/bin" / name], check=True)
+        # Debug sections differ by when they were built. No section that is loaded is taken out: objcopy then drops
+        # the segment that has relocated data read-only, too.
+        subprocess.run(["objcopy", "--strip-all", program, root / "usr/bin" / name], check=True)
     for path in root.rglob("*"):
         if path.is_dir():
             path.chmod(0o755)

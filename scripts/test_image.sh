@@ -20,6 +20,7 @@ cmake --build build/release --target cmkstored cmkctl >/dev/null
 root=$PWD/build/image/rootfs
 for program in "${programs[@]}"; do
   ! grep -qaF "$PWD" "$root/usr/bin/${program##*/}" || fail "${program##*/} has the path of the build's directory in it"
+  readelf -lW "$root/usr/bin/${program##*/}" | grep GNU_RELRO >/dev/null || fail "${program##*/} has writable relocations"
 done
 # And base compiled anew, in another directory and past the compiler's cache: what is loaded of each object is the same.
 again=$PWD/build/again
