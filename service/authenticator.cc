@@ -141,7 +141,10 @@ absl::StatusOr<Authenticator::Issuers> Authenticator::Parse(
             ? same->keys
             : std::make_shared<JwksCache>(JwksOptions(), SourceOf(one, transport_, clock_), worker_,
                                           clock_);
-    if (one.jwks_url.empty()) CMK_RETURN_IF_ERROR(keys->Load());
+    if (one.jwks_url.empty()) {
+      CMK_RETURN_IF_ERROR(
+          Annotate(keys->Load(), absl::StrCat("the key set of issuer ", one.issuer)));
+    }
     parsed.push_back({one.issuer, one.audience, one.jwks_url, std::move(keys), one.workloads});
   }
   return std::make_shared<const std::vector<Issuer>>(std::move(parsed));

@@ -287,9 +287,11 @@ TEST_F(AuthenticatorTest, AReloadKeepsTheKeysOfAUrlWhoseIssuerIsDown) {
 TEST_F(AuthenticatorTest, AKeySetThatWasGivenMustParse) {
   for (const char* jwks : {"", "nonsense", R"({"keys": []})"}) {
     IssuerOptions issuer;
+    issuer.issuer = "https://issuer.example";
     issuer.jwks = jwks;
-    EXPECT_EQ(ReasonOf(Authenticator::Create({issuer}, transport_, clock_).status()),
-              "FIELD_INVALID");
+    const absl::Status refused = Authenticator::Create({issuer}, transport_, clock_).status();
+    EXPECT_EQ(ReasonOf(refused), "FIELD_INVALID");
+    EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr(issuer.issuer)) << "whose";
     EXPECT_EQ(ReasonOf(authenticator_->SetIssuers({issuer})), "FIELD_INVALID");
     EXPECT_EQ(ReasonFor(Token()), "OK") << "and then nothing has changed";
   }
