@@ -8,6 +8,7 @@
 #include "search/filter.h"
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -46,8 +47,11 @@ TypedLiteral TypeOf(const Literal& literal) {
   if (literal.text == "true" || literal.text == "false") {
     return {int64_t{literal.text == "true"}, "'true', 'false'"};
   }
+  // As JSON writes numbers: 0x5, +5, 05, nan and inf are words.
+  if (!nlohmann::json::parse(literal.text, nullptr, false).is_number()) {
+    return {literal.text, "'text'"};
+  }
   if (absl::SimpleAtoi(literal.text, &whole)) return {whole, "'integer', 'real'"};
-  // "nan" and "inf" are words.
   if (absl::SimpleAtod(literal.text, &real) && std::isfinite(real)) {
     return {real, "'integer', 'real'"};
   }
