@@ -32,6 +32,12 @@ bool SyncDirectory(const std::string& path) {
   return synced;
 }
 
+bool RenameDurably(const std::string& from, const std::string& to) {
+  const std::string directory = std::filesystem::path(to).parent_path().string();
+  return std::rename(from.c_str(), to.c_str()) == 0 &&
+         SyncDirectory(directory.empty() ? "." : directory);
+}
+
 bool WriteFileDurably(const std::string& path, absl::string_view content) {
   const std::string next = path + ".new";
   const int file = open(next.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -40,12 +46,9 @@ bool WriteFileDurably(const std::string& path, absl::string_view content) {
       write(file, content.data(), content.size()) == static_cast<ssize_t>(content.size()) &&
       fsync(file) == 0;
   close(file);
-  if (!written || std::rename(next.c_str(), path.c_str()) != 0) {
-    unlink(next.c_str());
-    return false;
-  }
-  const std::string directory = std::filesystem::path(path).parent_path().string();
-  return SyncDirectory(directory.empty() ? "." : directory);
+  if (written && RenameDurably(next, path)) return true;
+  unlink(next.c_str());
+  return false;
 }
 
 }  // namespace cmkstore

@@ -21,12 +21,6 @@ bool CloseFile(FILE* file) {
   return std::fclose(file) == 0 && written;
 }
 
-bool Rename(const std::string& from, const std::string& to) {
-  const std::string directory = std::filesystem::path(to).parent_path().string();
-  return std::rename(from.c_str(), to.c_str()) == 0 &&
-         SyncDirectory(directory.empty() ? "." : directory);
-}
-
 }  // namespace
 
 int Export(const Invocation& invocation, const Connection& connection, const std::string& parent,
@@ -60,7 +54,7 @@ int Export(const Invocation& invocation, const Connection& connection, const std
         output.empty() ? CheckOutput() : StateInvalid(absl::StrCat("cannot write ", output)),
         invocation.style());
   }
-  if (!output.empty() && !Rename(partial, output)) {
+  if (!output.empty() && !RenameDurably(partial, output)) {
     unlink(partial.c_str());
     return ReportUsage(StateInvalid(absl::StrCat("cannot write ", output)), invocation.style());
   }
