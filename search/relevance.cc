@@ -1,6 +1,5 @@
 #include "search/relevance.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "base/status_macros.h"
@@ -22,7 +21,6 @@ struct Kept {
 
 struct Statistics {
   std::vector<double> inverse_frequencies;  // by phrase of the query
-  std::vector<double> frequencies;          // in the row at hand
   double average_length = 1;
   int64_t scored = 0;  // rows so far
 };
@@ -56,7 +54,6 @@ int StatisticsOf(const Fts5ExtensionApi* api, Fts5Context* fts, const Sqlite& db
     const double total = static_cast<double>(rows), have = static_cast<double>(count.rows);
     statistics->inverse_frequencies.push_back(std::log(1 + (total - have + 0.5) / (have + 0.5)));
   }
-  statistics->frequencies.resize(statistics->inverse_frequencies.size());
   *out = statistics.get();
   return api->xSetAuxdata(fts, statistics.release(),
                           [](void* kept) { delete static_cast<Statistics*>(kept); });
@@ -76,24 +73,22 @@ int LengthOf(const Fts5ExtensionApi* api, Fts5Context* fts, RowLengths& lengths,
 int Score(const Fts5ExtensionApi* api, Fts5Context* fts, int64_t limit, double* score) {
   const auto& kept = *static_cast<const Kept*>(api->xUserData(fts));
   Statistics* statistics = nullptr;
-  int length = 0, instances = 0;
+  int length = 0;
   if (const int code = StatisticsOf(api, fts, kept.db, &statistics); code != SQLITE_OK) return code;
   if (++statistics->scored > limit) return SQLITE_OK;
   if (statistics->scored % kRowsPerCheck == 0 && kept.db.IsCancelled()) return SQLITE_INTERRUPT;
   if (const int code = LengthOf(api, fts, kept.lengths, &length); code != SQLITE_OK) return code;
-  if (const int code = api->xInstCount(fts, &instances); code != SQLITE_OK) return code;
-  std::vector<double>& frequencies = statistics->frequencies;
-  std::fill(frequencies.begin(), frequencies.end(), 0.0);
-  for (int i = 0; i < instances; ++i) {
-    int phrase = 0, column = 0, offset = 0;
-    if (const int code = api->xInst(fts, i, &phrase, &column, &offset); code != SQLITE_OK)
-      return code;
-    frequencies[static_cast<size_t>(phrase)] += kColumnWeights[column];
-  }
   const double norm = kK1 * (1 - kB + kB * length / statistics->average_length);
-  for (size_t i = 0; i < frequencies.size(); ++i) {
-    *score +=
-        statistics->inverse_frequencies[i] * frequencies[i] * (kK1 + 1) / (frequencies[i] + norm);
+  for (size_t phrase = 0; phrase < statistics->inverse_frequencies.size(); ++phrase) {
+    double frequency = 0;
+    Fts5PhraseIter place;
+    int column = 0, offset = 0;
+    const int code = api->xPhraseFirst(fts, static_cast<int>(phrase), &place, &column, &offset);
+    if (code != SQLITE_OK) return code;
+    for (; column >= 0; api->xPhraseNext(fts, &place, &column, &offset)) {
+      frequency += kColumnWeights[column];
+    }
+    *score += statistics->inverse_frequencies[phrase] * frequency * (kK1 + 1) / (frequency + norm);
   }
   return SQLITE_OK;
 }
