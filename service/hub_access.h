@@ -25,6 +25,11 @@ struct OpenHub {
   HubUid uid() const { return entry->uid; }
 };
 
+// How long an answer that shows display names waits for the hub's keys, and, of a whole list, for
+// older ones: a name that is not at hand by then is left out.
+inline constexpr absl::Duration kNameTimeout = absl::Seconds(2);
+inline constexpr absl::Duration kOlderKeyTimeout = absl::Seconds(5);
+
 // Whether the vault refuses but the version of the key that wraps an older generation, while the
 // hub is served: of OpenRowBlocking's errors.
 bool IsRefusalOfGeneration(const absl::Status& status);

@@ -22,9 +22,6 @@ namespace {
 
 constexpr absl::Duration kMinRetention = absl::Hours(7 * 24);
 constexpr absl::Duration kMaxRetention = absl::Hours(90 * 24);
-constexpr absl::Duration kNameTimeout = absl::Seconds(2);
-// Of a whole answer: a list of many hubs must not wait so long for each.
-constexpr absl::Duration kOlderKeyTimeout = absl::Seconds(5);
 constexpr absl::string_view kConflict = "HUB_CHANGED";  // never leaves this file
 
 }  // namespace

@@ -15,13 +15,6 @@
 #include "store/tables.h"
 
 namespace cmkstore::service {
-namespace {
-
-constexpr absl::Duration kNameTimeout = absl::Seconds(2);
-// Of a whole answer: a list of many projects must not wait so long for each.
-constexpr absl::Duration kOlderKeyTimeout = absl::Seconds(5);
-
-}  // namespace
 
 crypto::Binding ProjectBinding(const HubEntry& hub, ProjectUid uid) {
   crypto::Binding binding;

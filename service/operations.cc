@@ -33,11 +33,6 @@ constexpr absl::Duration kStoreAgain = absl::Seconds(1);
 constexpr absl::Duration kSaveEvery = absl::Seconds(1);
 constexpr absl::string_view kConflict = "OPERATION_CHANGED";  // never leaves this file
 
-// Asked again it may take what it has refused.
-bool IsRefusedForNow(const absl::Status& status) {
-  return HasReason(status, "STORE_FULL") || HasReason(status, "STORE_BUSY");
-}
-
 }  // namespace
 
 class Operations::Run final : public OperationRun {

@@ -28,8 +28,7 @@ struct HubStates {
 // Destroys hubs whose retention has ended, for good.
 //
 //   1  the hub is marked PURGED with a receipt that names every DEK: no undelete from here on
-//   2  the wrapped DEKs and the hub's secrets are deleted: whatever bytes remain anywhere are
-//   noise;
+//   2  the wrapped DEKs and the hub's secrets are deleted, so that what remains anywhere is noise;
 //      its cached keys are wiped and its index files deleted
 //   3  a receipt is kept apart from backups: no restore brings it back
 //   4  its usage is copied to the catalog, and all of its rows are dropped

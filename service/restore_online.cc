@@ -42,8 +42,7 @@ absl::Status ManageBackups::Insist(const OperationRun& run,
                                    const std::function<absl::Status()>& work) {
   for (;;) {
     const absl::Status done = work();
-    const bool refused = HasReason(done, "STORE_FULL") || HasReason(done, "STORE_BUSY");
-    if (!refused) return done;
+    if (!IsRefusedForNow(done)) return done;
     if (run.stopping()) return run.CheckGoOn();
     clock_.Sleep(kStoreAgain);
   }

@@ -47,10 +47,6 @@ void ReadKey(const v1::CustomerManagedKey& wanted, const std::set<std::string>& 
   if (named("identity")) key.set_identity(wanted.identity());
 }
 
-bool IsOfTheDisk(const absl::Status& status) {
-  return HasReason(status, "STORE_BUSY") || HasReason(status, "STORE_FULL");
-}
-
 // What the mask names, and nothing else, as it is in `changed`.
 void CopyNamed(const std::set<std::string>& mask, const storage::v1::HubRecord& changed,
                storage::v1::HubRecord& record) {
@@ -145,7 +141,7 @@ absl::StatusOr<v1::Hub> ManageHubs::Update(const AdmittedCall& call,
     return absl::OkStatus();
   };
   absl::StatusOr<HubEntryPtr> committed = Change(name, edit);
-  while (key_changed && IsOfTheDisk(committed.status()) &&
+  while (key_changed && IsRefusedForNow(committed.status()) &&
          clock_.WallNow() + kPause < call.deadline()) {
     clock_.Sleep(kPause);
     committed = Change(name, edit);

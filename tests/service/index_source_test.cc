@@ -22,6 +22,7 @@
 #include "store/key_layout.h"
 #include "store/memory/memory_engine.h"
 #include "store/tables.h"
+#include "tests/service/no_lock_actions.h"
 #include "tests/testing/fake_key_vault.h"
 #include "tests/testing/matchers.h"
 #include "tests/testing/temp_dir.h"
@@ -146,15 +147,7 @@ class IndexSourceTest : public ::testing::Test {
   store::MemoryEngine engine_{1};
   UsageMeter meter_{{}, engine_, clock_, [](HubUid) { return int64_t{0}; }};
   HubDirectory directory_{engine_, meter_};
-  LockReceipts receipts_{engine_,
-                         clock_,
-                         {.name_of = [](HubUid) { return std::string(); },
-                          .close_index = [](HubUid) { return false; },
-                          .follow_again = [](HubUid) {},
-                          .look_at_index = [](HubUid) {},
-                          .rest_index = [](HubUid) {},
-                          .wake_streams = [](HubUid) {},
-                          .count_unwrap = [](HubUid) {}}};
+  LockReceipts receipts_{engine_, clock_, NoLockActions()};
   HubKeySource key_source_{directory_, engine_, receipts_};
   testing::FakeKeyVault vault_;
   vault::CallBudget budget_{clock_};

@@ -14,6 +14,7 @@
 #include "service/manage_keys.h"
 #include "service/usage_meter.h"
 #include "tests/service/key_checks_fixture.h"
+#include "tests/service/no_lock_actions.h"
 #include "tests/testing/forwarding_engine.h"
 #include "tests/testing/temp_dir.h"
 
@@ -102,15 +103,7 @@ class ManagedHubsTest : public ::testing::Test {
   DecidedEngine engine_;
   UsageMeter meter_{{}, engine_, clock_, [](HubUid) { return int64_t{0}; }};
   HubDirectory directory_{engine_, meter_};
-  LockReceipts receipts_{engine_,
-                         clock_,
-                         {.name_of = [](HubUid) { return std::string(); },
-                          .close_index = [](HubUid) { return false; },
-                          .follow_again = [](HubUid) {},
-                          .look_at_index = [](HubUid) {},
-                          .rest_index = [](HubUid) {},
-                          .wake_streams = [](HubUid) {},
-                          .count_unwrap = [](HubUid) {}}};
+  LockReceipts receipts_{engine_, clock_, NoLockActions()};
   HubKeySource key_source_{directory_, engine_, receipts_};
   testing::FakeKeyVault vault_;
   ChallengingTransport transport_;
