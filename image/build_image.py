@@ -40,12 +40,16 @@ def main() -> None:
     parser.add_argument("--build-dir", type=pathlib.Path, default=HOME / "build/release", help="a built release preset")
     parser.add_argument("--out", type=pathlib.Path, default=HOME / "build/image", help="replaced if it exists")
     options = parser.parse_args()
+    static_libraries = options.build_dir / "static_libraries.txt"
+    if not static_libraries.exists():
+        sys.exit(f"build_image: {static_libraries} is not there, which names what the programs have in them: configure and build the "
+                 "release preset (cmake --preset release && cmake --build build/release), or name another --build-dir")
     if options.out.exists() and not (options.out / "rootfs").exists() and any(options.out.iterdir()):
         sys.exit(f"build_image: {options.out} is there and no image of before; name another directory, or remove it")
     shutil.rmtree(options.out, ignore_errors=True)
     root = options.out / "rootfs"
     sources = root_tree.make(options.build_dir, root)
-    archives = [pathlib.Path(line) for line in (options.build_dir / "static_libraries.txt").read_text().split()]
+    archives = [pathlib.Path(line) for line in static_libraries.read_text().split()]
     created = commit_time()
     digest = oci_layout.write(root, options.out / "oci", version(), created, ARCHITECTURES[platform.machine()])
     (options.out / "sbom.spdx.json").write_text(

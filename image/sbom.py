@@ -4,6 +4,10 @@ import re
 import subprocess
 import uuid
 
+# Libraries that are headers only: compiled into the programs, and in no archive.
+HEADERS = [pathlib.Path("/usr/include/CLI/CLI.hpp"), pathlib.Path("/usr/include/nlohmann/json.hpp")]
+CERTIFICATES = [pathlib.Path("/usr/sbin/update-ca-certificates")]  # of the package whose bundle is in the image
+
 
 def package_of(path: pathlib.Path) -> tuple[str, str, str]:
     """(package, version, source) of the installed file. Debian lists files under / or under /usr."""
@@ -43,12 +47,11 @@ def make(loaded: list[pathlib.Path], archives: list[pathlib.Path], version: str,
     entries = [product]
     relations = [{"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES",
                   "relatedSpdxElement": product["SPDXID"]}]
-    for files, link in ((loaded + [pathlib.Path("/usr/sbin/update-ca-certificates")], "DYNAMIC_LINK"),
-                        (archives, "STATIC_LINK")):
-        linked = entries_of(files)
-        entries += linked
-        relations += [{"spdxElementId": product["SPDXID"], "relationshipType": link, "relatedSpdxElement": one["SPDXID"]}
-                      for one in linked]
+    for files, relation in ((loaded, "DYNAMIC_LINK"), (archives + HEADERS, "STATIC_LINK"), (CERTIFICATES, "CONTAINS")):
+        found = entries_of(files)
+        entries += found
+        relations += [{"spdxElementId": product["SPDXID"], "relationshipType": relation, "relatedSpdxElement": one["SPDXID"]}
+                      for one in found]
     return {"spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",
             "name": f"cmkstore-{version}",
             "documentNamespace": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, image_digest)}",

@@ -87,6 +87,16 @@ install upgrade --set replicas=0; [ -z "$(kubectl -n cmk get pods -l app.kuberne
 install upgrade; [ "$(claim)" = "$volume" ] || fail "the volume changed"
 refuses replicas helm upgrade cmk $chart -n cmk --values $chart/ci/aks-values.yaml --set replicas=2
 
+step "a larger volume: an upgrade refuses and says how; the way of docs/operations.md keeps pod and volume"
+refuses "Disk growth" helm upgrade cmk $chart -n cmk --values $chart/ci/aks-values.yaml --set persistence.size=64Gi
+pod() { kubectl -n cmk get pod cmk-cmkstore-0 -o jsonpath='{.metadata.uid}'; }
+serving=$(pod)
+kubectl -n cmk patch pvc data-cmk-cmkstore-0 -p '{"spec":{"resources":{"requests":{"storage":"64Gi"}}}}' >/dev/null
+kubectl -n cmk delete statefulset cmk-cmkstore --cascade=orphan >/dev/null
+install upgrade --set persistence.size=64Gi
+[ "$(pod)" = "$serving" ] || fail "the pod was made anew for a larger volume"
+[ "$(claim)" = "$volume" ] || fail "the volume changed"
+
 step "a second release in the same namespace"
 helm install other $chart -n cmk --values $chart/ci/single-node-values.yaml --wait --timeout 60s >/dev/null
 

@@ -39,8 +39,14 @@ done
 rm -rf "$again"
 [ -z "$(find "$root" -name '*sh' -path '*bin*')" ] || fail "there is a shell in the image"
 jq -e '.packages | length > 10' build/image/sbom.spdx.json >/dev/null || fail "the bill of materials is empty"
-jq -e '[.relationships[] | select(.relationshipType == "STATIC_LINK").relatedSpdxElement] | contains(["SPDXRef-libgrpc-dev"])' \
-  build/image/sbom.spdx.json >/dev/null || fail "the bill of materials lacks what is linked into the programs"
+related() { jq -e --arg how "$1" --arg what "SPDXRef-$2" '[.relationships[] | select(.relatedSpdxElement == $what).relationshipType] == [$how]' \
+  build/image/sbom.spdx.json >/dev/null || fail "the bill of materials has no $2, or not as $1"; }
+related STATIC_LINK libgrpc-dev; related STATIC_LINK libcli11-dev; related STATIC_LINK nlohmann-json3-dev
+related DYNAMIC_LINK libc6; related CONTAINS ca-certificates
+mkdir -p build/image-without
+refused=$(python3 image/build_image.py --build-dir build/image-without --out build/image-without/image 2>&1) && fail "an image of nothing was built"
+[[ "$refused" =~ ^build_image:.*static_libraries.txt\ is\ not\ there.*cmake\ --preset\ release ]] || fail "what is missing is not said: $refused"
+rm -r build/image-without
 
 work=$(mktemp -d); pids=()
 stop() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; wait 2>/dev/null || true; rm -rf "$work"; }

@@ -9,11 +9,19 @@ out=$(mkdir -p "$1/bin" && cd "$1" && pwd)
 export GOBIN=$out/bin CGO_ENABLED=0 GOGC=400 GOFLAGS=-gcflags=all=-dwarf=false
 go_folder=$("$here/install_go.sh" "$out")
 export PATH=$go_folder:$PATH
-version=v1.36.3
+kubernetes=v1.36.3
 package=k8s.io/component-base/version
-have() { [ -x "$out/bin/$1" ] || { echo "install_cluster: building $1${2:-}" >&2; false; }; }
-have etcd || (cd "$here/etcd" && go build -trimpath -ldflags '-s -w' -o "$out/bin/etcd" go.etcd.io/etcd/server/v3)
-have kubectl ", the API server, controllers and scheduler: some four minutes" || (cd "$here/kube" && go build -trimpath -o "$out/bin/" -ldflags "-s -w -X $package.gitVersion=$version
-  -X $package.gitMajor=1 -X $package.gitMinor=36 -X k8s.io/client-go/pkg/version.gitVersion=$version" \
-  k8s.io/kubernetes/cmd/{kube-apiserver,kube-controller-manager,kube-scheduler,kubectl})
-have kwok || go install sigs.k8s.io/kwok/cmd/kwok@v0.7.0
+linker="-s -w -X $package.gitVersion=$kubernetes -X $package.gitMajor=1 -X $package.gitMinor=36 -X k8s.io/client-go/pkg/version.gitVersion=$kubernetes"
+build() {
+  local name=$1 folder=$2 flags=$3 of=$4 time=$5
+  [ ! -x "$out/bin/$name" ] || return 0
+  echo "install_cluster: building $name: $time from nothing" >&2
+  (cd "$here/$folder" && go build -trimpath -ldflags "$flags" -o "$out/bin/$name" "$of")
+}
+build etcd etcd '-s -w' go.etcd.io/etcd/server/v3 "half a minute"
+build kube-apiserver kube "$linker" k8s.io/kubernetes/cmd/kube-apiserver "some two minutes"
+for name in kube-controller-manager kube-scheduler kubectl; do
+  build $name kube "$linker" k8s.io/kubernetes/cmd/$name "a minute"
+done
+[ -x "$out/bin/kwok" ] || { echo "install_cluster: building kwok: a minute" >&2; go install sigs.k8s.io/kwok/cmd/kwok@v0.7.0; }
+echo "install_cluster: all of it is in $out/bin; scripts/chart_cluster.sh start" >&2

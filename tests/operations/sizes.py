@@ -79,12 +79,18 @@ class Measurement:
         self.server.must("import", hub, "-", "--timeout", "600s", text="\n".join(documents(count, size, seed=1)) + "\n")
 
 
+def at_least_one(text):
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 at least, not {text}: the figures are for each hub and document")
+    return int(text)
+
+
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--bin", required=True)
-    options.add_argument("--hubs", type=int, default=1000)
-    options.add_argument("--documents", type=int, default=100000)
-    options.add_argument("--size", type=int, default=1024)
+    options.add_argument("--hubs", type=at_least_one, default=1000)
+    options.add_argument("--documents", type=at_least_one, default=100000)
+    options.add_argument("--size", type=at_least_one, default=1024)
     given = options.parse_args()
     work = pathlib.Path(tempfile.mkdtemp(prefix="sizes-", dir="build"))  # on a disk: /tmp may be in memory
     measured = Measurement(pathlib.Path(given.bin).resolve(), work)

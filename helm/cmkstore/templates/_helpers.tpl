@@ -53,6 +53,31 @@ capabilities: {drop: [ALL]}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
+{{/* Where the chart itself mounts what into the server's container. */}}
+{{- define "cmkstore.mounts" -}}
+- {name: data, mountPath: /var/lib/cmkstore}
+- {name: tmp, mountPath: /tmp}
+- {name: config, mountPath: /etc/cmkstore/config, readOnly: true}
+{{- if not .Values.development.enabled }}
+- {name: tls, mountPath: /etc/cmkstore/tls, readOnly: true}
+{{- end }}
+{{- if .Values.jwks.existingConfigMap }}
+- {name: issuer, mountPath: /etc/cmkstore/issuer, readOnly: true}
+{{- end }}
+{{- if .Values.backup.enabled }}
+- {name: backup, mountPath: /var/lib/cmkstore-backup}
+{{- if .Values.backup.receiptsClaim }}
+- {name: receipts, mountPath: /var/lib/cmkstore-receipts}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A quantity of Kubernetes as a number, to compare it by. */}}
+{{- define "cmkstore.quantity" -}}
+{{- $units := dict "m" 0.001 "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 0x1p10 "Mi" 0x1p20 "Gi" 0x1p30 "Ti" 0x1p40 "Pi" 0x1p50 "Ei" 0x1p60 }}
+{{- if kindIs "string" . }}{{ mulf (regexFind "^[0-9.]+" . | float64) (get $units (regexFind "[A-Za-z]*$" .)) }}{{ else }}{{ . }}{{ end }}
+{{- end }}
+
 {{/* The configuration file: what the chart knows, under what the operator says. */}}
 {{- define "cmkstore.config" -}}
 {{- $config := dict "data_dir" "/var/lib/cmkstore" "admin" (dict "address" "0.0.0.0:9464") }}
