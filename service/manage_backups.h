@@ -67,6 +67,8 @@ class ManageBackups {
   // Both of the mark by which no hub is created while a restore goes on.
   absl::Status MarkRestore(const std::string& backup, bool rows_copied);
   absl::Status EndRestore();
+  // Whether hubs of the restore that is marked have their names; also where it cannot be read.
+  bool MayHaveNamedHubs() const;
   // Ends it where an operation has ended and could not.
   absl::Status ForgetEndedRestore();
   // That no operation of this kind is under way or waits.
@@ -76,8 +78,7 @@ class ManageBackups {
   Result RunRestore(OperationRun& run);
   Result RunVerify(OperationRun& run);
   static WorkWatch WatchOf(OperationRun& run);
-  // `rows_copied`: as the mark says.
-  Result Import(OperationRun& run, bool rows_copied);
+  Result Import(OperationRun& run);
   // Does it again for as long as the store refuses it for now and the server goes on.
   absl::Status Insist(const OperationRun& run, const std::function<absl::Status()>& work);
   absl::Status ImportCatalog(const store::ShardSet& staged);
