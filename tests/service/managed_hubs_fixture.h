@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -32,7 +34,16 @@ class DecidedEngine final : public testing::ForwardingEngine {
     ForwardingEngine::Apply(partition, std::move(writes), std::move(done));
   }
 
+  absl::StatusOr<std::vector<store::Row>> Scan(const store::Partition& partition,
+                                               const store::KeyRange& range,
+                                               store::ReadLimit limit) const override {
+    auto rows = ForwardingEngine::Scan(partition, range, limit);
+    for (const store::Row& row : *rows) bytes_scanned += row.value.size();
+    return rows;
+  }
+
   Decide decide;  // may block
+  mutable std::atomic<size_t> bytes_scanned = 0;
 };
 
 inline bool IsCatalog(const store::Partition& partition) {
