@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "base/clock.h"
@@ -97,6 +98,7 @@ class ManageBackups {
   absl::Mutex deletion_;  // held from a look at what is being restored to the end of a deletion
   // Held from a look at what is under way until a backup or a restore has been started beside it.
   absl::Mutex starting_;
+  std::string last_id_ ABSL_GUARDED_BY(starting_);  // of the last backup that was started
 };
 
 }  // namespace cmkstore::service
