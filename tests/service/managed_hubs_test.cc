@@ -9,10 +9,15 @@
 
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "crypto/envelope.h"
 #include "service/apply_blocking.h"
+#include "service/document_codec.h"
+#include "service/manage_projects.h"
+#include "service/shred_hub.h"
 #include "service/storage_quota.h"
 #include "service/write_documents.h"
 #include "store/tables.h"
+#include "store/usage_table.h"
 #include "tests/service/managed_hubs_fixture.h"
 
 namespace cmkstore::service {
@@ -153,6 +158,48 @@ TEST_F(WriteInAHubTest, OneThatMeetsAnotherIsNotMadeUnderKeysThatALockHasWiped) 
     return Conflict();
   };
   EXPECT_EQ(Write(lock), "HUB_LOCKED");
+}
+
+// What a purge has counted and copied must not be written to again.
+TEST_F(ManagedHubsTest, ADeletionOfDocumentsWritesNothingIntoAHubThatIsPurgedMeanwhile) {
+  StorageQuota storage{engine_, clock_};
+  ManageProjects projects{hubs_,   engine_, storage, operations_,
+                          random_, clock_,  tokens_, [](HubUid, store::Sequence) {}};
+  v1::CreateProjectRequest create;
+  create.set_parent(kName);
+  create.set_project_id("p1");
+  ASSERT_THAT(projects.Create(Call(), create), IsOk());
+  const OpenHub hub = *hubs_.OpenBlocking(Call(), *HubName::Parse("name", kName));
+  const auto name =
+      *DocumentName::Parse("name", absl::StrCat(kName, "/projects/p1/collections/c/documents/d"));
+  const store::DocumentKey key =
+      KeyOf(name, *hubs_.Project(*hub.entry, name.project.project), hub.keys->names);
+  store::WriteSet put;
+  store::DocumentsTable::Put(
+      put, key,
+      *crypto::Seal(hub.keys->seal, BindingOf(*hub.entry, crypto::RowKind::kDocument, key), 1, "d",
+                    random_));
+  ASSERT_THAT(ApplyBlocking(engine_, hub.partition(), std::move(put)), IsOk());
+  int commits = 0;
+  engine_.decide = [&](const store::Partition& partition) {
+    // Behind the one that deletes the project's name.
+    if (!IsCatalog(partition) && ++commits == 2) {
+      EXPECT_THAT(ShredKeys(engine_, hub.partition()), IsOk());
+    }
+    return absl::OkStatus();
+  };
+  v1::DeleteProjectRequest remove;
+  remove.set_name(absl::StrCat(kName, "/projects/p1"));
+  remove.set_force(true);
+  ASSERT_THAT(projects.Delete(Call(), remove), IsOk());
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  while (operations_.IsUnderWay("delete-project-documents") && absl::Now() < give_up) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  operations_.Stop();
+  EXPECT_GE(commits, 3);
+  EXPECT_TRUE(store::UsageTable(engine_).Totals(hub.partition())->IsZero());
+  EXPECT_EQ(store::DocumentsTable(engine_).WalkKeys(hub.partition(), {}, "", 2)->size(), 1u);
 }
 
 }  // namespace
