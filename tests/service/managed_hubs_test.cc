@@ -15,6 +15,7 @@
 #include "service/manage_projects.h"
 #include "service/shred_hub.h"
 #include "service/storage_quota.h"
+#include "service/vault_usage.h"
 #include "service/write_documents.h"
 #include "store/tables.h"
 #include "store/usage_table.h"
@@ -104,6 +105,21 @@ TEST_F(ManagedHubsTest, AListOfHubsWaitsForOlderKeysOnceAndNotForEach) {
   EXPECT_EQ(listed->hubs(0).display_name(), "one of h1");
   EXPECT_EQ(listed->hubs(1).display_name(), "") << "no time is left";
   EXPECT_EQ(listed->hubs(2).display_name(), "");
+}
+
+TEST_F(ManagedHubsTest, AHubWithoutKeyRecordsDoesNotKeepItsTenantFromItsVaultsUsage) {
+  ASSERT_THAT(CreateHub("h2"), IsOk());
+  store::WriteSet damage;
+  store::DeksTable::Delete(damage, 1);
+  ASSERT_THAT(ApplyBlocking(engine_, Find("h1")->partition, std::move(damage)), IsOk());
+  VaultUsageReport report{hubs_, key_source_, vault_meter_, clock_};
+  v1::GetVaultUsageRequest request;
+  request.set_parent(absl::StrCat("tenants/", kTenant));
+  const auto usage = report.Get(Call(), request);
+  ASSERT_THAT(usage, IsOk());
+  ASSERT_EQ(usage->vaults_size(), 1);
+  EXPECT_EQ(usage->vaults(0).hubs(), 1u);
+  EXPECT_NE(ReadFile(dir_.path() + "/log.jsonl")->find("hub_keys_unreadable"), std::string::npos);
 }
 
 class WriteInAHubTest : public ManagedHubsTest {
