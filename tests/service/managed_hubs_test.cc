@@ -107,6 +107,21 @@ TEST_F(ManagedHubsTest, AListOfHubsWaitsForOlderKeysOnceAndNotForEach) {
   EXPECT_EQ(listed->hubs(2).display_name(), "");
 }
 
+TEST_F(ManagedHubsTest, AHubWhoseKeysARestoreHasDroppedBeforeItHadItsNameGetsNone) {
+  std::optional<store::Partition> unnamed;
+  engine_.decide = [&](const store::Partition& partition) {
+    if (!IsCatalog(partition)) {
+      unnamed = partition;
+      return absl::OkStatus();
+    }
+    return unnamed.has_value() ? engine_.DropPartition(*unnamed) : absl::OkStatus();
+  };
+  EXPECT_THAT(CreateHub("h2"), FailsWith("STORE_BUSY", ""));
+  EXPECT_EQ(Find("h2"), nullptr);
+  engine_.decide = nullptr;
+  EXPECT_THAT(CreateHub("h2"), IsOk()) << "tried again";
+}
+
 TEST_F(ManagedHubsTest, AHubWithoutKeyRecordsDoesNotKeepItsTenantFromItsVaultsUsage) {
   ASSERT_THAT(CreateHub("h2"), IsOk());
   store::WriteSet damage;
