@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/status_macros.h"
 #include "service/dev_credentials.h"
 #include "service/hub_key_source.h"
 #include "service/manage_hubs.h"
@@ -37,8 +38,9 @@ class DecidedEngine final : public testing::ForwardingEngine {
   absl::StatusOr<std::vector<store::Row>> Scan(const store::Partition& partition,
                                                const store::KeyRange& range,
                                                store::ReadLimit limit) const override {
-    auto rows = ForwardingEngine::Scan(partition, range, limit);
-    for (const store::Row& row : *rows) bytes_scanned += row.value.size();
+    CMK_ASSIGN_OR_RETURN(std::vector<store::Row> rows,
+                         ForwardingEngine::Scan(partition, range, limit));
+    for (const store::Row& row : rows) bytes_scanned += row.value.size();
     return rows;
   }
 
