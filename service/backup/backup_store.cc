@@ -28,7 +28,7 @@ using storage::v1::BackupManifest;
 constexpr uint32_t kManifestVersion = 1;
 constexpr absl::string_view kManifestEnd = ".json";
 constexpr size_t kSha256Digits = 64;
-constexpr char kIdFormat[] = "%Y%m%dT%H%M%E6SZ";
+constexpr char kIdFormat[] = "%E4Y%m%dT%H%M%E6SZ";
 
 bool IsId(absl::string_view id) {
   return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](char c) {
