@@ -17,7 +17,8 @@ class FirstAnswersTest : public ManagedHubsTest {
  protected:
   void SetUp() override {
     ManagedHubsTest::SetUp();
-    hub_ = *hubs_.OpenBlocking(Call(), *HubName::Parse("name", kName));
+    call_ = Call();
+    hub_ = *hubs_.OpenBlocking(*call_, *HubName::Parse("name", kName));
   }
   static absl::Status Conflict() {
     return MakeError(absl::StatusCode::kAborted, "WRITE_CONFLICT", "another write came first");
@@ -42,8 +43,7 @@ class FirstAnswersTest : public ManagedHubsTest {
   }
   FirstAnswers::Kept Find(const std::string& request) {
     std::optional<absl::StatusOr<FirstAnswers::Kept>> result;
-    const AdmittedCall call = Call();
-    const CallContext context{call, executor_};
+    const CallContext context{*call_, executor_};
     Start(context, request, result);
     void* tag = nullptr;
     bool ok = false;
@@ -57,6 +57,7 @@ class FirstAnswersTest : public ManagedHubsTest {
   grpc::CompletionQueue queue_;
   QueueExecutor executor_{queue_};
   FirstAnswers answers_{hubs_, engine_, random_, clock_};
+  std::optional<AdmittedCall> call_;  // whose token lasts for less than an answer
   OpenHub hub_;
 };
 
