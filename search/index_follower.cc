@@ -85,7 +85,11 @@ void IndexFollower::Notify(HubUid uid, uint64_t sequence) {
 void IndexFollower::LookAt(HubUid uid) {
   absl::MutexLock lock(&mutex_);
   resting_.erase(uid);
-  if (const auto [hub, unheard] = hubs_.try_emplace(uid); unheard) unseen_.push_back(uid);
+  const auto [hub, unheard] = hubs_.try_emplace(uid);
+  // What was refused, for a deleted hub or by a vault for a moment, is not any more.
+  const bool was_stopped = std::exchange(hub->second.stopped, false);
+  if (was_stopped) hub->second.failure = absl::OkStatus();
+  if (unheard || was_stopped) unseen_.push_back(uid);
 }
 
 void IndexFollower::Rest(HubUid uid) {

@@ -51,8 +51,8 @@ struct IndexFollowerStats {
 // A hub is worked on by one thread at a time, in turns of one batch: at once when it was at rest,
 // else after `refresh`. None is opened because the process starts: LookAt and Notify say which are
 // in use. INDEX_CORRUPT starts a rebuild, one at a time on a thread of its own: it keeps no other
-// hub from being followed. A refused key stops the hub until Notify; any other failure is tried
-// again after a growing pause.
+// hub from being followed. A refused key stops the hub until Notify or LookAt; any other failure
+// is tried again after a growing pause.
 //
 // Thread-safe. Notify never blocks. `indexes`, `source` and `clock` must outlive this; Stop before
 // they go.
@@ -69,8 +69,8 @@ class IndexFollower {
   // The hub has committed `sequence`. Called on every commit: a map look-up, and a wake-up if the
   // hub was at rest.
   void Notify(HubUid hub, uint64_t sequence);
-  // The hub's keys are at hand: its index, if this process has not looked at it yet, is looked at
-  // soon, and brought level with what a crash has left behind. A few at a time.
+  // The hub's keys are at hand: its index, if this process has not looked at it yet or was refused
+  // them, is looked at soon, and brought level with what a crash has left behind. A few at a time.
   void LookAt(HubUid hub);
   // The hub's keys are at hand no more: its index, which has a key and pages of its own, is closed
   // by the next Tick, or by the first one after who uses it now is done.

@@ -205,12 +205,12 @@ class Search {
     }
     CMK_ASSIGN_OR_RETURN(
         Statement snippets,
-        db_.Prepare({"SELECT rowid, CASE WHEN occurrences(fts) <= ? THEN "
+        db_.Prepare({"SELECT rowid, CASE WHEN occurrences(fts, ?) <= ? THEN "
                      "snippet(fts, -1, ?, ?, '…', ?) END FROM fts WHERE fts MATCH ? AND "
                      "rowid BETWEEN ? AND ? AND +rowid IN (SELECT value FROM json_each(?))",
-                     {kMaxOccurrences, std::string(1, kMatchBegin), std::string(1, kMatchEnd),
-                      static_cast<int64_t>(kSnippetWords), *expression_, oldest, newest,
-                      absl::StrCat(list, "]")}}));
+                     {kMaxOccurrences, kMaxOccurrences, std::string(1, kMatchBegin),
+                      std::string(1, kMatchEnd), static_cast<int64_t>(kSnippetWords), *expression_,
+                      oldest, newest, absl::StrCat(list, "]")}}));
     for (;;) {
       CMK_ASSIGN_OR_RETURN(const bool row, snippets.Step());
       if (!row) return absl::OkStatus();

@@ -104,14 +104,19 @@ void Relevance(const Fts5ExtensionApi* api, Fts5Context* fts, sqlite3_context* c
   }
 }
 
-void Occurrences(const Fts5ExtensionApi* api, Fts5Context* fts, sqlite3_context* context, int,
-                 sqlite3_value**) {
-  int instances = 0;
-  if (const int code = api->xInstCount(fts, &instances); code != SQLITE_OK) {
-    sqlite3_result_error_code(context, code);
-  } else {
-    sqlite3_result_int(context, instances);
+void Occurrences(const Fts5ExtensionApi* api, Fts5Context* fts, sqlite3_context* context,
+                 int arguments, sqlite3_value** values) {
+  const int64_t most = arguments > 0 ? sqlite3_value_int64(values[0]) : 0;
+  int64_t found = 0;
+  for (int phrase = 0; phrase < api->xPhraseCount(fts) && found <= most; ++phrase) {
+    Fts5PhraseIter place;
+    int column = 0, offset = 0;
+    const int code = api->xPhraseFirst(fts, phrase, &place, &column, &offset);
+    if (code != SQLITE_OK) return sqlite3_result_error_code(context, code);
+    // Not by xInstCount, which keeps an array of them all.
+    for (; column >= 0 && found <= most; api->xPhraseNext(fts, &place, &column, &offset)) ++found;
   }
+  sqlite3_result_int64(context, found);
 }
 
 }  // namespace

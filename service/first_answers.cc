@@ -11,7 +11,9 @@ namespace cmkstore::service {
 namespace {
 
 constexpr absl::Duration kLifetime = absl::Hours(24);
+// Few commits come between; each may have some 200 KB.
 constexpr size_t kFeedRowsAtOnce = 500;
+constexpr size_t kFeedBytesAtOnce = 64u << 10;
 // One write in 16 removes up to 64: more than come, so that none stays for long.
 constexpr uint8_t kRemoveOneIn = 16;
 constexpr size_t kMaxRemoved = 64;
@@ -63,9 +65,9 @@ Task<absl::StatusOr<FirstAnswers::Kept>> FirstAnswers::Find(const CallContext& c
 absl::StatusOr<store::Sequence> FirstAnswers::SequenceOf(const OpenHub& hub, BlindName request,
                                                          store::Sequence after) const {
   for (;;) {
-    CMK_ASSIGN_OR_RETURN(
-        const std::vector<store::FeedEntry> entries,
-        store::ChangeFeed(engine_).ReadAfter(hub.partition(), after, kFeedRowsAtOnce));
+    CMK_ASSIGN_OR_RETURN(const std::vector<store::FeedEntry> entries,
+                         store::ChangeFeed(engine_).ReadAfter(hub.partition(), after,
+                                                              {kFeedRowsAtOnce, kFeedBytesAtOnce}));
     if (entries.empty()) return StoreCorrupt("the feed lacks the commit of a kept answer");
     for (const store::FeedEntry& entry : entries) {
       if (absl::string_view(entry.record.request()) == request.bytes()) return entry.sequence;
@@ -103,16 +105,21 @@ absl::Status FirstAnswers::Keep(const OpenHub& hub, const std::string& request_i
   store::ResponsesByTimeTable::Put(writes, by_time.expire_time_micros(), request, by_time);
   feed.set_request(std::string(request.bytes()));
   if (static_cast<uint8_t>(request.bytes()[0]) % kRemoveOneIn != 0) return absl::OkStatus();
-  return RemoveExpired(hub, request, static_cast<uint64_t>(absl::ToUnixMicros(now)), writes);
+  return RemoveExpired(hub, request, static_cast<uint64_t>(absl::ToUnixMicros(now)), conflict,
+                       writes);
 }
 
 absl::Status FirstAnswers::RemoveExpired(const OpenHub& hub, BlindName but, uint64_t now_micros,
+                                         const absl::Status& conflict,
                                          store::WriteSet& writes) const {
   CMK_ASSIGN_OR_RETURN(const auto expired, store::ResponsesByTimeTable(engine_).ListExpired(
                                                hub.partition(), now_micros, kMaxRemoved));
   for (const storage::v1::KeptResponse& one : expired) {
     CMK_ASSIGN_OR_RETURN(const BlindName request, BlindName::FromBytes(one.request()));
     if (request == but) continue;
+    // A write on its way may use the request anew: what it keeps is not this answer any more.
+    store::ResponsesByTimeTable::RequirePresent(writes, one.expire_time_micros(), request,
+                                                conflict);
     store::ResponsesByTimeTable::Delete(writes, one.expire_time_micros(), request);
     store::ResponsesTable::Delete(writes, request);
   }

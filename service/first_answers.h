@@ -48,7 +48,7 @@ class FirstAnswers {
   absl::StatusOr<store::Sequence> SequenceOf(const OpenHub& hub, BlindName request,
                                              store::Sequence after) const;
   absl::Status RemoveExpired(const OpenHub& hub, BlindName but, uint64_t now_micros,
-                             store::WriteSet& writes) const;
+                             const absl::Status& conflict, store::WriteSet& writes) const;
 
   HubAccess& hubs_;
   store::Engine& engine_;

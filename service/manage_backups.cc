@@ -1,5 +1,6 @@
 #include "service/manage_backups.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <limits>
 #include <utility>
@@ -120,7 +121,10 @@ absl::StatusOr<std::string> ManageBackups::StoreUid() const {
 }
 
 void ManageBackups::NoteNewest(const std::optional<BackupManifest>& newest) {
-  stats_.last_success_micros = newest.has_value() ? newest->create_time_micros() : 0;
+  // None is of the future: that of before the clock was set back would hide that later ones fail.
+  stats_.last_success_micros = newest.has_value() ? std::min(newest->create_time_micros(),
+                                                             absl::ToUnixMicros(clock_.WallNow()))
+                                                  : 0;
 }
 
 absl::Status ManageBackups::RequireDirectory() const {
@@ -157,11 +161,12 @@ absl::Status ManageBackups::RequireNotRestoring(const std::string& backup) const
 absl::StatusOr<google::longrunning::Operation> ManageBackups::Backup(
     const AdmittedCall& /*call*/, const v1::BackupRequest& /*request*/) {
   CMK_RETURN_IF_ERROR(RequireDirectory());
-  CMK_RETURN_IF_ERROR(BackupStore::Open(options_.directory).status());
+  CMK_ASSIGN_OR_RETURN(const BackupStore store, BackupStore::Open(options_.directory));
   absl::MutexLock no_restore_begins(&starting_);
   // It would have some of the hubs or none, and be the newest.
   CMK_RETURN_IF_ERROR(RequireNone(kRestore, "a backup is being restored into this server"));
-  return operations_.StartOfServer(kBackup, BackupStore::NewId(clock_.WallNow()));
+  CMK_ASSIGN_OR_RETURN(last_id_, store.NewId(clock_.WallNow(), last_id_));
+  return operations_.StartOfServer(kBackup, last_id_);
 }
 
 absl::StatusOr<v1::ListBackupsResponse> ManageBackups::List(const AdmittedCall& call,
@@ -252,7 +257,7 @@ ManageBackups::Result ManageBackups::RunBackup(OperationRun& run) {
       TakeBackup(shards_, options_, data_dir_, run.argument(), clock_, WatchOf(run));
   if (HasReason(manifest.status(), "STORE_CORRUPT")) stats_.integrity_errors.Add(1);
   CMK_RETURN_IF_ERROR(manifest.status());
-  stats_.last_success_micros = manifest->create_time_micros();
+  NoteNewest(*manifest);
   // Operations are kept, and keys may be many.
   return std::make_unique<v1::Backup>(ToBackup(*manifest, own, /*with_keys=*/false));
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "base/clock.h"
@@ -67,6 +68,8 @@ class ManageBackups {
   // Both of the mark by which no hub is created while a restore goes on.
   absl::Status MarkRestore(const std::string& backup, bool rows_copied);
   absl::Status EndRestore();
+  // Whether hubs of the restore that is marked have their names; also where it cannot be read.
+  bool MayHaveNamedHubs() const;
   // Ends it where an operation has ended and could not.
   absl::Status ForgetEndedRestore();
   // That no operation of this kind is under way or waits.
@@ -76,8 +79,7 @@ class ManageBackups {
   Result RunRestore(OperationRun& run);
   Result RunVerify(OperationRun& run);
   static WorkWatch WatchOf(OperationRun& run);
-  // `rows_copied`: as the mark says.
-  Result Import(OperationRun& run, bool rows_copied);
+  Result Import(OperationRun& run);
   // Does it again for as long as the store refuses it for now and the server goes on.
   absl::Status Insist(const OperationRun& run, const std::function<absl::Status()>& work);
   absl::Status ImportCatalog(const store::ShardSet& staged);
@@ -96,6 +98,7 @@ class ManageBackups {
   absl::Mutex deletion_;  // held from a look at what is being restored to the end of a deletion
   // Held from a look at what is under way until a backup or a restore has been started beside it.
   absl::Mutex starting_;
+  std::string last_id_ ABSL_GUARDED_BY(starting_);  // of the last backup that was started
 };
 
 }  // namespace cmkstore::service

@@ -78,6 +78,17 @@ std::optional<absl::StatusOr<v1::Hub>> ManageHubs::FirstAnswer(
   return hub;
 }
 
+absl::Status ManageHubs::TakeBackName(const storage::v1::HubRecord& record, const HubName& name,
+                                      HubUid uid) {
+  store::WriteSet unnamed;
+  store::HubsTable::RequireUnchanged(unnamed, record.tenant(), record.hub(), record, StoreBusy());
+  store::HubsTable::Delete(unnamed, record.tenant(), record.hub());
+  CMK_RETURN_IF_ERROR(
+      ApplyBlocking(engine_, store::CatalogPartition(), std::move(unnamed)).status());
+  hubs_.directory().ForgetHub(name.tenant, name.hub, uid);
+  return StoreBusy();
+}
+
 absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
                                            const v1::CreateHubRequest& request) {
   CMK_ASSIGN_OR_RETURN(const TenantName parent, TenantName::Parse("parent", request.parent()));
@@ -130,8 +141,8 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
   store::WriteSet keys;
   store::DeksTable::Put(keys, 1, ToRecord(minted.record));
   store::HubSecretsTable::Put(keys, std::move(secrets));
-  CMK_RETURN_IF_ERROR(
-      ApplyBlocking(engine_, store::HubPartition(record.shard(), uid), std::move(keys)).status());
+  const store::Partition partition = store::HubPartition(record.shard(), uid);
+  CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, partition, std::move(keys)).status());
   store::WriteSet named;
   store::HubsTable::RequireAbsent(named, record.tenant(), record.hub(), AlreadyExists("hub"));
   store::RestoreTable::RequireAbsent(
@@ -140,10 +151,13 @@ absl::StatusOr<v1::Hub> ManageHubs::Create(const AdmittedCall& call,
   const absl::Status taken =
       ApplyBlocking(engine_, store::CatalogPartition(), std::move(named)).status();
   if (HasReason(taken, "HUB_ALREADY_EXISTS") || HasReason(taken, "STATE_INVALID")) {
-    CMK_RETURN_IF_ERROR(engine_.DropPartition(store::HubPartition(record.shard(), uid)));
+    CMK_RETURN_IF_ERROR(engine_.DropPartition(partition));
     return FirstAnswer(parent.tenant, id, request).value_or(taken);
   }
   CMK_RETURN_IF_ERROR(taken);
+  // A restore that began and failed between the two has dropped what had no name.
+  CMK_ASSIGN_OR_RETURN(const auto kept, store::HubSecretsTable(engine_).Get(partition));
+  if (!kept.has_value()) return TakeBackName(record, {parent.tenant, id}, uid);
   Log(LogLevel::kInfo, "hub_created",
       {{"hub_uid", uid.ToHex()}, {"hub", HubName{parent.tenant, id}.ToString()}});
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr entry, hubs_.directory().Find(parent.tenant, id));

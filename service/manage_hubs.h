@@ -70,6 +70,8 @@ class ManageHubs {
   // The answer if there is a hub of this id: the hub, if this very call made it, or a refusal.
   std::optional<absl::StatusOr<v1::Hub>> FirstAnswer(const TenantId& tenant, const HubId& id,
                                                      const v1::CreateHubRequest& request);
+  // Of a hub that turns out to have no keys. Always an error.
+  absl::Status TakeBackName(const storage::v1::HubRecord& record, const HubName& name, HubUid uid);
   // A commit that changes nothing: whether the catalog takes any.
   absl::Status TryCatalog(const storage::v1::HubRecord& record);
   absl::Status FinishKeyChange(HubUid uid, const storage::v1::CustomerKey& wanted);

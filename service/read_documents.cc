@@ -133,8 +133,9 @@ Task<absl::StatusOr<v1::ListDocumentsResponse>> ReadDocuments::List(
     collection = hub.keys->names.Collection(project, parent.collection->value());
   }
   const Caller& caller = context.admitted.caller();
+  // A project that was deleted and made again under its name is another one.
   const std::string question =
-      absl::StrCat("ListDocuments ", request.view(), " ", request.parent());
+      absl::StrCat("ListDocuments ", request.view(), " ", project.ToHex(), " ", request.parent());
   CMK_CO_ASSIGN_OR_RETURN(const std::string cursor,
                           tokens_.Decode(caller, question, request.page_token()));
   CMK_CO_ASSIGN_OR_RETURN(

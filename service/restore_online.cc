@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "service/apply_blocking.h"
 #include "service/backup/cut.h"
@@ -19,6 +20,9 @@ namespace {
 
 constexpr size_t kRowsAtOnce = 500;
 constexpr absl::Duration kStoreAgain = absl::Seconds(1);
+// Until a backup is copied once more: a disk that it fills is left alone meanwhile.
+constexpr absl::Duration kImportAgain = absl::Minutes(1);
+constexpr absl::Duration kSlice = absl::Milliseconds(200);
 
 }  // namespace
 
@@ -48,16 +52,37 @@ absl::Status ManageBackups::Insist(const OperationRun& run,
   }
 }
 
+bool ManageBackups::MayHaveNamedHubs() const {
+  const auto mark = store::RestoreTable(shards_).Get(store::CatalogPartition());
+  // Hubs beside a restore that has copied no rows are not its own.
+  if (mark.ok() && !(mark->has_value() && (*mark)->rows_copied())) return false;
+  const absl::StatusOr<bool> unnamed = IsEmpty();
+  return !unnamed.ok() || !*unnamed;
+}
+
 ManageBackups::Result ManageBackups::RunRestore(OperationRun& run) {
-  CMK_ASSIGN_OR_RETURN(const auto begun,
-                       store::RestoreTable(shards_).Get(store::CatalogPartition()));
-  const bool resumed = begun.has_value() && begun->backup() == run.argument();
-  if (!resumed) {
+  std::optional<storage::v1::RestoreRecord> begun;
+  CMK_RETURN_IF_ERROR(Insist(run, [&]() -> absl::Status {
+    CMK_ASSIGN_OR_RETURN(begun, store::RestoreTable(shards_).Get(store::CatalogPartition()));
+    return absl::OkStatus();
+  }));
+  if (!begun.has_value() || begun->backup() != run.argument()) {
     CMK_RETURN_IF_ERROR(run.CheckGoOn());
     CMK_RETURN_IF_ERROR(MarkRestore(run.argument(), /*rows_copied=*/false));
   }
   // From here on nobody creates a hub.
-  Result restored = Import(run, resumed && begun->rows_copied());
+  Result restored = Import(run);
+  // From the first name on there is no way but on, whatever the error: what has some of its hubs
+  // can neither be restored into again nor served from as if it were all.
+  while (!restored.ok() && !run.stopping() && MayHaveNamedHubs()) {
+    Log(LogLevel::kError, "restore_waits",
+        {{"backup", run.argument()},
+         {"reason", ReasonOf(restored.status())},
+         {"detail", std::string(restored.status().message())}});
+    const absl::Time again = clock_.MonotonicNow() + kImportAgain;
+    while (clock_.MonotonicNow() < again && !run.stopping()) clock_.Sleep(kSlice);
+    restored = Import(run);
+  }
   // Interrupted by a stop of the server it goes on after the next start.
   if (!restored.ok() && run.stopping()) return run.CheckGoOn();
   if (const auto unnamed = IsEmpty(); !restored.ok() && unnamed.ok() && *unnamed) {
@@ -71,15 +96,22 @@ ManageBackups::Result ManageBackups::RunRestore(OperationRun& run) {
 // The hubs' rows go first and their names last: until a name is there, nobody finds the hub. After
 // a crash it begins anew, unless names are there: then all rows are too, and hubs that have a name
 // may have been written to since.
-ManageBackups::Result ManageBackups::Import(OperationRun& run, bool rows_copied) {
+ManageBackups::Result ManageBackups::Import(OperationRun& run) {
   CMK_RETURN_IF_ERROR(RequireDirectory());
+  CMK_ASSIGN_OR_RETURN(const auto mark,
+                       store::RestoreTable(shards_).Get(store::CatalogPartition()));
   // Hubs with a name are this restore's own only where it has copied all rows before.
-  if (!rows_copied) CMK_RETURN_IF_ERROR(RequireEmpty());
+  if (!mark.has_value() || !mark->rows_copied()) CMK_RETURN_IF_ERROR(RequireEmpty());
   CMK_ASSIGN_OR_RETURN(const bool unnamed, IsEmpty());
+  WorkWatch watch = WatchOf(run);
+  // What has names is not cancelled any more.
+  if (!unnamed) {
+    watch.go_on = [&run] { return run.stopping() ? run.CheckGoOn() : absl::OkStatus(); };
+  }
   const ScratchDirectory scratch(data_dir_ + "/restore-online");
   CMK_ASSIGN_OR_RETURN(const StagedBackup staged,
                        StageBackup(options_, run.argument(), {data_dir_, shards_.shard_count()},
-                                   scratch.path(), clock_, WatchOf(run)));
+                                   scratch.path(), clock_, watch));
   if (unnamed) {
     // A restore of another backup may have ended early: its rows are not this one's.
     CMK_RETURN_IF_ERROR(store::DropHubs(shards_));
@@ -87,8 +119,6 @@ ManageBackups::Result ManageBackups::Import(OperationRun& run, bool rows_copied)
         store::CopyHubs(*staged.shards, shards_, [&run](uint64_t) { return run.CheckGoOn(); }));
     CMK_RETURN_IF_ERROR(MarkRestore(run.argument(), /*rows_copied=*/true));
   }
-  // From the first name on there is no way but on: what has some of its hubs can neither be
-  // restored into again nor served from as if it were all.
   CMK_RETURN_IF_ERROR(Insist(run, [&] { return ImportCatalog(*staged.shards); }));
   auto result = std::make_unique<v1::RestoreResult>();
   result->set_backup(absl::StrCat(kBackups, run.argument()));

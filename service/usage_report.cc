@@ -125,8 +125,9 @@ absl::StatusOr<std::optional<uint64_t>> UsageReport::AddHub(const HubEntry& hub,
   if (hub.record.purge().usage_forgotten()) return std::nullopt;
   const store::UsageTable table(engine_);
   CMK_ASSIGN_OR_RETURN(store::UsageSince since, table.Since(hub.partition, first));
-  // The purge copies the rows before it drops them.
-  if (hub.record.has_purge() && since.totals.IsZero()) {
+  // The purge copies the rows before it drops them, and tells when it has.
+  const storage::v1::PurgeReceipt& purge = hub.record.purge();
+  if (purge.finish_time_micros() != 0 || (hub.record.has_purge() && since.totals.IsZero())) {
     CMK_ASSIGN_OR_RETURN(since, table.SinceOfPurged(hub.uid, first));
   }
   store::UsageNumbers level = since.totals;

@@ -6,6 +6,8 @@
 #include <set>
 #include <string>
 
+#include "base/errors.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "service/resource_name.h"
 #include "service/timestamps.h"
@@ -68,11 +70,18 @@ absl::StatusOr<v1::GetVaultUsageResponse> VaultUsageReport::Get(
       continue;
     }
     hubs_.directory().Remember(*hub);  // the source knows a hub by its uid
+    const absl::StatusOr<keycache::HubKeyRecords> records = source_.Load(hub->uid);
+    if (HasReason(records.status(), "HUB_NOT_FOUND")) continue;  // purged meanwhile
+    if (absl::IsUnavailable(records.status())) return records.status();
+    if (!records.ok()) {  // a damaged hub fails its own calls, and not what is asked of all
+      Log(LogLevel::kError, "hub_keys_unreadable",
+          {{"hub", hub->Name()}, {"reason", ReasonOf(records.status())}});
+      continue;
+    }
     VaultHubs& one = vaults[hub->record.customer_key().vault_uri()];
     ++one.hubs;
     one.keys.insert(hub->record.customer_key().key_name());
-    CMK_ASSIGN_OR_RETURN(const keycache::HubKeyRecords records, source_.Load(hub->uid));
-    const vault::WrappedKey& wrapped = records.deks.back().wrapped;
+    const vault::WrappedKey& wrapped = records->deks.back().wrapped;
     one.limit =
         std::min(one.limit, vault::CallsPerSecond(wrapped.algorithm, wrapped.ciphertext.size()));
   }

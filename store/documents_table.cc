@@ -1,5 +1,7 @@
 #include "store/documents_table.h"
 
+#include "absl/strings/match.h"
+
 namespace cmkstore::store {
 namespace {
 
@@ -56,7 +58,12 @@ absl::StatusOr<std::vector<Row>> DocumentsTable::ScanRows(const Partition& parti
                                                           const DocumentScope& scope,
                                                           absl::string_view cursor,
                                                           ReadLimit limit) const {
-  KeyRange range = PrefixRange(PrefixOf(scope));
+  const std::string prefix = PrefixOf(scope);
+  // From a cursor before the scope the walk would run through what belongs to others.
+  if (!cursor.empty() && !absl::StartsWith(cursor, prefix)) {
+    return InvariantBroken("a cursor outside of what is walked");
+  }
+  KeyRange range = PrefixRange(prefix);
   if (!cursor.empty()) range.begin = After(cursor);
   return engine().Scan(partition, range, limit);
 }

@@ -28,6 +28,7 @@ using storage::v1::BackupManifest;
 constexpr uint32_t kManifestVersion = 1;
 constexpr absl::string_view kManifestEnd = ".json";
 constexpr size_t kSha256Digits = 64;
+constexpr char kIdFormat[] = "%E4Y%m%dT%H%M%E6SZ";
 
 bool IsId(absl::string_view id) {
   return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](char c) {
@@ -84,8 +85,16 @@ absl::StatusOr<BackupStore> BackupStore::Open(const std::string& directory) {
   return store;
 }
 
-std::string BackupStore::NewId(absl::Time now) {
-  return absl::FormatTime("%Y%m%dT%H%M%E6SZ", now, absl::UTCTimeZone());
+absl::StatusOr<std::string> BackupStore::NewId(absl::Time now, absl::string_view last) const {
+  CMK_ASSIGN_OR_RETURN(std::vector<std::string> ids, AllIds());
+  ids.emplace_back(last);
+  absl::Time next = absl::FromUnixMicros(absl::ToUnixMicros(now));
+  for (const std::string& id : ids) {
+    absl::Time taken;
+    if (!absl::ParseTime(kIdFormat, id, &taken, nullptr)) continue;
+    next = std::max(next, taken + absl::Microseconds(1));
+  }
+  return absl::FormatTime(kIdFormat, next, absl::UTCTimeZone());
 }
 
 std::string BackupStore::FileOf(absl::string_view sha256) const {
@@ -241,13 +250,14 @@ absl::Status BackupStore::Remove(absl::string_view id) const {
   return SyncDirectory(directory_ + "/backups");
 }
 
-std::optional<BackupManifest> BackupStore::Tidy(absl::string_view store_uid, size_t keep) const {
+std::optional<BackupManifest> BackupStore::Tidy(absl::string_view store_uid, size_t keep,
+                                                absl::string_view made) const {
   std::optional<BackupManifest> newest;
   std::set<std::string> needed;
   size_t kept = 0;
   const auto look_at = [&](const std::string& id) -> absl::Status {
     CMK_ASSIGN_OR_RETURN(BackupManifest manifest, Read(id));
-    if (manifest.store_uid() == store_uid && ++kept > keep) {
+    if (manifest.store_uid() == store_uid && ++kept > keep && id != made) {
       const absl::Status removed = Remove(id);
       if (removed.ok()) return removed;
       // It is held, as a rule.

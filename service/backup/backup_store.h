@@ -32,8 +32,9 @@ class BackupStore {
   // The directory must be there: an empty mount point is not to be taken for it.
   static absl::StatusOr<BackupStore> Open(const std::string& directory);
 
-  // "20261125T134500.123456Z": sorts by time.
-  static std::string NewId(absl::Time now);
+  // "20261125T134500.123456Z": sorts by time, and behind every such id that is there and `last`,
+  // the one that was given before, also when the clock was set back: the newest is what sorts last.
+  absl::StatusOr<std::string> NewId(absl::Time now, absl::string_view last) const;
 
   // Keeps every other process and thread from writing as long as the answer lives. Errors: also
   // STATE_INVALID when somebody writes.
@@ -74,12 +75,14 @@ class BackupStore {
   // The newest backup of one store whose manifest reads; nullopt: it has none.
   absl::StatusOr<std::optional<storage::v1::BackupManifest>> NewestOf(
       absl::string_view store_uid) const;
-  // Removes the oldest backups of one store until `keep` are left, then every file that no backup
-  // needs, as one that failed has left them. Backups whose manifest does not read, and those that
-  // are held, stay; and while one does not read, which may still be mended by hand, all files stay.
-  // What cannot be removed is for the next time, and the log says why. Reads each manifest once.
-  // Gives the newest backup that is left of that store, without its files. Under a lock.
-  std::optional<storage::v1::BackupManifest> Tidy(absl::string_view store_uid, size_t keep) const;
+  // Removes the oldest backups of one store until `keep` are left, but not `made`, which has just
+  // been written; then every file that no backup needs, as one that failed has left them. Backups
+  // whose manifest does not read, and those that are held, stay; and while one does not read, which
+  // may still be mended by hand, all files stay. What cannot be removed is for the next time, and
+  // the log says why. Reads each manifest once. Gives the newest backup that is left of that store,
+  // without its files. Under a lock.
+  std::optional<storage::v1::BackupManifest> Tidy(absl::string_view store_uid, size_t keep,
+                                                  absl::string_view made = "") const;
   // Removes one backup, also one whose manifest does not read. Errors: also STATE_INVALID for one
   // that is held. Under a lock.
   absl::Status Remove(absl::string_view id) const;

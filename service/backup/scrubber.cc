@@ -13,6 +13,9 @@ namespace cmkstore::service {
 namespace {
 
 constexpr absl::Duration kSlice = absl::Milliseconds(200);
+// A start has enough to do. A whole interval would be too long: who restarts each night would never
+// have a pass.
+constexpr absl::Duration kFirstAfter = absl::Minutes(5);
 
 }  // namespace
 
@@ -32,7 +35,7 @@ void Scrubber::Stop() {
 }
 
 void Scrubber::Loop() {
-  absl::Time next = clock_.MonotonicNow() + options_.interval;
+  absl::Time next = clock_.MonotonicNow() + std::min(kFirstAfter, options_.interval);
   while (!stopping_) {
     if (clock_.MonotonicNow() < next) {
       clock_.Sleep(std::min(kSlice, options_.interval));
@@ -47,18 +50,18 @@ void Scrubber::RunOnce() {
   Pace pace(clock_, options_.bytes_per_second,
             [this] { return stopping_ ? Cancelled("the server stops") : absl::OkStatus(); });
   const absl::StatusOr<store::FileCheck> check =
-      shards_.VerifyFiles([&](uint64_t bytes) { return pace.Spent(bytes); });
+      shards_.VerifyFiles([&](uint64_t bytes) { return pace.Spent(bytes); },
+                          [this](const store::DamagedTableFile& file) {
+                            stats_.integrity_errors.Add(1);
+                            Log(LogLevel::kError, "integrity_finding",
+                                {{"shard", absl::StrCat(file.shard)}, {"detail", file.what}});
+                          });
   if (!check.ok()) {
     if (!absl::IsCancelled(check.status())) {
       Log(LogLevel::kWarning, "scrub_failed", {{"reason", ReasonOf(check.status())}});
     }
     return;
   }
-  for (const store::DamagedTableFile& file : check->damaged) {
-    Log(LogLevel::kError, "integrity_finding",
-        {{"shard", absl::StrCat(file.shard)}, {"detail", file.what}});
-  }
-  stats_.integrity_errors.Add(check->damaged.size());
   Log(LogLevel::kInfo, "scrub_ended",
       {{"files", absl::StrCat(check->files)}, {"bytes", absl::StrCat(check->bytes)}});
 }

@@ -15,7 +15,8 @@ namespace cmkstore::service {
 // All must outlive this. Thread-safe.
 class Scrubber {
  public:
-  // Begins the first pass one interval after this.
+  // Begins the first pass some minutes after this. Tells of damage at once, in the log and in
+  // `stats`, also where the pass does not get to its end.
   Scrubber(const ScrubOptions& options, const store::ShardSet& shards, BackupStats& stats,
            Clock& clock);
   ~Scrubber();

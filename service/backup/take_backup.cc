@@ -193,7 +193,7 @@ absl::StatusOr<BackupManifest> TakeBackup(store::ShardSet& shards, const BackupO
   absl::StatusOr<BackupManifest> written =
       WriteBackup(store, shards, options, data_dir, id, clock, watch);
   if (written.ok()) {
-    store.Tidy(written->store_uid(), options.keep);
+    store.Tidy(written->store_uid(), options.keep, id);
   } else if (!absl::IsCancelled(written.status())) {
     // What it has copied fills the disk, and would make the next one fail as well. After a stop it
     // goes on with that.

@@ -149,12 +149,12 @@ absl::StatusOr<v1::VerifyIntegrityResult> VerifyServed(store::ShardSet& shards,
     watch.progress(done, total);
     return watch.go_on();
   };
-  CMK_ASSIGN_OR_RETURN(const store::FileCheck files, shards.VerifyFiles(looked));
+  const store::DamageFunction damaged = [&result](const store::DamagedTableFile& file) {
+    AddFinding(result, kStore, {file.shard, "", file.what, "", ""});
+  };
+  CMK_ASSIGN_OR_RETURN(const store::FileCheck files, shards.VerifyFiles(looked, damaged));
   result.set_files(files.files);
   result.set_bytes(files.bytes);
-  for (const store::DamagedTableFile& file : files.damaged) {
-    AddFinding(result, kStore, {file.shard, "", file.what, "", ""});
-  }
   const ScratchDirectory scratch(data_dir + "/cut-verify");
   CMK_RETURN_IF_ERROR(CutShards(shards, scratch.path(), clock, watch.go_on));
   CMK_ASSIGN_OR_RETURN(const auto cut, OpenAside(scratch.path(), shards.shard_count()));

@@ -45,6 +45,13 @@ class AcknowledgedOnly final : public rocksdb::WalFilter {
   const rocksdb::SequenceNumber last_;
 };
 
+// By RocksDB's own words, of another process and of this one: others name the file LOCK as well.
+bool IsInUse(const rocksdb::Status& opened) {
+  const std::string text = opened.ToString();
+  return absl::StartsWith(text, "IO error: While lock file: ") ||
+         absl::StartsWith(text, "IO error: lock hold by current process");
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ShardDatabase>> ShardDatabase::Open(
@@ -54,7 +61,8 @@ absl::StatusOr<std::unique_ptr<ShardDatabase>> ShardDatabase::Open(
   std::filesystem::create_directory(path, ignored);
   rocksdb::DB* db = nullptr;
   const rocksdb::Status opened = rocksdb::DB::Open(ShardOptions(resources), path, &db);
-  if (opened.IsIOError() && absl::StrContains(opened.ToString(), "lock")) {
+  if (IsInUse(opened)) {
+    Log(LogLevel::kError, "store_error", {{"detail", opened.ToString()}});
     return StateInvalid("the data directory is in use by another cmkstored");
   }
   CMK_RETURN_IF_ERROR(FromRocks(opened));

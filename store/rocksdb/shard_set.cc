@@ -255,11 +255,16 @@ absl::StatusOr<std::vector<TableFile>> ShardSet::TableFiles() const {
   return files;
 }
 
-absl::StatusOr<FileCheck> ShardSet::VerifyFiles(const PaceFunction& pace) const {
+absl::StatusOr<FileCheck> ShardSet::VerifyFiles(const PaceFunction& pace,
+                                                const DamageFunction& damaged) const {
   FileCheck check;
+  absl::Status all_looked_at;
   for (uint32_t i = 0; i < shard_count(); ++i) {
-    CMK_RETURN_IF_ERROR(VerifyTableFiles(i, *shards_[i], pace, check));
+    const absl::Status looked_at = VerifyTableFiles(i, *shards_[i], pace, damaged, check);
+    if (!looked_at.ok() && !HasReason(looked_at, "STORE_BUSY")) return looked_at;
+    all_looked_at.Update(looked_at);
   }
+  if (!all_looked_at.ok()) return all_looked_at;
   return check;
 }
 

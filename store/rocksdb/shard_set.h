@@ -67,8 +67,10 @@ class ShardSet final : public Engine {
   absl::Status WriteRows(uint32_t shard, const std::vector<Row>& rows);
   // The table files of all shards, as they are now. Errors: STORE_BUSY.
   absl::StatusOr<std::vector<TableFile>> TableFiles() const;
-  // Compares every table file with the checksum that the shard's manifest has of it.
-  absl::StatusOr<FileCheck> VerifyFiles(const PaceFunction& pace) const;
+  // Compares every table file with the checksum that the shard's manifest has of it. Errors: that
+  // of `pace`; STORE_BUSY (a shard could not be looked at), when the others have been.
+  absl::StatusOr<FileCheck> VerifyFiles(const PaceFunction& pace,
+                                        const DamageFunction& damaged) const;
   // Shards that refuse writes now; each is let try again.
   size_t NudgeStopped();
   std::vector<ShardState> States() const;

@@ -76,7 +76,7 @@ std::string WhatIsWrong(const TableFile& file, TableFileState state) {
 }
 
 absl::Status VerifyTableFiles(uint32_t number, const Shard& shard, const PaceFunction& pace,
-                              FileCheck& check) {
+                              const DamageFunction& damaged, FileCheck& check) {
   CMK_ASSIGN_OR_RETURN(const std::vector<TableFile> files, ListTableFiles(number, shard));
   for (const TableFile& file : files) {
     CMK_ASSIGN_OR_RETURN(TableFileState state, CompareTableFile(file, pace, check.bytes));
@@ -86,7 +86,7 @@ absl::Status VerifyTableFiles(uint32_t number, const Shard& shard, const PaceFun
     }
     ++check.files;
     if (state == TableFileState::kAsWritten) continue;
-    check.damaged.push_back({number, WhatIsWrong(file, state)});
+    damaged({number, WhatIsWrong(file, state)});
   }
   return absl::OkStatus();
 }

@@ -40,11 +40,13 @@ struct DamagedTableFile {
   std::string what;  // WhatIsWrong
 };
 
-// What a look at table files found.
+// Told of each damaged file as soon as it is found: a look at all may take days.
+using DamageFunction = std::function<void(const DamagedTableFile&)>;
+
+// What a look at table files has read.
 struct FileCheck {
   uint64_t files = 0;
   uint64_t bytes = 0;
-  std::vector<DamagedTableFile> damaged;
 };
 
 // The table files of a shard, as it is now. Errors: STORE_BUSY.
@@ -54,6 +56,6 @@ absl::StatusOr<std::vector<TableFile>> ListTableFiles(uint32_t number, const Sha
 // written. Finds what no read has touched yet. A file that a compaction removes meanwhile counts as
 // good. Errors: STORE_BUSY, that of `pace`.
 absl::Status VerifyTableFiles(uint32_t number, const Shard& shard, const PaceFunction& pace,
-                              FileCheck& check);
+                              const DamageFunction& damaged, FileCheck& check);
 
 }  // namespace cmkstore::store

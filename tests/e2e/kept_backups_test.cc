@@ -84,6 +84,20 @@ TEST_F(KeptBackupsTest, TheSecondBackupWritesOnlyWhatIsNewAndOldOnesGo) {
   EXPECT_EQ(Verify(third.name()).finding_count(), 0u) << "what is shared with the first is there";
 }
 
+TEST_F(KeptBackupsTest, ANewBackupStaysAndIsTheNewestAlsoWhenTheClockWasSetBack) {
+  keep_ = 1;
+  clock_.Advance(absl::Hours(1));
+  StartServer();
+  const v1::Backup before = TakeBackup();
+  server_.reset();
+  clock_.Advance(-absl::Hours(1));
+  StartServer();
+  EXPECT_LE(NewestByMetric(), absl::ToUnixSeconds(clock_.WallNow())) << "none is of the future";
+  const v1::Backup after = TakeBackup();
+  EXPECT_GT(after.name(), before.name());
+  EXPECT_THAT(Names(), ::testing::ElementsAre(after.name()));
+}
+
 TEST_F(KeptBackupsTest, ADeletedBackupTakesAlongWhatOnlyItNeeded) {
   SetUpHub();
   PutLarge("d1");

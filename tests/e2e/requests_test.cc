@@ -169,6 +169,21 @@ TEST_F(RequestsTest, PagesHave50DocumentsByDefaultAndAtMost1000) {
   EXPECT_EQ(FieldOf(documents_->ListDocuments(As("reader").get(), other, &page)), "view");
 }
 
+TEST_F(RequestsTest, ATokenOfADeletedProjectIsNoneOfItsSuccessorOfThatName) {
+  ASSERT_EQ(ReasonOf(Put("a", "{}")), "OK");
+  ASSERT_EQ(ReasonOf(Put("b", "{}")), "OK");
+  ASSERT_EQ(FieldOf(ListOf(1)), "OK");
+  const std::string token = next_;
+  v1::DeleteProjectRequest request;
+  request.set_name(kProject);
+  request.set_force(true);
+  google::protobuf::Empty deleted;
+  ASSERT_EQ(ReasonOf(projects_->DeleteProject(As("owner").get(), request, &deleted)), "OK");
+  ASSERT_EQ(ReasonOf(CreateProject()), "OK");
+  EXPECT_EQ(FieldOf(ListOf(1, token)), "page_token");
+  EXPECT_EQ(FieldOf(ListOf(1)), "OK");
+}
+
 TEST_F(RequestsTest, ARepeatedWriteIsToldTheFirstResultWithItsSequence) {
   v1::Document first, repeated;
   ASSERT_EQ(ReasonOf(CreateDocument("a", kRequestId, &first)), "OK");

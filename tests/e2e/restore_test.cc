@@ -96,6 +96,7 @@ class RestoreTest : public BackupFixture {
     ASSERT_TRUE(ended.ok() && ended->has_value());
     storage::v1::OperationRecord under_way = **ended;
     under_way.set_done(false);
+    under_way.set_cancel_requested(cancelled_);
     under_way.set_kind("restore");
     under_way.set_argument(backup.substr(8));
     storage::v1::PendingOperation pending;
@@ -120,6 +121,7 @@ class RestoreTest : public BackupFixture {
     ASSERT_TRUE(service::ApplyBlocking(*shards, store::CatalogPartition(), std::move(writes)).ok());
   }
 
+  bool cancelled_ = false;  // what MarkRestoreAsUnderWay leaves
   std::shared_ptr<RefusedNames> disk_ = std::make_shared<RefusedNames>();
   std::unique_ptr<rocksdb::Env> env_ = rocksdb::NewCompositeEnv(disk_);
 };
@@ -146,6 +148,34 @@ TEST_F(RestoreTest, ARestoreThatGoesOnAfterACrashKeepsWhatWasWrittenSinceItsHubs
   EXPECT_EQ(document.content(), "{\"v\":2}");
   EXPECT_EQ(ReasonOf(Get("d2")), "OK");
   EXPECT_EQ(Verify().finding_count(), 0u);
+}
+
+TEST_F(RestoreTest, ARestoreOfWhichHubsHaveNamesIsNeitherGivenUpNorCancelled) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  const v1::Backup backup = TakeBackup();
+  StartOn("other");
+  const Operation ended = Await(StartRestore(backup.name()));
+  server_.reset();
+  cancelled_ = true;
+  MarkRestoreAsUnderWay(ended.name(), backup.name(), /*rows_copied=*/true);
+  const std::string away = backups_ + "-not-mounted";
+  std::filesystem::rename(backups_, away);
+  StartServer();
+  const auto waits = [this] {
+    return ReadFile(dir_.path() + "/log.jsonl")->find("restore_waits") != std::string::npos;
+  };
+  const absl::Time give_up = absl::Now() + absl::Seconds(10);
+  while (!waits() && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(20));
+  EXPECT_TRUE(waits());
+  EXPECT_EQ(ReasonOf(CreatePlatformHub("later")), "STATE_INVALID");
+  std::filesystem::rename(away, backups_);
+  clock_.Advance(absl::Minutes(1));
+  Operation resumed;
+  resumed.set_name(ended.name());
+  EXPECT_EQ(ResultOf<v1::RestoreResult>(resumed).hubs(), 1u);
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK");
+  EXPECT_EQ(ReasonOf(CreatePlatformHub("later")), "OK");
 }
 
 TEST_F(RestoreTest, ARestoreTakesNothingFromOneThatEndedEarly) {

@@ -237,6 +237,22 @@ TEST_F(IndexFollowerTest, ARepairGoesOnWhereARefusedKeyHadStoppedTheHub) {
   EXPECT_TRUE(AwaitRebuilt(1));
 }
 
+// As of a hub that is undeleted: nobody writes to it.
+TEST_F(IndexFollowerTest, AHubThatWasRefusedIsFollowedAgainWhenItsKeysAreAtHand) {
+  OpenSet();
+  Fill(1);
+  ASSERT_THAT(Follow(), IsOk());
+  source_.Write("late", R"({"text": "late"})");
+  source_.Refuse(StateInvalid("the hub is deleted"));
+  set_->Close(hub_);
+  EXPECT_THAT(Follow(), FailsWith("STATE_INVALID", ""));
+  source_.Refuse(absl::OkStatus());
+  follower_->LookAt(hub_);
+  follower_->Tick();
+  ASSERT_THAT(AwaitLevel(), IsOk());
+  EXPECT_EQ(Count("late"), 1u);
+}
+
 TEST_F(IndexFollowerTest, TheIndexOfAHubWhoseKeysAreGoneIsClosedOnceNobodyUsesIt) {
   OpenSet();
   Fill(1);

@@ -78,6 +78,15 @@ TEST_F(SearchBoundsTest, ATextOfNothingButTheWordIsFoundWithoutAPassage) {
   for (const SearchHit& hit : found.hits) EXPECT_EQ(hit.snippet.empty(), hit.document == "many");
 }
 
+TEST_F(SearchBoundsTest, ManyWordsThatALongTextIsFullOfTakeLittleMemory) {
+  std::string text, words;
+  for (int i = 0; i < 100'000; ++i) text += "q ";
+  for (int i = 0; i < 64; ++i) words += "q ";
+  ASSERT_THAT(index().Apply({Put("many", absl::StrCat(R"({"x": ")", text, "\"}"))}, 1), IsOk());
+  LimitSqliteMemory(48 << 20);
+  EXPECT_THAT(Ids(Find(words)), ElementsAre("many"));
+}
+
 TEST_F(SearchBoundsTest, AnEndAtWhateverStepIsToldAsOne) {
   Fill(50, R"({"x": 1, "y": "common words of all"})");
   SearchQuery query;

@@ -2,12 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/status_macros.h"
 #include "service/dev_credentials.h"
 #include "service/hub_key_source.h"
 #include "service/manage_hubs.h"
@@ -32,7 +35,17 @@ class DecidedEngine final : public testing::ForwardingEngine {
     ForwardingEngine::Apply(partition, std::move(writes), std::move(done));
   }
 
+  absl::StatusOr<std::vector<store::Row>> Scan(const store::Partition& partition,
+                                               const store::KeyRange& range,
+                                               store::ReadLimit limit) const override {
+    CMK_ASSIGN_OR_RETURN(std::vector<store::Row> rows,
+                         ForwardingEngine::Scan(partition, range, limit));
+    for (const store::Row& row : rows) bytes_scanned += row.value.size();
+    return rows;
+  }
+
   Decide decide;  // may block
+  mutable std::atomic<size_t> bytes_scanned = 0;
 };
 
 inline bool IsCatalog(const store::Partition& partition) {

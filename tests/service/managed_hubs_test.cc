@@ -9,10 +9,16 @@
 
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "crypto/envelope.h"
 #include "service/apply_blocking.h"
+#include "service/document_codec.h"
+#include "service/manage_projects.h"
+#include "service/shred_hub.h"
 #include "service/storage_quota.h"
+#include "service/vault_usage.h"
 #include "service/write_documents.h"
 #include "store/tables.h"
+#include "store/usage_table.h"
 #include "tests/service/managed_hubs_fixture.h"
 
 namespace cmkstore::service {
@@ -110,6 +116,36 @@ TEST_F(ManagedHubsTest, AListOfHubsWaitsForOlderKeysOnceAndNotForEach) {
   EXPECT_EQ(listed->hubs(2).display_name(), "");
 }
 
+TEST_F(ManagedHubsTest, AHubWhoseKeysARestoreHasDroppedBeforeItHadItsNameGetsNone) {
+  std::optional<store::Partition> unnamed;
+  engine_.decide = [&](const store::Partition& partition) {
+    if (!IsCatalog(partition)) {
+      unnamed = partition;
+      return absl::OkStatus();
+    }
+    return unnamed.has_value() ? engine_.DropPartition(*unnamed) : absl::OkStatus();
+  };
+  EXPECT_THAT(CreateHub("h2"), FailsWith("STORE_BUSY", ""));
+  EXPECT_EQ(Find("h2"), nullptr);
+  engine_.decide = nullptr;
+  EXPECT_THAT(CreateHub("h2"), IsOk()) << "tried again";
+}
+
+TEST_F(ManagedHubsTest, AHubWithoutKeyRecordsDoesNotKeepItsTenantFromItsVaultsUsage) {
+  ASSERT_THAT(CreateHub("h2"), IsOk());
+  store::WriteSet damage;
+  store::DeksTable::Delete(damage, 1);
+  ASSERT_THAT(ApplyBlocking(engine_, Find("h1")->partition, std::move(damage)), IsOk());
+  VaultUsageReport report{hubs_, key_source_, vault_meter_, clock_};
+  v1::GetVaultUsageRequest request;
+  request.set_parent(absl::StrCat("tenants/", kTenant));
+  const auto usage = report.Get(Call(), request);
+  ASSERT_THAT(usage, IsOk());
+  ASSERT_EQ(usage->vaults_size(), 1);
+  EXPECT_EQ(usage->vaults(0).hubs(), 1u);
+  EXPECT_NE(ReadFile(dir_.path() + "/log.jsonl")->find("hub_keys_unreadable"), std::string::npos);
+}
+
 class WriteInAHubTest : public ManagedHubsTest {
  protected:
   // Runs the write, with `before_commit` when it has sealed its row; why it is refused, or "".
@@ -162,6 +198,48 @@ TEST_F(WriteInAHubTest, OneThatMeetsAnotherIsNotMadeUnderKeysThatALockHasWiped) 
     return Conflict();
   };
   EXPECT_EQ(Write(lock), "HUB_LOCKED");
+}
+
+// What a purge has counted and copied must not be written to again.
+TEST_F(ManagedHubsTest, ADeletionOfDocumentsWritesNothingIntoAHubThatIsPurgedMeanwhile) {
+  StorageQuota storage{engine_, clock_};
+  ManageProjects projects{hubs_,   engine_, storage, operations_,
+                          random_, clock_,  tokens_, [](HubUid, store::Sequence) {}};
+  v1::CreateProjectRequest create;
+  create.set_parent(kName);
+  create.set_project_id("p1");
+  ASSERT_THAT(projects.Create(Call(), create), IsOk());
+  const OpenHub hub = *hubs_.OpenBlocking(Call(), *HubName::Parse("name", kName));
+  const auto name =
+      *DocumentName::Parse("name", absl::StrCat(kName, "/projects/p1/collections/c/documents/d"));
+  const store::DocumentKey key =
+      KeyOf(name, *hubs_.Project(*hub.entry, name.project.project), hub.keys->names);
+  store::WriteSet put;
+  store::DocumentsTable::Put(
+      put, key,
+      *crypto::Seal(hub.keys->seal, BindingOf(*hub.entry, crypto::RowKind::kDocument, key), 1, "d",
+                    random_));
+  ASSERT_THAT(ApplyBlocking(engine_, hub.partition(), std::move(put)), IsOk());
+  int commits = 0;
+  engine_.decide = [&](const store::Partition& partition) {
+    // Behind the one that deletes the project's name.
+    if (!IsCatalog(partition) && ++commits == 2) {
+      EXPECT_THAT(ShredKeys(engine_, hub.partition()), IsOk());
+    }
+    return absl::OkStatus();
+  };
+  v1::DeleteProjectRequest remove;
+  remove.set_name(absl::StrCat(kName, "/projects/p1"));
+  remove.set_force(true);
+  ASSERT_THAT(projects.Delete(Call(), remove), IsOk());
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  while (operations_.IsUnderWay("delete-project-documents") && absl::Now() < give_up) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  operations_.Stop();
+  EXPECT_GE(commits, 3);
+  EXPECT_TRUE(store::UsageTable(engine_).Totals(hub.partition())->IsZero());
+  EXPECT_EQ(store::DocumentsTable(engine_).WalkKeys(hub.partition(), {}, "", 2)->size(), 1u);
 }
 
 }  // namespace

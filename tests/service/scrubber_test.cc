@@ -34,7 +34,7 @@ class OnePassClock final : public Clock {
   absl::Time MonotonicNow() const override { return clock_.MonotonicNow(); }
   void Sleep(absl::Duration duration) override {
     if (duration > absl::Milliseconds(100)) {  // between passes
-      if (between_ >= kInterval) return absl::SleepFor(absl::Milliseconds(1));
+      if (between_ >= between_at_most) return absl::SleepFor(absl::Milliseconds(1));
       between_ += duration;
       return clock_.Sleep(duration);
     }
@@ -47,6 +47,7 @@ class OnePassClock final : public Clock {
   }
 
   bool stands_in_pass = false;  // before the scrubber starts
+  absl::Duration between_at_most = kInterval;
   absl::Notification waited_for;
   absl::Duration paced;  // after the scrubber has stopped
 
@@ -126,6 +127,12 @@ TEST_F(ScrubberTest, ABitThatRotsInATableFileIsCountedAndItsFileNamed) {
   EXPECT_THAT(log, HasSubstr("\"shard\":\""));
   EXPECT_THAT(log, HasSubstr(absl::StrCat(table.filename().string(), " does not match")));
   EXPECT_EQ(stats_.integrity_errors.value(), 1u);
+}
+
+TEST_F(ScrubberTest, TheFirstPassBeginsSomeMinutesAfterTheStart) {
+  clock_.between_at_most = absl::Minutes(6);
+  Scrubber scrubber({absl::Hours(24), 1u << 20}, *shards_, stats_, clock_);
+  EXPECT_THAT(AwaitLine("scrub_ended"), HasSubstr("scrub_ended"));
 }
 
 TEST_F(ScrubberTest, SoundFilesAreReadAndNothingIsCounted) {

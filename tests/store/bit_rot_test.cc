@@ -8,6 +8,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "base/errors.h"
 #include "store/rocksdb/shard_set.h"
 #include "tests/store/apply_and_wait.h"
 #include "tests/testing/matchers.h"
@@ -16,6 +17,7 @@
 namespace cmkstore::store {
 namespace {
 
+using testing::FailsWith;
 using ::testing::IsEmpty;
 using testing::IsOk;
 
@@ -103,23 +105,32 @@ TEST_F(BitRotTest, InEveryFileOfAShardItIsReportedOrHarmless) {
 // What no read touches, the check of whole files finds: before a compaction reads it.
 TEST_F(BitRotTest, TheCheckOfAllFilesFindsWhatReadsDoNotTouch) {
   ASSERT_THAT(Open(), IsOk());
-  Write(100);
-  ASSERT_THAT(Open(), IsOk());  // a table now
-  const auto sound = engine_->VerifyFiles(NoPace);
+  for (int tables = 0; tables < 2; ++tables) {
+    Write(100);
+    ASSERT_THAT(Open(), IsOk());  // a table now
+  }
+  std::vector<DamagedTableFile> damaged;
+  const auto note = [&damaged](const DamagedTableFile& file) { damaged.push_back(file); };
+  const auto sound = engine_->VerifyFiles(NoPace, note);
   ASSERT_THAT(sound, IsOk());
   EXPECT_GT(sound->files, 0u);
   EXPECT_GT(sound->bytes, 30'000u);
-  EXPECT_THAT(sound->damaged, IsEmpty());
+  EXPECT_THAT(damaged, IsEmpty());
   for (const auto& file : std::filesystem::directory_iterator(options_.directory + "/shard-0")) {
     if (file.path().extension() == ".sst") FlipBit(file.path(), file.file_size() / 2);
   }
-  const auto damaged = engine_->VerifyFiles(NoPace);
-  ASSERT_THAT(damaged, IsOk());
-  EXPECT_EQ(damaged->damaged.size(), damaged->files) << "one bit in each";
-  for (const DamagedTableFile& file : damaged->damaged) {
+  const auto all = engine_->VerifyFiles(NoPace, note);
+  ASSERT_THAT(all, IsOk());
+  EXPECT_EQ(damaged.size(), all->files) << "one bit in each";
+  for (const DamagedTableFile& file : damaged) {
     EXPECT_THAT(file.what, ::testing::HasSubstr(absl::StrCat("shard-", file.shard, "/")));
     EXPECT_THAT(file.what, ::testing::HasSubstr("does not match"));
   }
+  damaged.clear();
+  const auto cut_off = engine_->VerifyFiles(
+      [&](uint64_t) { return damaged.empty() ? absl::OkStatus() : Cancelled("enough"); }, note);
+  EXPECT_THAT(cut_off, FailsWith("CANCELLED", "enough"));
+  EXPECT_EQ(damaged.size(), 1u) << "told although not all was read";
 }
 
 TEST_F(BitRotTest, ATornTailOfTheLogLosesNothingAcknowledged) {

@@ -144,6 +144,14 @@ TEST_F(ShardSetTest, ASecondOpenerIsRefused) {
   EXPECT_THAT(ShardSet::Open(options_), FailsWith("STATE_INVALID", "in use"));
 }
 
+TEST_F(ShardSetTest, AnErrorOfTheDiskIsNotTakenForASecondOpener) {
+  engine_.reset();
+  const std::string lock = options_.directory + "/shard-0/LOCK";
+  std::filesystem::remove(lock);
+  std::filesystem::create_directory(lock);
+  EXPECT_THAT(ShardSet::Open(options_), FailsWith("STORE_CORRUPT", "the disk gave an error"));
+}
+
 // The log of the shard after 20 acknowledged writes, damaged in some way: opening must say so.
 class DamagedLogTest : public ShardSetTest {
  protected:

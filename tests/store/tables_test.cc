@@ -157,6 +157,10 @@ TEST_F(TablesTest, WalksAllDocumentsAProjectOrACollection) {
   const auto rows = documents.Walk(hub_, {p, {}}, DocumentsTable::CursorAt(keys[0]), 10);
   ASSERT_EQ(rows->size(), 2u);
   EXPECT_EQ((*rows)[1].key, keys[2]);
+  EXPECT_THAT(
+      documents.Walk(hub_, {UidOf<ProjectUid>('q'), {}}, DocumentsTable::CursorAt(keys[0]), 10)
+          .status(),
+      FailsWith("INVARIANT", "outside"));
   const auto found = documents.MultiGet(hub_, {keys[3], KeyAt('n', 'o', 'n'), keys[0]}, SIZE_MAX);
   EXPECT_TRUE((*found)[0]->has_value() && !(*found)[1]->has_value() && (*found)[2]->has_value());
 }
