@@ -81,7 +81,8 @@ class KeyCache::Core {
     std::list<HubUid>::iterator recency;
   };
 
-  // One version of one key of one vault, as one identity sees it: what a sentinel probes.
+  // One version of one key of one vault, as one identity sees it, for those who pin it or for those
+  // who follow the latest: what a sentinel probes.
   struct VaultKey {
     std::string name;
     vault::KeyRef ref;

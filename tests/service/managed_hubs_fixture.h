@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "service/dev_credentials.h"
 #include "service/hub_key_source.h"
+#include "service/key_version_follower.h"
 #include "service/manage_hubs.h"
 #include "service/manage_keys.h"
 #include "service/usage_meter.h"
@@ -71,6 +72,16 @@ class ManagedHubsTest : public ::testing::Test {
     key.set_key_name("k1");
     return manage_hubs_.Create(Call(), request).status();
   }
+  // Changes a hub's record behind everybody's back.
+  void Edit(const std::string& id, const std::function<void(storage::v1::HubRecord&)>& edit) {
+    const HubName name{*TenantId::Parse(kTenant), *HubId::Parse(id)};
+    ASSERT_THAT(manage_hubs_.Change(name,
+                                    [&](storage::v1::HubRecord& record) {
+                                      edit(record);
+                                      return absl::OkStatus();
+                                    }),
+                IsOk());
+  }
   HubEntryPtr Find(const std::string& id) {
     return directory_.Find(*TenantId::Parse(kTenant), *HubId::Parse(id)).value_or(nullptr);
   }
@@ -82,8 +93,9 @@ class ManagedHubsTest : public ::testing::Test {
     return manage_hubs_.Update(Call(), request).status();
   }
   // "NAMED by the record, WRAPS the newest DEK".
-  std::string Keys() {
-    const auto records = key_source_.Load(uid_);
+  std::string Keys() { return Keys(uid_); }
+  std::string Keys(HubUid hub) {
+    const auto records = key_source_.Load(hub);
     if (!records.ok()) return std::string(records.status().message());
     const std::string& kek = records->deks.back().facts.kek_id;
     return absl::StrCat(records->key.key_name, ", ", kek.substr(kek.find("/keys/") + 6));
@@ -118,6 +130,7 @@ class ManagedHubsTest : public ::testing::Test {
   KeyChecks checks_{{.identities = {{"", ""}}},  vault_,  vault_directory_,
                     vault::VaultAddressPolicy(), random_, clock_};
   HubKeyChanges key_changes_{hubs_, key_source_, engine_, vault_, random_, clock_};
+  KeyVersionFollower key_versions_{hubs_, key_changes_, key_source_, engine_, vault_, clock_};
   Operations operations_{hubs_, engine_, random_, clock_, tokens_};
   ManageHubs manage_hubs_{hubs_,     engine_, vault_, checks_, key_changes_,
                           receipts_, random_, clock_, tokens_, {[](HubUid) {}, [](HubUid) {}}};
