@@ -109,7 +109,7 @@ void KeyCache::Core::BeginFlight(HubUid uid, DekId dek, absl::Time deadline) {
     if (hub.under == nullptr && records.locked_by_denial) hub.locked_by_denial = true;
     if (records.locked_by_push) {
       // Remembered from before a restart (KL-6), unless it has been unlocked since it was read.
-      if (hub.epoch == flight->epoch) hub.locked_by_push = true;
+      if (hub.epoch == flight->epoch && NotePush(hub, records.revision)) hub.locked_by_push = true;
       refused = hub.locked_by_push ? HubLocked() : absl::OkStatus();
     } else if (record == records.deks.rend()) {
       refused = DekNotFound();

@@ -30,10 +30,15 @@ class DecidedEngine final : public testing::ForwardingEngine {
   void Apply(const store::Partition& partition, store::WriteSet writes, Done done) override {
     const absl::Status decided = decide ? decide(partition) : absl::OkStatus();
     if (!decided.ok()) return done(decided);
-    ForwardingEngine::Apply(partition, std::move(writes), std::move(done));
+    ForwardingEngine::Apply(partition, std::move(writes), [this, done](const auto& result) {
+      const auto give = [done, result] { done(result); };
+      answer ? answer(give) : give();
+    });
   }
 
   Decide decide;  // may block
+  // Gives the answer to a commit that has been made, now or later; must not block.
+  std::function<void(std::function<void()> give)> answer;
 };
 
 inline bool IsCatalog(const store::Partition& partition) {

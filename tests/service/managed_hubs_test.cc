@@ -81,6 +81,32 @@ TEST_F(ManagedHubsTest, ALockWipesTheKeysBeforeTheStoreHasAnswered) {  // KL-6
   EXPECT_EQ(LockReceipts(engine_, clock_, {}).Last(uid_)->keys_wiped(), 1u) << "as on disk";
 }
 
+TEST_F(ManagedHubsTest, ALockThatIsToldLateDoesNotTakeBackAnUnlockBehindIt) {  // KL-6
+  std::function<void()> tell;
+  absl::Notification locked;
+  engine_.answer = [&](std::function<void()> give) {
+    const auto record = store::HubsTable(engine_)
+                            .Get(store::CatalogPartition(), kTenant, "h1")
+                            .value_or(std::nullopt);
+    if (tell != nullptr || !record.has_value() || !record->locked_by_push()) return give();
+    tell = std::move(give);
+    locked.Notify();
+  };
+  std::thread locking([&] {
+    v1::LockHubRequest request;
+    request.set_name(kName);
+    EXPECT_THAT(manage_keys_.Lock(Call(), request), IsOk());
+  });
+  locked.WaitForNotification();
+  v1::UnlockHubRequest unlock;
+  unlock.set_name(kName);
+  EXPECT_THAT(manage_keys_.Unlock(Call(), unlock), IsOk());
+  tell();
+  locking.join();
+  EXPECT_FALSE(Find("h1")->record.locked_by_push());
+  EXPECT_EQ(Served(), "");
+}
+
 // Of rows that are sealed with an older key, each would cost an outage's whole wait.
 TEST_F(ManagedHubsTest, AListOfHubsWaitsForOlderKeysOnceAndNotForEach) {
   for (const char* id : {"h2", "h3"}) ASSERT_THAT(CreateHub(id), IsOk());
