@@ -246,7 +246,8 @@ void KeyCache::Core::Unlock(HubUid uid, uint64_t revision) {
     if (!std::exchange(hub.locked_by_push, false)) return;
     hub.push_changed_wall = clock_.WallNow();
     ++hub.epoch;  // a flight that read the record before the unlock must not lock again
-    if (!hub.locked_by_denial) events.unlocked.push_back(uid);
+    // Of a hub whose vault was not heard in this process, the refusal of before may still stand.
+    if (!hub.locked_by_denial && hub.under != nullptr) events.unlocked.push_back(uid);
   }
   Tell(events);
 }
