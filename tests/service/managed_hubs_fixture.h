@@ -90,11 +90,14 @@ class ManagedHubsTest : public ::testing::Test {
   HubEntryPtr Find(const std::string& id) {
     return directory_.Find(*TenantId::Parse(kTenant), *HubId::Parse(id)).value_or(nullptr);
   }
-  absl::Status ChangeKey(const std::string& key_name) {
+  absl::Status ChangeKey(const std::string& key_name, const std::string& identity = "") {
     v1::UpdateHubRequest request;
     request.mutable_hub()->set_name(kName);
-    request.mutable_hub()->mutable_encryption()->mutable_customer_managed()->set_key_name(key_name);
+    auto& key = *request.mutable_hub()->mutable_encryption()->mutable_customer_managed();
+    key.set_key_name(key_name);
+    key.set_identity(identity);
     request.mutable_update_mask()->add_paths("encryption.customer_managed.key_name");
+    request.mutable_update_mask()->add_paths("encryption.customer_managed.identity");
     return manage_hubs_.Update(Call(), request).status();
   }
   // "NAMED by the record, WRAPS the newest DEK".
@@ -103,7 +106,10 @@ class ManagedHubsTest : public ::testing::Test {
     const auto records = key_source_.Load(hub);
     if (!records.ok()) return std::string(records.status().message());
     const std::string& kek = records->deks.back().facts.kek_id;
-    return absl::StrCat(records->key.key_name, ", ", kek.substr(kek.find("/keys/") + 6));
+    const auto hub_entry = directory_.FindByUid(hub);
+    const std::string named =
+        hub_entry.ok() ? (*hub_entry)->record.customer_key().key_name() : "no hub";
+    return absl::StrCat(named, ", ", kek.substr(kek.find("/keys/") + 6));
   }
   // "" while the hub's keys may be had, else why not.
   std::string Served() {
@@ -132,8 +138,12 @@ class ManagedHubsTest : public ::testing::Test {
       *keycache::KeyCache::Create({}, key_source_, vault_, budget_, clock_, random_, receipts_);
   HubAccess hubs_{directory_, *keys_};
   PageTokens tokens_{std::string(32, 't')};
-  KeyChecks checks_{{.identities = {{"", ""}}},  vault_,  vault_directory_,
-                    vault::VaultAddressPolicy(), random_, clock_};
+  KeyChecks checks_{{.identities = {{"", ""}, {"other", ""}}},
+                    vault_,
+                    vault_directory_,
+                    vault::VaultAddressPolicy(),
+                    random_,
+                    clock_};
   HubKeyChanges key_changes_{hubs_, key_source_, engine_, vault_, random_, clock_};
   KeyVersionFollower key_versions_{hubs_, key_changes_, key_source_, engine_, vault_, clock_};
   Operations operations_{hubs_, engine_, random_, clock_, tokens_};

@@ -10,6 +10,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "service/apply_blocking.h"
+#include "service/key_change_recovery.h"
 #include "service/storage_quota.h"
 #include "service/write_documents.h"
 #include "store/tables.h"
@@ -45,6 +46,23 @@ TEST_F(ManagedHubsTest, AHubNamesItsNewKeyAsSoonAsTheStoreTakesItAgain) {  // KL
   manage_hubs_.Stop();
   EXPECT_THAT(ChangeKey("k3"), IsOk());
   EXPECT_EQ(Keys(), "k3, k3/1");
+}
+
+// The new key may let in another identity than the old one did.
+TEST_F(ManagedHubsTest, AHubIsServedAsTheIdentityOfTheKeyThatItsRecordDoesNotNameYet) {  // KL-13
+  bool rewrapped = false;
+  engine_.decide = [&](const store::Partition& partition) {
+    rewrapped = rewrapped || !IsCatalog(partition);
+    return IsCatalog(partition) && rewrapped ? StoreFull() : absl::OkStatus();
+  };
+  EXPECT_THAT(ChangeKey("k2", "other"), FailsWith("STORE_FULL", "under the new key"));
+  EXPECT_EQ(Find("h1")->record.customer_key().identity(), "");
+  EXPECT_EQ(key_source_.Load(uid_)->key.identity, "other");
+  engine_.decide = nullptr;
+  EXPECT_THAT(FinishKeyChanges(engine_), IsOk());  // of the next start
+  const auto named = store::HubsTable(engine_).Get(store::CatalogPartition(), kTenant, "h1");
+  EXPECT_EQ((*named)->customer_key().key_name(), "k2");
+  EXPECT_EQ((*named)->customer_key().identity(), "other");
 }
 
 TEST_F(ManagedHubsTest, AChangeOfItsKeyWaitsOutAStoreThatIsFullForAMoment) {
