@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "service/awaiters.h"
 #include "service/dev_credentials.h"
 #include "service/hub_key_source.h"
 #include "service/key_version_follower.h"
