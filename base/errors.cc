@@ -282,4 +282,10 @@ absl::Status Annotate(const absl::Status& status, absl::string_view context) {
   return annotated;
 }
 
+absl::Status AnnotateField(const absl::Status& status, absl::string_view field) {
+  if (status.ok() || status.GetPayload(kViolationsUrl).has_value()) return status;
+  return WithViolations(Annotate(status, field),
+                        {{std::string(field), std::string(status.message())}});
+}
+
 }  // namespace cmkstore

@@ -107,5 +107,8 @@ std::vector<Violation> ViolationsOf(const absl::Status& status);
 
 // The same status with `context` and ": " before its message; code, reason and details are kept.
 absl::Status Annotate(const absl::Status& status, absl::string_view context);
+// `Annotate` with the field of the request that the error is about, which the details name as well
+// (google.rpc.BadRequest, whatever the code is). One that names its fields already stays as it is.
+absl::Status AnnotateField(const absl::Status& status, absl::string_view field);
 
 }  // namespace cmkstore

@@ -6,6 +6,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "cli/failure.h"
@@ -43,32 +44,35 @@ grpc::Status Outlast(absl::FunctionRef<grpc::Status()> call) {
 
 }  // namespace
 
-std::optional<int> RefusedWrite(const grpc::Status& status) {
-  if (status.error_code() != grpc::StatusCode::INVALID_ARGUMENT) return std::nullopt;
-  const std::string message = status.error_message();
-  const size_t begin = message.find("writes[");
-  const size_t end = message.find(']', begin);
-  int index = 0;
-  if (begin == std::string::npos || end == std::string::npos) return std::nullopt;
-  if (!absl::SimpleAtoi(message.substr(begin + 7, end - begin - 7), &index)) return std::nullopt;
-  return index;
+std::optional<size_t> WriteOf(const grpc::Status& status) {
+  for (const auto& [field, description] : ViolationsOf(status)) {
+    absl::string_view place = field;
+    size_t index = 0;
+    if (absl::ConsumePrefix(&place, "writes[") &&
+        absl::SimpleAtoi(place.substr(0, place.find(']')), &index)) {
+      return index;
+    }
+  }
+  return std::nullopt;
 }
 
 bool IsUsedRequestId(const grpc::Status& status) {
-  return status.error_code() == grpc::StatusCode::INVALID_ARGUMENT &&
-         absl::StartsWith(status.error_message(), "request_id");
+  const auto violations = ViolationsOf(status);
+  return violations.size() == 1 && violations[0].first == "request_id";
 }
 
 std::string RefusalText(const grpc::Status& status) {
-  // "writes[3]: writes[3].upsert.content: …"
-  const std::string whole = status.error_message();
-  absl::string_view message = whole;
-  while (absl::StartsWith(message, "writes[") && absl::StrContains(message, "]")) {
-    message.remove_prefix(message.find(']') + 1);
-    message.remove_prefix(std::min(message.find_first_not_of(".: "), message.size()));
-    absl::ConsumePrefix(&message, "upsert.");
+  std::string text;
+  for (const auto& [field, description] : ViolationsOf(status)) {
+    // writes[3].upsert.content
+    absl::string_view member = field;
+    member.remove_prefix(std::min(member.find(']') + 1, member.size()));
+    absl::ConsumePrefix(&member, ".upsert");
+    absl::ConsumePrefix(&member, ".");
+    absl::StrAppend(&text, text.empty() ? "" : "; ", member, member.empty() ? "" : ": ",
+                    description);
   }
-  return std::string(message);
+  return text;
 }
 
 BatchSender::BatchSender(const Connection& connection, bool create_projects)

@@ -12,12 +12,11 @@
 
 namespace cmkstore::cli {
 
-// Which write of a batch an error is about, from its details or its message; nothing if it is about
-// no single one.
-std::optional<int> RefusedWrite(const grpc::Status& status);
+// The place of the write of a batch that an error is about; nothing if it is about no single one.
+std::optional<size_t> WriteOf(const grpc::Status& status);
 // Whether a batch was refused because its request id names another one.
 bool IsUsedRequestId(const grpc::Status& status);
-// The error without the place within the batch.
+// What is wrong with that write, without its place within the batch.
 std::string RefusalText(const grpc::Status& status);
 
 // Sends batches of writes of one hub; outlasts outages of the server of up to a minute, and heeds a

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -133,9 +135,20 @@ bool StandsAsJson(const v1::Document& document) {
 }  // namespace
 
 absl::StatusOr<DocumentLine> ParseDocumentLine(absl::string_view line) {
-  const json object = json::parse(line.begin(), line.end(), nullptr, false);
+  // The parser takes the last of several members of one name.
+  std::set<std::pair<int, std::string>> names;
+  std::string outer, twice;
+  const auto look = [&](int depth, json::parse_event_t event, const json& key) {
+    if (event != json::parse_event_t::key || depth > 2) return true;
+    if (depth == 1) outer = key.get<std::string>();
+    if (depth == 2 && outer != "labels") return true;
+    if (!names.emplace(depth, key.get<std::string>()).second) twice = key.get<std::string>();
+    return true;
+  };
+  const json object = json::parse(line.begin(), line.end(), look, false);
   if (object.is_discarded()) return FieldInvalid("line", JsonProblem(line, kAnyDepth));
   if (!object.is_object()) return FieldInvalid("line", "is no JSON object");
+  if (!twice.empty()) return FieldInvalid(Quoted(twice), "is there twice");
   CMK_RETURN_IF_ERROR(CheckForSlips(object));
   DocumentLine parsed;
   CMK_ASSIGN_OR_RETURN(parsed.project, Text(object, "project"));

@@ -120,6 +120,10 @@ Failure OfOurs(const absl::Status& status) {
 
 std::string ReasonOf(const grpc::Status& status) { return Read(status).reason; }
 
+std::vector<std::pair<std::string, std::string>> ViolationsOf(const grpc::Status& status) {
+  return Read(status).violations;
+}
+
 absl::Duration RetryAfterOf(const grpc::Status& status) {
   return absl::Seconds(Read(status).retry_after_seconds);
 }

@@ -3,6 +3,8 @@
 #include <grpcpp/support/status.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -30,6 +32,8 @@ enum class ErrorStyle { kText, kJson };
 std::string ReasonOf(const grpc::Status& status);
 // How long the server asks to wait before a repeat; zero when it names no time.
 absl::Duration RetryAfterOf(const grpc::Status& status);
+// What is wrong with which part of a request, or with what it needs: subject and description.
+std::vector<std::pair<std::string, std::string>> ViolationsOf(const grpc::Status& status);
 ExitCode ExitCodeOf(const grpc::Status& status);
 // Says on standard error what failed, why and what to do; gives the exit code.
 ExitCode Report(const grpc::Status& status, ErrorStyle style);

@@ -1,5 +1,7 @@
 #include "cli/import.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/errors.h"
@@ -21,6 +24,7 @@
 #include "cli/output.h"
 #include "cli/printable.h"
 #include "cli/progress.h"
+#include "cli/resource_names.h"
 #include "cmkstore/v1/hub_service.grpc.pb.h"
 
 namespace cmkstore::cli {
@@ -78,6 +82,13 @@ class Importer {
   }
 
  private:
+  // An error that is none of the line's own: once its project is made, all of the file goes in.
+  grpc::Status Stop(const grpc::Status& status, uint64_t line, const std::string& name) {
+    stopped_at_ = line;
+    stopped_for_ = ShortName(name);
+    return status;
+  }
+
   // A refusal of the very first batch: there is nothing to go on with.
   bool NothingCanBeInDoubt(const grpc::Status& status) const {
     return checkpoint_.place.line == 0 && status.error_code() != grpc::StatusCode::UNAVAILABLE &&
@@ -131,7 +142,7 @@ class Importer {
                                    parsed->collection, "/documents/", parsed->id));
     const size_t bytes = document.ByteSizeLong();
     grpc::Status status = sender_.EnsureProject(options_.hub, project);
-    if (!status.ok()) return status;
+    if (!status.ok()) return Stop(status, reader_.place().line, document.name());
     if (batch_.writes_size() == kMaxBatchItems || batch_bytes_ + bytes > kMaxBatchBytes ||
         names_.contains(document.name())) {
       status = Flush();
@@ -159,11 +170,15 @@ class Importer {
         batch_.set_request_id(BatchRequestId(NewImport(""), 0));
         continue;
       }
-      const auto refused = RefusedWrite(status);
-      if (!refused.has_value() || *refused >= batch_.writes_size()) return status;
-      Refuse(lines_[static_cast<size_t>(*refused)], RefusalText(status));
-      batch_.mutable_writes()->DeleteSubrange(*refused, 1);
-      lines_.erase(lines_.begin() + *refused);
+      const auto refused = WriteOf(status);
+      if (!refused.has_value() || *refused >= lines_.size()) return status;
+      const int place = static_cast<int>(*refused);
+      if (status.error_code() != grpc::StatusCode::INVALID_ARGUMENT) {
+        return Stop(status, lines_[*refused], batch_.writes(place).upsert().name());
+      }
+      Refuse(lines_[*refused], RefusalText(status));
+      batch_.mutable_writes()->DeleteSubrange(place, 1);
+      lines_.erase(lines_.begin() + place);
       status = grpc::Status::OK;
     }
     checkpoint_.stored += static_cast<uint64_t>(batch_.writes_size());
@@ -208,20 +223,27 @@ class Importer {
   void Summarize(const grpc::Status& status) {
     const double seconds = absl::ToDoubleSeconds(progress_->elapsed());
     if (invocation_.json) {
-      const nlohmann::json summary = {
-          {"stored", checkpoint_.stored}, {"bad", checkpoint_.bad},
-          {"bad_lines", bad_lines_},      {"resumed_after_line", resumed_after_},
-          {"complete", status.ok()},      {"seconds", seconds}};
+      const nlohmann::json summary = {{"stored", checkpoint_.stored},
+                                      {"bad", checkpoint_.bad},
+                                      {"bad_lines", bad_lines_},
+                                      {"resumed_after_line", resumed_after_},
+                                      {"complete", status.ok()},
+                                      {"stopped_at_line", stopped_at_},
+                                      {"seconds", seconds}};
       return PrintLine(summary.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
     }
     PrintLine(absl::StrFormat("%d documents stored, %d bad lines, %.1f s, %.0f documents/s",
                               checkpoint_.stored, checkpoint_.bad, seconds,
                               static_cast<double>(stored_now_) / std::max(seconds, 0.001)));
-    if (!status.ok()) {
-      std::fprintf(stderr, "stopped after line %llu; the same command %s\n",
-                   static_cast<unsigned long long>(checkpoint_.place.line),
-                   checkpoint_path_.empty() ? "begins anew" : "goes on there");
+    if (status.ok()) return;
+    if (stopped_at_ != 0) {
+      std::fprintf(stderr, "%s:%llu: %s cannot be stored, for the reason below\n",
+                   options_.file.c_str(), static_cast<unsigned long long>(stopped_at_),
+                   stopped_for_.c_str());
     }
+    std::fprintf(stderr, "stopped after line %llu; the same command %s\n",
+                 static_cast<unsigned long long>(checkpoint_.place.line),
+                 checkpoint_path_.empty() ? "begins anew" : "goes on there");
   }
 
   const Invocation& invocation_;
@@ -235,6 +257,8 @@ class Importer {
   uint64_t begin_ = 0;
   uint64_t resumed_after_ = 0;
   uint64_t stored_now_ = 0;
+  uint64_t stopped_at_ = 0;  // the line that an error is about, with its document; 0: none
+  std::string stopped_for_;
   v1::BatchWriteDocumentsRequest batch_;
   size_t batch_bytes_ = 0;
   std::set<std::string> names_;
@@ -263,11 +287,27 @@ grpc::Status FindTarget(const Connection& connection, const ImportOptions& optio
 int Import(const Invocation& invocation, const Connection& connection,
            const ImportOptions& options) {
   if (options.file == "-") return Importer(invocation, connection, options, "", std::cin, 0).Run();
+  const auto refuse = [&](const std::string& why) {
+    return ReportUsage(StateInvalid(why), invocation.style());
+  };
+  std::error_code error;
+  const auto type = std::filesystem::status(options.file, error).type();
+  if (type == std::filesystem::file_type::fifo || type == std::filesystem::file_type::character) {
+    return refuse(absl::StrCat(options.file,
+                               " is no file that could be read again; give - for "
+                               "the file and send it to standard input"));
+  }
   std::ifstream input(options.file, std::ios::binary | std::ios::ate);
-  std::error_code ignored;
-  if (!input || std::filesystem::is_directory(options.file, ignored)) {
-    return ReportUsage(StateInvalid(absl::StrCat("cannot read ", options.file)),
-                       invocation.style());
+  const int claim = open(options.file.c_str(), O_RDONLY | O_CLOEXEC);
+  const auto give_up_claim = absl::MakeCleanup([claim] { close(claim); });
+  if (!input || claim < 0 || type == std::filesystem::file_type::directory) {
+    return refuse(absl::StrCat("cannot read ", options.file));
+  }
+  // Both would note in one place how far they came. A file system without locks has to do.
+  if (flock(claim, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    return refuse(absl::StrCat(options.file,
+                               " is being imported already; wait for that import, or "
+                               "give - for the file and send it to standard input"));
   }
   const uint64_t bytes = static_cast<uint64_t>(input.tellg());
   input.seekg(0);

@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 update=${1:-}
 tools=$PWD/build/chart-tools
 helm/tools/install.sh "$tools"
-export PATH=$tools/bin:$tools/venv/bin:$PATH
+go_folder=$(helm/tools/install_go.sh "$tools")
+export PATH=$tools/bin:$tools/venv/bin:$go_folder:$PATH
 chart=helm/cmkstore
 renders=build/chart; rm -rf $renders; mkdir -p $renders
 mapfile -t exceptions < <(awk '{print $1}' helm/kube-score-exceptions.txt)

@@ -35,6 +35,17 @@ check_room disk 3000 "$(df -Pm . | awk 'NR==2{print $4}')"
 check_room memory 1500 "$(awk '/MemAvailable/{print int($2/1024)}' /proc/meminfo)"
 check_none_running "$work"
 
+# A call that must be refused for just this reason; prints the refusal.
+refused() {
+  local reason=$1 code=0
+  shift
+  "$@" >"$work/answer" 2>"$work/refusal" || code=$?
+  cat "$work/answer" "$work/refusal"
+  if [ $code -ne 6 ] || ! grep -qF "[$reason]" "$work/refusal"; then
+    fail "$* ended with exit code $code and not with $reason"
+  fi
+}
+
 say "1. Install what is missing and build (the first time takes minutes, later seconds)"
 scripts/install_deps.sh || fail "the packages above could not be installed"
 cmake --preset release >/dev/null
@@ -102,12 +113,14 @@ done
 say "9. The customer disables the key: within 45 seconds the hub goes dark"
 vault_call PATCH /keys/hub-key '{"attributes":{"enabled":false}}' >/dev/null
 began=$SECONDS
-while cmkctl get demo/retail/evaluations/nightly >/dev/null 2>"$work/refusal"; do
-  [ $((SECONDS - began)) -lt 60 ] || fail "a minute after the key was disabled the content is still served"
+while cmkctl get demo/retail/evaluations/nightly >/dev/null 2>&1; do
+  [ $((SECONDS - began)) -le 45 ] || fail "45 seconds after the key was disabled the content is still served"
   sleep 0.2
 done
-cat "$work/refusal"; echo "refused after $((SECONDS - began)) s"
-cmkctl search demo 'shop customers' || echo "exit code $?: the index is closed too"
+echo "refused after $((SECONDS - began)) s:"
+refused CUSTOMER_KEY_REVOKED cmkctl get demo/retail/evaluations/nightly
+echo "The index is closed, too:"
+refused CUSTOMER_KEY_REVOKED cmkctl search demo 'shop customers'
 cmkctl hub list
 
 say "10. The customer enables it again: everything is back, nothing was lost"
@@ -134,7 +147,7 @@ cmkctl key status demo
 
 say "12. A push lock needs no waiting"
 cmkctl key lock demo >/dev/null
-cmkctl get demo/retail/evaluations/nightly || echo "exit code $?"
+refused HUB_LOCKED cmkctl get demo/retail/evaluations/nightly
 cmkctl key unlock demo >/dev/null
 cmkctl get demo/retail/evaluations/nightly
 

@@ -37,7 +37,9 @@ while read -r id program quick full; do
   [ "$size" = quick ] || arguments=$full
   rows+=("$id $program ${arguments//|/ }")
 done <<<"$table"
-[ ${#rows[@]} -gt 0 ] || { echo "reliability: none of ${wanted[*]} is in the table" >&2; exit 2; }
+for id in "${wanted[@]}"; do
+  [[ "$table" == *$'\n'"$id "* ]] || { echo "reliability: $id is not in the table; see --help" >&2; exit 2; }
+done
 
 scripts/install_deps.sh
 cmake --preset "$preset" >/dev/null

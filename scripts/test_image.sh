@@ -75,5 +75,8 @@ ctl hub create h1 --vault-key "$vault/keys/hub-key" >/dev/null
 ctl project create h1/p1 >/dev/null
 echo '{"answer": 42}' | ctl put h1/p1/notes/n1 >/dev/null
 [ "$(ctl get h1/p1/notes/n1 | jq .answer)" = 42 ] || fail "the document did not come back"
+sequence=$(ctl put h1/p1/notes/n1 --json <<<'{"answer": 42, "words": "found in the image"}' | jq -r .sequence)
+[ "$(ctl search h1 'found image' --min-sequence "$sequence" --json | jq -r '.hits[].document.name' | sed 's#.*/##')" = n1 ] ||
+  fail "the document was not found"
 if in_image sh -c true 2>/dev/null; then fail "a shell ran in the image"; fi
-echo "image: same digest twice; server ran read-only as uid 65532; one put, one get"
+echo "image: same digest twice; server ran read-only as uid 65532; a document put, got and found"

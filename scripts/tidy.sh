@@ -13,13 +13,15 @@ tidy=$(command -v clang-tidy-16) || {
 }
 folders=(base cli crypto keycache search service store tests vault)
 if [ "${1:-}" = --changed ]; then
-  mapfile -t changed < <(git diff --name-only --diff-filter=d "${2:?BASE is missing}" -- "${folders[@]}" | grep -E '\.(cc|h)$' || true)
+  git rev-parse --quiet --verify "${2:?BASE is missing}^{commit}" >/dev/null || { echo "tidy: $2 is no commit" >&2; exit 2; }
+  mapfile -t changed < <(git diff --name-only --diff-filter=d "$2" -- "${folders[@]}" | grep -E '\.(cc|h)$' || true)
   files=()
   for file in "${changed[@]}"; do
     file=${file%.*}.cc # a header is seen through the source of its name
     if [ -f "$file" ]; then files+=("$file"); fi
   done
 else
+  git ls-files --error-unmatch -- "${@:-${folders[@]}}" >/dev/null
   mapfile -t files < <(git ls-files -- "${@:-${folders[@]}}" | grep '\.cc$')
 fi
 cmake --preset dev >/dev/null

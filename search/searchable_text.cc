@@ -99,6 +99,8 @@ SearchableText ToSearchableText(const IndexedDocument& document) {
         nlohmann::json::parse(whole.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace))
             .get<std::string>();
   }
+  // SQLite's functions of text end at a zero byte.
+  std::replace(text.body.begin(), text.body.end(), '\0', ' ');
   Bound(text.body);
   return text;
 }

@@ -23,11 +23,12 @@ void Attach(const Detail& detail, google::rpc::Status& status) {
 void AttachViolations(const absl::Status& status, google::rpc::Status& wire) {
   const std::vector<Violation> violations = ViolationsOf(status);
   if (violations.empty()) return;
-  if (status.code() == absl::StatusCode::kInvalidArgument) {
-    google::rpc::BadRequest detail;
+  if (status.code() == absl::StatusCode::kFailedPrecondition) {
+    google::rpc::PreconditionFailure detail;
     for (const Violation& violation : violations) {
-      auto* one = detail.add_field_violations();
-      one->set_field(violation.subject);
+      auto* one = detail.add_violations();
+      one->set_type("VAULT_KEY");
+      one->set_subject(violation.subject);
       one->set_description(violation.description);
     }
     return Attach(detail, wire);
@@ -42,11 +43,10 @@ void AttachViolations(const absl::Status& status, google::rpc::Status& wire) {
     }
     return Attach(detail, wire);
   }
-  google::rpc::PreconditionFailure detail;
+  google::rpc::BadRequest detail;
   for (const Violation& violation : violations) {
-    auto* one = detail.add_violations();
-    one->set_type("VAULT_KEY");
-    one->set_subject(violation.subject);
+    auto* one = detail.add_field_violations();
+    one->set_field(violation.subject);
     one->set_description(violation.description);
   }
   Attach(detail, wire);

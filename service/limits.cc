@@ -60,7 +60,10 @@ absl::Status CheckRequestId(absl::string_view id) {
     const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
     valid = dash ? id[i] == '-' : absl::ascii_isxdigit(static_cast<unsigned char>(id[i]));
   }
-  return valid ? absl::OkStatus() : FieldInvalid("request_id", "must be a UUID or empty");
+  // The nil UUID, RFC 9562, 5.9: what a client sends that has forgotten to make one.
+  valid = valid && id != "00000000-0000-0000-0000-000000000000";
+  return valid ? absl::OkStatus()
+               : FieldInvalid("request_id", "must be a UUID, and not the nil one, or empty");
 }
 
 absl::Status CheckJson(absl::string_view field, absl::string_view text) {

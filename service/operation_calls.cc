@@ -35,7 +35,7 @@ absl::StatusOr<Operations::Found> Operations::Find(const std::string& name) {
     CMK_ASSIGN_OR_RETURN(hub, hubs_.directory().Find(parsed.hub.tenant, parsed.hub.hub));
     operation = parsed.operation;
   }
-  CMK_ASSIGN_OR_RETURN(OperationRecord record, Load(*hub, operation));
+  CMK_ASSIGN_OR_RETURN(OperationRecord record, Show(*hub, operation));
   return Found{hub, std::move(record)};
 }
 
@@ -107,7 +107,7 @@ Task<absl::StatusOr<Operation>> Operations::Wait(
     const HubEntryPtr hub = found.hub;
     const std::string id = found.record.operation();
     auto waiting = changed_.Wait(context.executor, hub->uid, until, [this, hub, id] {
-      const absl::StatusOr<OperationRecord> record = Load(*hub, id);
+      const absl::StatusOr<OperationRecord> record = Show(*hub, id);
       return !record.ok() || record->done() || stopping_;
     });
     co_await waiting;

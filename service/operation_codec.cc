@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/errors.h"
 #include "cmkstore/v1/key_service.pb.h"
 #include "google/rpc/error_details.pb.h"
+#include "service/grpc_status.h"
 #include "service/timestamps.h"
 
 namespace cmkstore::service {
@@ -24,6 +26,24 @@ bool IsServer(const HubEntry& hub) { return hub.uid == HubUid(); }
 std::string OperationNameOf(const HubEntry& hub, absl::string_view id) {
   if (IsServer(hub)) return absl::StrCat(kServerOperations, id);
   return absl::StrCat(hub.Name(), "/operations/", id);
+}
+
+void SetEnd(const HubEntry& hub, const OperationResult& result,
+            storage::v1::OperationRecord& record) {
+  record.set_done(true);
+  if (!result.ok()) {
+    const std::string name = OperationNameOf(hub, record.operation());
+    const absl::Status shown =
+        Presentable(result.status(), absl::StrCat("operation ", name), {{"operation", name}});
+    record.set_error_code(static_cast<int>(shown.code()));
+    record.set_error_reason(ReasonOf(shown));
+    record.set_error_message(std::string(shown.message()));
+    return;
+  }
+  if (record.progress_total() != 0) record.set_progress_done(record.progress_total());
+  google::protobuf::Any packed;
+  packed.PackFrom(**result, kTypePrefix);
+  record.set_result(packed.SerializeAsString());
 }
 
 google::longrunning::Operation ToOperation(const HubEntry& hub,

@@ -1,7 +1,11 @@
 #pragma once
 
+#include <google/protobuf/message.h>
+
+#include <memory>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "cmkstore/storage/v1/records.pb.h"
 #include "google/longrunning/operations.pb.h"
@@ -22,6 +26,11 @@ HubEntryPtr ServerEntry();
 bool IsServer(const HubEntry& hub);
 // "tenants/T/hubs/H/operations/ID" or "server/operations/ID".
 std::string OperationNameOf(const HubEntry& hub, absl::string_view id);
+// What an operation has ended with; no customer content.
+using OperationResult = absl::StatusOr<std::unique_ptr<google::protobuf::Message>>;
+// An error of no known reason is logged, and becomes INVARIANT.
+void SetEnd(const HubEntry& hub, const OperationResult& result,
+            storage::v1::OperationRecord& record);
 google::longrunning::Operation ToOperation(const HubEntry& hub,
                                            const storage::v1::OperationRecord& record);
 

@@ -249,12 +249,22 @@ void Operations::Hand(const std::shared_ptr<Run>& run) {
   Worker& worker = IsServer(*run->hub()) ? server_worker_ : worker_;
   const std::string& tenant = run->hub()->record.tenant();
   // Full or stopping: the next start resumes it.
-  if (!worker.TryRunFor(tenant, [this, run, &kind] { Execute(run, kind); })) Leave(*run);
+  std::shared_ptr<const Result> result;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (const auto found = unwritten_.find(run->id()); found != unwritten_.end()) {
+      result = found->second;
+    }
+  }
+  const auto go_on = [this, run, &kind, result] {
+    return result == nullptr ? Execute(run, kind) : End(run, result);
+  };
+  if (!worker.TryRunFor(tenant, go_on)) Leave(*run);
 }
 
 void Operations::Execute(const std::shared_ptr<Run>& run, const Kind& kind) {
   const bool is_cancelled = run->cancel_requested() && kind.ends == Ends::kWhenCancelled;
-  absl::StatusOr<std::unique_ptr<google::protobuf::Message>> result = nullptr;
+  Result result = nullptr;
   if (stopping_ || is_cancelled) {
     result = run->CheckGoOn();
   } else {
@@ -273,19 +283,31 @@ void Operations::Execute(const std::shared_ptr<Run>& run, const Kind& kind) {
     Leave(*run);
   } else {
     run->End();  // before anybody is told that it is done, and starts what may not run beside it
-    const absl::Status finished = Finish(*run->hub(), run->id(), result);
-    if (!finished.ok()) {
-      Log(LogLevel::kError, "operation_result_lost",
-          {{"operation", OperationNameOf(*run->hub(), run->id())}, {"reason", ReasonOf(finished)}});
-    }
-    Leave(*run);
+    End(run, std::make_shared<const Result>(std::move(result)));
   }
+}
+
+void Operations::End(const std::shared_ptr<Run>& run, std::shared_ptr<const Result> result) {
+  const absl::Status finished = Finish(*run->hub(), run->id(), *result);
+  if (finished.ok()) return Leave(*run);
+  Log(LogLevel::kError, "operation_end_not_written",
+      {{"operation", OperationNameOf(*run->hub(), run->id())}, {"reason", ReasonOf(finished)}});
+  // A shard with damage may take no writes; whoever asked for a check of it is told all the same.
+  const bool may_pass = IsRefusedForNow(finished) || HasReason(finished, "STORE_CORRUPT");
+  if (!may_pass || stopping_) return Leave(*run);
+  {
+    absl::MutexLock lock(&mutex_);
+    unwritten_[run->id()] = std::move(result);
+    later_.push_back({clock_.MonotonicNow() + kStoreAgain, run});
+  }
+  changed_.Notify(run->hub()->uid);
 }
 
 void Operations::Leave(const Run& run) {
   {
     absl::MutexLock lock(&mutex_);
     running_.erase(run.id());
+    unwritten_.erase(run.id());
   }
   changed_.Notify(run.hub()->uid);
 }
@@ -304,30 +326,21 @@ void Operations::Tick() {
   for (const std::shared_ptr<Run>& run : due) Hand(run);
 }
 
-absl::Status Operations::Finish(
-    const HubEntry& hub, const std::string& id,
-    const absl::StatusOr<std::unique_ptr<google::protobuf::Message>>& result) {
-  const std::string name = OperationNameOf(hub, id);
-  absl::Status shown = result.status();
-  if (!shown.ok()) {
-    shown = Presentable(shown, absl::StrCat("operation ", name), {{"operation", name}});
-  }
-  CMK_RETURN_IF_ERROR(Change(hub, id, [&](OperationRecord& record) {
-    record.set_done(true);
-    if (!shown.ok()) {
-      record.set_error_code(static_cast<int>(shown.code()));
-      record.set_error_reason(ReasonOf(shown));
-      record.set_error_message(std::string(shown.message()));
-      return;
-    }
-    if (record.progress_total() != 0) record.set_progress_done(record.progress_total());
-    google::protobuf::Any packed;
-    packed.PackFrom(**result, kTypePrefix);
-    record.set_result(packed.SerializeAsString());
-  }));
+absl::Status Operations::Finish(const HubEntry& hub, const std::string& id, const Result& result) {
+  CMK_RETURN_IF_ERROR(
+      Change(hub, id, [&](OperationRecord& record) { SetEnd(hub, result, record); }));
   Log(LogLevel::kInfo, "operation_ended",
-      {{"operation", name}, {"reason", shown.ok() ? "OK" : ReasonOf(shown)}});
+      {{"operation", OperationNameOf(hub, id)},
+       {"reason", result.ok() ? "OK" : ReasonOf(result.status())}});
   return DropPointer(hub.uid, id);
+}
+
+absl::StatusOr<OperationRecord> Operations::Show(const HubEntry& hub, const std::string& id) {
+  CMK_ASSIGN_OR_RETURN(OperationRecord record, Load(hub, id));
+  absl::MutexLock lock(&mutex_);
+  const auto found = unwritten_.find(id);
+  if (found != unwritten_.end() && !record.done()) SetEnd(hub, *found->second, record);
+  return record;
 }
 
 absl::StatusOr<OperationRecord> Operations::Load(const HubEntry& hub, const std::string& id) {

@@ -19,6 +19,7 @@
 #include "google/longrunning/operations.pb.h"
 #include "service/change_signal.h"
 #include "service/hub_access.h"
+#include "service/operation_codec.h"
 #include "service/page_token.h"
 #include "store/engine.h"
 
@@ -60,9 +61,8 @@ class OperationRun {
 // Errors: OPERATION_NOT_FOUND, STATE_INVALID, STORE_BUSY, QUOTA_EXCEEDED (100 of a tenant).
 class Operations {
  public:
-  // Its result; no customer content.
-  using Body =
-      std::function<absl::StatusOr<std::unique_ptr<google::protobuf::Message>>(OperationRun&)>;
+  using Result = OperationResult;
+  using Body = std::function<Result(OperationRun&)>;
 
   Operations(HubAccess& hubs, store::Engine& engine, crypto::Random& random, Clock& clock,
              const PageTokens& tokens);
@@ -131,6 +131,8 @@ class Operations {
   absl::StatusOr<Found> Find(const std::string& name);
   absl::StatusOr<HubEntryPtr> FindHub(const std::string& tenant, const std::string& hub);
   absl::StatusOr<storage::v1::OperationRecord> Load(const HubEntry& hub, const std::string& id);
+  // As it is, though the store has not taken its end yet.
+  absl::StatusOr<storage::v1::OperationRecord> Show(const HubEntry& hub, const std::string& id);
   // Changes the record, again if somebody else changed it meanwhile.
   absl::Status Change(const HubEntry& hub, const std::string& id,
                       const std::function<void(storage::v1::OperationRecord&)>& edit);
@@ -140,13 +142,14 @@ class Operations {
   bool Resume(HubUid uid, const storage::v1::PendingOperation& pointer, bool is_restoring);
   absl::Status DropPointer(HubUid hub, const std::string& id);
   void Enqueue(HubEntryPtr hub, const storage::v1::OperationRecord& record);
-  // To a worker, which executes it.
+  // To a worker, which executes it, or writes what it has ended with.
   void Hand(const std::shared_ptr<Run>& run);
   void Execute(const std::shared_ptr<Run>& run, const Kind& kind);
+  // Writes the result, or keeps it and tries again later.
+  void End(const std::shared_ptr<Run>& run, std::shared_ptr<const Result> result);
   // It no longer runs.
   void Leave(const Run& run);
-  absl::Status Finish(const HubEntry& hub, const std::string& id,
-                      const absl::StatusOr<std::unique_ptr<google::protobuf::Message>>& result);
+  absl::Status Finish(const HubEntry& hub, const std::string& id, const Result& result);
 
   HubAccess& hubs_;
   store::Engine& engine_;
@@ -158,7 +161,9 @@ class Operations {
   std::atomic<bool> stopping_{false};
   absl::Mutex mutex_;
   absl::flat_hash_map<std::string, std::shared_ptr<Run>> running_ ABSL_GUARDED_BY(mutex_);  // by id
-  std::vector<Later> later_ ABSL_GUARDED_BY(mutex_);  // of those, what the store has refused
+  absl::flat_hash_map<std::string, std::shared_ptr<const Result>> unwritten_
+      ABSL_GUARDED_BY(mutex_);                        // by id
+  std::vector<Later> later_ ABSL_GUARDED_BY(mutex_);  // of those, what waits for the store
   Worker worker_, server_worker_;
 };
 

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
@@ -163,6 +164,10 @@ class RpcCall : public QueueEvent {
     }
     if (!grpc::SerializationTraits<Request>::Deserialize(&bytes_, &request).ok()) {
       return FieldInvalid("request", "must be a message of this method: it does not parse");
+    }
+    if constexpr (requires { request.mutable_request_id(); }) {
+      // A UUID is the same one in capital letters (RFC 9562, 4).
+      absl::AsciiStrToLower(request.mutable_request_id());
     }
     return rule.scope(request);
   }

@@ -162,6 +162,7 @@ class Server::Parts {
   std::unique_ptr<StatusSources> status;
   std::atomic<bool> stopping{false};
   absl::Time next_tls_look = absl::InfinitePast();  // of the ticker
+  std::string tls_problem;  // the last one that was logged; empty when there is none
   std::thread ticker;
 };
 
@@ -300,13 +301,13 @@ void Server::Parts::LookAtTlsFiles() {
   if (options.tls_files == nullptr || clock.MonotonicNow() < next_tls_look) return;
   next_tls_look = clock.MonotonicNow() + options.tls_reload_interval;
   const absl::StatusOr<bool> changed = options.tls_files->Poll();
-  const bool refused = !changed.ok();
-  if (refused && !config_pending.tls_refused) {
-    Log(LogLevel::kError, "tls_files_not_reloaded",
-        {{"problem", std::string(changed.status().message())}});
+  const std::string problem(changed.status().message());
+  if (!changed.ok() && problem != tls_problem) {
+    Log(LogLevel::kError, "tls_files_not_reloaded", {{"problem", problem}});
   }
-  config_pending.tls_refused = refused;
-  if (!refused && *changed) Log(LogLevel::kInfo, "tls_files_reloaded");
+  tls_problem = problem;
+  config_pending.tls_refused = !changed.ok();
+  if (changed.ok() && *changed) Log(LogLevel::kInfo, "tls_files_reloaded");
 }
 
 void Server::Parts::PublishStatus() {

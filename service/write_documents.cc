@@ -48,6 +48,10 @@ std::string DigestOf(const Request& request) {
 
 }  // namespace
 
+absl::Status WriteDocuments::WriteCall::OfWrite(size_t place, const absl::Status& status) const {
+  return is_batch ? AnnotateField(status, absl::StrCat("writes[", place, "]")) : status;
+}
+
 struct WriteDocuments::Attempt {
   store::WriteSet writes;
   storage::v1::FeedRecord feed;
@@ -114,7 +118,7 @@ Task<absl::StatusOr<v1::BatchWriteDocumentsResponse>> WriteDocuments::Batch(
   if (request.ByteSizeLong() > kMaxBatchBytes) {
     co_return FieldInvalid("writes", "must be at most 8 MiB together");
   }
-  WriteCall call{parent, {}, request.request_id(), DigestOf(request), false};
+  WriteCall call{parent, {}, request.request_id(), DigestOf(request), false, /*is_batch=*/true};
   std::set<std::string> names;
   for (int i = 0; i < request.writes_size(); ++i) {
     const v1::DocumentWrite& write = request.writes(i);
@@ -154,10 +158,11 @@ Task<absl::StatusOr<v1::BatchWriteDocumentsResponse>> WriteDocuments::Run(
     std::vector<store::DocumentKey> keys;
     std::map<ProjectId, ProjectUid> projects;
     for (const WriteIntent& intent : call.intents) {
-      CMK_CO_ASSIGN_OR_RETURN(const ProjectUid project,
-                              hubs_.Project(*hub.entry, intent.name.project.project));
-      keys.push_back(KeyOf(intent.name, project, hub.keys->names));
-      projects.insert({intent.name.project.project, project});
+      const absl::StatusOr<ProjectUid> project =
+          hubs_.Project(*hub.entry, intent.name.project.project);
+      if (!project.ok()) co_return call.OfWrite(keys.size(), project.status());
+      keys.push_back(KeyOf(intent.name, *project, hub.keys->names));
+      projects.insert({intent.name.project.project, *project});
     }
     FirstAnswers::Kept kept;
     if (!call.request_id.empty()) {
@@ -231,17 +236,14 @@ Task<absl::StatusOr<WriteDocuments::Attempt>> WriteDocuments::Prepare(
       const crypto::Binding binding = BindingOf(*hub.entry, crypto::RowKind::kDocument, keys[i]);
       auto opening = hubs_.OpenRow(context, hub, binding, *row);
       absl::StatusOr<std::string> plaintext = co_await std::move(opening);
+      if (absl::IsDataLoss(plaintext.status())) co_return call.OfWrite(i, plaintext.status());
       if (!plaintext.ok()) co_return plaintext.status();
       CMK_CO_ASSIGN_OR_RETURN(storage::v1::DocumentBody body, ParseBody(*plaintext));
       current.emplace(CurrentRow{*std::move(row), std::move(body)});
     }
     const CurrentRow* now_there = current.has_value() ? &*current : nullptr;
     absl::StatusOr<std::optional<PlannedRow>> planned = PlanWrite(call.intents[i], now_there, now);
-    if (!planned.ok()) {
-      co_return call.intents.size() == 1
-          ? planned.status()
-          : Annotate(planned.status(), absl::StrCat("writes[", i, "]"));
-    }
+    if (!planned.ok()) co_return call.OfWrite(i, planned.status());
     if (planned->has_value()) {
       CMK_CO_RETURN_IF_ERROR(
           AddRow(hub, keys[i], call.intents[i], now_there, **std::move(planned), now, attempt));

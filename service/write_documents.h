@@ -53,6 +53,10 @@ class WriteDocuments {
     std::string request_id;
     std::string request_digest;  // of the whole request
     bool validate_only = false;
+    bool is_batch = false;
+
+    // The error of one write, which the caller of a batch finds by its place.
+    absl::Status OfWrite(size_t place, const absl::Status& status) const;
   };
   struct Attempt;
 

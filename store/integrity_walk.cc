@@ -178,6 +178,7 @@ void IntegrityWalk::EndPartition() {
   }
   seen_.insert(now_.prefix);
   const HubRecord& record = hub->second;
+  if (now_.unreadable) return;
   if (record.shard() != shard_) Find("rows of a hub are in another shard than its own");
   // Its rows go in the steps of a purge; whatever is left is noise.
   if (IsPurged(record)) return;
@@ -196,6 +197,31 @@ void IntegrityWalk::EndPartition() {
     Find(absl::StrCat("the documents of project uid ", absl::BytesToHexString(project),
                       " are not what the change feed says"));
   }
+}
+
+std::optional<std::string> IntegrityWalk::SkipUnreadable() {
+  // A shard's first rows are the catalog's, if it has them.
+  const bool catalog = shard_ == 0 && now_.prefix <= CatalogPartition().prefix;
+  if (catalog) {
+    now_.prefix = CatalogPartition().prefix;
+    knows_all_hubs_ = false;
+    Find("rows of the catalog cannot be read: a checksum does not match; there may be more hubs");
+  } else if (now_.prefix.empty()) {
+    FindAt(shard_, "", "the first rows cannot be read: a checksum does not match");
+  } else {
+    Find("rows of this hub, or of those beside it, cannot be read: a checksum does not match");
+  }
+  now_.unreadable = true;
+  std::string next;
+  for (const auto& [uid, record] : hubs_) {
+    if (record.shard() != shard_ || IsPurged(record) || uid <= now_.prefix) continue;
+    if (next.empty() || uid < next) next = uid;
+  }
+  if (next.empty()) return std::nullopt;
+  EndPartition();
+  now_ = Partition();
+  now_.prefix = next;
+  return next;
 }
 
 void IntegrityWalk::EndShard() {

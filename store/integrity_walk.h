@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -55,11 +56,17 @@ class IntegrityWalk {
   void BeginShard(uint32_t shard) { shard_ = shard; }
   // `key` with its partition's prefix.
   void Add(absl::string_view key, absl::string_view value);
+  // Between two rows, or before the first of a shard: what follows cannot be read. Tells of the hub
+  // in hand, which is not judged then, and takes the shard's next one in hand. Gives the key behind
+  // which the rows of that one are, or nothing if the catalog has none more in this shard.
+  std::optional<std::string> SkipUnreadable();
   void EndShard();
   // After the last shard: hubs of which no row was there.
   void Finish();
 
   const IntegrityCounts& counts() const { return counts_; }
+  // Whether all of the catalog could be read; else there are hubs of which nothing is known.
+  bool knows_all_hubs() const { return knows_all_hubs_; }
   // Of the catalog, by uid; purged ones too.
   const absl::flat_hash_map<std::string, storage::v1::HubRecord>& hubs() const { return hubs_; }
 
@@ -69,6 +76,7 @@ class IntegrityWalk {
     std::string prefix;
     Sequence last_sequence = 0, last_fed = 0;
     bool secrets = false;
+    bool unreadable = false;     // some of its rows, at least
     std::set<std::string> deks;  // that there is a record of
     std::map<std::string, uint64_t> deks_used;
     // By project: what the feed says is there, minus what is there. 0 when they agree.
@@ -90,6 +98,7 @@ class IntegrityWalk {
   Partition now_;
   absl::flat_hash_map<std::string, storage::v1::HubRecord> hubs_;  // by uid
   std::set<std::string> seen_;                                     // hubs whose rows were there
+  bool knows_all_hubs_ = true;
   IntegrityCounts counts_;
 };
 

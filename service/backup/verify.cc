@@ -59,15 +59,22 @@ absl::Status WalkShard(const store::ShardSet& cut, uint32_t shard, store::Integr
   walk.BeginShard(shard);
   std::string after;
   for (;;) {
-    CMK_ASSIGN_OR_RETURN(const std::vector<store::Row> rows,
-                         cut.ReadRows(shard, after, kRowBytesAtOnce));
-    if (rows.empty()) break;
+    const absl::StatusOr<std::vector<store::Row>> rows =
+        cut.ReadRows(shard, after, kRowBytesAtOnce);
+    if (HasReason(rows.status(), "STORE_CORRUPT")) {
+      const std::optional<std::string> next_hub = walk.SkipUnreadable();
+      if (!next_hub.has_value()) break;
+      after = *next_hub;
+      continue;
+    }
+    if (!rows.ok()) return rows.status();
+    if (rows->empty()) break;
     uint64_t bytes = 0;
-    for (const store::Row& row : rows) {
+    for (const store::Row& row : *rows) {
       walk.Add(row.key, row.value);
       bytes += row.key.size() + row.value.size();
     }
-    after = rows.back().key;
+    after = rows->back().key;
     CMK_RETURN_IF_ERROR(looked(bytes));
   }
   walk.EndShard();
@@ -153,20 +160,11 @@ absl::StatusOr<v1::VerifyIntegrityResult> VerifyServed(store::ShardSet& shards,
   CMK_ASSIGN_OR_RETURN(const auto cut, OpenAside(scratch.path(), shards.shard_count()));
   store::IntegrityWalk walk(
       [&](store::IntegrityFinding found) { AddFinding(result, kStore, std::move(found)); });
-  bool all_read = true;
   for (uint32_t shard = 0; shard < cut->shard_count(); ++shard) {
-    const absl::Status walked = WalkShard(*cut, shard, walk, looked);
-    if (walked.ok()) continue;
-    if (!HasReason(walked, "STORE_CORRUPT")) return walked;
-    AddFinding(result, kStore,
-               {shard, "", "rows cannot be read: a checksum does not match", "", ""});
-    all_read = false;
+    CMK_RETURN_IF_ERROR(WalkShard(*cut, shard, walk, looked));
   }
-  // Of a hub whose rows could not be read it is not known that there are none.
-  if (all_read) {
-    walk.Finish();
-    FindStrayIndexFiles(index_files, walk, indexes, result);
-  }
+  walk.Finish();
+  if (walk.knows_all_hubs()) FindStrayIndexFiles(index_files, walk, indexes, result);
   LookAtIndexes(walk, indexes, result);
   const store::IntegrityCounts& counts = walk.counts();
   result.set_rows(counts.rows);

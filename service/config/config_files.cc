@@ -3,10 +3,13 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "base/file.h"
+#include "service/jwks_cache.h"
 
 namespace cmkstore::service {
 namespace {
@@ -18,6 +21,15 @@ void NeedsFile(const std::string& option, const std::string& file, Problems& pro
   std::error_code ignored;
   if (std::filesystem::is_regular_file(file, ignored) && access(file.c_str(), R_OK) == 0) return;
   problems.push_back({option, absl::StrCat(file, " cannot be read; name a readable file")});
+}
+
+void NeedsKeySet(const std::string& option, const std::string& file, Problems& problems) {
+  if (file.empty()) return;
+  const std::optional<std::string> text = ReadFile(file);
+  if (!text.has_value()) return NeedsFile(option, file, problems);
+  const absl::Status usable = ParseJwks(*text).status();
+  if (usable.ok()) return;
+  problems.push_back({option, absl::StrCat(file, " is no key set: ", usable.message())});
 }
 
 void NeedsDirectory(const std::string& option, const std::string& directory, Problems& problems) {
@@ -40,6 +52,10 @@ std::vector<ConfigProblem> CheckFiles(const config::v1::Config& config) {
     NeedsFile(path + ".secret_file", identity.secret_file(), problems);
     NeedsFile(path + ".certificate_file", identity.certificate_file(), problems);
     NeedsFile(path + ".token_file", identity.token_file(), problems);
+  }
+  for (int i = 0; i < config.issuers_size(); ++i) {
+    NeedsKeySet(absl::StrCat("issuers[", i, "].jwks_file"), config.issuers(i).jwks_file(),
+                problems);
   }
   NeedsFile("vaults.ca_file", config.vaults().ca_file(), problems);
   // A start makes it, in whatever of its path is there.

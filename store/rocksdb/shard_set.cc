@@ -237,7 +237,7 @@ absl::StatusOr<std::vector<Row>> ShardSet::ReadRows(uint32_t shard, const std::s
     rows.push_back({iterator->key().ToString(), iterator->value().ToString()});
     bytes += rows.back().key.size() + rows.back().value.size();
   }
-  CMK_RETURN_IF_ERROR(FromRocks(iterator->status()));
+  if (rows.empty()) CMK_RETURN_IF_ERROR(FromRocks(iterator->status()));
   return rows;
 }
 

@@ -59,7 +59,8 @@ class ShardSet final : public Engine {
   // some milliseconds. Blocking. Errors: STORE_BUSY (a shard stands still; try again), STORE_FULL.
   absl::Status Cut(const std::string& directory);
   // Rows of one shard by their full keys, catalog and all, from just behind `after`; at most
-  // `max_bytes`, and one at least while there are any.
+  // `max_bytes`, and one at least while there are any. Those before one that cannot be read are
+  // given; the error (STORE_CORRUPT) is that of the next call.
   absl::StatusOr<std::vector<Row>> ReadRows(uint32_t shard, const std::string& after,
                                             size_t max_bytes) const;
   // Writes rows of ReadRows, feed and sequences included, as they are.

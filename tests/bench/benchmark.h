@@ -94,7 +94,8 @@ class Benchmark {
   absl::Status MeasureRest(const Target& target);
   absl::Status MeasureBigSearch();
   absl::Status MeasureHalfLoad();
-  absl::Status Conclude();
+  absl::Status CountVaultCalls();
+  void SetRatios();
   Case RocksCase(const std::string& name, int threads);
   absl::Status Measure(const std::vector<Case>& cases, const Pace& pace);
   std::string Program(const std::string& name) const { return options_.programs + "/" + name; }

@@ -1,8 +1,11 @@
 #include "tests/bench/service_cases.h"
 
+#include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "tests/bench/corpus.h"
 
 namespace cmkstore::bench {
@@ -21,7 +24,11 @@ struct Question {
 }  // namespace
 
 ServiceCases::ServiceCases(ServiceClient& client, const std::string& hub, uint64_t documents)
-    : client_(client), hub_(hub), project_(client.ProjectName(hub)), next_new_(documents) {
+    : client_(client),
+      hub_(hub),
+      project_(client.ProjectName(hub)),
+      next_new_(documents),
+      settled_(documents) {
   for (uint64_t n = 0; n < documents; ++n) documents_.push_back(DocumentOf(project_, n));
   DefineReads();
   DefineWrites();
@@ -34,6 +41,18 @@ std::string ServiceCases::Compare(const v1::Document& found) const {
   const v1::Document& stored = documents_[number];
   if (found.name() != stored.name()) return "another name";
   return found.content() == stored.content() ? "" : "another content";
+}
+
+absl::Status ServiceCases::Settle() {
+  constexpr uint64_t kReadBack = 20;  // of what was written since the last time
+  CMK_RETURN_IF_ERROR(client_.WaitUntilIndexed(hub_));
+  const uint64_t begin = std::exchange(settled_, next_new_);
+  for (uint64_t i = 0; i < std::min(kReadBack, next_new_ - begin); ++i) {
+    const uint64_t number = begin + (next_new_ - begin) * i / kReadBack;
+    CMK_RETURN_IF_ERROR(
+        client_.ReadOne(hub_, number, documents_[number % documents_.size()].content()));
+  }
+  return absl::OkStatus();
 }
 
 v1::Document ServiceCases::NewDocument() {
@@ -69,12 +88,16 @@ void ServiceCases::DefineReads() {
   batch_get_.start = [this](auto* context, const auto& request, auto* queue) {
     return client_.documents().AsyncBatchGetDocuments(context, request, queue);
   };
-  batch_get_.check = [this](uint64_t, const v1::BatchGetDocumentsResponse& response) {
+  batch_get_.check = [this](uint64_t n, const v1::BatchGetDocumentsResponse& response) {
     if (response.documents_size() != static_cast<int>(kDocumentsPerBatch)) {
       return std::string("documents are missing");
     }
+    uint64_t next = n * kDocumentsPerBatch;
     for (const v1::Document& found : response.documents()) {
       if (std::string wrong = Compare(found); !wrong.empty()) return wrong;
+      if (found.name() != documents_[Scatter(next++, documents_.size())].name()) {
+        return std::string("another document");
+      }
     }
     return std::string();
   };

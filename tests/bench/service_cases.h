@@ -26,7 +26,9 @@ class ServiceCases {
   CallMaker BatchGet() const { return Calls(batch_get_); }
   CallMaker Search() const { return Calls(search_); }
   CallMaker List() const { return Calls(list_); }
-  absl::Status Settle() { return client_.WaitUntilIndexed(hub_); }
+  // Waits until the index has what was written, and reads some of it back. Errors: INTERNAL when it
+  // is not what was given.
+  absl::Status Settle();
 
  private:
   void DefineReads();
@@ -40,6 +42,7 @@ class ServiceCases {
   const std::string hub_, project_;
   std::vector<v1::Document> documents_;
   uint64_t next_new_;
+  uint64_t settled_;  // up to this one they were read back
   Operation<v1::GetDocumentRequest, v1::Document> read_;
   Operation<v1::UpdateDocumentRequest, v1::Document> write_, update_;
   Operation<v1::BatchWriteDocumentsRequest, v1::BatchWriteDocumentsResponse> batch_write_;

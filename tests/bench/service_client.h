@@ -11,6 +11,7 @@
 #include "cmkstore/v1/hub_service.grpc.pb.h"
 #include "cmkstore/v1/project_service.grpc.pb.h"
 #include "cmkstore/v1/search_service.grpc.pb.h"
+#include "tests/bench/corpus.h"
 
 namespace cmkstore::bench {
 
@@ -30,7 +31,10 @@ class ServiceClient {
   absl::Status Fill(const std::string& hub, uint64_t begin, uint64_t end);
   // Each fails also when the answer is not the right one.
   absl::Status FindHub(const std::string& hub);
-  absl::Status ReadOne(const std::string& hub, uint64_t number);
+  absl::Status ReadOne(const std::string& hub, uint64_t number) {
+    return ReadOne(hub, number, ContentOf(number));
+  }
+  absl::Status ReadOne(const std::string& hub, uint64_t number, const std::string& content);
   absl::Status SearchOne(const std::string& hub, uint64_t number);
   // Until the hub's index holds all that was written.
   absl::Status WaitUntilIndexed(const std::string& hub);

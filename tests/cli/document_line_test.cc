@@ -56,6 +56,13 @@ TEST(DocumentLineTest, RefusalsSayWhatIsWrongWithTheLine) {
             "refused: content: and content_base64 exclude each other");
   EXPECT_EQ(ContentOf(R"({"collection":"c","id":5})"), "refused: id: must be a string");
   EXPECT_NE(ContentOf(R"({"collection":"c","id":"a/b"})").find("refused: id"), std::string::npos);
+  EXPECT_EQ(ContentOf(R"({"collection":"c","id":"d","content":1,"content":2})"),
+            "refused: \"content\": is there twice");
+  EXPECT_EQ(ContentOf(R"({"collection":"c","id":"d","labels":{"k":"1","k":"2"}})"),
+            "refused: \"k\": is there twice");
+  EXPECT_EQ(ContentOf(R"({"collection":"c","id":"d","content":{"a":1,"a":2},"labels":{"a":""}})"),
+            R"({"a":1,"a":2})")
+      << "content is the caller's own";
 }
 
 TEST(DocumentLineTest, ASlipInAKeyIsRefusedByItsName) {

@@ -1,7 +1,11 @@
 // import and export through the real cmkctl.
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -70,12 +74,47 @@ TEST_F(CliImportTest, ProjectsMustExistOrAreMadeOnRequest) {
   const std::string path = WriteInput("documents.jsonl", LineOf(1));
   const Output refused = Ctl({"import", "h1", path});
   EXPECT_EQ(refused.exit_code, 3);
-  EXPECT_THAT(refused.err, AllOf(HasSubstr("[PROJECT_NOT_FOUND]"), HasSubstr("project create")));
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("[PROJECT_NOT_FOUND]"), HasSubstr("project create"),
+                                 HasSubstr(path + ":1: h1/default/flows/f1 cannot be stored")));
   EXPECT_FALSE(std::filesystem::exists(cli::CheckpointPath(path))) << "nothing to go on with";
   EXPECT_EQ(Ctl({"import", "h1", path, "--create-projects"}).exit_code, 0);
   EXPECT_EQ(Count("h1/default"), 1u);
   EXPECT_EQ(Ctl({"import", "h1", "/nonexistent"}).exit_code, 2);
   EXPECT_EQ(Ctl({"import", "h1", path, "--project", "p1"}, "", "reader").exit_code, 4);
+}
+
+TEST_F(CliImportTest, AnImportThatMissesAProjectNamesItsLineAndGoesOnOnceItIsMade) {
+  std::string file;
+  for (int i = 0; i < 300; ++i) {
+    file += absl::StrCat(R"({"project": ")", i == 250 ? "later" : "p1",
+                         R"(", "collection": "c", "id": "d)", i, R"(", "content": 1})", "\n");
+  }
+  const std::string path = WriteInput("documents.jsonl", file);
+  const Output stopped = Ctl({"import", "h1", path});
+  EXPECT_EQ(stopped.exit_code, 3);
+  EXPECT_THAT(stopped.err, HasSubstr(path + ":251: h1/later/c/d250 cannot be stored"));
+  EXPECT_THAT(stopped.out, HasSubstr("200 documents stored"));
+  ASSERT_EQ(Ctl({"project", "create", "h1/later"}).exit_code, 0);
+  const Output rest = Ctl({"import", "h1", path});
+  EXPECT_EQ(rest.exit_code, 0) << rest.err;
+  EXPECT_THAT(rest.out, HasSubstr("300 documents stored"));
+  EXPECT_EQ(Count("h1"), 300u);
+}
+
+TEST_F(CliImportTest, OneFileIsImportedOnceAtATimeAndAPipeComesByStandardInput) {
+  const std::string path = WriteInput("documents.jsonl", LineOf(1));
+  const int other = open(path.c_str(), O_RDONLY);
+  ASSERT_EQ(flock(other, LOCK_EX), 0);
+  const Output refused = Ctl({"import", "h1", path, "--project", "p1"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("is being imported already"));
+  close(other);
+  EXPECT_EQ(Ctl({"import", "h1", path, "--project", "p1"}).exit_code, 0);
+  const std::string pipe = path + ".pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const Output no_file = Ctl({"import", "h1", pipe, "--project", "p1"});
+  EXPECT_EQ(no_file.exit_code, 2);
+  EXPECT_THAT(no_file.err, HasSubstr("give - for the file"));
 }
 
 TEST_F(CliImportTest, TheLastLineOfADocumentWins) {

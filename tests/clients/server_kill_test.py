@@ -48,6 +48,7 @@ class Writer(threading.Thread):
         self.chance = random.Random(seed)
         self.versions, self.number = versions, 0
         self.acknowledged = self.updates = self.deletions = self.refused = 0
+        self.fault = None
         self.unknown = {}  # name -> version before, version after; None: not there
         self.gone = {}     # name -> the version that was deleted
 
@@ -81,16 +82,21 @@ class Writer(threading.Thread):
                 request.writes.add(delete=document_name("never-there"))
             try:
                 self.stub.BatchWriteDocuments(request, metadata=self.metadata, timeout=30)
-                assert not must_fail, "a batch that must be refused was not"
+                if must_fail:
+                    self.fault = AssertionError("a batch that must be refused was not")
+                    return
                 self.acknowledged += 1
                 self.take(changes)
             except grpc.RpcError as error:
+                if must_fail and error.code() == grpc.StatusCode.NOT_FOUND:
+                    self.refused += 1
+                    continue
                 if not must_fail:
                     self.unknown = changes
-                    return
-                if error.code() != grpc.StatusCode.NOT_FOUND:
-                    return
-                self.refused += 1
+                # Nothing but the kill may end a writer.
+                if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+                    self.fault = error
+                return
 
     def take(self, changes: dict) -> None:
         for name, (before, after) in changes.items():
@@ -200,6 +206,8 @@ def main() -> int:
             served.kill()
             for writer in writers:
                 writer.join()
+                if writer.fault:
+                    raise writer.fault
             channel.close()
             served.start()
             channel = served.channel()

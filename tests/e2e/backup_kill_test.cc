@@ -194,10 +194,13 @@ TEST_F(BackupKillTest, ABackupSurvivesKillsOfItsServerAndIsRestoredByTheProgram)
   WriteConfig("1MiB");
   // A restore that is killed leaves nothing that a server would serve.
   const pid_t killed = Spawn({"--restore", backup.name().substr(8)});
-  absl::SleepFor(absl::Milliseconds(500));
+  const absl::Time give_up = absl::Now() + absl::Seconds(30);
+  while (!std::filesystem::exists(dir_.path() + "/restored/restore-offline")) {
+    ASSERT_LT(absl::Now(), give_up);
+    absl::SleepFor(absl::Milliseconds(5));
+  }
   kill(killed, SIGKILL);
   waitpid(killed, nullptr, 0);
-  ASSERT_TRUE(std::filesystem::exists(dir_.path() + "/restored/restore-offline"));
   EXPECT_FALSE(std::filesystem::exists(dir_.path() + "/restored/shards"));
   WriteConfig("1GiB");
   EXPECT_EQ(RunToItsEnd({}), 1) << "it would serve an empty store";

@@ -309,5 +309,55 @@ TEST_F(BackupTest, TheIntegrityCheckCountsWhatIsThere) {
   EXPECT_FALSE(std::filesystem::exists(data_dir() + "/cut-verify"));
 }
 
+TEST_F(BackupTest, TheIntegrityCheckLooksPastADamagedBlockAndNamesItsHub) {
+  shards_ = 1;
+  StartOn("one-shard");
+  constexpr int kDocuments = 40;
+  const std::string filling(2'000, 'x');
+  for (const char* id : {"h1", "h2", "h3", "h4"}) {
+    v1::CreateHubRequest create;
+    create.set_parent(absl::StrCat("tenants/", kTenant));
+    create.set_hub_id(id);
+    create.mutable_hub()->mutable_encryption()->mutable_platform_managed();
+    v1::Hub hub;
+    ASSERT_EQ(ReasonOf(hubs_->CreateHub(As("owner").get(), create, &hub)), "OK");
+    v1::CreateProjectRequest project;
+    project.set_parent(hub.name());
+    project.set_project_id("p");
+    v1::Project made;
+    ASSERT_EQ(ReasonOf(projects_->CreateProject(As("owner").get(), project, &made)), "OK");
+    v1::BatchWriteDocumentsRequest batch;
+    batch.set_parent(hub.name());
+    for (int i = 0; i < kDocuments; ++i) {
+      v1::Document& document = *batch.add_writes()->mutable_upsert();
+      document.set_name(absl::StrCat(made.name(), "/collections/c/documents/d", i));
+      document.set_content(absl::StrCat("\"", filling, "\""));
+    }
+    v1::BatchWriteDocumentsResponse written;
+    ASSERT_EQ(ReasonOf(documents_->BatchWriteDocuments(As("contributor").get(), batch, &written)),
+              "OK");
+  }
+  StartOn("one-shard");  // the start writes tables of what the logs hold
+  ASSERT_EQ(Verify().documents(), 4u * kDocuments);
+  server_.reset();
+  std::string table;
+  for (const auto& file : std::filesystem::directory_iterator(data_dir() + "/shards/shard-0")) {
+    const bool larger = table.empty() || file.file_size() > std::filesystem::file_size(table);
+    if (file.path().extension() == ".sst" && larger) table = file.path();
+  }
+  FlipBit(table);  // in its middle, among the documents
+  StartOn("one-shard");
+  const v1::VerifyIntegrityResult result = Verify();
+  std::set<std::string> hubs;
+  for (const v1::IntegrityFinding& finding : result.findings()) {
+    if (!finding.hub().empty()) hubs.insert(finding.hub());
+  }
+  // Two if the block has rows of both.
+  EXPECT_THAT(hubs, ::testing::SizeIs(::testing::AnyOf(1, 2))) << result.DebugString();
+  EXPECT_EQ(result.hubs(), 4u);
+  EXPECT_GE(result.documents(), 2u * kDocuments) << "those of the other hubs";
+  EXPECT_LT(result.documents(), 4u * kDocuments);
+}
+
 }  // namespace
 }  // namespace cmkstore

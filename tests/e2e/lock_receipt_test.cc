@@ -53,7 +53,7 @@ TEST_F(LockReceiptTest, ALockWaitsForNoCallThatWaitsForAVault) {
   owner_->Script({{{"operation", "get"}, {"kind", "hang"}, {"hang_ms", 600'000}, {"count", -1}}});
   std::atomic<int> ended = 0;
   std::vector<std::thread> checking;
-  for (int i = 0; i < 12; ++i) {  // more than there are control threads
+  for (int i = 0; i < 12; ++i) {  // more than one tenant has control threads
     checking.emplace_back([&] {
       v1::CheckKeyRequest request;
       request.set_parent(kHub);

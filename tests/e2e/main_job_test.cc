@@ -126,6 +126,25 @@ TEST_F(MainJobTest, WritersOfOneDocumentComeOneAfterTheOther) {
   }
   for (std::thread& writer : writers) writer.join();
   EXPECT_THAT(reasons, ::testing::Each("OK"));
+  v1::Document last;
+  ASSERT_EQ(ReasonOf(Get("d1", &last)), "OK");
+  EXPECT_EQ(last.revision(), 48u) << "each came after another, and none was lost";
+}
+
+TEST_F(MainJobTest, AStartAsksNoVault) {  // KL-9
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  server_.reset();
+  owner_->Admin("DELETE", "stats");
+  StartServer();
+  v1::ListHubsRequest nothing_of_a_hub;
+  nothing_of_a_hub.set_parent("tenants/22222222-2222-4333-8444-555555555555");
+  v1::ListHubsResponse listed;
+  EXPECT_EQ(ReasonOf(hubs_->ListHubs(As("owner").get(), nothing_of_a_hub, &listed)),
+            "ACCESS_DENIED");
+  EXPECT_EQ(owner_->Admin("GET", "stats"), nlohmann::json::object());
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK");
+  EXPECT_NE(owner_->Admin("GET", "stats"), nlohmann::json::object()) << "the vault counts";
 }
 
 TEST_F(MainJobTest, AWatchBeyondTheLastChangeIsToldSo) {

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "cmkstore/v1/admin_service.grpc.pb.h"
+#include "tests/e2e/admin_page.h"
 #include "tests/e2e/backup_fixture.h"
 
 namespace cmkstore {
@@ -22,6 +23,7 @@ class QuotaTest : public BackupFixture {
   }
 
   void Adjust(service::ServerOptions& options) override {
+    options.admin_address = "127.0.0.1:0";
     BackupFixture::Adjust(options);
     options.quotas = quotas_;
     // One key signs for both; the files are this tenant's in the end.
@@ -312,7 +314,13 @@ TEST_F(QuotaTest, CallsThatHangOnOneTenantsVaultLeaveRoomForAnothersControlCalls
       ++ended;
     });
   }
-  absl::SleepFor(absl::Milliseconds(300));  // they are under way; an answer too early proves less
+  // All of them are under way: those that have a thread hang in the vault.
+  const absl::Time give_up = absl::Now() + absl::Seconds(10);
+  const std::string under_way = "cmkstore_rpc_in_flight{method=\"CheckKey\"}";
+  while (AdminMetric(server_->admin_port(), under_way) + ended < 2 * threads &&
+         absl::Now() < give_up) {
+    absl::SleepFor(absl::Milliseconds(5));
+  }
   v1::ListHubsRequest list;
   list.set_parent(absl::StrCat("tenants/", kOtherTenant));
   v1::ListHubsResponse listed;

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "google/longrunning/operations.grpc.pb.h"
 #include "tests/e2e/served_hub.h"
@@ -110,6 +111,27 @@ TEST_F(RequestsTest, AWriteOfABatchIsNamedByItsPath) {
   EXPECT_EQ(FieldOf(WriteBatch(batch)), "writes[1]") << "is of another hub";
 }
 
+TEST_F(RequestsTest, WhatAWriteOfABatchDoesNotFindNamesTheWriteWhateverItsCode) {
+  const auto place_of = [](const grpc::Status& status) -> std::string {
+    const auto detail = DetailOf<google::rpc::BadRequest>(status);
+    return detail.has_value() ? detail->field_violations(0).field() : "none";
+  };
+  v1::BatchWriteDocumentsRequest batch;
+  batch.set_parent(kHub);
+  batch.add_writes()->mutable_upsert()->set_name(NameOf("a"));
+  batch.add_writes()->mutable_upsert()->set_name(
+      absl::StrCat(kHub, "/projects/none/collections/c/documents/d"));
+  grpc::Status status = WriteBatch(batch);
+  EXPECT_EQ(ReasonOf(status), "PROJECT_NOT_FOUND");
+  EXPECT_EQ(place_of(status), "writes[1]");
+  batch.mutable_writes(1)->set_delete_(NameOf("absent"));
+  status = WriteBatch(batch);
+  EXPECT_EQ(ReasonOf(status), "DOCUMENT_NOT_FOUND");
+  EXPECT_EQ(place_of(status), "writes[1]");
+  batch.mutable_writes()->DeleteSubrange(0, 1);
+  EXPECT_EQ(place_of(WriteBatch(batch)), "writes[0]") << "also of a batch of one";
+}
+
 TEST_F(RequestsTest, PagesHave50DocumentsByDefaultAndAtMost1000) {
   for (int batch_number = 0; batch_number < 3; ++batch_number) {
     v1::BatchWriteDocumentsRequest batch;
@@ -158,6 +180,10 @@ TEST_F(RequestsTest, ARepeatedWriteIsToldTheFirstResultWithItsSequence) {
   EXPECT_EQ(FieldOf(CreateDocument("b", kRequestId, &repeated)), "request_id")
       << "the same id with another request";
   EXPECT_EQ(FieldOf(CreateDocument("b", "no UUID", &repeated)), "request_id");
+  EXPECT_EQ(FieldOf(CreateDocument("b", "00000000-0000-0000-0000-000000000000", &repeated)),
+            "request_id");
+  ASSERT_EQ(ReasonOf(CreateDocument("a", absl::AsciiStrToUpper(kRequestId), &repeated)), "OK");
+  EXPECT_EQ(repeated.SerializeAsString(), first.SerializeAsString()) << "the same id in capitals";
 
   StartServer();
   ASSERT_EQ(ReasonOf(CreateDocument("a", kRequestId, &repeated)), "OK");

@@ -306,10 +306,12 @@ TEST_F(KeyCacheRacesTest, AFetchOvertakenByForgetAsksAgain) {  // KL-6
     finished.Notify();
   });
   slow_.AwaitHeld();
+  const int before = vault_.unwraps();
   cache().Forget(hub);
   slow_.Release();
   finished.WaitForNotification();
   EXPECT_THAT(result, IsOk());
+  EXPECT_EQ(vault_.unwraps() - before, 1) << "what was on its way may be of another key";
 }
 
 TEST_F(KeyCacheRacesTest, AHealthyKeyUnderWhichNothingIsCachedIsNotProbed) {  // KL-2

@@ -8,11 +8,6 @@
 namespace cmkstore::keycache {
 namespace {
 
-TEST_F(KeyCacheTest, StartsWithoutAnyVaultCall) {  // KL-9
-  cache().Tick();
-  EXPECT_EQ(vault_.unwraps(), 0);
-}
-
 TEST_F(KeyCacheTest, ServesManyLookupsFromOneUnwrap) {
   const HubUid hub = NewHub();
   const int before = vault_.unwraps();

@@ -26,6 +26,10 @@ void Result::AtMost(const std::string& what, double measured, double limit) {
   figures_.push_back({what, measured, "<=", limit, measured <= limit});
 }
 
+void Result::AtLeast(const std::string& what, double measured, double limit) {
+  figures_.push_back({what, measured, ">=", limit, measured >= limit});
+}
+
 void Result::Exactly(const std::string& what, double measured, double wanted) {
   figures_.push_back({what, measured, "==", wanted, measured == wanted});
 }

@@ -12,6 +12,7 @@ class Result {
   Result(std::string id, std::string program) : id_(std::move(id)), program_(std::move(program)) {}
 
   void AtMost(const std::string& what, double measured, double limit);
+  void AtLeast(const std::string& what, double measured, double limit);
   void Exactly(const std::string& what, double measured, double wanted);
   // A fact of the run that no figure is set for.
   void Note(const std::string& what, double measured);
@@ -24,7 +25,7 @@ class Result {
   struct Figure {
     std::string what;
     double measured;
-    std::string relation;  // "<=", "=="; "" for a note
+    std::string relation;  // "<=", ">=", "=="; "" for a note
     double limit;
     bool kept;
   };

@@ -1,10 +1,13 @@
 // Every bound of an input: what is at it is taken, one more is refused with the field and the
 // limit.
 
+#include <filesystem>
 #include <functional>
 #include <type_traits>
 #include <vector>
 
+#include "cmkstore/v1/admin_service.grpc.pb.h"
+#include "cmkstore/v1/usage_service.grpc.pb.h"
 #include "google/longrunning/operations.grpc.pb.h"
 #include "tests/e2e/served_hub.h"
 
@@ -26,8 +29,15 @@ std::string Letters(size_t count) { return std::string(count, 'x'); }
 class BoundsTest : public ServedHub {
  protected:
   void SetUp() override {
+    StartServer();  // with what Adjust says
     SetUpHub();
     operations_ = google::longrunning::Operations::NewStub(channel_);
+    usage_ = v1::UsageService::NewStub(channel_);
+    admin_ = v1::AdminService::NewStub(channel_);
+  }
+  void Adjust(service::ServerOptions& options) override {
+    options.backup.directory = dir_.path() + "/backups";
+    std::filesystem::create_directory(options.backup.directory);
   }
 
   template <typename Stub, typename Request, typename Response>
@@ -123,8 +133,11 @@ class BoundsTest : public ServedHub {
   std::vector<Bound> Batches();
   std::vector<Bound> Pages();
   std::vector<Bound> Questions();
+  std::vector<Bound> Hubs();
 
   std::unique_ptr<google::longrunning::Operations::Stub> operations_;
+  std::unique_ptr<v1::UsageService::Stub> usage_;
+  std::unique_ptr<v1::AdminService::Stub> admin_;
 };
 
 std::vector<Bound> BoundsTest::Ids() {
@@ -191,7 +204,37 @@ std::vector<Bound> BoundsTest::Pages() {
        PageOf<v1::SearchRequest>(*search_, &v1::SearchService::Stub::Search, kHub)},
       {"page of operations", 1000, "page_size",
        PageOf<google::longrunning::ListOperationsRequest>(
-           *operations_, &google::longrunning::Operations::Stub::ListOperations, kHub)}};
+           *operations_, &google::longrunning::Operations::Stub::ListOperations, kHub)},
+      {"page of usage records", 1000, "page_size",
+       PageOf<v1::QueryUsageRequest>(*usage_, &v1::UsageService::Stub::QueryUsage, tenant)},
+      {"page of backups", 1000, "page_size", [this](size_t n) {
+         v1::ListBackupsRequest request;
+         request.set_page_size(static_cast<int>(n));
+         v1::ListBackupsResponse response;
+         return admin_->ListBackups(As("operator").get(), request, &response);
+       }}};
+}
+
+std::vector<Bound> BoundsTest::Hubs() {
+  return {{"addresses of a hub", 64, "hub.allowed_ip_ranges",
+           [this](size_t n) {
+             v1::UpdateHubRequest request;
+             request.mutable_hub()->set_name(kHub);
+             for (size_t i = 1; i < n; ++i) {
+               request.mutable_hub()->add_allowed_ip_ranges(absl::StrCat("10.0.", i, ".0/24"));
+             }
+             request.mutable_hub()->add_allowed_ip_ranges("0.0.0.0/0");
+             request.mutable_update_mask()->add_paths("allowed_ip_ranges");
+             return Send(*hubs_, &v1::HubService::Stub::UpdateHub, request);
+           }},
+          {"seconds of a hub's retention", 90 * 24 * 3600, "retention",
+           [this](size_t n) {
+             v1::DeleteHubRequest request;
+             request.set_name(absl::StrCat("tenants/", kTenant, "/hubs/named256"));
+             request.mutable_retention()->set_seconds(static_cast<int64_t>(n));
+             return Send(*hubs_, &v1::HubService::Stub::DeleteHub, request);
+           },
+           "7 to 90 days"}};
 }
 
 std::vector<Bound> BoundsTest::Questions() {
@@ -232,7 +275,7 @@ TEST_F(BoundsTest, WhatOtherReadersDoNotTakeForJsonIsRefused) {
 }
 
 TEST_F(BoundsTest, WhatIsAtABoundIsTakenAndOneMoreIsRefusedWithFieldAndLimit) {
-  for (const auto& bounds : {Ids(), Contents(), Batches(), Pages(), Questions()}) {
+  for (const auto& bounds : {Ids(), Contents(), Batches(), Pages(), Questions(), Hubs()}) {
     for (const Bound& bound : bounds) {
       SCOPED_TRACE(bound.what);
       const grpc::Status taken = bound.call(bound.limit);

@@ -125,6 +125,15 @@ TEST_F(ManagedHubsTest, ALockThatIsToldLateDoesNotTakeBackAnUnlockBehindIt) {  /
   EXPECT_EQ(Served(), "");
 }
 
+TEST_F(ManagedHubsTest, ALockThatTheStoreCannotTakeIsRefusedAndInForceAllTheSame) {  // KL-6
+  ASSERT_EQ(Served(), "");
+  engine_.decide = [](const store::Partition&) { return StoreFull(); };
+  v1::LockHubRequest request;
+  request.set_name(kName);
+  EXPECT_THAT(manage_keys_.Lock(Call(), request), FailsWith("STORE_FULL", "locked"));
+  EXPECT_EQ(Served(), "HUB_LOCKED");
+}
+
 // Of rows that are sealed with an older key, each would cost an outage's whole wait.
 TEST_F(ManagedHubsTest, AListOfHubsWaitsForOlderKeysOnceAndNotForEach) {
   for (const char* id : {"h2", "h3"}) ASSERT_THAT(CreateHub(id), IsOk());

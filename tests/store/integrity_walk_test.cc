@@ -225,6 +225,35 @@ TEST_F(IntegrityWalkTest, RowsThatNoNameLeadsToAreCountedAndNoError) {
   EXPECT_EQ(counts_.unnamed_hubs, 1u);
 }
 
+TEST_F(IntegrityWalkTest, WhatCannotBeReadIsSkippedToTheNextHubAndNotJudged) {
+  const std::string later(16, 'J');
+  storage::v1::HubRecord hub;
+  hub.set_uid(later);
+  hub.set_hub("h2");
+  hub.set_sealed_body(Envelope('D', 1));
+  rows_[Catalog(Table::kHubsByName, "tenant2")] = hub.SerializeAsString();
+  std::vector<std::string> found;
+  IntegrityWalk walk(
+      [&](const IntegrityFinding& one) { found.push_back(absl::StrCat(one.hub, ": ", one.what)); });
+  walk.BeginShard(0);
+  for (const auto& [key, value] : rows_) {
+    if (key < DocumentKeyOf('a')) walk.Add(key, value);
+  }
+  EXPECT_EQ(walk.SkipUnreadable(), later);
+  EXPECT_EQ(walk.SkipUnreadable(), std::nullopt) << "nor can the next one be read";
+  walk.EndShard();
+  walk.Finish();
+  EXPECT_THAT(found, ElementsAre(HasSubstr("h1: rows of this hub, or of those beside it"),
+                                 HasSubstr("h2: rows of this hub, or of those beside it")));
+  EXPECT_TRUE(walk.knows_all_hubs());
+
+  IntegrityWalk blind([](const IntegrityFinding&) {});
+  blind.BeginShard(0);
+  EXPECT_EQ(blind.SkipUnreadable(), std::nullopt) << "of the catalog nothing was read";
+  blind.EndShard();
+  EXPECT_FALSE(blind.knows_all_hubs());
+}
+
 TEST_F(IntegrityWalkTest, DocumentsOfADeletedProjectMayGoWithoutFeedEntries) {
   rows_.erase(Hub(Table::kProjects, "p"));
   rows_.erase(DocumentKeyOf('a'));
