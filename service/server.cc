@@ -367,7 +367,6 @@ int Server::port() const {
 int Server::admin_port() const { return parts_->admin == nullptr ? 0 : parts_->admin->port(); }
 
 void Server::SetQuotas(const QuotaOptions& quotas) { parts_->SetQuotas(quotas); }
-
 ConfigPending& Server::config_pending() { return parts_->config_pending; }
 
 void Server::StopBeingReady() {
