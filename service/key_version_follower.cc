@@ -84,12 +84,12 @@ absl::Status KeyVersionFollower::FollowAll(const std::map<KeyName, std::string>&
       const HubEntryPtr hub = HubDirectory::MakeEntry(std::move(record));
       const absl::Status followed = FollowHub(*hub, seen->second, asked);
       if (followed.ok()) continue;
-      failed_.Add();
       Log(LogLevel::kWarning, "key_version_not_followed",
           {{"hub_uid", hub->uid.ToHex()},
            {"hub", hub->Name()},
            {"reason", ReasonOf(followed)},
            {"cause", std::string(followed.message())}});
+      failed_.Add();
     }
     CMK_ASSIGN_OR_RETURN(records, hubs.ListAfter(catalog, tenant, last, kHubsAtOnce));
   }
@@ -131,11 +131,11 @@ absl::Status KeyVersionFollower::Rewrap(const HubEntry& hub, const std::string& 
   const bool in_use = hubs_.key_cache().Status(hub.uid).cached;
   CMK_RETURN_IF_ERROR(changes_.Rewrap(*turn, hub, records.key, deadline));
   if (in_use) changes_.BringKeys(hub.uid, deadline);
-  rewrapped_.Add();
   Log(LogLevel::kInfo, "key_version_followed",
       {{"hub_uid", hub.uid.ToHex()},
        {"hub", hub.Name()},
        {"key_version", vault::VersionOf(latest)}});
+  rewrapped_.Add();
   return absl::OkStatus();
 }
 

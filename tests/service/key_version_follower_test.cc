@@ -13,10 +13,15 @@ class KeyVersionFollowerTest : public ManagedHubsTest {
  protected:
   static constexpr char kSecond[] = "https://contoso.vault.azure.net/keys/k1/2";
 
-  // Tells of the second version, and waits for what follows.
-  void Follow() {
+  // Tells of the second version, until so many hubs have been brought under it in all.
+  void Follow(uint64_t hubs) {
     key_versions_.OnLatest({kVault, "K1", "", ""}, kSecond);
-    key_versions_.Stop();
+    Await([&] { return key_versions_.rewrapped() == hubs; });
+  }
+  static void Await(const std::function<bool()>& done) {
+    const absl::Time give_up = absl::Now() + absl::Seconds(20);
+    while (!done() && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(1));
+    EXPECT_TRUE(done());
   }
   std::string LogLines() { return *ReadFile(dir_.path() + "/log.jsonl"); }
 };
@@ -28,7 +33,8 @@ TEST_F(KeyVersionFollowerTest, AllHubsThatFollowTheKeyAreBroughtUnderItsNewVersi
   Edit("pins", [](auto& record) { record.mutable_customer_key()->set_key_version("1"); });
   Edit("locked", [](auto& record) { record.set_locked_by_push(true); });
   vault_.AddVersion("k1");
-  Follow();
+  Follow(2);
+  key_versions_.Stop();
   EXPECT_EQ(Keys(), "k1, k1/2");
   EXPECT_EQ(key_source_.Load(uid_)->deks.front().facts.kek_id, kSecond) << "older ones, too";
   EXPECT_EQ(Keys(Find("h2")->uid), "k1, k1/2");
@@ -45,9 +51,9 @@ TEST_F(KeyVersionFollowerTest, WhatIsUnderTheLatestVersionCostsNoCall) {
   const int before = vault_.describes();
   key_versions_.OnLatest({kVault, "k1", "", ""}, "https://contoso.vault.azure.net/keys/k1/1");
   key_versions_.OnLatest({kVault, "other", "", ""}, "https://contoso.vault.azure.net/keys/other/9");
-  key_versions_.Stop();
-  EXPECT_EQ(vault_.describes(), before);
-  EXPECT_EQ(key_versions_.rewrapped(), 0u);
+  vault_.AddVersion("k1");
+  Follow(1);
+  EXPECT_EQ(vault_.describes(), before + 1) << "but for the new one";
 }
 
 TEST_F(KeyVersionFollowerTest, AVaultWithTroubleIsAskedOnceInARoundAndAgainInTheNext) {
@@ -56,12 +62,10 @@ TEST_F(KeyVersionFollowerTest, AVaultWithTroubleIsAskedOnceInARoundAndAgainInThe
   vault_.FailNext(VaultUnreachable("http_5xx", absl::Seconds(5)));
   const vault::KeyRef key{kVault, "k1", "", ""};
   key_versions_.OnLatest(key, kSecond);
-  const absl::Time give_up = absl::Now() + absl::Seconds(20);
-  while (key_versions_.failed() == 0 && absl::Now() < give_up)
-    absl::SleepFor(absl::Milliseconds(1));
+  Await([&] { return key_versions_.failed() == 1; });
   EXPECT_EQ(key_versions_.failed(), 1u);
   EXPECT_NE(LogLines().find("key_version_not_followed"), std::string::npos);
-  Follow();
+  Follow(2);
   EXPECT_EQ(Keys(), "k1, k1/2");
   EXPECT_EQ(Keys(Find("h2")->uid), "k1, k1/2");
 }
