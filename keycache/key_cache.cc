@@ -42,8 +42,8 @@ absl::StatusOr<OpenKeyPtr> KeyCache::LookupOpenKey(HubUid hub, DekId dek) {
 void KeyCache::FetchOpenKey(HubUid hub, DekId dek, absl::Time deadline, OpenKeyDone done) {
   core_->FetchOpenKey(hub, dek, deadline, std::move(done));
 }
-void KeyCache::Lock(HubUid hub) { core_->Lock(hub); }
-void KeyCache::Unlock(HubUid hub) { core_->Unlock(hub); }
+void KeyCache::Lock(HubUid hub, std::optional<uint64_t> revision) { core_->Lock(hub, revision); }
+void KeyCache::Unlock(HubUid hub, uint64_t revision) { core_->Unlock(hub, revision); }
 void KeyCache::Forget(HubUid hub) { core_->Forget(hub); }
 void KeyCache::Supersede(HubUid hub) { core_->Supersede(hub); }
 void KeyCache::SetOutageGrace(HubUid hub, absl::Duration grace, uint64_t revision) {
@@ -214,11 +214,12 @@ void KeyCache::Core::EvictBeyondBound(Events& events) {
   }
 }
 
-void KeyCache::Core::Lock(HubUid uid) {
+void KeyCache::Core::Lock(HubUid uid, std::optional<uint64_t> revision) {
   Events events;
   {
     absl::MutexLock lock(&mutex_);
     Hub& hub = HubFor(uid);
+    if (revision.has_value() && !NotePush(hub, *revision)) return;
     LockReport report;
     report.hub = uid;
     report.by_push = true;
@@ -235,17 +236,18 @@ void KeyCache::Core::Lock(HubUid uid) {
   Tell(events);
 }
 
-void KeyCache::Core::Unlock(HubUid uid) {
+void KeyCache::Core::Unlock(HubUid uid, uint64_t revision) {
   Events events;
   {
     absl::MutexLock lock(&mutex_);
     const auto found = hubs_.find(uid);
-    if (found == hubs_.end() || !found->second->locked_by_push) return;
+    if (found == hubs_.end() || !NotePush(*found->second, revision)) return;
     Hub& hub = *found->second;
-    hub.locked_by_push = false;
+    if (!std::exchange(hub.locked_by_push, false)) return;
     hub.push_changed_wall = clock_.WallNow();
     ++hub.epoch;  // a flight that read the record before the unlock must not lock again
-    if (!hub.locked_by_denial) events.unlocked.push_back(uid);
+    // Of a hub whose vault was not heard in this process, the refusal of before may still stand.
+    if (!hub.locked_by_denial && hub.under != nullptr) events.unlocked.push_back(uid);
   }
   Tell(events);
 }

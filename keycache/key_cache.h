@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -50,9 +51,10 @@ class KeyCache {
 
   // Push lock: wipes every key of the hub before it returns and refuses with HUB_LOCKED until
   // Unlock. The caller makes the lock durable, and calls this again once it is: until then the hub
-  // may be evicted, and the lock with it.
-  void Lock(HubUid hub);
-  void Unlock(HubUid hub);
+  // may be evicted, and the lock with it. `revision`: that of the hub's record which says so, once
+  // there is one; what an older one than is known says is left.
+  void Lock(HubUid hub, std::optional<uint64_t> revision = std::nullopt);
+  void Unlock(HubUid hub, uint64_t revision);
   // Drops what is cached of the hub (its key or its DEKs are others now, or it was deleted); the
   // next use unwraps again.
   void Forget(HubUid hub);

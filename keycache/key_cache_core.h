@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <list>
 #include <map>
 #include <memory>
@@ -33,8 +34,8 @@ class KeyCache::Core {
   absl::StatusOr<OpenKeyPtr> LookupOpenKey(HubUid hub, DekId dek);
   void Fetch(HubUid hub, absl::Time deadline, KeysDone done);
   void FetchOpenKey(HubUid hub, DekId dek, absl::Time deadline, OpenKeyDone done);
-  void Lock(HubUid hub);
-  void Unlock(HubUid hub);
+  void Lock(HubUid hub, std::optional<uint64_t> revision);
+  void Unlock(HubUid hub, uint64_t revision);
   void Forget(HubUid hub);
   void Supersede(HubUid hub);
   void SetOutageGrace(HubUid hub, absl::Duration grace, uint64_t revision);
@@ -71,6 +72,7 @@ class KeyCache::Core {
     absl::Duration outage_grace = absl::ZeroDuration();
     uint64_t grace_revision = 0;  // of the hub's record that says so
     bool locked_by_push = false;
+    uint64_t push_revision = 0;  // of the hub's record that says so, or that it is not
     absl::Time push_changed_wall = absl::InfinitePast();  // last push lock or unlock
     bool locked_by_denial = false;                        // and reported so
     bool used = false;     // since its keys were unwrapped: worth a refresh
@@ -81,7 +83,8 @@ class KeyCache::Core {
     std::list<HubUid>::iterator recency;
   };
 
-  // One version of one key of one vault, as one identity sees it: what a sentinel probes.
+  // One version of one key of one vault, as one identity sees it, for those who pin it or for those
+  // who follow the latest: what a sentinel probes.
   struct VaultKey {
     std::string name;
     vault::KeyRef ref;
@@ -153,6 +156,12 @@ class KeyCache::Core {
   void KeepOlder(HubUid hub, DekId dek, Older older) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Hub& HubFor(HubUid hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void NoteGrace(Hub& hub, absl::Duration grace, uint64_t revision);
+  // Of a lock and an unlock that were written in one order and are told of in the other, the later
+  // record counts: false for an older one.
+  static bool NotePush(Hub& hub, uint64_t revision) {
+    hub.push_revision = std::max(hub.push_revision, revision);
+    return hub.push_revision == revision;
+  }
   void Leave(HubUid uid, const Hub& hub, VaultKey* key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropIfUnused(VaultKey* key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Erase(HubUid hub) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

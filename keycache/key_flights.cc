@@ -109,7 +109,7 @@ void KeyCache::Core::BeginFlight(HubUid uid, DekId dek, absl::Time deadline) {
     if (hub.under == nullptr && records.locked_by_denial) hub.locked_by_denial = true;
     if (records.locked_by_push) {
       // Remembered from before a restart (KL-6), unless it has been unlocked since it was read.
-      if (hub.epoch == flight->epoch) hub.locked_by_push = true;
+      if (hub.epoch == flight->epoch && NotePush(hub, records.revision)) hub.locked_by_push = true;
       refused = hub.locked_by_push ? HubLocked() : absl::OkStatus();
     } else if (record == records.deks.rend()) {
       refused = DekNotFound();
@@ -139,8 +139,11 @@ void KeyCache::Core::BeginFlight(HubUid uid, DekId dek, absl::Time deadline) {
 
 KeyCache::Core::VaultKey* KeyCache::Core::Register(const HubKeyRecords& records,
                                                    const WrappedDekRecord& record) {
-  std::string name = absl::StrCat(record.wrapped.version_id, " as ", records.key.identity, " of ",
-                                  records.key.directory);
+  // Apart: what is withdrawn from those who follow the latest version is not from those who pin
+  // one.
+  const bool follows = records.key.version.empty();
+  std::string name = absl::StrCat(record.wrapped.version_id, follows ? " followed" : "", " as ",
+                                  records.key.identity, " of ", records.key.directory);
   std::unique_ptr<VaultKey>& key = vault_keys_[name];
   if (key == nullptr) {
     key = std::make_unique<VaultKey>();

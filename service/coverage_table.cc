@@ -55,7 +55,8 @@ constexpr CoverageClass kClasses[] = {
     {"hub-facts",
      "Facts of hubs and projects: state, times, revisions, URL of the vault, name of the key, "
      "identity, allowed address ranges",
-     "catalog rows, records of projects", kReadable, Key::kNone, "", "40 11", ""},
+     "catalog rows, records of projects; while its key is changed, a row of the hub's shard",
+     kReadable, Key::kNone, "", "40 11 19", ""},
     {"envelope-headers", "Of each sealed value: its length, revision and the id of its data key",
      "before the sealed bytes", kReadable, Key::kNone, "", "02 10 11 13 14 40", ""},
     {"change-feed",

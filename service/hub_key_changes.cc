@@ -102,6 +102,7 @@ absl::Status HubKeyChanges::Rewrap(const Turn& /*turn*/, const HubEntry& hub,
     store::DeksTable::RequireUnchanged(writes, dek.facts.generation, ToRecord(dek), EtagMismatch());
     store::DeksTable::Put(writes, dek.facts.generation, ToRecord(fresh));
   }
+  if (key != KeyRefOf(hub.record)) store::KeyChangeTable::Put(writes, ToRecord(key));
   CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition, std::move(writes)).status());
   hubs_.key_cache().Forget(hub.uid);
   hubs_.CountWraps(hub.uid, static_cast<int64_t>(records.deks.size()));

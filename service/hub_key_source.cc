@@ -7,10 +7,23 @@
 
 namespace cmkstore::service {
 
+vault::KeyRef KeyRefOf(const storage::v1::CustomerKey& key) {
+  return {key.vault_uri(), key.key_name(), key.key_version(), key.identity(), key.directory()};
+}
+
 vault::KeyRef KeyRefOf(const storage::v1::HubRecord& hub) {
   if (hub.platform_managed()) return {vault::kPlatformVaultUri, "key", "", ""};
-  const storage::v1::CustomerKey& key = hub.customer_key();
-  return {key.vault_uri(), key.key_name(), key.key_version(), key.identity(), key.directory()};
+  return KeyRefOf(hub.customer_key());
+}
+
+storage::v1::CustomerKey ToRecord(const vault::KeyRef& key) {
+  storage::v1::CustomerKey record;
+  record.set_vault_uri(key.vault_uri);
+  record.set_key_name(key.key_name);
+  record.set_key_version(key.version);
+  record.set_identity(key.identity);
+  record.set_directory(key.directory);
+  return record;
 }
 
 storage::v1::DekRecord ToRecord(const keycache::WrappedDekRecord& dek) {
@@ -31,6 +44,9 @@ absl::StatusOr<keycache::HubKeyRecords> HubKeySource::Load(HubUid uid) {
   records.tenant = hub->record.tenant();
   records.revision = hub->record.revision();
   records.key = KeyRefOf(hub->record);
+  // DEKs that are under another key already are unwrapped as whom that one lets in.
+  CMK_ASSIGN_OR_RETURN(const auto changed, store::KeyChangeTable(engine_).Get(hub->partition));
+  if (changed.has_value()) records.key = KeyRefOf(*changed);
   records.outage_grace = absl::Seconds(hub->record.outage_grace_seconds());
   records.locked_by_push = hub->record.locked_by_push();
   records.locked_by_denial = receipts_.StandingDenial(uid).has_value();

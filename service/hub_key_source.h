@@ -26,7 +26,9 @@ class HubKeySource final : public keycache::WrappedDekSource {
 inline constexpr uint32_t kMaxDekGenerations = 10'000;
 
 // The key of a hub as vaults take it.
+vault::KeyRef KeyRefOf(const storage::v1::CustomerKey& key);
 vault::KeyRef KeyRefOf(const storage::v1::HubRecord& hub);
+storage::v1::CustomerKey ToRecord(const vault::KeyRef& key);
 
 storage::v1::DekRecord ToRecord(const keycache::WrappedDekRecord& dek);
 

@@ -22,37 +22,50 @@ using storage::v1::HubRecord;
 constexpr size_t kHubsAtOnce = 1000;
 
 absl::Status FinishKeyChange(store::Engine& engine, HubRecord record) {
+  const store::Partition partition = HubDirectory::MakeEntry(record)->partition;
   CMK_ASSIGN_OR_RETURN(const bool changed, NameKeyThatWraps(engine, record));
-  if (!changed) return absl::OkStatus();
+  if (!changed) return EndKeyChange(engine, partition);
   record.set_revision(record.revision() + 1);
   Log(LogLevel::kWarning, "key_change_finished",
       {{"hub", absl::StrCat("tenants/", record.tenant(), "/hubs/", record.hub())},
        {"key_name", record.customer_key().key_name()}});
   store::WriteSet writes;
   store::HubsTable::Put(writes, record.tenant(), record.hub(), record);
-  return ApplyBlocking(engine, store::CatalogPartition(), std::move(writes)).status();
+  CMK_RETURN_IF_ERROR(ApplyBlocking(engine, store::CatalogPartition(), std::move(writes)).status());
+  return EndKeyChange(engine, partition);
 }
 
 }  // namespace
 
 absl::StatusOr<bool> NameKeyThatWraps(const store::Engine& engine, HubRecord& record) {
+  const store::Partition partition = HubDirectory::MakeEntry(record)->partition;
   CMK_ASSIGN_OR_RETURN(const auto deks,
-                       store::DeksTable(engine).List(HubDirectory::MakeEntry(record)->partition,
-                                                     kMaxDekGenerations));
+                       store::DeksTable(engine).List(partition, kMaxDekGenerations));
+  CMK_ASSIGN_OR_RETURN(const auto kept, store::KeyChangeTable(engine).Get(partition));
+  const bool differs = kept.has_value() && KeyRefOf(*kept) != KeyRefOf(record);
   storage::v1::CustomerKey& named = *record.mutable_customer_key();
+  if (differs) named = *kept;
   vault::KeyRef wraps;
   if (deks.empty() || !vault::SplitVersionId(deks.back().kek_id(), named.vault_uri(), wraps)) {
-    return false;
+    return differs;
   }
   const bool pinned = !named.key_version().empty();
   // A vault may answer in another case than it was asked.
   if (absl::EqualsIgnoreCase(named.key_name(), wraps.key_name) &&
       (!pinned || absl::EqualsIgnoreCase(named.key_version(), wraps.version))) {
-    return false;
+    return differs;
   }
   named.set_key_name(wraps.key_name);
   if (pinned) named.set_key_version(wraps.version);
   return true;
+}
+
+absl::Status EndKeyChange(store::Engine& engine, const store::Partition& hub) {
+  CMK_ASSIGN_OR_RETURN(const auto kept, store::KeyChangeTable(engine).Get(hub));
+  if (!kept.has_value()) return absl::OkStatus();
+  store::WriteSet writes;
+  store::KeyChangeTable::Delete(writes);
+  return ApplyBlocking(engine, hub, std::move(writes)).status();
 }
 
 absl::Status FinishKeyChanges(store::Engine& engine) {

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "base/errors.h"
@@ -32,10 +33,12 @@ bool IsWatched(const storage::v1::HubRecord& record) {
 
 }  // namespace
 
-KeyExpiryWatch::KeyExpiryWatch(store::Engine& engine, vault::KeyVault& vault, Clock& clock)
+KeyExpiryWatch::KeyExpiryWatch(store::Engine& engine, vault::KeyVault& vault, Clock& clock,
+                               Latest latest)
     : engine_(engine),
       vault_(vault),
       clock_(clock),
+      latest_(std::move(latest)),
       next_sweep_(clock.MonotonicNow() + kFirstAfter) {}
 
 void KeyExpiryWatch::Tick() {
@@ -66,6 +69,7 @@ absl::Status KeyExpiryWatch::Sweep() {
     const auto description = vault_.Describe(key, now + kCallTimeout);
     if (description.ok()) {
       ++found.keys[BucketOf(description->expires - now)];
+      if (key.version.empty() && description->enabled) latest_(key, description->version_id);
       return;
     }
     ++found.unread;

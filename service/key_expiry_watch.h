@@ -3,6 +3,8 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <functional>
+#include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -31,7 +33,11 @@ struct KeyExpiries {
 // `engine`, `vault` and `clock` must outlive this.
 class KeyExpiryWatch {
  public:
-  KeyExpiryWatch(store::Engine& engine, vault::KeyVault& vault, Clock& clock);
+  // Told of each key that follows its latest version, and of that: hubs that nobody uses are found
+  // to be behind by this alone.
+  using Latest = std::function<void(const vault::KeyRef& key, const std::string& version_id)>;
+
+  KeyExpiryWatch(store::Engine& engine, vault::KeyVault& vault, Clock& clock, Latest latest);
 
   // Asks about every key once. Errors: those of the store; what was known before then stays.
   absl::Status Sweep();
@@ -45,6 +51,7 @@ class KeyExpiryWatch {
   store::Engine& engine_;
   vault::KeyVault& vault_;
   Clock& clock_;
+  const Latest latest_;
   absl::Time next_sweep_;  // monotonic; the ticking thread's
   std::atomic<bool> stopping_{false};
   mutable absl::Mutex mutex_;

@@ -51,7 +51,9 @@ std::optional<storage::v1::LockRecord> LockReceipts::Last(HubUid hub) const {
 
 std::optional<storage::v1::LockRecord> LockReceipts::StandingDenial(HubUid hub) const {
   std::optional<storage::v1::LockRecord> last = Last(hub);
-  return last.has_value() && !last->by_push() && Stands(*last) ? last : std::nullopt;
+  if (!last.has_value() || !Stands(*last)) return std::nullopt;
+  if (!last->by_push()) return last;
+  return last->has_denial() ? std::optional(last->denial()) : std::nullopt;
 }
 
 void LockReceipts::AddPushLock(HubUid hub, absl::Time now, store::WriteSet& writes) const {
@@ -63,6 +65,7 @@ void LockReceipts::AddPushLock(HubUid hub, absl::Time now, store::WriteSet& writ
   record.set_by_push(true);
   record.set_detect_time_micros(absl::ToUnixMicros(now));
   record.set_cause(kPushCause);
+  if (const auto denial = StandingDenial(hub)) *record.mutable_denial() = *denial;
   store::LocksTable::Put(writes, hub, record);
 }
 
@@ -70,7 +73,7 @@ bool LockReceipts::AddPushUnlock(HubUid hub, absl::Time now, store::WriteSet& wr
   std::optional<storage::v1::LockRecord> last = Last(hub);
   if (!last.has_value() || !last->by_push() || !Stands(*last)) return false;
   last->set_end_time_micros(absl::ToUnixMicros(now));
-  store::LocksTable::Put(writes, hub, *last);
+  store::LocksTable::Put(writes, hub, last->has_denial() ? last->denial() : *last);
   return true;
 }
 
@@ -83,7 +86,12 @@ void LockReceipts::Forget(HubUid hub) {
 void LockReceipts::End(HubUid hub) {
   std::optional<storage::v1::LockRecord> last = Last(hub);
   if (!last.has_value() || !Stands(*last)) return;
-  last->set_end_time_micros(absl::ToUnixMicros(clock_.WallNow()));
+  if (last->by_push()) {  // which UnlockHub alone ends
+    if (!last->has_denial()) return;
+    last->clear_denial();
+  } else {
+    last->set_end_time_micros(absl::ToUnixMicros(clock_.WallNow()));
+  }
   Keep(hub, *last);
 }
 
@@ -136,7 +144,11 @@ void LockReceipts::OnLocked(const keycache::LockReport& report) {
     const bool told = last.has_value() && last->by_push() && last->lock_time_micros() != 0;
     if (told && Stands(*last)) return;
   }
-  Keep(report.hub, ToRecord(report, index_closed));
+  storage::v1::LockRecord record = ToRecord(report, index_closed);
+  if (report.by_push) {
+    if (const auto denial = StandingDenial(report.hub)) *record.mutable_denial() = *denial;
+  }
+  Keep(report.hub, record);
 }
 
 void LockReceipts::OnUnlocked(HubUid hub) {

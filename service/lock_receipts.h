@@ -41,13 +41,14 @@ class LockReceipts final : public keycache::KeyStateListener {
   // The hub's last lock, of this process or of one before; absent if it was never locked, or if its
   // row does not parse.
   std::optional<storage::v1::LockRecord> Last(HubUid hub) const;
-  // The lock of a hub whose key the vault refused when it was last asked, in whatever process.
+  // The lock of a hub whose key the vault refused when it was last asked, in whatever process; a
+  // lock by push beside it takes nothing back.
   std::optional<storage::v1::LockRecord> StandingDenial(HubUid hub) const;
 
   // For the commit that locks the hub by push at `now`; Forget is to follow it.
   void AddPushLock(HubUid hub, absl::Time now, store::WriteSet& writes) const;
   // For the commit that takes such a lock back; false, and no Forget, when the receipt is of
-  // another.
+  // another. A refusal of the vault that stood before it stands again.
   bool AddPushUnlock(HubUid hub, absl::Time now, store::WriteSet& writes) const;
   // The row is another than what is remembered of it, or is gone.
   void Forget(HubUid hub);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <map>
+#include <set>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -74,7 +74,7 @@ class ManageHubs {
   absl::Status TakeBackName(const storage::v1::HubRecord& record, const HubName& name, HubUid uid);
   // A commit that changes nothing: whether the catalog takes any.
   absl::Status TryCatalog(const storage::v1::HubRecord& record);
-  absl::Status FinishKeyChange(HubUid uid, const storage::v1::CustomerKey& wanted);
+  absl::Status FinishKeyChange(HubUid uid);
   // With what the state of its key lets it show.
   v1::Hub ToHubNow(const HubEntry& entry);
   // Asks no vault after `deadline` for an older key that the name is sealed with.
@@ -91,8 +91,8 @@ class ManageHubs {
   const PageTokens& tokens_;
   const IndexLife index_life_;
   absl::Mutex mutex_;
-  // Hubs whose DEKs are under a key that their records do not name, and what Update was to write.
-  std::map<HubUid, storage::v1::CustomerKey> unfinished_ ABSL_GUARDED_BY(mutex_);
+  // Hubs whose DEKs are under a key that their records do not name.
+  std::set<HubUid> unfinished_ ABSL_GUARDED_BY(mutex_);
   absl::Time next_finish_ = absl::InfinitePast();  // the ticking thread's
   Worker finisher_{{.name = "key-changes", .threads = 1, .max_queued = 1}};
 };

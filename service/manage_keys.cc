@@ -210,8 +210,11 @@ absl::StatusOr<v1::KeyStatus> ManageKeys::Lock(const AdmittedCall& call,
         return absl::OkStatus();
       });
   if (locks && hub.ok()) receipts_.Forget((*hub)->uid);
-  hubs_.key_cache().Lock(hub.ok() ? (*hub)->uid : before->uid);
-  if (hub.ok()) return StatusOf(**hub);
+  if (hub.ok()) {
+    hubs_.key_cache().Lock((*hub)->uid, (*hub)->record.revision());
+    return StatusOf(**hub);
+  }
+  hubs_.key_cache().Lock(before->uid);
   return Annotate(hub.status(),
                   "the hub is locked, but until this call succeeds only until the "
                   "server's next start: repeat it");
@@ -231,7 +234,7 @@ absl::StatusOr<v1::KeyStatus> ManageKeys::Unlock(const AdmittedCall& /*call*/,
         return absl::OkStatus();
       }));
   if (ends) receipts_.Forget(hub->uid);
-  hubs_.key_cache().Unlock(hub->uid);
+  hubs_.key_cache().Unlock(hub->uid, hub->record.revision());
   return StatusOf(*hub);
 }
 

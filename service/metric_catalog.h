@@ -134,6 +134,13 @@ inline constexpr MetricInfo kKeyExpiries = {
     {"left"},
     {"expired, under_7d, under_30d, over_30d, unread"}};
 
+inline constexpr MetricInfo kVersionRewraps = {
+    "cmkstore_key_version_rewraps_total",
+    Kind::kCounter,
+    "Hubs that were brought under a new version of their vault key, and attempts that failed.",
+    {"result"},
+    {"rewrapped, failed"}};
+
 inline constexpr MetricInfo kCommits = {
     "cmkstore_commit_writes_total",
     Kind::kCounter,
@@ -245,17 +252,20 @@ inline constexpr MetricInfo kMaxDescriptors = {"process_max_fds", Kind::kGauge,
 inline constexpr MetricInfo kThreads = {"process_threads", Kind::kGauge, "Threads of the process."};
 
 inline constexpr const MetricInfo* kAll[] = {
-    &kReady,          &kUptime,           &kCalls,         &kCallTime,        &kCallsInFlight,
-    &kErrors,         &kAdmitted,         &kRefused,       &kKeyLookups,      &kUnwraps,
-    &kProbes,         &kKeyWaits,         &kEvictions,     &kKeyHubs,         &kVaultKeys,
-    &kSuccessAges,    &kUnprovenKeys,     &kOldestSuccess, &kKeyCalls,        &kVaultCalls,
-    &kVaultTime,      &kKeyExpiries,      &kVaultOutages,  &kVaultsInTrouble, &kCommits,
-    &kCommitSize,     &kCommitTime,       &kCommitQueue,   &kAccepting,       &kRocks,
-    &kBlockCache,     &kFreeDisk,         &kDiskSize,      &kDiskNeeded,      &kIndexesOpen,
-    &kIndexEvents,    &kIndexApplied,     &kIndexHubs,     &kIndexLag,        &kOperations,
-    &kCertificateEnd, &kLogHeldBack,      &kCpu,           &kResident,        &kDescriptors,
-    &kMaxDescriptors, &kThreads,          &kLastBackup,    &kIntegrityErrors, &kQuotaRefusals,
-    &kConfigPending,  &kBackupConfigured,
+    &kReady,           &kUptime,         &kCalls,         &kCallTime,
+    &kCallsInFlight,   &kErrors,         &kAdmitted,      &kRefused,
+    &kKeyLookups,      &kUnwraps,        &kProbes,        &kKeyWaits,
+    &kEvictions,       &kKeyHubs,        &kVaultKeys,     &kSuccessAges,
+    &kUnprovenKeys,    &kOldestSuccess,  &kKeyCalls,      &kVaultCalls,
+    &kVaultTime,       &kKeyExpiries,    &kVaultOutages,  &kVaultsInTrouble,
+    &kCommits,         &kCommitSize,     &kCommitTime,    &kCommitQueue,
+    &kAccepting,       &kRocks,          &kBlockCache,    &kFreeDisk,
+    &kDiskSize,        &kDiskNeeded,     &kIndexesOpen,   &kIndexEvents,
+    &kIndexApplied,    &kIndexHubs,      &kIndexLag,      &kOperations,
+    &kCertificateEnd,  &kLogHeldBack,    &kCpu,           &kResident,
+    &kDescriptors,     &kMaxDescriptors, &kThreads,       &kLastBackup,
+    &kIntegrityErrors, &kQuotaRefusals,  &kConfigPending, &kBackupConfigured,
+    &kVersionRewraps,
 };
 
 }  // namespace cmkstore::service::metric

@@ -188,6 +188,9 @@ std::string RenderMetrics(const StatusSources& sources) {
   AddVault(sources.vault, text);
   AddTroubles(sources.vault_meter, text);
   AddKeyExpiries(sources.expiries.Last(), text);
+  text.Add(metric::kVersionRewraps, static_cast<double>(sources.key_versions.rewrapped()),
+           {"rewrapped"});
+  text.Add(metric::kVersionRewraps, static_cast<double>(sources.key_versions.failed()), {"failed"});
   AddShards(sources.shards, text);
   text.Add(metric::kFreeDisk, static_cast<double>(FreeDiskBytes(sources.data_dir)));
   text.Add(metric::kDiskSize, static_cast<double>(DiskSizeBytes(sources.data_dir)));

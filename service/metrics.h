@@ -14,6 +14,7 @@
 #include "service/backup/backup_options.h"
 #include "service/health.h"
 #include "service/key_expiry_watch.h"
+#include "service/key_version_follower.h"
 #include "service/operations.h"
 #include "service/purge_hubs.h"
 #include "service/request_quota.h"
@@ -51,6 +52,7 @@ struct StatusSources {
   Operations& operations;
   const BackupStats& backups;
   const KeyExpiryWatch& expiries;
+  const KeyVersionFollower& key_versions;
   const PurgeHubs& purges;
   const RequestQuota& request_quota;
   const StorageQuota& storage_quota;

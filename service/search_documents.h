@@ -14,6 +14,16 @@
 
 namespace cmkstore::service {
 
+// Of the worker on which searches run.
+inline WorkerOptions SearchWorkerOptions() {
+  constexpr size_t kThreads = 4, kMaxQueued = 1024;
+  return {.name = "search",
+          .threads = kThreads,
+          .max_queued = kMaxQueued,
+          .threads_of_one = kThreads - 1,
+          .max_queued_of_one = kMaxQueued / 4};
+}
+
 // SearchService's questions. A search waits for its sequence on the queue's thread without holding
 // it, then runs on a thread that may block; every hit is read again from the store through the same
 // gate. Thread-safe.

@@ -24,6 +24,7 @@
 #include "service/index_source.h"
 #include "service/key_change_recovery.h"
 #include "service/key_expiry_watch.h"
+#include "service/key_version_follower.h"
 #include "service/lock_receipts.h"
 #include "service/manage_backups.h"
 #include "service/manage_hubs.h"
@@ -46,6 +47,7 @@
 #include "vault/azure_key_vault.h"
 #include "vault/bounded_key_vault.h"
 #include "vault/call_budget.h"
+#include "vault/following_key_vault.h"
 #include "vault/platform_key_vault.h"
 #include "vault/retrying_key_vault.h"
 #include "vault/timed_key_vault.h"
@@ -56,8 +58,6 @@ namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(100);
 constexpr absl::Duration kLook = absl::Seconds(1);  // at shards and disk
-constexpr size_t kSearchThreads = 4;
-constexpr size_t kMaxQueuedSearches = 1024;
 
 }  // namespace
 
@@ -75,6 +75,8 @@ class Server::Parts {
         meter(clock),
         timed(azure, clock),
         metered(timed, meter),
+        following(metered, budget, clock,
+                  [this](const auto& key, const auto& id) { key_versions->OnLatest(key, id); }),
         bounded(keycache::BoundsForPeople(options.keys), metered, budget, clock),
         retrying(bounded, clock),
         vault_directory({.shared = options.shared_vault_directories,
@@ -88,7 +90,10 @@ class Server::Parts {
   void UpdateHealth();
   void LookAtTlsFiles();
   void PublishStatus();
-  void SetQuotas(const QuotaOptions& quotas);
+  void SetQuotas(const QuotaOptions& quotas) {
+    request_quota.Set(quotas);
+    storage_quota->Set(quotas);
+  }
   std::vector<IssuerOptions> AllIssuers(std::vector<IssuerOptions> issuers) const {
     issuers.insert(issuers.end(), options.standing_issuers.begin(), options.standing_issuers.end());
     return issuers;
@@ -105,7 +110,8 @@ class Server::Parts {
   vault::VaultMeter meter;
   vault::TimedKeyVault timed;
   vault::MeteredKeyVault metered;
-  vault::BoundedKeyVault bounded;  // for what a person waits for; the cache has its lanes
+  vault::FollowingKeyVault following;  // for the cache
+  vault::BoundedKeyVault bounded;      // for what a person waits for; the cache has its lanes
   vault::RetryingKeyVault retrying;
   vault::VaultDirectory vault_directory;
   Health health;
@@ -129,14 +135,11 @@ class Server::Parts {
   std::unique_ptr<IndexSource> index_source;
   std::unique_ptr<search::IndexSet> indexes;
   std::unique_ptr<search::IndexFollower> follower;
-  Worker search_worker{{.name = "search",
-                        .threads = kSearchThreads,
-                        .max_queued = kMaxQueuedSearches,
-                        .threads_of_one = kSearchThreads - 1,
-                        .max_queued_of_one = kMaxQueuedSearches / 4}};
+  Worker search_worker{SearchWorkerOptions()};
   std::unique_ptr<PageTokens> tokens;
   std::unique_ptr<KeyChecks> checks;
   std::unique_ptr<HubKeyChanges> key_changes;
+  std::unique_ptr<KeyVersionFollower> key_versions;
   std::unique_ptr<Operations> operations;
   std::unique_ptr<ManageBackups> backups;
   std::unique_ptr<Scrubber> scrubber;
@@ -181,7 +184,7 @@ absl::Status Server::Parts::Start() {
   CMK_RETURN_IF_ERROR(CheckPlatformKeyFile(*engine, platform_key));
   CMK_ASSIGN_OR_RETURN(platform, vault::PlatformKeyVault::Open(platform_key));
   vault = std::make_unique<vault::RoutingKeyVault>(*platform, retrying);
-  cache_vault = std::make_unique<vault::RoutingKeyVault>(*platform, metered);
+  cache_vault = std::make_unique<vault::RoutingKeyVault>(*platform, following);
   check_vault = std::make_unique<vault::RoutingKeyVault>(*platform, bounded);
   storage_quota = std::make_unique<StorageQuota>(*engine, clock);
   CMK_RETURN_IF_ERROR(storage_quota->Load());
@@ -213,8 +216,9 @@ absl::Status Server::Parts::Start() {
   checks = std::make_unique<KeyChecks>(options.key_checks, *check_vault, vault_directory,
                                        options.vault_addresses, random, clock);
   key_changes = std::make_unique<HubKeyChanges>(*hubs, *key_source, *engine, *vault, random, clock);
+  key_versions = std::make_unique<KeyVersionFollower>(*hubs, *key_changes, *key_source, *engine,
+                                                      *vault, clock);
   operations = std::make_unique<Operations>(*hubs, *engine, random, clock, *tokens);
-  const auto provision = [this](HubUid hub) { follower->Notify(hub, 0); };
   const auto provision_restored = [this](const HubEntry& hub) {
     directory->Remember(hub);  // nobody has asked for it by its name yet
     follower->Notify(hub.uid, 0);
@@ -224,12 +228,15 @@ absl::Status Server::Parts::Start() {
       *tokens, ManageBackups::Indexes{*indexes, provision_restored});
   manage_hubs = std::make_unique<ManageHubs>(
       *hubs, *engine, *vault, *checks, *key_changes, *receipts, random, clock, *tokens,
-      IndexLife{provision, [this](HubUid hub) { indexes->Close(hub); }});
+      IndexLife{[this](HubUid hub) { follower->Notify(hub, 0); },
+                [this](HubUid hub) { indexes->Close(hub); }});
   purges = std::make_unique<PurgeHubs>(
       options.purge, *hubs, *manage_hubs, *engine, *storage_quota, clock,
       [this](HubUid hub) { follower->Destroy(hub); },
       [this](const storage::v1::HubRecord& purged) { return backups->KeepReceipt(purged); });
-  expiries = std::make_unique<KeyExpiryWatch>(*engine, bounded, clock);
+  expiries = std::make_unique<KeyExpiryWatch>(
+      *engine, bounded, clock,
+      [this](const auto& key, const auto& id) { key_versions->OnLatest(key, id); });
   const auto committed = [this](HubUid hub, store::Sequence sequence) {
     signal.Notify(hub);
     follower->Notify(hub, sequence);
@@ -305,11 +312,11 @@ void Server::Parts::LookAtTlsFiles() {
 
 void Server::Parts::PublishStatus() {
   // clang-format off
-  status.reset(new StatusSources{health, *rpc, timed, meter, *engine, *keys, *indexes, *follower,
-                                 *operations, backup_stats, *expiries, *purges, request_quota,
-                                 *storage_quota, clock, options.data_dir, clock.MonotonicNow(),
-                                 options.min_free_disk_bytes, options.certificates, config_pending,
-                                 !options.backup.directory.empty()});
+  status.reset(new StatusSources{
+      health, *rpc, timed, meter, *engine, *keys, *indexes, *follower, *operations, backup_stats,
+      *expiries, *key_versions, *purges, request_quota, *storage_quota, clock, options.data_dir,
+      clock.MonotonicNow(), options.min_free_disk_bytes, options.certificates, config_pending,
+      !options.backup.directory.empty()});
   // clang-format on
   if (admin == nullptr) return;
   admin->Publish(
@@ -359,13 +366,7 @@ int Server::port() const {
 
 int Server::admin_port() const { return parts_->admin == nullptr ? 0 : parts_->admin->port(); }
 
-void Server::Parts::SetQuotas(const QuotaOptions& quotas) {
-  request_quota.Set(quotas);
-  storage_quota->Set(quotas);
-}
-
 void Server::SetQuotas(const QuotaOptions& quotas) { parts_->SetQuotas(quotas); }
-
 ConfigPending& Server::config_pending() { return parts_->config_pending; }
 
 void Server::StopBeingReady() {
@@ -386,7 +387,7 @@ void Server::Shutdown(absl::Duration grace) {
   const auto stop = [](auto&... parts) { ((parts == nullptr ? void() : parts->Stop()), ...); };
   if (parts_->engine != nullptr) parts_->engine->StopGivingSpaceBack();
   stop(parts_->authenticator, parts_->manage_hubs, parts_->purges, parts_->scrubber,
-       parts_->expiries);
+       parts_->expiries, parts_->key_versions);
   if (parts_->admin != nullptr) parts_->admin->Withdraw();
   stop(parts_->operations, parts_->keys, parts_->follower);
   parts_->search_worker.Stop();

@@ -1,6 +1,5 @@
 // HubService.UpdateHub: the only one of ManageHubs that may call the vault for a hub that exists.
 
-#include <map>
 #include <memory>
 #include <set>
 #include <utility>
@@ -148,12 +147,14 @@ absl::StatusOr<v1::Hub> ManageHubs::Update(const AdmittedCall& call,
   }
   if (key_changed && !committed.ok()) {
     absl::MutexLock lock(&mutex_);
-    unfinished_[before->uid] = changed.customer_key();
+    unfinished_.insert(before->uid);
     return Annotate(committed.status(),
                     "the hub's keys are under the new key, which its record will name as soon as "
                     "the store takes it");
   }
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr after, std::move(committed));
+  // What the store does not take away says what the record says, and goes at the next start.
+  if (key_changed) EndKeyChange(engine_, after->partition).IgnoreError();
   turn.reset();
   if (key_changed) receipts_.End(after->uid);
   // While the keys that show its name are at hand. Only another key may cost the cached ones: who
@@ -181,7 +182,7 @@ absl::Status ManageHubs::TryCatalog(const storage::v1::HubRecord& record) {
 
 void ManageHubs::Tick() {
   const absl::Time now = clock_.MonotonicNow();
-  std::map<HubUid, storage::v1::CustomerKey> unfinished;
+  std::set<HubUid> unfinished;
   {
     absl::MutexLock lock(&mutex_);
     if (unfinished_.empty() || now < next_finish_) return;
@@ -190,11 +191,11 @@ void ManageHubs::Tick() {
   next_finish_ = now + kFinishEvery;
   // Not taken while the last attempt still runs.
   (void)finisher_.TryRun([this, unfinished = std::move(unfinished)] {
-    for (const auto& [uid, wanted] : unfinished) FinishKeyChange(uid, wanted).IgnoreError();
+    for (const HubUid uid : unfinished) FinishKeyChange(uid).IgnoreError();
   });
 }
 
-absl::Status ManageHubs::FinishKeyChange(HubUid uid, const storage::v1::CustomerKey& wanted) {
+absl::Status ManageHubs::FinishKeyChange(HubUid uid) {
   CMK_ASSIGN_OR_RETURN(const auto turn,
                        key_changes_.TakeTurn(uid, clock_.WallNow() + kFinishEvery));
   const absl::StatusOr<HubEntryPtr> hub = hubs_.directory().FindByUid(uid);
@@ -207,14 +208,12 @@ absl::Status ManageHubs::FinishKeyChange(HubUid uid, const storage::v1::Customer
     return hub.status();
   }
   if (differs) {
-    // As the call wanted it, its identity too, if no other call has changed the key since.
-    *record.mutable_customer_key() = wanted;
-    CMK_RETURN_IF_ERROR(NameKeyThatWraps(engine_, record).status());
     const HubName name{*TenantId::Parse(record.tenant()), *HubId::Parse(record.hub())};
     CMK_RETURN_IF_ERROR(Change(name, [&](storage::v1::HubRecord& now) {
                           *now.mutable_customer_key() = record.customer_key();
                           return absl::OkStatus();
                         }).status());
+    EndKeyChange(engine_, (*hub)->partition).IgnoreError();
     receipts_.End(uid);
     hubs_.key_cache().Forget(uid);
     Log(LogLevel::kWarning, "key_change_finished",

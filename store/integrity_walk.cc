@@ -124,6 +124,13 @@ void IntegrityWalk::AddHubRow(absl::string_view key, absl::string_view value) {
       now_.secrets = true;
       AddEnvelope("a hub's secrets", value);
       break;
+    case Table::kKeyChange: {
+      storage::v1::CustomerKey key;
+      if (!key.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+        return Find("the record of a change of the hub's key does not parse");
+      }
+      break;
+    }
     case Table::kResponses: AddEnvelope("a kept answer", value); break;
     default: break;
   }

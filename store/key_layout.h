@@ -33,6 +33,7 @@ enum class Table : uint8_t {
   kAudit = 0x16,              // ‖ number u64                   AuditRecord
   kResponsesByTime = 0x17,    // ‖ expire micros u64 ‖ request 16   KeptResponse
   kUsage = 0x18,              // ‖ hour u64                     counters
+  kKeyChange = 0x19,          //                                CustomerKey; absent: none
   kHubsByName = 0x40,         // ‖ tenant 00 ‖ hub 00           HubRecord (catalog only)
   kStore = 0x41,              //                                StoreRecord (catalog only)
   kPendingOperations = 0x42,  // ‖ hub uid ‖ operation id 00    PendingOperation (catalog only)

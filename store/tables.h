@@ -26,6 +26,8 @@ class ProjectsTable
 };
 using DeksTable = TypedTable<storage::v1::DekRecord, Table::kDeks, uint32_t /*generation*/>;
 using SkippedTable = TypedTable<storage::v1::SkippedSequences, Table::kSkipped>;
+// The key that wraps the hub's DEKs, until its record in the catalog names it.
+using KeyChangeTable = TypedTable<storage::v1::CustomerKey, Table::kKeyChange>;
 using HubSecretsTable = TypedTable<crypto::SealedDocument, Table::kHubSecrets>;
 using ResponsesTable = TypedTable<crypto::SealedDocument, Table::kResponses, BlindName /*request*/>;
 // The same answers by the time of their expiry.

@@ -4,7 +4,6 @@
 
 #include <thread>
 
-#include "absl/strings/match.h"
 #include "google/longrunning/operations.grpc.pb.h"
 #include "tests/e2e/served_hub.h"
 
@@ -81,37 +80,6 @@ TEST_F(LifecycleTest, ARotatedDekSealsNewWritesAndOldDocumentsStayAsTheyAre) {
   StartServer();
   EXPECT_EQ(DekOf("old"), before);
   EXPECT_EQ(DekOf("new"), result.generation().dek_id());
-}
-
-TEST_F(LifecycleTest, AnOlderKeyVersionThatIsDisabledShowsInChecksAndStatus) {
-  SetUpHub();
-  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
-  const std::string kek = KeyStatus().generations(0).kek_id();
-  const std::string version = kek.substr(kek.rfind('/') + 1);
-  owner_->Key("POST", "/keys/k1/rotate", {});
-  Await(Rotate());
-  StartServer();
-  v1::CheckKeyRequest request;
-  request.set_parent(kHub);
-  v1::CheckKeyResponse checks;
-  ASSERT_EQ(ReasonOf(keys_->CheckKey(As("key_admin").get(), request, &checks)), "OK");
-  EXPECT_TRUE(checks.passed()) << checks.DebugString();
-  EXPECT_EQ(KeyStatus().generations(0).availability(), v1::KeyStatus::NOT_YET_USED);
-
-  owner_->Key("PATCH", "/keys/k1/" + version, {{"attributes", {{"enabled", false}}}});
-  ASSERT_EQ(ReasonOf(Put("d2", "{}")), "OK");
-  AwaitReason("CUSTOMER_KEY_REVOKED");
-  const v1::KeyStatus status = KeyStatus();
-  EXPECT_EQ(status.availability(), v1::KeyStatus::AVAILABLE);
-  EXPECT_EQ(status.generations(0).availability(), v1::KeyStatus::DENIED);
-  EXPECT_NE(status.generations(0).cause(), "");
-  EXPECT_EQ(status.generations(1).availability(), v1::KeyStatus::AVAILABLE);
-  ASSERT_EQ(ReasonOf(keys_->CheckKey(As("key_admin").get(), request, &checks)), "OK");
-  EXPECT_FALSE(checks.passed());
-  const v1::KeyCheck& last = *checks.checks().rbegin();
-  EXPECT_EQ(last.check(), "stored_keys");
-  EXPECT_TRUE(absl::StrContains(last.remedy(), "--version " + version + " --enabled true"))
-      << last.remedy();
 }
 
 TEST_F(LifecycleTest, OperationsAreListedReadDeletedAndSurviveARestart) {

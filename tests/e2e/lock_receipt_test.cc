@@ -137,6 +137,23 @@ TEST_F(LockReceiptTest, AVaultsRefusalIsTheSameAfterARestartBeforeAndAfterTheFir
   EXPECT_EQ(HubState(), "ACTIVE");
 }
 
+TEST_F(LockReceiptTest, ALockByPushAndItsEndLeaveTheVaultsRefusalAsItWas) {  // KL-12
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  const v1::KeyStatus denied = Revoke();
+  Lock();
+  StartServer();
+  Lock();
+  Unlock();
+  EXPECT_EQ(FactsOf(KeyStatus()), FactsOf(denied));
+  StartServer();
+  EXPECT_EQ(FactsOf(KeyStatus()), FactsOf(denied));
+  EXPECT_EQ(HubState(), "CUSTOMER_KEY_REVOKED");
+  SetKeyEnabled(true);
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK");
+  EXPECT_EQ(KeyStatus().availability(), v1::KeyStatus::AVAILABLE);
+}
+
 TEST_F(LockReceiptTest, AKeyThatCameBackWhileTheServerWasDownServesTheFirstCall) {
   SetUpHub();
   ASSERT_EQ(ReasonOf(Put("d1", R"({"kept": true})")), "OK");

@@ -311,7 +311,7 @@ TEST_F(KeyCacheTest, APushLockIsInForceWhenItReturns) {  // KL-6
   cache().Lock(hub);
   EXPECT_EQ(listener_.locks().size(), 1u) << "the second finds nothing to wipe";
   EXPECT_EQ(cache().Status(hub).state_since, locked_at);
-  cache().Unlock(hub);
+  cache().Unlock(hub, 1);
   EXPECT_EQ(cache().Status(hub).state_since, clock_.WallNow());
   EXPECT_THAT(Fetch(hub), IsOk());
 }

@@ -160,8 +160,10 @@ class Simulation {
       case 4: return Set(key, State::kHealthy);
       case 5:
         hub.pushed = hub.records.locked_by_push = !hub.pushed;
+        ++hub.records.revision;
         source_.Set(hub.uid, hub.records);
-        hub.pushed ? cache_->Lock(hub.uid) : cache_->Unlock(hub.uid);
+        hub.pushed ? cache_->Lock(hub.uid, hub.records.revision)
+                   : cache_->Unlock(hub.uid, hub.records.revision);
         hub.records_since = clock_.MonotonicNow();
         hub.cached_at_outage = false;
         return;

@@ -46,9 +46,25 @@ class KeyChangeRecoveryTest : public ::testing::Test {
   // "NAME/VERSION at REVISION" of the hub, once key changes are finished.
   std::string Finished() {
     EXPECT_THAT(FinishKeyChanges(engine_), IsOk());
-    const auto hub = *store::HubsTable(engine_).Get(store::CatalogPartition(), "contoso", "h1");
-    return absl::StrCat(hub->customer_key().key_name(), "/", hub->customer_key().key_version(),
-                        " at ", hub->revision());
+    const storage::v1::HubRecord hub = Hub();
+    return absl::StrCat(hub.customer_key().key_name(), "/", hub.customer_key().key_version(),
+                        " at ", hub.revision());
+  }
+  storage::v1::HubRecord Hub() {
+    return **store::HubsTable(engine_).Get(store::CatalogPartition(), "contoso", "h1");
+  }
+  // As the commit of the DEKs keeps it.
+  void Keep(const storage::v1::CustomerKey& key) {
+    store::WriteSet writes;
+    store::KeyChangeTable::Put(writes, key);
+    ASSERT_THAT(
+        ApplyBlocking(engine_, HubDirectory::MakeEntry(Hub())->partition, std::move(writes)),
+        IsOk());
+  }
+  std::optional<std::string> Kept() {
+    const auto kept =
+        *store::KeyChangeTable(engine_).Get(HubDirectory::MakeEntry(Hub())->partition);
+    return kept.has_value() ? std::optional(kept->DebugString()) : std::nullopt;
   }
 
   store::MemoryEngine engine_{1};
@@ -58,6 +74,23 @@ TEST_F(KeyChangeRecoveryTest, AHubNamesTheKeyThatWrapsItsNewestDek) {  // KL-13
   MakeHub("old", "", "/keys/new/5");
   EXPECT_EQ(Finished(), "new/ at 8") << "it goes on following the latest version";
   EXPECT_EQ(Finished(), "new/ at 8") << "once";
+}
+
+TEST_F(KeyChangeRecoveryTest, AHubReachesItsKeyAsTheCallThatWasCutOffWantedIt) {  // KL-13
+  MakeHub("old", "", "/keys/new/5");
+  storage::v1::CustomerKey wanted;
+  wanted.set_vault_uri(kVault);
+  wanted.set_key_name("new");
+  wanted.set_identity("other");
+  wanted.set_directory("22222222-2222-4333-8444-555555555555");
+  Keep(wanted);
+  EXPECT_EQ(Finished(), "new/ at 8");
+  EXPECT_EQ(Hub().customer_key().SerializeAsString(), wanted.SerializeAsString());
+  EXPECT_EQ(Kept(), std::nullopt) << "it is named now";
+  // Named, but a crash came before the row was removed.
+  Keep(wanted);
+  EXPECT_EQ(Finished(), "new/ at 8");
+  EXPECT_EQ(Kept(), std::nullopt);
 }
 
 TEST_F(KeyChangeRecoveryTest, AHubThatPinsItsVersionPinsTheOneThatWraps) {  // KL-13

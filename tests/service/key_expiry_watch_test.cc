@@ -72,7 +72,10 @@ class KeyExpiryWatchTest : public ::testing::Test {
   testing::VirtualClock clock_;
   store::MemoryEngine engine_{1};
   ExpiringVault vault_{clock_};
-  KeyExpiryWatch watch_{engine_, vault_, clock_};
+  std::vector<std::string> followed_;
+  KeyExpiryWatch watch_{engine_, vault_, clock_, [this](const vault::KeyRef& key, const auto&) {
+                          followed_.push_back(key.key_name);
+                        }};
   int hubs_ = 0;
 };
 
@@ -95,6 +98,7 @@ TEST_F(KeyExpiryWatchTest, KeysAreCountedOnceByTheTimeThatIsLeft) {
   EXPECT_EQ(watch_.Last().keys, (std::array<size_t, 4>{1, 1, 1, 2}));
   EXPECT_EQ(watch_.Last().unread, 0u);
   EXPECT_EQ(vault_.asked.size(), 5u) << "a key of two hubs is asked about once";
+  EXPECT_EQ(followed_, vault_.asked) << "and its latest version told of (KL-14)";
 }
 
 TEST_F(KeyExpiryWatchTest, ASilentVaultIsAskedOnceAndAWithdrawnKeySilencesNone) {
@@ -115,7 +119,7 @@ TEST_F(KeyExpiryWatchTest, StartAsksNobodyAndLaterEachRoundDoes) {
   watch_.Tick();
   watch_.Stop();  // joins what would have been begun
   EXPECT_TRUE(vault_.asked.empty());
-  KeyExpiryWatch later(engine_, vault_, clock_);
+  KeyExpiryWatch later(engine_, vault_, clock_, [](const auto&, const auto&) {});
   clock_.Advance(absl::Minutes(11));
   later.Tick();
   clock_.Advance(absl::Hours(5));

@@ -116,6 +116,33 @@ TEST_F(LockReceiptsTest, APushLockIsBegunWithItsHubAndCompletedByWhatItDid) {
   EXPECT_FALSE(next.AddPushUnlock(hub_, clock_.WallNow(), again)) << "it has ended";
 }
 
+TEST_F(LockReceiptsTest, ALockByPushCoversWhatTheVaultRefusesAndItsEndShowsItAgain) {  // KL-12
+  receipts_.OnLocked(Report(/*by_push=*/false));
+  const std::string denial = OnDisk()->SerializeAsString();
+  receipts_.OnLocked(Report(/*by_push=*/true, 0));
+  store::WriteSet lock, unlock;
+  receipts_.AddPushLock(hub_, clock_.WallNow(), lock);
+  ASSERT_THAT(ApplyBlocking(engine_, store::CatalogPartition(), std::move(lock)), IsOk());
+  EXPECT_TRUE(OnDisk()->by_push());
+  LockReceipts next(engine_, clock_, Actions());
+  next.OnLocked(Report(/*by_push=*/true, 0));  // LockHub again
+  ASSERT_TRUE(next.StandingDenial(hub_).has_value());
+  EXPECT_TRUE(next.AddPushUnlock(hub_, clock_.WallNow(), unlock));
+  ASSERT_THAT(ApplyBlocking(engine_, store::CatalogPartition(), std::move(unlock)), IsOk());
+  next.Forget(hub_);
+  EXPECT_EQ(OnDisk()->SerializeAsString(), denial);
+  EXPECT_TRUE(next.StandingDenial(hub_).has_value());
+}
+
+TEST_F(LockReceiptsTest, AnotherKeyEndsTheRefusalBeneathALockByPushAndNotTheLock) {
+  receipts_.OnLocked(Report(/*by_push=*/false));
+  receipts_.OnLocked(Report(/*by_push=*/true, 0));
+  receipts_.End(hub_);
+  EXPECT_FALSE(receipts_.StandingDenial(hub_).has_value());
+  EXPECT_TRUE(OnDisk()->by_push());
+  EXPECT_EQ(OnDisk()->end_time_micros(), 0);
+}
+
 TEST_F(LockReceiptsTest, AnUnlockByPushDoesNotEndWhatTheVaultRefuses) {
   receipts_.OnLocked(Report(/*by_push=*/true));
   receipts_.OnLocked(Report(/*by_push=*/false, 0));

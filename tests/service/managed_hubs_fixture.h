@@ -11,8 +11,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "service/awaiters.h"
 #include "service/dev_credentials.h"
 #include "service/hub_key_source.h"
+#include "service/key_version_follower.h"
 #include "service/manage_hubs.h"
 #include "service/manage_keys.h"
 #include "service/usage_meter.h"
@@ -32,7 +34,10 @@ class DecidedEngine final : public testing::ForwardingEngine {
   void Apply(const store::Partition& partition, store::WriteSet writes, Done done) override {
     const absl::Status decided = decide ? decide(partition) : absl::OkStatus();
     if (!decided.ok()) return done(decided);
-    ForwardingEngine::Apply(partition, std::move(writes), std::move(done));
+    ForwardingEngine::Apply(partition, std::move(writes), [this, done](const auto& result) {
+      const auto give = [done, result] { done(result); };
+      answer ? answer(give) : give();
+    });
   }
 
   absl::StatusOr<std::vector<store::Row>> Scan(const store::Partition& partition,
@@ -46,6 +51,8 @@ class DecidedEngine final : public testing::ForwardingEngine {
 
   Decide decide;  // may block
   mutable std::atomic<size_t> bytes_scanned = 0;
+  // Gives the answer to a commit that has been made, now or later; must not block.
+  std::function<void(std::function<void()> give)> answer;
 };
 
 inline bool IsCatalog(const store::Partition& partition) {
@@ -84,22 +91,39 @@ class ManagedHubsTest : public ::testing::Test {
     key.set_key_name("k1");
     return manage_hubs_.Create(Call(), request).status();
   }
+  // Changes a hub's record behind everybody's back.
+  void Edit(const std::string& id, const std::function<void(storage::v1::HubRecord&)>& edit) {
+    const HubName name{*TenantId::Parse(kTenant), *HubId::Parse(id)};
+    ASSERT_THAT(manage_hubs_.Change(name,
+                                    [&](storage::v1::HubRecord& record) {
+                                      edit(record);
+                                      return absl::OkStatus();
+                                    }),
+                IsOk());
+  }
   HubEntryPtr Find(const std::string& id) {
     return directory_.Find(*TenantId::Parse(kTenant), *HubId::Parse(id)).value_or(nullptr);
   }
-  absl::Status ChangeKey(const std::string& key_name) {
+  absl::Status ChangeKey(const std::string& key_name, const std::string& identity = "") {
     v1::UpdateHubRequest request;
     request.mutable_hub()->set_name(kName);
-    request.mutable_hub()->mutable_encryption()->mutable_customer_managed()->set_key_name(key_name);
+    auto& key = *request.mutable_hub()->mutable_encryption()->mutable_customer_managed();
+    key.set_key_name(key_name);
+    key.set_identity(identity);
     request.mutable_update_mask()->add_paths("encryption.customer_managed.key_name");
+    request.mutable_update_mask()->add_paths("encryption.customer_managed.identity");
     return manage_hubs_.Update(Call(), request).status();
   }
   // "NAMED by the record, WRAPS the newest DEK".
-  std::string Keys() {
-    const auto records = key_source_.Load(uid_);
+  std::string Keys() { return Keys(uid_); }
+  std::string Keys(HubUid hub) {
+    const auto records = key_source_.Load(hub);
     if (!records.ok()) return std::string(records.status().message());
     const std::string& kek = records->deks.back().facts.kek_id;
-    return absl::StrCat(records->key.key_name, ", ", kek.substr(kek.find("/keys/") + 6));
+    const auto hub_entry = directory_.FindByUid(hub);
+    const std::string named =
+        hub_entry.ok() ? (*hub_entry)->record.customer_key().key_name() : "no hub";
+    return absl::StrCat(named, ", ", kek.substr(kek.find("/keys/") + 6));
   }
   // "" while the hub's keys may be had, else why not.
   std::string Served() {
@@ -128,9 +152,14 @@ class ManagedHubsTest : public ::testing::Test {
       *keycache::KeyCache::Create({}, key_source_, vault_, budget_, clock_, random_, receipts_);
   HubAccess hubs_{directory_, *keys_};
   PageTokens tokens_{std::string(32, 't')};
-  KeyChecks checks_{{.identities = {{"", ""}}},  vault_,  vault_directory_,
-                    vault::VaultAddressPolicy(), random_, clock_};
+  KeyChecks checks_{{.identities = {{"", ""}, {"other", ""}}},
+                    vault_,
+                    vault_directory_,
+                    vault::VaultAddressPolicy(),
+                    random_,
+                    clock_};
   HubKeyChanges key_changes_{hubs_, key_source_, engine_, vault_, random_, clock_};
+  KeyVersionFollower key_versions_{hubs_, key_changes_, key_source_, engine_, vault_, clock_};
   Operations operations_{hubs_, engine_, random_, clock_, tokens_};
   ManageHubs manage_hubs_{hubs_,     engine_, vault_, checks_, key_changes_,
                           receipts_, random_, clock_, tokens_, {[](HubUid) {}, [](HubUid) {}}};

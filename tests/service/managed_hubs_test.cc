@@ -12,6 +12,7 @@
 #include "crypto/envelope.h"
 #include "service/apply_blocking.h"
 #include "service/document_codec.h"
+#include "service/key_change_recovery.h"
 #include "service/manage_projects.h"
 #include "service/shred_hub.h"
 #include "service/storage_quota.h"
@@ -53,6 +54,23 @@ TEST_F(ManagedHubsTest, AHubNamesItsNewKeyAsSoonAsTheStoreTakesItAgain) {  // KL
   EXPECT_EQ(Keys(), "k3, k3/1");
 }
 
+// The new key may let in another identity than the old one did.
+TEST_F(ManagedHubsTest, AHubIsServedAsTheIdentityOfTheKeyThatItsRecordDoesNotNameYet) {  // KL-13
+  bool rewrapped = false;
+  engine_.decide = [&](const store::Partition& partition) {
+    rewrapped = rewrapped || !IsCatalog(partition);
+    return IsCatalog(partition) && rewrapped ? StoreFull() : absl::OkStatus();
+  };
+  EXPECT_THAT(ChangeKey("k2", "other"), FailsWith("STORE_FULL", "under the new key"));
+  EXPECT_EQ(Find("h1")->record.customer_key().identity(), "");
+  EXPECT_EQ(key_source_.Load(uid_)->key.identity, "other");
+  engine_.decide = nullptr;
+  EXPECT_THAT(FinishKeyChanges(engine_), IsOk());  // of the next start
+  const auto named = store::HubsTable(engine_).Get(store::CatalogPartition(), kTenant, "h1");
+  EXPECT_EQ((*named)->customer_key().key_name(), "k2");
+  EXPECT_EQ((*named)->customer_key().identity(), "other");
+}
+
 TEST_F(ManagedHubsTest, AChangeOfItsKeyWaitsOutAStoreThatIsFullForAMoment) {
   int refusals = 3;
   bool rewrapped = false;
@@ -85,6 +103,32 @@ TEST_F(ManagedHubsTest, ALockWipesTheKeysBeforeTheStoreHasAnswered) {  // KL-6
   ASSERT_THAT(locked, IsOk());
   EXPECT_EQ(locked->availability(), v1::KeyStatus::LOCKED_BY_PUSH);
   EXPECT_EQ(LockReceipts(engine_, clock_, {}).Last(uid_)->keys_wiped(), 1u) << "as on disk";
+}
+
+TEST_F(ManagedHubsTest, ALockThatIsToldLateDoesNotTakeBackAnUnlockBehindIt) {  // KL-6
+  std::function<void()> tell;
+  absl::Notification locked;
+  engine_.answer = [&](std::function<void()> give) {
+    const auto record = store::HubsTable(engine_)
+                            .Get(store::CatalogPartition(), kTenant, "h1")
+                            .value_or(std::nullopt);
+    if (tell != nullptr || !record.has_value() || !record->locked_by_push()) return give();
+    tell = std::move(give);
+    locked.Notify();
+  };
+  std::thread locking([&] {
+    v1::LockHubRequest request;
+    request.set_name(kName);
+    EXPECT_THAT(manage_keys_.Lock(Call(), request), IsOk());
+  });
+  locked.WaitForNotification();
+  v1::UnlockHubRequest unlock;
+  unlock.set_name(kName);
+  EXPECT_THAT(manage_keys_.Unlock(Call(), unlock), IsOk());
+  tell();
+  locking.join();
+  EXPECT_FALSE(Find("h1")->record.locked_by_push());
+  EXPECT_EQ(Served(), "");
 }
 
 TEST_F(ManagedHubsTest, ALockThatTheStoreCannotTakeIsRefusedAndInForceAllTheSame) {  // KL-6

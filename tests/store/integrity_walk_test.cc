@@ -166,6 +166,11 @@ TEST_F(IntegrityWalkTest, NumbersThatARestoreLeftOutAreSoundUpToTheLastSequence)
   EXPECT_THAT(Walk(), ElementsAre(HasSubstr("left out does not parse")));
 }
 
+TEST_F(IntegrityWalkTest, AKeyChangeThatDoesNotParseIsFound) {
+  rows_[Hub(Table::kKeyChange, "")] = "\xff";
+  EXPECT_THAT(Walk(), ElementsAre(HasSubstr("a change of the hub's key does not parse")));
+}
+
 TEST_F(IntegrityWalkTest, AnEnvelopeWithoutItsDekIsFound) {
   rows_[DocumentKeyOf('a')] = Envelope('X', 2);
   EXPECT_THAT(Walk(), ElementsAre(HasSubstr("of which there is no record")));

@@ -22,6 +22,7 @@ class FakeKeyVault final : public vault::KeyVault {
   absl::StatusOr<vault::KeyDescription> Describe(const vault::KeyRef& key, absl::Time) override {
     if (absl::Status fault = Enter(); !fault.ok()) return fault;
     absl::MutexLock lock(&mutex_);
+    ++describes_;
     vault::KeyDescription description;
     description.version_id = LatestOf(key);
     description.type = "RSA";
@@ -30,8 +31,12 @@ class FakeKeyVault final : public vault::KeyVault {
     description.recovery_level = "Recoverable";
     description.soft_delete = description.purge_protection = true;
     description.recoverable_days = 90;
-    const auto answer = answers_.find(key.key_name);
-    description.enabled = answer == answers_.end() || CauseOf(answer->second) != "KeyDisabled";
+    for (const std::string& name : {key.key_name, description.version_id}) {
+      const auto answer = answers_.find(name);
+      if (answer != answers_.end() && CauseOf(answer->second) == "KeyDisabled") {
+        description.enabled = false;
+      }
+    }
     return description;
   }
 
@@ -116,6 +121,10 @@ class FakeKeyVault final : public vault::KeyVault {
     absl::MutexLock lock(&mutex_);
     return unwraps_;
   }
+  int describes() {
+    absl::MutexLock lock(&mutex_);
+    return describes_;
+  }
 
  private:
   absl::Status Enter() {
@@ -141,6 +150,7 @@ class FakeKeyVault final : public vault::KeyVault {
   std::map<std::string, absl::Status> answers_ ABSL_GUARDED_BY(mutex_);
   bool held_ ABSL_GUARDED_BY(mutex_) = false;
   int unwraps_ ABSL_GUARDED_BY(mutex_) = 0;
+  int describes_ ABSL_GUARDED_BY(mutex_) = 0;
   int bits_ ABSL_GUARDED_BY(mutex_) = 3072;
   bool padded_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<std::string, int> versions_ ABSL_GUARDED_BY(mutex_);  // beyond the first

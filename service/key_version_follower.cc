@@ -1,0 +1,158 @@
+#include "service/key_version_follower.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/errors.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "service/hub_key_source.h"
+#include "store/tables.h"
+#include "vault/azure_answers.h"
+
+namespace cmkstore::service {
+namespace {
+
+constexpr size_t kHubsAtOnce = 1000;
+constexpr absl::Duration kDescribeTimeout = absl::Seconds(10);
+// Of a rewrap, and more for each DEK; short, since a stop waits for it.
+constexpr absl::Duration kRewrapTimeout = absl::Seconds(5);
+constexpr absl::Duration kTimeOfADek = absl::Seconds(2);
+constexpr size_t kMaxWaiting = 100'000;
+
+bool Follows(const storage::v1::HubRecord& record) {
+  return record.has_customer_key() && record.state() != storage::v1::HUB_STATE_PURGED &&
+         !record.locked_by_push();
+}
+
+bool AreUnder(const keycache::HubKeyRecords& records, const std::string& version_id) {
+  return std::all_of(records.deks.begin(), records.deks.end(), [&](const auto& dek) {
+    return absl::EqualsIgnoreCase(dek.facts.kek_id, version_id);
+  });
+}
+
+bool StandsInAllHubsWay(const absl::Status& status) {
+  return HasReason(status, "VAULT_UNREACHABLE") || HasReason(status, "VAULT_THROTTLED") ||
+         HasReason(status, "VAULT_LOGIN_FAILED") || HasReason(status, "CUSTOMER_KEY_UNFIT");
+}
+
+}  // namespace
+
+KeyVersionFollower::KeyName KeyVersionFollower::NameOf(const std::string& vault_uri,
+                                                       const std::string& key_name) {
+  return {vault_uri, absl::AsciiStrToLower(key_name)};  // a vault answers in a case of its own
+}
+
+void KeyVersionFollower::OnLatest(const vault::KeyRef& key, const std::string& version_id) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (waiting_.size() >= kMaxWaiting) return;  // told again
+    waiting_[NameOf(key.vault_uri, key.key_name)] = version_id;
+  }
+  // Not taken where one waits already: that one finds it.
+  (void)worker_.TryRun([this] { Follow(); });
+}
+
+void KeyVersionFollower::Follow() {
+  std::map<KeyName, std::string> latest;
+  {
+    absl::MutexLock lock(&mutex_);
+    latest = std::exchange(waiting_, {});
+  }
+  if (latest.empty()) return;
+  if (const absl::Status followed = FollowAll(latest); !followed.ok()) {
+    failed_.Add();
+    Log(LogLevel::kWarning, "key_versions_not_followed", {{"reason", ReasonOf(followed)}});
+  }
+}
+
+absl::Status KeyVersionFollower::FollowAll(const std::map<KeyName, std::string>& latest) {
+  Asked asked;
+  const store::HubsTable hubs(engine_);
+  const store::Partition catalog = store::CatalogPartition();
+  CMK_ASSIGN_OR_RETURN(auto records, hubs.List(catalog, kHubsAtOnce));
+  while (!records.empty()) {
+    const std::string tenant = records.back().tenant(), last = records.back().hub();
+    for (storage::v1::HubRecord& record : records) {
+      if (stopping_) return absl::OkStatus();
+      if (!Follows(record)) continue;
+      const storage::v1::CustomerKey& key = record.customer_key();
+      const auto seen = latest.find(NameOf(key.vault_uri(), key.key_name()));
+      if (seen == latest.end()) continue;
+      const HubEntryPtr hub = HubDirectory::MakeEntry(std::move(record));
+      const absl::Status followed = FollowHub(*hub, seen->second, asked);
+      if (followed.ok()) continue;
+      Log(LogLevel::kWarning, "key_version_not_followed",
+          {{"hub_uid", hub->uid.ToHex()},
+           {"hub", hub->Name()},
+           {"reason", ReasonOf(followed)},
+           {"cause", std::string(followed.message())}});
+      failed_.Add();
+    }
+    CMK_ASSIGN_OR_RETURN(records, hubs.ListAfter(catalog, tenant, last, kHubsAtOnce));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status KeyVersionFollower::FollowHub(const HubEntry& hub, const std::string& seen,
+                                           Asked& asked) {
+  hubs_.directory().Remember(hub);  // nobody may have asked for it by its name yet
+  CMK_ASSIGN_OR_RETURN(const keycache::HubKeyRecords records, source_.Load(hub.uid));
+  if (!records.key.version.empty() || AreUnder(records, seen)) return absl::OkStatus();
+  const std::string name = absl::StrCat(records.key.vault_uri, " ", records.key.key_name, " as ",
+                                        records.key.identity, " of ", records.key.directory);
+  const auto [latest, fresh] = asked.try_emplace(name, std::string());
+  if (fresh) {
+    // What was seen may be of a minute ago, and the hub ahead of it.
+    latest->second = AskLatest(records.key);
+    CMK_RETURN_IF_ERROR(latest->second.status());
+  }
+  if (!latest->second.ok()) return absl::OkStatus();
+  const absl::Duration patience =
+      kRewrapTimeout + static_cast<int64_t>(records.deks.size()) * kTimeOfADek;
+  const absl::Status rewrapped = Rewrap(hub, *latest->second, clock_.WallNow() + patience);
+  if (StandsInAllHubsWay(rewrapped)) latest->second = rewrapped;
+  return rewrapped;
+}
+
+absl::Status KeyVersionFollower::Rewrap(const HubEntry& hub, const std::string& latest,
+                                        absl::Time deadline) {
+  CMK_ASSIGN_OR_RETURN(const auto turn, changes_.TakeTurn(hub.uid, deadline));
+  CMK_ASSIGN_OR_RETURN(const keycache::HubKeyRecords records, source_.Load(hub.uid));
+  const storage::v1::CustomerKey& key = hub.record.customer_key();
+  // The hub may have been given another key, or been locked, while its turn was waited for.
+  if (!records.key.version.empty() || records.locked_by_push || AreUnder(records, latest) ||
+      NameOf(records.key.vault_uri, records.key.key_name) !=
+          NameOf(key.vault_uri(), key.key_name())) {
+    return absl::OkStatus();
+  }
+  const bool in_use = hubs_.key_cache().Status(hub.uid).cached;
+  CMK_RETURN_IF_ERROR(changes_.Rewrap(*turn, hub, records.key, deadline));
+  if (in_use) changes_.BringKeys(hub.uid, deadline);
+  Log(LogLevel::kInfo, "key_version_followed",
+      {{"hub_uid", hub.uid.ToHex()},
+       {"hub", hub.Name()},
+       {"key_version", vault::VersionOf(latest)}});
+  rewrapped_.Add();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> KeyVersionFollower::AskLatest(const vault::KeyRef& key) {
+  const absl::Time now = clock_.WallNow();
+  CMK_ASSIGN_OR_RETURN(const vault::KeyDescription described,
+                       vault_.Describe(key, now + kDescribeTimeout));
+  if (!described.enabled || now < described.not_before || now >= described.expires) {
+    return CustomerKeyUnfit(
+        {{"validity", "the key's latest version is disabled or outside its nbf/exp dates"}});
+  }
+  return described.version_id;
+}
+
+void KeyVersionFollower::Stop() {
+  stopping_ = true;
+  worker_.Stop();
+}
+
+}  // namespace cmkstore::service

@@ -1,0 +1,74 @@
+#include "service/key_version_follower.h"
+
+#include <gtest/gtest.h>
+
+#include "absl/time/clock.h"
+#include "tests/service/managed_hubs_fixture.h"
+
+namespace cmkstore::service {
+namespace {
+
+// "k1" of the fixture gets a second version, which all hubs on it but those of a test's own follow.
+class KeyVersionFollowerTest : public ManagedHubsTest {
+ protected:
+  static constexpr char kSecond[] = "https://contoso.vault.azure.net/keys/k1/2";
+
+  // Tells of the second version, until so many hubs have been brought under it in all.
+  void Follow(uint64_t hubs) {
+    key_versions_.OnLatest({kVault, "K1", "", ""}, kSecond);
+    Await([&] { return key_versions_.rewrapped() == hubs; });
+  }
+  static void Await(const std::function<bool()>& done) {
+    const absl::Time give_up = absl::Now() + absl::Seconds(20);
+    while (!done() && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(1));
+    EXPECT_TRUE(done());
+  }
+  std::string LogLines() { return *ReadFile(dir_.path() + "/log.jsonl"); }
+};
+
+TEST_F(KeyVersionFollowerTest, AllHubsThatFollowTheKeyAreBroughtUnderItsNewVersion) {  // KL-14
+  for (const char* id : {"h2", "pins", "locked"}) ASSERT_THAT(CreateHub(id), IsOk());
+  ASSERT_THAT(key_changes_.Rotate(*Find("h1"), 2, clock_.WallNow() + absl::Seconds(5)), IsOk());
+  ASSERT_EQ(Served(), "");
+  Edit("pins", [](auto& record) { record.mutable_customer_key()->set_key_version("1"); });
+  Edit("locked", [](auto& record) { record.set_locked_by_push(true); });
+  vault_.AddVersion("k1");
+  Follow(2);
+  key_versions_.Stop();
+  EXPECT_EQ(Keys(), "k1, k1/2");
+  EXPECT_EQ(key_source_.Load(uid_)->deks.front().facts.kek_id, kSecond) << "older ones, too";
+  EXPECT_EQ(Keys(Find("h2")->uid), "k1, k1/2");
+  EXPECT_EQ(Keys(Find("pins")->uid), "k1, k1/1");
+  EXPECT_EQ(Keys(Find("locked")->uid), "k1, k1/1");
+  EXPECT_EQ(key_versions_.rewrapped(), 2u);
+  EXPECT_EQ(key_versions_.failed(), 0u);
+  EXPECT_TRUE(keys_->Status(uid_).cached) << "it was in use";
+  EXPECT_FALSE(keys_->Status(Find("h2")->uid).cached);
+  EXPECT_NE(LogLines().find("key_version_followed"), std::string::npos);
+}
+
+TEST_F(KeyVersionFollowerTest, WhatIsUnderTheLatestVersionCostsNoCall) {
+  const int before = vault_.describes();
+  key_versions_.OnLatest({kVault, "k1", "", ""}, "https://contoso.vault.azure.net/keys/k1/1");
+  key_versions_.OnLatest({kVault, "other", "", ""}, "https://contoso.vault.azure.net/keys/other/9");
+  vault_.AddVersion("k1");
+  Follow(1);
+  EXPECT_EQ(vault_.describes(), before + 1) << "but for the new one";
+}
+
+TEST_F(KeyVersionFollowerTest, AVaultWithTroubleIsAskedOnceInARoundAndAgainInTheNext) {
+  ASSERT_THAT(CreateHub("h2"), IsOk());
+  vault_.AddVersion("k1");
+  vault_.FailNext(VaultUnreachable("http_5xx", absl::Seconds(5)));
+  const vault::KeyRef key{kVault, "k1", "", ""};
+  key_versions_.OnLatest(key, kSecond);
+  Await([&] { return key_versions_.failed() == 1; });
+  EXPECT_EQ(key_versions_.failed(), 1u);
+  EXPECT_NE(LogLines().find("key_version_not_followed"), std::string::npos);
+  Follow(2);
+  EXPECT_EQ(Keys(), "k1, k1/2");
+  EXPECT_EQ(Keys(Find("h2")->uid), "k1, k1/2");
+}
+
+}  // namespace
+}  // namespace cmkstore::service
