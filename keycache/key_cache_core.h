@@ -110,16 +110,18 @@ class KeyCache::Core {
     VaultKey* key = nullptr;
     uint64_t denials = 0;
     HubKeyRecords records;
-    std::string request_id;  // of the request that began it
+    WrappedDekRecord record;  // of `records`, the one that it unwraps
+    std::string request_id;   // of the request that began it
   };
 
   // A vault's answer to one call.
   struct Answer {
     absl::Status status;
     bool probe = false;
-    HubUid hub;            // whose wrapped key it was asked for
-    uint64_t denials = 0;  // of the key, when the call began
-    absl::Time began;      // monotonic
+    HubUid hub;                                // whose wrapped key it was asked for
+    const WrappedDekRecord* record = nullptr;  // that wrapped key
+    uint64_t denials = 0;                      // of the key, when the call began
+    absl::Time began;                          // monotonic
   };
 
   // The probes of one vault that are under way or in line, and what its failing keys were told (OK:
@@ -197,6 +199,8 @@ class KeyCache::Core {
   void RecordOutage(VaultKey& key, const Answer& answer, Events& events)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Confirm(VaultKey& key, Events& events) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RecordUnusable(VaultKey& key, const Answer& answer, Events& events)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LockByDenial(HubUid uid, Hub& hub, const VaultKey& key, Events& events)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Become(VaultKey& key, KeyAvailability availability) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
