@@ -181,12 +181,14 @@ void KeyCache::Core::DropIfUnused(VaultKey* key) {
 uint32_t KeyCache::Core::Wipe(HubUid uid, Hub& hub) {
   uint32_t wiped = hub.keys == nullptr ? 0 : 1;
   hub.keys.reset();
-  const std::map<DekId, Older> older = std::exchange(hub.older, {});
-  for (const auto& [dek, entry] : older) {
-    wiped += entry.key == nullptr ? 0 : 1;
-    Leave(uid, hub, entry.under);
+  absl::flat_hash_set<VaultKey*> under;  // each is left once: that may be its end
+  for (const auto& [dek, older] : hub.older) {
+    wiped += older.key == nullptr ? 0 : 1;
+    under.insert(older.under);
   }
   ++hub.epoch;
+  hub.older.clear();
+  for (VaultKey* key : under) Leave(uid, hub, key);
   return wiped;
 }
 
@@ -297,7 +299,8 @@ void KeyCache::Core::KeepOlder(HubUid uid, DekId dek, Older older) {
     Leave(uid, hub, under);
   }
   agenda_.emplace(older.unwrapped_at + options_.entry_lifetime, uid);
-  hub.older[dek] = std::move(older);
+  // Rewrapped since it was fetched, it is under another key now.
+  Leave(uid, hub, std::exchange(hub.older[dek], std::move(older)).under);
 }
 
 // A flight that read the hub's record before a change of it must not take the change back.

@@ -82,5 +82,21 @@ TEST_F(KeySampleTest, AVaultThatAnswersNothingButCorruptIsNotTakenForSilent) {  
   EXPECT_THAT(Fetch(hub), IsOk());
 }
 
+TEST_F(KeySampleTest, TwoGenerationsUnderOneOldVersionAreWipedTogether) {
+  const HubUid hub = NewHub();
+  const DekId older[] = {AddGeneration(hub), AddGeneration(hub)};
+  HubKeyRecords records = *source_.Load(hub);
+  for (int i : {0, 1}) {
+    records.deks[i].wrapped.version_id = "https://contoso.vault.azure.net/keys/key/0";
+  }
+  source_.Set(hub, records);
+  for (DekId dek : older) ASSERT_THAT(FetchOpen(hub, dek), IsOk());
+  cache().Lock(hub);
+  ASSERT_EQ(listener_.locks().size(), 1u);
+  EXPECT_EQ(listener_.locks()[0].keys_wiped, 3u);
+  const KeyCacheStats stats = cache().Stats();
+  EXPECT_EQ(stats.vault_keys_available, 1u) << "nobody is under the old version";
+}
+
 }  // namespace
 }  // namespace cmkstore::keycache
