@@ -42,7 +42,8 @@ absl::StatusOr<OpenKeyPtr> KeyCache::LookupOpenKey(HubUid hub, DekId dek) {
 void KeyCache::FetchOpenKey(HubUid hub, DekId dek, absl::Time deadline, OpenKeyDone done) {
   core_->FetchOpenKey(hub, dek, deadline, std::move(done));
 }
-void KeyCache::Lock(HubUid hub) { core_->Lock(hub); }
+void KeyCache::Lock(HubUid hub) { core_->Lock(hub, /*durable=*/false); }
+void KeyCache::LockDurably(HubUid hub) { core_->Lock(hub, /*durable=*/true); }
 void KeyCache::Unlock(HubUid hub) { core_->Unlock(hub); }
 void KeyCache::Forget(HubUid hub) { core_->Forget(hub); }
 void KeyCache::Supersede(HubUid hub) { core_->Supersede(hub); }
@@ -186,9 +187,9 @@ uint32_t KeyCache::Core::Wipe(HubUid uid, Hub& hub) {
     wiped += older.key == nullptr ? 0 : 1;
     under.insert(older.under);
   }
-  ++hub.epoch;
   hub.older.clear();
   for (VaultKey* key : under) Leave(uid, hub, key);
+  ++hub.epoch;
   return wiped;
 }
 
@@ -201,22 +202,22 @@ void KeyCache::Core::Erase(HubUid uid) {
   hubs_.erase(found);
 }
 
-// A refusal may go too: a push lock is in the hub's record, and a denial is the vault's to repeat.
+// A refusal may go too: a denial is the vault's to repeat, and a durable push lock is on record.
 void KeyCache::Core::EvictBeyondBound(Events& events) {
   for (size_t looked = 0; hubs_.size() > options_.max_hubs && looked < hubs_.size(); ++looked) {
     const HubUid oldest = recency_.back();
     const Hub& hub = *hubs_.find(oldest)->second;
-    if (hub.flights.empty()) {
+    if (hub.flights.empty() && !hub.lock_only_here) {
       if (hub.keys != nullptr) events.forgotten.push_back(oldest);
       Erase(oldest);
       ++stats_.evictions;
-    } else {  // somebody waits for it
+    } else {
       recency_.splice(recency_.begin(), recency_, std::prev(recency_.end()));
     }
   }
 }
 
-void KeyCache::Core::Lock(HubUid uid) {
+void KeyCache::Core::Lock(HubUid uid, bool durable) {
   Events events;
   {
     absl::MutexLock lock(&mutex_);
@@ -228,6 +229,7 @@ void KeyCache::Core::Lock(HubUid uid) {
     report.detected_at = clock_.WallNow();
     if (hub.under != nullptr) report.last_success = hub.under->last_success_wall;
     const bool again = std::exchange(hub.locked_by_push, true);
+    hub.lock_only_here = !durable && (!again || hub.lock_only_here);
     report.keys_wiped = Wipe(uid, hub);
     if (again && report.keys_wiped == 0) return;  // the report of the lock itself stays the last
     hub.push_changed_wall = report.detected_at;
@@ -244,7 +246,7 @@ void KeyCache::Core::Unlock(HubUid uid) {
     const auto found = hubs_.find(uid);
     if (found == hubs_.end() || !found->second->locked_by_push) return;
     Hub& hub = *found->second;
-    hub.locked_by_push = false;
+    hub.locked_by_push = hub.lock_only_here = false;
     hub.push_changed_wall = clock_.WallNow();
     ++hub.epoch;  // a flight that read the record before the unlock must not lock again
     if (!hub.locked_by_denial) events.unlocked.push_back(uid);

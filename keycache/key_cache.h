@@ -49,9 +49,10 @@ class KeyCache {
   void FetchOpenKey(HubUid hub, DekId dek, absl::Time deadline, OpenKeyDone done);
 
   // Push lock: wipes every key of the hub before it returns and refuses with HUB_LOCKED until
-  // Unlock. The caller makes the lock durable, and calls this again once it is: until then the hub
-  // may be evicted, and the lock with it.
+  // Unlock. The hub is not evicted, and the lock with it, until LockDurably.
   void Lock(HubUid hub);
+  // The same, for a hub whose record says that it is locked.
+  void LockDurably(HubUid hub);
   void Unlock(HubUid hub);
   // Drops what is cached of the hub (its key or its DEKs are others now, or it was deleted); the
   // next use unwraps again.

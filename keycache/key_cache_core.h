@@ -33,7 +33,7 @@ class KeyCache::Core {
   absl::StatusOr<OpenKeyPtr> LookupOpenKey(HubUid hub, DekId dek);
   void Fetch(HubUid hub, absl::Time deadline, KeysDone done);
   void FetchOpenKey(HubUid hub, DekId dek, absl::Time deadline, OpenKeyDone done);
-  void Lock(HubUid hub);
+  void Lock(HubUid hub, bool durable);
   void Unlock(HubUid hub);
   void Forget(HubUid hub);
   void Supersede(HubUid hub);
@@ -71,6 +71,7 @@ class KeyCache::Core {
     absl::Duration outage_grace = absl::ZeroDuration();
     uint64_t grace_revision = 0;  // of the hub's record that says so
     bool locked_by_push = false;
+    bool lock_only_here = false;  // no record has the push lock: an eviction would end it
     absl::Time push_changed_wall = absl::InfinitePast();  // last push lock or unlock
     bool locked_by_denial = false;                        // and reported so
     bool used = false;     // since its keys were unwrapped: worth a refresh
@@ -198,9 +199,9 @@ class KeyCache::Core {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RecordOutage(VaultKey& key, const Answer& answer, Events& events)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Confirm(VaultKey& key, Events& events) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RecordUnusable(VaultKey& key, const Answer& answer, Events& events)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Confirm(VaultKey& key, Events& events) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LockByDenial(HubUid uid, Hub& hub, const VaultKey& key, Events& events)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Become(VaultKey& key, KeyAvailability availability) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

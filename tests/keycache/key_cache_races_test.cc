@@ -210,6 +210,20 @@ TEST_F(KeyCacheRacesTest, LockedHubsDoNotStopEviction) {  // KL-8
   EXPECT_LE(cache().Stats().cached_hubs, 3u);
 }
 
+TEST_F(KeyCacheRacesTest, APushLockThatTheStoreHasNotTakenIsNotEvicted) {  // KL-6, KL-8
+  options_.max_hubs = 3;
+  const HubUid hub = NewHub();
+  ASSERT_THAT(Fetch(hub), IsOk());
+  for (int calls : {1, 2}) {
+    cache().Lock(hub);
+    for (int i = 0; i < 5; ++i) ASSERT_THAT(Fetch(NewHub()), IsOk());
+    EXPECT_THAT(Fetch(hub), FailsWith("HUB_LOCKED", "")) << calls;
+  }
+  cache().LockDurably(hub);
+  for (int i = 0; i < 5; ++i) ASSERT_THAT(Fetch(NewHub()), IsOk());
+  EXPECT_THAT(Fetch(hub), IsOk()) << "as its record says, which in this test is not locked";
+}
+
 TEST_F(KeyCacheRacesTest, AFetchOvertakenByForgetAsksAgain) {  // KL-6
   served_by_ = &slow_;
   const HubUid hub = NewHub();
