@@ -51,6 +51,7 @@ TEST_F(KeyCacheRacesTest, SlowAnswersKeepThePromiseOf45Seconds) {  // KL-4
     clock_.Advance(slowness);
     slow_.Release();
     AwaitEnded(trial + 1);
+    AwaitIdle();  // else its end would be taken for a probe below
     while (cache().Lookup(hub).ok()) {
       clock_.Advance(absl::Milliseconds(100));
       slow_.HoldNextAnswer();
