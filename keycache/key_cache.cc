@@ -181,11 +181,13 @@ void KeyCache::Core::DropIfUnused(VaultKey* key) {
 uint32_t KeyCache::Core::Wipe(HubUid uid, Hub& hub) {
   uint32_t wiped = hub.keys == nullptr ? 0 : 1;
   hub.keys.reset();
-  const std::map<DekId, Older> older = std::exchange(hub.older, {});
-  for (const auto& [dek, entry] : older) {
-    wiped += entry.key == nullptr ? 0 : 1;
-    Leave(uid, hub, entry.under);
+  absl::flat_hash_set<VaultKey*> under;  // each is left once: that may be its end
+  for (const auto& [dek, older] : hub.older) {
+    wiped += older.key == nullptr ? 0 : 1;
+    under.insert(older.under);
   }
+  hub.older.clear();
+  for (VaultKey* key : under) Leave(uid, hub, key);
   ++hub.epoch;
   return wiped;
 }
@@ -199,16 +201,16 @@ void KeyCache::Core::Erase(HubUid uid) {
   hubs_.erase(found);
 }
 
-// A refusal may go too: a push lock is in the hub's record, and a denial is the vault's to repeat.
+// A refusal may go too: a denial is the vault's to repeat, and a durable push lock is on record.
 void KeyCache::Core::EvictBeyondBound(Events& events) {
   for (size_t looked = 0; hubs_.size() > options_.max_hubs && looked < hubs_.size(); ++looked) {
     const HubUid oldest = recency_.back();
     const Hub& hub = *hubs_.find(oldest)->second;
-    if (hub.flights.empty()) {
+    if (hub.flights.empty() && !hub.lock_only_here) {
       if (hub.keys != nullptr) events.forgotten.push_back(oldest);
       Erase(oldest);
       ++stats_.evictions;
-    } else {  // somebody waits for it
+    } else {
       recency_.splice(recency_.begin(), recency_, std::prev(recency_.end()));
     }
   }
@@ -227,6 +229,7 @@ void KeyCache::Core::Lock(HubUid uid, std::optional<uint64_t> revision) {
     report.detected_at = clock_.WallNow();
     if (hub.under != nullptr) report.last_success = hub.under->last_success_wall;
     const bool again = std::exchange(hub.locked_by_push, true);
+    hub.lock_only_here = !revision.has_value() && (!again || hub.lock_only_here);
     report.keys_wiped = Wipe(uid, hub);
     if (again && report.keys_wiped == 0) return;  // the report of the lock itself stays the last
     hub.push_changed_wall = report.detected_at;
@@ -243,6 +246,7 @@ void KeyCache::Core::Unlock(HubUid uid, uint64_t revision) {
     const auto found = hubs_.find(uid);
     if (found == hubs_.end() || !NotePush(*found->second, revision)) return;
     Hub& hub = *found->second;
+    hub.lock_only_here = false;
     if (!std::exchange(hub.locked_by_push, false)) return;
     hub.push_changed_wall = clock_.WallNow();
     ++hub.epoch;  // a flight that read the record before the unlock must not lock again
@@ -299,7 +303,8 @@ void KeyCache::Core::KeepOlder(HubUid uid, DekId dek, Older older) {
     Leave(uid, hub, under);
   }
   agenda_.emplace(older.unwrapped_at + options_.entry_lifetime, uid);
-  hub.older[dek] = std::move(older);
+  // Rewrapped since it was fetched, it is under another key now.
+  Leave(uid, hub, std::exchange(hub.older[dek], std::move(older)).under);
 }
 
 // A flight that read the hub's record before a change of it must not take the change back.

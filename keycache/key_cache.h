@@ -50,9 +50,9 @@ class KeyCache {
   void FetchOpenKey(HubUid hub, DekId dek, absl::Time deadline, OpenKeyDone done);
 
   // Push lock: wipes every key of the hub before it returns and refuses with HUB_LOCKED until
-  // Unlock. The caller makes the lock durable, and calls this again once it is: until then the hub
-  // may be evicted, and the lock with it. `revision`: that of the hub's record which says so, once
-  // there is one; what an older one than is known says is left.
+  // Unlock. The caller makes the lock durable, and calls this again with the `revision` of the
+  // hub's record that says so: until then the hub is not evicted, and the lock with it. What an
+  // older revision than is known says is left.
   void Lock(HubUid hub, std::optional<uint64_t> revision = std::nullopt);
   void Unlock(HubUid hub, uint64_t revision);
   // Drops what is cached of the hub (its key or its DEKs are others now, or it was deleted); the

@@ -72,7 +72,8 @@ class KeyCache::Core {
     absl::Duration outage_grace = absl::ZeroDuration();
     uint64_t grace_revision = 0;  // of the hub's record that says so
     bool locked_by_push = false;
-    uint64_t push_revision = 0;  // of the hub's record that says so, or that it is not
+    uint64_t push_revision = 0;   // of the hub's record that says so, or that it is not
+    bool lock_only_here = false;  // no record has the push lock: an eviction would end it
     absl::Time push_changed_wall = absl::InfinitePast();  // last push lock or unlock
     bool locked_by_denial = false;                        // and reported so
     bool used = false;     // since its keys were unwrapped: worth a refresh
@@ -113,16 +114,18 @@ class KeyCache::Core {
     VaultKey* key = nullptr;
     uint64_t denials = 0;
     HubKeyRecords records;
-    std::string request_id;  // of the request that began it
+    WrappedDekRecord record;  // of `records`, the one that it unwraps
+    std::string request_id;   // of the request that began it
   };
 
   // A vault's answer to one call.
   struct Answer {
     absl::Status status;
     bool probe = false;
-    HubUid hub;            // whose wrapped key it was asked for
-    uint64_t denials = 0;  // of the key, when the call began
-    absl::Time began;      // monotonic
+    HubUid hub;                                // whose wrapped key it was asked for
+    const WrappedDekRecord* record = nullptr;  // that wrapped key
+    uint64_t denials = 0;                      // of the key, when the call began
+    absl::Time began;                          // monotonic
   };
 
   // The probes of one vault that are under way or in line, and what its failing keys were told (OK:
@@ -204,6 +207,8 @@ class KeyCache::Core {
   void RecordDenied(VaultKey& key, const Answer& answer, Events& events)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RecordOutage(VaultKey& key, const Answer& answer, Events& events)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RecordUnusable(VaultKey& key, const Answer& answer, Events& events)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Confirm(VaultKey& key, Events& events) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LockByDenial(HubUid uid, Hub& hub, const VaultKey& key, Events& events)

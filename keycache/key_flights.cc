@@ -117,6 +117,7 @@ void KeyCache::Core::BeginFlight(HubUid uid, DekId dek, absl::Time deadline) {
       refused = budget_.CheckPause(records.key.vault_uri, deadline);
     }
     if (refused.ok() && !records.locked_by_push) {
+      flight->record = *record;
       flight->key = Register(records, *record);
       flight->key->hubs.insert(uid);
       ++flight->key->calls;
@@ -162,6 +163,7 @@ bool KeyCache::Core::Fly(Flight flight) {
     answer.denials = flight.denials = flight.key->denials;
   }
   answer.hub = flight.hub;
+  answer.record = &flight.record;
   answer.began = clock_.MonotonicNow();
   const absl::Time deadline = clock_.WallNow() + options_.vault_call_timeout;
   absl::StatusOr<HubKeysPtr> keys = HubKeysPtr();

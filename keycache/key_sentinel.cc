@@ -100,7 +100,7 @@ void KeyCache::Core::StartDueProbes() {
   }
 }
 
-// `probing` keeps the key alive until here.
+// `probing` keeps the key and its sample until here.
 bool KeyCache::Core::Probe(const std::string& name) {
   Answer answer;
   answer.probe = true;
@@ -112,6 +112,7 @@ bool KeyCache::Core::Probe(const std::string& name) {
     ref = key.ref;
     sample = *key.sample;
     answer.hub = sample.facts.hub;
+    answer.record = &sample;
     answer.denials = key.denials;
   }
   answer.began = clock_.MonotonicNow();
@@ -142,25 +143,45 @@ void KeyCache::Core::Become(VaultKey& key, KeyAvailability availability) {
 // (KL-2).
 void KeyCache::Core::Record(VaultKey& key, const Answer& answer, Events& events) {
   if (answer.probe) key.next_probe = absl::InfiniteFuture();
+  // What is denied or unreachable comes back by a probe only, and that needs a sample.
+  if (!key.sample.has_value()) key.sample = *answer.record;
   switch (vault::OutcomeOf(answer.status)) {
     case vault::VaultOutcome::kHealthy: return RecordHealthy(key, answer, events);
     case vault::VaultOutcome::kDenied: return RecordDenied(key, answer, events);
     case vault::VaultOutcome::kCorrupt:
-    case vault::VaultOutcome::kUnfit:
-      // The record is bad, or the key cannot wrap: nobody withdrew anything. Page, never lock.
-      events.unusable.emplace_back(answer.hub, key.ref.vault_uri, ReasonOf(answer.status));
-      if (!key.sample_proven) key.sample.reset();  // the next fetch brings another
-      key.next_probe =
-          std::min(key.next_probe, answer.began + Jittered(options_.unhealthy_probe_interval));
-      return;
+    case vault::VaultOutcome::kUnfit: return RecordUnusable(key, answer, events);
     case vault::VaultOutcome::kUnreachable:
     case vault::VaultOutcome::kThrottled:
     case vault::VaultOutcome::kLoginFailed: return RecordOutage(key, answer, events);
   }
 }
 
+// The record is bad, or the key cannot wrap: nobody withdrew anything. Page, never lock.
+void KeyCache::Core::RecordUnusable(VaultKey& key, const Answer& answer, Events& events) {
+  events.unusable.emplace_back(answer.hub, key.ref.vault_uri, ReasonOf(answer.status));
+  key.next_probe =
+      std::min(key.next_probe, answer.began + Jittered(options_.unhealthy_probe_interval));
+  // That another record is bad says nothing of the key.
+  if (key.sample->wrapped.ciphertext != answer.record->wrapped.ciphertext) return;
+  if (!key.sample_proven) {
+    if (key.probing && !answer.probe) return;  // the probe needs it, and will be told the same
+    // By this sample the key may never come back: the next use asks, and brings another. No key is
+    // in memory that it could unlock.
+    key.sample.reset();
+  } else if (key.availability != KeyAvailability::kUnreachable) {
+    return;
+  }
+  // The vault answers: from now on only what it has said serves, and no grace (KL-5).
+  if (key.availability == KeyAvailability::kUnreachable) {
+    events.reachable.push_back(key.ref.vault_uri);
+  }
+  Become(key, key.sample_proven ? KeyAvailability::kAvailable : KeyAvailability::kUnknown);
+  key.cause.clear();
+}
+
 void KeyCache::Core::RecordHealthy(VaultKey& key, const Answer& answer, Events& events) {
   const KeyAvailability before = key.availability;
+  if (!std::exchange(key.sample_proven, true)) key.sample = *answer.record;
   if (answer.denials != key.denials) {  // refused since this call began: the later word counts
     if (answer.probe) key.next_probe = clock_.MonotonicNow() + options_.confirm_delay;
     return;

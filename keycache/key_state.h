@@ -15,7 +15,7 @@ namespace cmkstore::keycache {
 
 enum class KeyAvailability {
   kUnknown,      // not tried since start
-  kAvailable,    // the last unwrap worked
+  kAvailable,    // it has unwrapped, and its vault answers
   kUnreachable,  // the vault does not answer; cached keys serve within the grace period
   kDenied,       // the vault refuses; the hub is locked
   kLockedByPush,

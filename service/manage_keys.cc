@@ -198,7 +198,7 @@ absl::StatusOr<v1::KeyStatus> ManageKeys::Lock(const AdmittedCall& call,
   const absl::Time now = clock_.WallNow();
   bool locks = false;
   // Before the store is asked: no disk that hangs, or that another tenant has filled, keeps a hub
-  // from going dark. Again behind it, for keys that came meanwhile where the hub was evicted.
+  // from going dark.
   hubs_.key_cache().Lock(before->uid);
   const absl::StatusOr<HubEntryPtr> hub =
       manage_hubs_.ChangeWith(name, [&](storage::v1::HubRecord& record, store::WriteSet& writes) {

@@ -30,6 +30,7 @@ constexpr absl::Duration kLook = absl::Milliseconds(50);
 constexpr absl::Duration kOthersShare = absl::Milliseconds(500);
 constexpr absl::Duration kRetryAfter = absl::Seconds(1);
 constexpr size_t kPruneAbove = 4096;
+constexpr absl::Duration kPruneInterval = absl::Minutes(1);
 constexpr absl::Duration kIdle = absl::Minutes(5);
 
 }  // namespace
@@ -43,7 +44,7 @@ double CallsPerSecondOfAnyKey() { return kRsa4096; }
 
 CallBudget::Bucket& CallBudget::Filled(const std::string& vault, absl::Duration cost) {
   const absl::Time now = clock_.MonotonicNow();
-  if (buckets_.size() > kPruneAbove) Prune(now);
+  if (buckets_.size() > kPruneAbove && now >= next_prune_) Prune(now);
   const absl::Duration capacity = std::max(kCapacity, cost);
   const auto [found, fresh] = buckets_.try_emplace(vault);
   Bucket& bucket = found->second;
@@ -177,7 +178,9 @@ bool CallBudget::failing(const std::string& vault) {
   return found != buckets_.end() && found->second.failing;
 }
 
+// A walk over all buckets, which a call must not pay each time.
 void CallBudget::Prune(absl::Time now) {
+  next_prune_ = now + kPruneInterval;
   for (auto bucket = buckets_.begin(); bucket != buckets_.end();) {
     if (now - bucket->second.filled > kIdle && now > bucket->second.paused_until) {
       buckets_.erase(bucket++);

@@ -86,6 +86,7 @@ class CallBudget {
   Clock& clock_;
   absl::Mutex mutex_;
   absl::flat_hash_map<std::string, Bucket> buckets_ ABSL_GUARDED_BY(mutex_);
+  absl::Time next_prune_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();  // monotonic
 };
 
 }  // namespace cmkstore::vault

@@ -7,91 +7,6 @@
 namespace cmkstore::keycache {
 namespace {
 
-// Decides at once, and may hold its answer back: a slow response.
-class SlowAnswers final : public vault::KeyVault {
- public:
-  explicit SlowAnswers(vault::KeyVault& vault) : vault_(vault) {}
-  absl::StatusOr<vault::KeyDescription> Describe(const vault::KeyRef& key, absl::Time t) override {
-    return vault_.Describe(key, t);
-  }
-  absl::StatusOr<vault::WrappedKey> Wrap(const vault::KeyRef& key, const crypto::SecretBytes& dek,
-                                         absl::Time t) override {
-    return vault_.Wrap(key, dek, t);
-  }
-  absl::StatusOr<crypto::SecretBytes> Unwrap(const vault::KeyRef& key,
-                                             const vault::WrappedKey& wrapped,
-                                             absl::Time t) override {
-    auto answer = vault_.Unwrap(key, wrapped, t);
-    absl::MutexLock lock(&mutex_);
-    if (!hold_next_) return answer;
-    hold_next_ = false;
-    held_ = true;
-    mutex_.Await(absl::Condition(&release_));
-    held_ = release_ = false;
-    return answer;
-  }
-  void HoldNextAnswer() {
-    absl::MutexLock lock(&mutex_);
-    hold_next_ = true;
-  }
-  void AwaitHeld() {
-    absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(&held_));
-  }
-  void Release() {
-    absl::MutexLock lock(&mutex_);
-    release_ = true;
-  }
-
- private:
-  vault::KeyVault& vault_;
-  absl::Mutex mutex_;
-  bool hold_next_ = false, held_ = false, release_ = false;
-};
-
-class KeyCacheRacesTest : public KeyCacheTest {
- protected:
-  void Start(HubUid hub) {
-    cache().Fetch(hub, absl::InfiniteFuture(), [this](auto) { ++ended_; });
-  }
-  void AwaitEnded(int count) {
-    while (ended_ < count) {
-      absl::SleepFor(absl::Milliseconds(1));
-      if (cache().Stats().calls_in_line == 0) continue;
-      clock_.Advance(absl::Milliseconds(100));  // some wait for their vault's budget
-      cache().Tick();
-    }
-  }
-  void AwaitIdle() {
-    while (cache().Stats().calls_under_way > 0) std::this_thread::yield();
-  }
-  // Adds a generation to the hub's records; returns the one before it.
-  DekId AddGeneration(HubUid hub) {
-    HubKeyRecords records = *source_.Load(hub);
-    const DekId before = records.deks.back().facts.dek_id;
-    auto minted = MintDek(vault_, records.key, records.tenant, hub,
-                          static_cast<uint32_t>(records.deks.size()) + 1, random_, clock_,
-                          absl::InfiniteFuture());
-    EXPECT_THAT(minted, IsOk());
-    records.deks.push_back(minted->record);
-    source_.Set(hub, records);
-    return before;
-  }
-  absl::StatusOr<OpenKeyPtr> FetchOpen(HubUid hub, DekId dek) {
-    absl::Notification finished;
-    absl::StatusOr<OpenKeyPtr> result;
-    cache().FetchOpenKey(hub, dek, absl::InfiniteFuture(), [&](absl::StatusOr<OpenKeyPtr> key) {
-      result = std::move(key);
-      finished.Notify();
-    });
-    AwaitInTime(finished);
-    return result;
-  }
-
-  SlowAnswers slow_{vault_};
-  std::atomic<int> ended_ = 0;
-};
-
 TEST_F(KeyCacheRacesTest, ASuccessDecidedBeforeADenialUnlocksNothingWhenItLandsAfter) {  // KL-3
   served_by_ = &slow_;
   const HubUid warm = NewHub(), cold = NewHub();
@@ -136,6 +51,7 @@ TEST_F(KeyCacheRacesTest, SlowAnswersKeepThePromiseOf45Seconds) {  // KL-4
     clock_.Advance(slowness);
     slow_.Release();
     AwaitEnded(trial + 1);
+    AwaitIdle();  // else its end would be taken for a probe below
     while (cache().Lookup(hub).ok()) {
       clock_.Advance(absl::Milliseconds(100));
       slow_.HoldNextAnswer();
@@ -293,6 +209,20 @@ TEST_F(KeyCacheRacesTest, LockedHubsDoNotStopEviction) {  // KL-8
   cache().Lock(locked);
   for (int i = 0; i < 20; ++i) ASSERT_THAT(Fetch(NewHub()), IsOk());
   EXPECT_LE(cache().Stats().cached_hubs, 3u);
+}
+
+TEST_F(KeyCacheRacesTest, APushLockThatTheStoreHasNotTakenIsNotEvicted) {  // KL-6, KL-8
+  options_.max_hubs = 3;
+  const HubUid hub = NewHub();
+  ASSERT_THAT(Fetch(hub), IsOk());
+  for (int calls : {1, 2}) {
+    cache().Lock(hub);
+    for (int i = 0; i < 5; ++i) ASSERT_THAT(Fetch(NewHub()), IsOk());
+    EXPECT_THAT(Fetch(hub), FailsWith("HUB_LOCKED", "")) << calls;
+  }
+  cache().Lock(hub, 1);
+  for (int i = 0; i < 5; ++i) ASSERT_THAT(Fetch(NewHub()), IsOk());
+  EXPECT_THAT(Fetch(hub), IsOk()) << "as its record says, which in this test is not locked";
 }
 
 TEST_F(KeyCacheRacesTest, AFetchOvertakenByForgetAsksAgain) {  // KL-6

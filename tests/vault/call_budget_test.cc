@@ -4,6 +4,7 @@
 
 #include <deque>
 
+#include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "tests/testing/matchers.h"
 #include "tests/testing/virtual_clock.h"
@@ -145,6 +146,27 @@ TEST_F(CallBudgetTest, WithoutAWordItIsLeftAlone1And2And4And8And16Seconds) {
   budget_.Throttled(kVault, absl::ZeroDuration(), 0);
   clock_.Advance(absl::Seconds(1));
   EXPECT_TRUE(budget_.TryTake(kVault, 100)) << "an answer begins the count anew";
+}
+
+TEST_F(CallBudgetTest, ManyVaultsAreLookedThroughForIdleOnesOnceAMinute) {
+  const auto call_all = [&] {
+    for (int i = 0; i < 5000; ++i) {
+      EXPECT_TRUE(budget_.TryTake(absl::StrCat("https://v", i, ".vault.azure.net"), 100));
+    }
+  };
+  call_all();
+  clock_.Advance(absl::Seconds(10));
+  budget_.Unreachable(kVault);
+  clock_.Advance(absl::Seconds(230));
+  call_all();
+  clock_.Advance(absl::Seconds(65));
+  EXPECT_TRUE(budget_.TryTake("https://one.vault.azure.net", 100));
+  clock_.Advance(absl::Seconds(10));
+  EXPECT_TRUE(budget_.TryTake("https://two.vault.azure.net", 100));
+  EXPECT_TRUE(budget_.failing(kVault)) << "idle for 5 min, and not yet looked for";
+  clock_.Advance(absl::Minutes(1));
+  EXPECT_TRUE(budget_.TryTake("https://one.vault.azure.net", 100));
+  EXPECT_FALSE(budget_.failing(kVault)) << "forgotten";
 }
 
 TEST_F(CallBudgetTest, TheJitterIsAtMostAQuarter) {
