@@ -60,6 +60,31 @@ TEST_F(LargeCallsTest, AMessageForWhichThereIsNoRoomIsNotParsed) {
   EXPECT_EQ(send(std::make_unique<grpc::ClientContext>()), "TOKEN_INVALID");
 }
 
+// Neither the token nor a bound is looked at before gRPC would have inflated it.
+TEST_F(LargeCallsTest, ACompressedMessageIsRefusedAndNotInflated) {
+  const auto channel = Connect();
+  v1::UpdateDocumentRequest bomb;
+  bomb.mutable_document()->set_name(NameOf("d1"));
+  bomb.mutable_document()->set_content(std::string(12u << 20, '0'));
+  HealthCheckRequest health_bomb;
+  health_bomb.set_service(std::string(12u << 20, '0'));
+  for (const auto algorithm : {GRPC_COMPRESS_GZIP, GRPC_COMPRESS_DEFLATE}) {
+    for (auto& context : {std::make_unique<grpc::ClientContext>(), As("contributor")}) {
+      context->set_compression_algorithm(algorithm);
+      v1::Document stored;
+      const grpc::Status refused =
+          v1::DocumentService::NewStub(channel)->UpdateDocument(context.get(), bomb, &stored);
+      EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNIMPLEMENTED) << ReasonOf(refused);
+    }
+    grpc::ClientContext context;
+    context.set_compression_algorithm(algorithm);
+    HealthCheckResponse health;
+    EXPECT_EQ(Health::NewStub(channel)->Check(&context, health_bomb, &health).error_code(),
+              grpc::StatusCode::UNIMPLEMENTED);
+  }
+  EXPECT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+}
+
 TEST_F(LargeCallsTest, WhatIsKeptForAsLongAsItsCallerLikesIsSmall) {
   HealthCheckRequest large;
   large.set_service(std::string(17u << 10, 'x'));
