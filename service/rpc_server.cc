@@ -61,6 +61,7 @@ void SetConnectionBounds(grpc::ServerBuilder& builder) {
 RpcServer::RpcServer(RpcServerOptions options, RequestGate& gate)
     : options_(options),
       gate_(gate),
+      room_(options.max_bytes_under_way),
       request_bytes_(options.max_bytes_under_way, "requests under way"),
       answer_bytes_(options.max_bytes_under_way, "answers that have not been read"),
       vault_(OptionsOf("control-vault", options.control_threads, options)),
@@ -116,7 +117,7 @@ absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
   for (const auto& service : services_) builder.RegisterService(service.get());
   for (size_t i = 0; i < options_.queues; ++i) {
     environments_.push_back(std::make_unique<CallEnvironment>(
-        builder.AddCompletionQueue(), gate_, request_bytes_, answer_bytes_, stats_));
+        builder.AddCompletionQueue(), gate_, room_, request_bytes_, answer_bytes_, stats_));
   }
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) {

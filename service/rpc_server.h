@@ -41,8 +41,8 @@ struct RpcServerOptions {
   // Twice the largest batch: what is somewhat too large is still refused by its field and limit,
   // what is far too large by gRPC.
   size_t max_request_bytes = 16u << 20;
-  // That requests under way may hold together; a quarter of it those of one tenant. As much again
-  // the answers that callers have not taken yet.
+  // That large requests under way may hold together; a quarter of it those of one tenant. As much
+  // again large answers that callers have not taken yet, and as much again all calls beside them.
   size_t max_bytes_under_way = 256u << 20;
   AcceptorOptions connections;  // of each listener
 };
@@ -170,6 +170,7 @@ class RpcServer {
 
   const RpcServerOptions options_;
   RequestGate& gate_;
+  CallRoom room_;
   RequestBytes request_bytes_, answer_bytes_;
   Worker vault_, disk_, lock_;  // see BlocksFor
   CallStats stats_;

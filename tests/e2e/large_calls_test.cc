@@ -38,9 +38,9 @@ class LargeCallsTest : public ServedHub {
 
 // A token and room are looked for before the message is parsed, which may be much work.
 TEST_F(LargeCallsTest, AMessageForWhichThereIsNoRoomIsNotParsed) {
-  max_bytes_under_way_ = 64u << 10;  // 16 KiB of one tenant
+  max_bytes_under_way_ = 256u << 10;  // 64 KiB of one tenant
   StartServer();
-  const std::string garbage(20u << 10, '\xff');
+  const std::string garbage(80u << 10, '\xff');
   const grpc::Slice slice(garbage);
   const auto send = [&](std::unique_ptr<grpc::ClientContext> context) {
     grpc::GenericStub stub(channel_);
@@ -142,6 +142,35 @@ TEST_F(LargeCallsTest, LargeAnswersThatNobodyReadsAreBounded) {
   const absl::Time give_up = absl::Now() + absl::Seconds(10);
   while (again() != "OK" && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(5));
   EXPECT_EQ(again(), "OK");
+}
+
+TEST_F(LargeCallsTest, SmallCallsThatStayAreBoundedToo) {
+  max_bytes_under_way_ = 256u << 10;  // 64 KiB of one tenant: three watches
+  StartServer();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  v1::WatchDocumentsRequest watch;
+  watch.set_parent(kHub);
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::WatchDocumentsResponse>>> streams;
+  const auto begin = [&] {
+    contexts.push_back(As("reader"));
+    streams.push_back(documents_->WatchDocuments(contexts.back().get(), watch));
+    v1::WatchDocumentsResponse part;
+    return streams.back()->Read(&part);
+  };
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(begin()) << i;
+  EXPECT_FALSE(begin());
+  EXPECT_EQ(ReasonOf(streams.back()->Finish()), "QUOTA_EXCEEDED");
+  EXPECT_EQ(ReasonOf(Put("d1", "{}")), "QUOTA_EXCEEDED");
+  contexts.front()->TryCancel();
+  (void)streams.front()->Finish();
+  const absl::Time give_up = absl::Now() + absl::Seconds(15);
+  while (ReasonOf(Put("d1", "{}")) != "OK" && absl::Now() < give_up) {
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  EXPECT_EQ(ReasonOf(Put("d1", "{}")), "OK") << "its room is given back";
+  for (const auto& context : contexts) context->TryCancel();
+  for (size_t i = 1; i < 3; ++i) (void)streams[i]->Finish();
 }
 
 TEST_F(LargeCallsTest, LargeRequestsThatWaitForASilentVaultAreBounded) {
