@@ -129,17 +129,18 @@ int PortOf(int listener) {
   return 0;
 }
 
-size_t ThirdOfDescriptors() {
+// Of a third, since each connection takes two: a third is left for files.
+size_t PartOfDescriptors(size_t acceptors) {
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
-  return std::max<size_t>(1, limit.rlim_cur / 3);
+  return std::max<size_t>(1, limit.rlim_cur / 3 / acceptors);
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Acceptor>> Acceptor::Listen(const std::string& address,
                                                            AcceptorOptions options) {
-  options.max_connections = std::min(options.max_connections, ThirdOfDescriptors());
+  options.max_connections = std::min(options.max_connections, PartOfDescriptors(options.acceptors));
   absl::string_view path = address;
   const bool is_unix = absl::ConsumePrefix(&path, "unix:");
   CMK_ASSIGN_OR_RETURN(const int listener,

@@ -17,8 +17,10 @@
 namespace cmkstore::service {
 
 struct AcceptorOptions {
-  size_t max_connections = 10'000;  // in all; never more than a third of our descriptors
-  size_t max_per_peer = 1'000;      // of one IPv4 address, one IPv6 /64, or the Unix socket
+  // In all; never more than its part of a third of our descriptors.
+  size_t max_connections = 10'000;
+  size_t max_per_peer = 1'000;  // of one IPv4 address, one IPv6 /64, or the Unix socket
+  size_t acceptors = 1;         // that share that third
 };
 
 struct AcceptorStats {

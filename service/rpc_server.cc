@@ -105,9 +105,11 @@ absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
   memory.Resize(2 * options_.max_bytes_under_way);
   builder.SetResourceQuota(memory);
   std::vector<std::unique_ptr<Acceptor::Sink>> sinks;
+  AcceptorOptions connections = options_.connections;
+  connections.acceptors = std::max<size_t>(1, listeners.size());
   for (RpcListener& listener : listeners) {
     CMK_ASSIGN_OR_RETURN(std::unique_ptr<Acceptor> acceptor,
-                         Acceptor::Listen(listener.address, options_.connections));
+                         Acceptor::Listen(listener.address, connections));
     listener.bound_port = acceptor->port();
     acceptors_.push_back(std::move(acceptor));
     using Type = grpc::ServerBuilder::experimental_type::ExternalConnectionType;

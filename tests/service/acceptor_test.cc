@@ -126,6 +126,21 @@ TEST_F(AcceptorTest, AllTogetherHaveSoManyConnections) {
   EXPECT_TRUE(IsClosed(fourth));
 }
 
+TEST_F(AcceptorTest, AcceptorsShareAThirdOfTheDescriptors) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit few = before;
+  few.rlim_cur = 120;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  Listen({.acceptors = 10});
+  setrlimit(RLIMIT_NOFILE, &before);
+  for (int i = 0; i < 4; ++i) Connect(Socket());
+  ASSERT_TRUE(received_.AwaitCount(4));
+  const int fifth = Socket();
+  Connect(fifth);
+  EXPECT_TRUE(IsClosed(fifth));
+}
+
 TEST_F(AcceptorTest, AConnectionThatTheClientEndedIsCountedNoMore) {
   Listen({});
   const int client = Socket();
