@@ -76,7 +76,8 @@ class Acceptor {
   // The thread's own:
   absl::flat_hash_map<int, std::string> watched_;  // duplicate descriptor → peer
   std::map<std::string, size_t> per_peer_;
-  bool paused_ = false;  // the listener is not looked at until the next try
+  bool paused_ = false;   // the listener is not looked at until the next try
+  bool failing_ = false;  // since the last connection that could be taken
   std::atomic<uint64_t> open_{0}, accepted_{0}, refused_{0}, failed_{0};
   std::thread thread_;
 };

@@ -154,6 +154,18 @@ std::vector<MethodStats*> RpcServer::MethodsStats() const {
   return all;
 }
 
+AcceptorStats RpcServer::ConnectionStats() const {
+  AcceptorStats sum;
+  for (const auto& acceptor : acceptors_) {
+    const AcceptorStats one = acceptor->Stats();
+    sum.open += one.open;
+    sum.accepted += one.accepted;
+    sum.refused += one.refused;
+    sum.failed += one.failed;
+  }
+  return sum;
+}
+
 void RpcServer::SetServing(bool serving) {
   if (health_ != nullptr) health_->SetServing(serving);
 }

@@ -144,6 +144,8 @@ class RpcServer {
   const CallStats& stats() const { return stats_; }
   // After the last Add…; each lives as long as this.
   std::vector<MethodStats*> MethodsStats() const;
+  // Of all listeners together; after Start.
+  AcceptorStats ConnectionStats() const;
   // Runs at the begin of Shutdown: wakes whatever waits for something that may never come.
   void OnDrain(std::function<void()> wake) { on_drain_ = std::move(wake); }
   // Runs, on a control thread, when a blocking handler has succeeded; told what the call was about.
