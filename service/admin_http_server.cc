@@ -25,8 +25,8 @@ constexpr int kThreads = 16;
 constexpr absl::Duration kToRead = absl::Seconds(1);
 constexpr absl::Duration kToWrite = absl::Seconds(5);
 constexpr size_t kBufferBytes = 4096;
-constexpr size_t kMaxRequestBytes = 16u
-                                    << 10;  // httplib itself keeps whatever comes until a line ends
+// httplib itself keeps whatever comes before a line ends.
+constexpr size_t kMaxRequestBytes = 16u << 10;
 constexpr size_t kMaxWaiting = 256;
 
 // Of the connection that this thread serves: when it was accepted.
