@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include "tests/e2e/served_hub.h"
 
 namespace cmkstore {
@@ -171,6 +172,35 @@ TEST_F(LargeCallsTest, SmallCallsThatStayAreBoundedToo) {
   EXPECT_EQ(ReasonOf(Put("d1", "{}")), "OK") << "its room is given back";
   for (const auto& context : contexts) context->TryCancel();
   for (size_t i = 1; i < 3; ++i) (void)streams[i]->Finish();
+}
+
+TEST_F(LargeCallsTest, WhoAsksWithoutATokenIsBoundedAsOneTenant) {
+  max_bytes_under_way_ = 256u << 10;  // three streams of reflection
+  StartServer();
+  using grpc::reflection::v1alpha::ServerReflection;
+  using grpc::reflection::v1alpha::ServerReflectionRequest;
+  using grpc::reflection::v1alpha::ServerReflectionResponse;
+  const auto stub = ServerReflection::NewStub(channel_);
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<
+      std::unique_ptr<grpc::ClientReaderWriter<ServerReflectionRequest, ServerReflectionResponse>>>
+      streams;
+  const auto ask = [&] {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    streams.push_back(stub->ServerReflectionInfo(contexts.back().get()));
+    ServerReflectionRequest list;
+    list.set_list_services("*");
+    ServerReflectionResponse answer;
+    return streams.back()->Write(list) && streams.back()->Read(&answer);
+  };
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(ask()) << i;
+  EXPECT_FALSE(ask());
+  EXPECT_EQ(streams.back()->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(ReasonOf(Put("d1", "{}")), "OK") << "whose token speaks for a tenant is heard";
+  for (size_t i = 0; i < 3; ++i) {
+    contexts[i]->TryCancel();
+    (void)streams[i]->Finish();
+  }
 }
 
 TEST_F(LargeCallsTest, LargeRequestsThatWaitForASilentVaultAreBounded) {
