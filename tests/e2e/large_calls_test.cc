@@ -28,10 +28,13 @@ class LargeCallsTest : public ServedHub {
   void Adjust(service::ServerOptions& options) override {
     options.rpc.max_bytes_under_way = max_bytes_under_way_;
   }
-  // Over a socket: in process there is no flow control.
+  // Over a socket: in process there is no flow control. With a window that does not grow, or gRPC
+  // takes in what nobody has asked for.
   std::shared_ptr<grpc::Channel> Connect() {
-    return grpc::CreateChannel(absl::StrCat("127.0.0.1:", server_->port()),
-                               grpc::InsecureChannelCredentials());
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", server_->port()),
+                                     grpc::InsecureChannelCredentials(), arguments);
   }
 
   size_t max_bytes_under_way_ = service::RpcServerOptions().max_bytes_under_way;
