@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/log_limiter.h"
 #include "base/redaction.h"
 
@@ -56,7 +56,8 @@ std::string Quoted(absl::string_view text) {
 void Log(LogLevel level, absl::string_view event, const LogFields& fields) {
   const std::shared_ptr<spdlog::logger> logger = std::atomic_load(&Logger());
   if (!logger->should_log(ToSpdlog(level))) return;
-  const std::optional<uint64_t> held_back = Limiter().Admit(event, absl::Now());
+  // Not by the calendar: set back by an hour, it would silence what is logged often for an hour.
+  const std::optional<uint64_t> held_back = Limiter().Admit(event, SystemClock().MonotonicNow());
   if (!held_back.has_value()) return;
   std::string body = "\"event\":" + Quoted(event);
   for (const auto& [key, value] : fields) {

@@ -20,8 +20,8 @@ namespace cmkstore {
 // one bucket.
 class LogLimiter {
  public:
-  // Whether a line of `event` may be written at `now`; then with how many were held back since the
-  // last one.
+  // Whether a line of `event` may be written at `now`, of a clock that only moves forward; then
+  // with how many were held back since the last one.
   std::optional<uint64_t> Admit(absl::string_view event, absl::Time now);
   // Gives every event its whole burst again, for a log that starts anew in another place.
   void Refill();

@@ -1,5 +1,6 @@
 #include "service/acceptor.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -120,6 +121,17 @@ std::string PeerOf(int connection) {
   return "unix";
 }
 
+// The same for people: "10.0.0.1", "2001:db8::/64".
+std::string ToText(const std::string& peer) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  std::array<char, sizeof(in6_addr)> address{};
+  if (peer.size() < 5 || peer == "unix") return peer;
+  std::copy(peer.begin() + 1, peer.end(), address.begin());
+  const bool is_v4 = peer[0] == '4';
+  inet_ntop(is_v4 ? AF_INET : AF_INET6, address.data(), text.data(), text.size());
+  return absl::StrCat(text.data(), is_v4 ? "" : "/64");
+}
+
 int PortOf(int listener) {
   sockaddr_storage name{};
   socklen_t bytes = sizeof(name);
@@ -129,17 +141,18 @@ int PortOf(int listener) {
   return 0;
 }
 
-size_t ThirdOfDescriptors() {
+// Of a third, since each connection takes two: a third is left for files.
+size_t PartOfDescriptors(size_t acceptors) {
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
-  return std::max<size_t>(1, limit.rlim_cur / 3);
+  return std::max<size_t>(1, limit.rlim_cur / 3 / acceptors);
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Acceptor>> Acceptor::Listen(const std::string& address,
                                                            AcceptorOptions options) {
-  options.max_connections = std::min(options.max_connections, ThirdOfDescriptors());
+  options.max_connections = std::min(options.max_connections, PartOfDescriptors(options.acceptors));
   absl::string_view path = address;
   const bool is_unix = absl::ConsumePrefix(&path, "unix:");
   CMK_ASSIGN_OR_RETURN(const int listener,
@@ -228,9 +241,9 @@ void Acceptor::AcceptAll() {
     if (errno == EINTR || errno == ECONNABORTED) continue;
     if (errno == EAGAIN || errno == EWOULDBLOCK) return;
     // No descriptor or no memory. The listener stays ready, so looking at it would spin.
-    if (failed_.fetch_add(1) == 0) {
-      Log(LogLevel::kError, "accept_failed", {{"error", std::strerror(errno)}});
-    }
+    const std::string error = std::strerror(errno);
+    ++failed_;
+    if (!std::exchange(failing_, true)) Log(LogLevel::kError, "accept_failed", {{"error", error}});
     epoll_ctl(epoll_, EPOLL_CTL_DEL, listener_, nullptr);
     paused_ = true;
     return;
@@ -242,10 +255,11 @@ void Acceptor::HandOver(int connection) {
   const auto count = per_peer_.find(peer);
   const size_t of_peer = count == per_peer_.end() ? 0 : count->second;
   if (watched_.size() >= options_.max_connections || of_peer >= options_.max_per_peer) {
-    if (refused_.fetch_add(1) == 0) {
-      Log(LogLevel::kWarning, "connection_refused",
-          {{"open", absl::StrCat(watched_.size())}, {"of_peer", absl::StrCat(of_peer)}});
-    }
+    ++refused_;
+    Log(LogLevel::kWarning, "connection_refused",
+        {{"peer", ToText(peer)},
+         {"open", absl::StrCat(watched_.size())},
+         {"of_peer", absl::StrCat(of_peer)}});
     close(connection);
     return;
   }
@@ -260,6 +274,7 @@ void Acceptor::HandOver(int connection) {
   watched_[watched] = peer;
   ++per_peer_[peer];
   ++accepted_;
+  failing_ = false;
   open_ = watched_.size();
   Watch(watched, 0);  // hang-ups and errors are always told
   Sink::NewConnectionParameters parameters;

@@ -17,8 +17,10 @@
 namespace cmkstore::service {
 
 struct AcceptorOptions {
-  size_t max_connections = 10'000;  // in all; never more than a third of our descriptors
-  size_t max_per_peer = 1'000;      // of one IPv4 address, one IPv6 /64, or the Unix socket
+  // In all; never more than its part of a third of our descriptors.
+  size_t max_connections = 10'000;
+  size_t max_per_peer = 1'000;  // of one IPv4 address, one IPv6 /64, or the Unix socket
+  size_t acceptors = 1;         // that share that third
 };
 
 struct AcceptorStats {
@@ -74,7 +76,8 @@ class Acceptor {
   // The thread's own:
   absl::flat_hash_map<int, std::string> watched_;  // duplicate descriptor → peer
   std::map<std::string, size_t> per_peer_;
-  bool paused_ = false;  // the listener is not looked at until the next try
+  bool paused_ = false;   // the listener is not looked at until the next try
+  bool failing_ = false;  // since the last connection that could be taken
   std::atomic<uint64_t> open_{0}, accepted_{0}, refused_{0}, failed_{0};
   std::thread thread_;
 };

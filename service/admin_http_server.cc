@@ -25,6 +25,8 @@ constexpr int kThreads = 16;
 constexpr absl::Duration kToRead = absl::Seconds(1);
 constexpr absl::Duration kToWrite = absl::Seconds(5);
 constexpr size_t kBufferBytes = 4096;
+// httplib itself keeps whatever comes before a line ends.
+constexpr size_t kMaxRequestBytes = 16u << 10;
 constexpr size_t kMaxWaiting = 256;
 
 // Of the connection that this thread serves: when it was accepted.
@@ -49,9 +51,10 @@ class BoundedStream final : public httplib::Stream {
   bool is_writable() const override { return Ready(connection_, POLLOUT, written_by_); }
   ssize_t read(char* into, size_t size) override {
     if (next_ == end_) {
-      if (!is_readable()) return -1;
+      if (received_ >= kMaxRequestBytes || !is_readable()) return -1;
       const ssize_t got = recv(connection_, buffer_.data(), buffer_.size(), 0);
       if (got <= 0) return got;
+      received_ += static_cast<size_t>(got);
       next_ = 0;
       end_ = static_cast<size_t>(got);
     }
@@ -73,6 +76,7 @@ class BoundedStream final : public httplib::Stream {
   const absl::Time read_by_, written_by_;
   std::array<char, kBufferBytes> buffer_;
   size_t next_ = 0, end_ = 0;
+  size_t received_ = 0;
 };
 
 class NewestFirst final : public httplib::TaskQueue {

@@ -23,7 +23,8 @@ constexpr absl::Duration kMaxRemembered = absl::Minutes(5);
 constexpr size_t kMaxRememberedTokens = 10'000;
 constexpr size_t kMaxRoles = 256;
 constexpr absl::Duration kFetchTimeout = absl::Seconds(5);
-constexpr absl::string_view kTenantPlace = "{tid}";
+constexpr absl::string_view kTenantPlace = "{tid}";            // in the configuration
+constexpr absl::string_view kTenantPlaceOfKey = "{tenantid}";  // in Entra's key sets
 
 std::string TextOf(const json& object, const char* name) {
   const auto found = object.find(name);
@@ -62,6 +63,13 @@ bool Holds(const json& list, const std::string& wanted) {
 bool IsIssuer(const std::string& trusted, const std::string& issuer, const std::string& tenant) {
   if (!absl::StrContains(trusted, kTenantPlace)) return issuer == trusted;
   return IsValidId(tenant) && issuer == absl::StrReplaceAll(trusted, {{kTenantPlace, tenant}});
+}
+
+// Whether a key is meant for tokens of `issuer`. In a set for all directories the key of one must
+// not speak for another.
+bool SignsFor(const SigningKey& key, const std::string& issuer, const std::string& tenant) {
+  return key.issuer.empty() ||
+         issuer == absl::StrReplaceAll(key.issuer, {{kTenantPlaceOfKey, tenant}});
 }
 
 bool NamesAudience(const json& claims, const std::string& audience) {
@@ -204,7 +212,10 @@ absl::StatusOr<CallerPtr> Authenticator::Validate(const Issuers& issuers,
   if (issuer == issuers->end()) return TokenInvalid("its issuer is not trusted here");
   const auto key = issuer->keys->Find(TextOf(header, "kid"));
   if (!key.has_value()) return TokenInvalid("its signing key is not known");
-  CMK_RETURN_IF_ERROR(key->VerifyRs256(jwt.signing_input, jwt.signature));
+  CMK_RETURN_IF_ERROR(key->key.VerifyRs256(jwt.signing_input, jwt.signature));
+  if (!SignsFor(*key, issuer_name, tenant)) {
+    return TokenInvalid("its signing key is for tokens of another issuer");
+  }
 
   if (!NamesAudience(claims, issuer->audience)) return TokenInvalid("it is for another audience");
   const absl::Time now = clock_.WallNow();

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "service/call_room.h"
 #include "service/call_stats.h"
 #include "service/queue_executor.h"
 #include "service/request_bytes.h"
@@ -23,10 +24,12 @@ namespace cmkstore::service {
 class CallEnvironment {
  public:
   CallEnvironment(std::unique_ptr<grpc::ServerCompletionQueue> queue, RequestGate& gate,
-                  RequestBytes& request_bytes, RequestBytes& answer_bytes, CallStats& stats)
+                  CallRoom& room, RequestBytes& request_bytes, RequestBytes& answer_bytes,
+                  CallStats& stats)
       : queue_(std::move(queue)),
         executor_(*queue_),
         gate_(gate),
+        room_(room),
         request_bytes_(request_bytes),
         answer_bytes_(answer_bytes),
         stats_(stats) {}
@@ -34,6 +37,8 @@ class CallEnvironment {
   grpc::ServerCompletionQueue& queue() { return *queue_; }
   QueueExecutor& executor() { return executor_; }
   CallStats& stats() { return stats_; }
+  // Of every call that was let in.
+  CallRoom& room() { return room_; }
   RequestBytes& request_bytes() { return request_bytes_; }
   // Of answers that their callers have not taken yet.
   RequestBytes& answer_bytes() { return answer_bytes_; }
@@ -64,6 +69,7 @@ class CallEnvironment {
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   QueueExecutor executor_;
   RequestGate& gate_;
+  CallRoom& room_;
   RequestBytes& request_bytes_;
   RequestBytes& answer_bytes_;
   CallStats& stats_;

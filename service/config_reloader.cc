@@ -2,19 +2,27 @@
 
 #include <google/protobuf/util/message_differencer.h>
 
+#include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "crypto/digest.h"
 #include "service/config/config_rules.h"
+#include "service/config/config_value.h"
 #include "service/server_setup.h"
 
 namespace cmkstore::service {
 namespace {
+
+using google::protobuf::Message;
+using Path = std::vector<google::protobuf::util::MessageDifferencer::SpecificField>;
 
 // The configuration without what takes effect at once.
 config::v1::Config NeedingRestart(config::v1::Config config) {
@@ -23,6 +31,32 @@ config::v1::Config NeedingRestart(config::v1::Config config) {
   config.mutable_log()->clear_level();
   return config;
 }
+
+// The options in which two configurations differ, as a file writes them: "requests.queues",
+// "identities[1].client_id". Their values are nobody's business.
+class ChangedOptions final : public google::protobuf::util::MessageDifferencer::Reporter {
+ public:
+  const std::set<std::string>& paths() const { return paths_; }
+  void ReportAdded(const Message&, const Message&, const Path& path) override { Add(path); }
+  void ReportDeleted(const Message&, const Message&, const Path& path) override { Add(path); }
+  void ReportModified(const Message&, const Message&, const Path& path) override {
+    // Of a section its options are reported as well.
+    if (!IsSection(*path.back().field)) Add(path);
+  }
+
+ private:
+  void Add(const Path& path) {
+    std::string text;
+    for (const auto& part : path) {
+      absl::StrAppend(&text, text.empty() ? "" : ".", part.field->name());
+      if (part.field->is_repeated()) absl::StrAppend(&text, "[", part.index, "]");
+      if (!IsSection(*part.field)) break;  // what a duration is made of is no option
+    }
+    paths_.insert(std::move(text));
+  }
+
+  std::set<std::string> paths_;
+};
 
 }  // namespace
 
@@ -64,13 +98,14 @@ absl::Status ConfigReloader::Apply(const LoadedConfig& next) {
   CMK_RETURN_IF_ERROR(server_.SetIssuers(std::move(issuers)));
   server_.SetQuotas(ToQuotaOptions(next.config.quotas()));
   ApplyLogLevel(next.config.log());
-  std::string differences;
+  ChangedOptions changed;
   google::protobuf::util::MessageDifferencer compare;
-  compare.ReportDifferencesToString(&differences);
+  compare.ReportDifferencesTo(&changed);
   const bool pending = !compare.Compare(NeedingRestart(started_with_), NeedingRestart(next.config));
   server_.config_pending().needs_restart = pending;
   if (pending) {
-    Log(LogLevel::kWarning, "config_needs_restart", {{"changes", differences}});
+    Log(LogLevel::kWarning, "config_needs_restart",
+        {{"changes", absl::StrJoin(changed.paths(), ", ")}});
   }
   Log(LogLevel::kInfo, "config_reloaded");
   return absl::OkStatus();

@@ -112,6 +112,7 @@ class HealthMethod::Watch final : public RpcCall {
     } else {
       end = {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many watch the server's health"};
     }
+    request_ = HealthCheckRequest();  // the end may be left unread for ever
     state_ = State::kEnding;
     writer_.Finish(end, static_cast<QueueEvent*>(this));
   }

@@ -30,6 +30,7 @@ bool IsForSignatures(const json& key) {
   return TextOf(key, "kty") == "RSA" && !TextOf(key, "kid").empty() &&
          (!key.contains("use") || TextOf(key, "use") == "sig") &&
          (!key.contains("alg") || TextOf(key, "alg") == "RS256") &&
+         (!key.contains("issuer") || !TextOf(key, "issuer").empty()) &&
          (!key.contains("key_ops") || Holds(key["key_ops"], "verify"));
 }
 
@@ -47,7 +48,7 @@ absl::StatusOr<SigningKeys> ParseJwks(absl::string_view text) {
       const std::optional<std::string> e = DecodeBase64Url(TextOf(one, "e"));
       if (!n.has_value() || !e.has_value()) continue;
       if (auto key = crypto::RsaPublicKey::Create(*n, *e); key.ok()) {
-        keys.emplace(TextOf(one, "kid"), *key);
+        keys.emplace(TextOf(one, "kid"), SigningKey{*key, TextOf(one, "issuer")});
       }
     }
   }
@@ -68,7 +69,7 @@ absl::Status JwksCache::Load() {
   return absl::OkStatus();
 }
 
-std::optional<crypto::RsaPublicKey> JwksCache::Find(const std::string& kid) {
+std::optional<SigningKey> JwksCache::Find(const std::string& kid) {
   {
     absl::ReaderMutexLock lock(&mutex_);
     if (const auto found = keys_->find(kid); found != keys_->end()) return found->second;

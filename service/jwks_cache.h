@@ -28,11 +28,17 @@ struct JwksOptions {
 inline constexpr size_t kMaxJwksBytes = 256u << 10;
 inline constexpr size_t kMaxJwksKeys = 100;
 
-using SigningKeys = std::map<std::string, crypto::RsaPublicKey>;  // by kid
+struct SigningKey {
+  crypto::RsaPublicKey key;
+  // Whose tokens it signs, where the set says so; with `{tenantid}` for the `tid` of a token. Not
+  // of RFC 7517: Entra has keys for all directories and keys for one beside each other in one set.
+  std::string issuer;
+};
+using SigningKeys = std::map<std::string, SigningKey>;  // by kid
 
 // The RSA signing keys of a JSON Web Key Set (RFC 7517). Keys without a kid, for another use or
-// another algorithm are left out. Errors: FIELD_INVALID naming jwks when it is too large or holds
-// no such key.
+// another algorithm are left out, and so are those whose `issuer` is no text. Errors: FIELD_INVALID
+// naming jwks when it is too large or holds no such key.
 absl::StatusOr<SigningKeys> ParseJwks(absl::string_view text);
 
 // The signing keys of one issuer, fetched anew now and then, and when a token names one that is
@@ -51,7 +57,7 @@ class JwksCache : public std::enable_shared_from_this<JwksCache> {
   // Fetches on the calling thread. Errors: those of `fetch` and of ParseJwks; the last set stays.
   absl::Status Load();
   // Absent: not known; if it is time for it, a fetch has begun that may make it known.
-  std::optional<crypto::RsaPublicKey> Find(const std::string& kid);
+  std::optional<SigningKey> Find(const std::string& kid);
   // Fetches when it is due; to be called about every 100 ms.
   void Tick();
 

@@ -43,6 +43,17 @@ inline constexpr MetricInfo kRefused = {"cmkstore_gate_refused_total",
                                         {"reason"},
                                         {"the gate's reasons, or other"}};
 
+inline constexpr MetricInfo kConnectionsOpen = {"cmkstore_connections_open", Kind::kGauge,
+                                                "Connections of callers that are open."};
+inline constexpr MetricInfo kConnections = {
+    "cmkstore_connections_total",
+    Kind::kCounter,
+    "Connections of callers: taken, closed at once because too many are open in all or of one peer "
+    "(the log's `connection_refused` says whose), and not taken for want of a descriptor or "
+    "memory.",
+    {"result"},
+    {"accepted, refused, failed"}};
+
 inline constexpr MetricInfo kQuotaRefusals = {
     "cmkstore_quota_refusals_total",
     Kind::kCounter,
@@ -252,20 +263,20 @@ inline constexpr MetricInfo kMaxDescriptors = {"process_max_fds", Kind::kGauge,
 inline constexpr MetricInfo kThreads = {"process_threads", Kind::kGauge, "Threads of the process."};
 
 inline constexpr const MetricInfo* kAll[] = {
-    &kReady,           &kUptime,         &kCalls,         &kCallTime,
-    &kCallsInFlight,   &kErrors,         &kAdmitted,      &kRefused,
-    &kKeyLookups,      &kUnwraps,        &kProbes,        &kKeyWaits,
-    &kEvictions,       &kKeyHubs,        &kVaultKeys,     &kSuccessAges,
-    &kUnprovenKeys,    &kOldestSuccess,  &kKeyCalls,      &kVaultCalls,
-    &kVaultTime,       &kKeyExpiries,    &kVaultOutages,  &kVaultsInTrouble,
-    &kCommits,         &kCommitSize,     &kCommitTime,    &kCommitQueue,
-    &kAccepting,       &kRocks,          &kBlockCache,    &kFreeDisk,
-    &kDiskSize,        &kDiskNeeded,     &kIndexesOpen,   &kIndexEvents,
-    &kIndexApplied,    &kIndexHubs,      &kIndexLag,      &kOperations,
-    &kCertificateEnd,  &kLogHeldBack,    &kCpu,           &kResident,
-    &kDescriptors,     &kMaxDescriptors, &kThreads,       &kLastBackup,
-    &kIntegrityErrors, &kQuotaRefusals,  &kConfigPending, &kBackupConfigured,
-    &kVersionRewraps,
+    &kReady,           &kUptime,          &kCalls,         &kCallTime,
+    &kCallsInFlight,   &kErrors,          &kAdmitted,      &kRefused,
+    &kKeyLookups,      &kUnwraps,         &kProbes,        &kKeyWaits,
+    &kEvictions,       &kKeyHubs,         &kVaultKeys,     &kSuccessAges,
+    &kUnprovenKeys,    &kOldestSuccess,   &kKeyCalls,      &kVaultCalls,
+    &kVaultTime,       &kKeyExpiries,     &kVaultOutages,  &kVaultsInTrouble,
+    &kCommits,         &kCommitSize,      &kCommitTime,    &kCommitQueue,
+    &kAccepting,       &kRocks,           &kBlockCache,    &kFreeDisk,
+    &kDiskSize,        &kDiskNeeded,      &kIndexesOpen,   &kIndexEvents,
+    &kIndexApplied,    &kIndexHubs,       &kIndexLag,      &kOperations,
+    &kCertificateEnd,  &kLogHeldBack,     &kCpu,           &kResident,
+    &kDescriptors,     &kMaxDescriptors,  &kThreads,       &kLastBackup,
+    &kIntegrityErrors, &kQuotaRefusals,   &kConfigPending, &kBackupConfigured,
+    &kVersionRewraps,  &kConnectionsOpen, &kConnections,
 };
 
 }  // namespace cmkstore::service::metric

@@ -38,6 +38,13 @@ void AddCalls(const RpcServer& rpc, MetricsText& text) {
   }
 }
 
+void AddConnections(const AcceptorStats& stats, MetricsText& text) {
+  text.Add(metric::kConnectionsOpen, static_cast<double>(stats.open));
+  text.Add(metric::kConnections, static_cast<double>(stats.accepted), {"accepted"});
+  text.Add(metric::kConnections, static_cast<double>(stats.refused), {"refused"});
+  text.Add(metric::kConnections, static_cast<double>(stats.failed), {"failed"});
+}
+
 void AddQuotas(const RequestQuota& requests, const StorageQuota& storage, MetricsText& text) {
   const auto add = [&text](uint64_t refused, absl::string_view quota) {
     text.Add(metric::kQuotaRefusals, static_cast<double>(refused), {quota});
@@ -183,6 +190,7 @@ std::string RenderMetrics(const StatusSources& sources) {
   text.Add(metric::kReady, sources.health.Ready().ok ? 1 : 0);
   text.Add(metric::kUptime, absl::ToDoubleSeconds(sources.clock.MonotonicNow() - sources.started));
   AddCalls(sources.rpc, text);
+  AddConnections(sources.rpc.ConnectionStats(), text);
   AddQuotas(sources.request_quota, sources.storage_quota, text);
   AddKeys(sources.keys.Stats(), text);
   AddVault(sources.vault, text);

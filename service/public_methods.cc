@@ -69,6 +69,10 @@ grpc::Status PublicRequestTooLarge() {
           absl::StrCat("the request must be at most ", kMaxPublicRequest, " bytes")};
 }
 
+grpc::Status TooManyPublicCalls() {
+  return {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many ask without a token"};
+}
+
 class HealthMethod::Call final : public RpcCall {
  public:
   Call(HealthMethod& method, CallEnvironment& environment)
@@ -85,13 +89,10 @@ class HealthMethod::Call final : public RpcCall {
     }
     new Call(method_, environment_);
     finishing_ = true;
-    if (request_.ByteSizeLong() > kMaxPublicRequest) {
-      responder_.FinishWithError(PublicRequestTooLarge(), static_cast<QueueEvent*>(this));
-      return;
-    }
-    if (!method_.Knows(request_.service())) {
-      responder_.FinishWithError({grpc::StatusCode::NOT_FOUND, "no such service"},
-                                 static_cast<QueueEvent*>(this));
+    const grpc::Status looked_at = LookAtRequest();
+    request_ = HealthCheckRequest();  // the answer may be left unread for ever
+    if (!looked_at.ok()) {
+      responder_.FinishWithError(looked_at, static_cast<QueueEvent*>(this));
       return;
     }
     HealthCheckResponse response;
@@ -101,8 +102,18 @@ class HealthMethod::Call final : public RpcCall {
   }
 
  private:
+  grpc::Status LookAtRequest() {
+    if (request_.ByteSizeLong() > kMaxPublicRequest) return PublicRequestTooLarge();
+    if (!environment_.room().Take(kPublicTenant, CallRoom::kCall, taken_).ok()) {
+      return TooManyPublicCalls();
+    }
+    if (method_.Knows(request_.service())) return grpc::Status::OK;
+    return {grpc::StatusCode::NOT_FOUND, "no such service"};
+  }
+
   HealthMethod& method_;
   HealthCheckRequest request_;
+  CallRoom::Hold taken_;
   grpc::ServerAsyncResponseWriter<HealthCheckResponse> responder_;
   bool finishing_ = false;
 };
@@ -130,21 +141,18 @@ class ReflectionMethod::Call final : public RpcCall {
       case State::kWaiting:
         if (!ok) break;
         method_.Arm(environment_);
+        if (!environment_.room()
+                 .Take(kPublicTenant, CallRoom::kCall + kMaxPublicRequest, taken_)
+                 .ok()) {
+          return Finish(TooManyPublicCalls());
+        }
         stream_.Read(&request_, tag);
         return;
-      case State::kReading:
-        if (ok && request_.ByteSizeLong() > kMaxPublicRequest) {
-          state_ = State::kFinishing;
-          stream_.Finish(PublicRequestTooLarge(), tag);
-        } else if (ok && !environment_.draining()) {
-          state_ = State::kWriting;
-          stream_.Write(Describe(request_, method_.services_), tag);
-        } else {
-          state_ = State::kFinishing;
-          stream_.Finish(grpc::Status::OK, tag);
-        }
+      case State::kReading: return ok && !environment_.draining() ? Answer() : Finish({});
+      case State::kWriting:
+        answer_ = {};
+        stream_.Read(&request_, tag);
         return;
-      case State::kWriting: stream_.Read(&request_, tag); return;
       case State::kFinishing: break;
     }
     delete this;
@@ -153,8 +161,24 @@ class ReflectionMethod::Call final : public RpcCall {
  private:
   enum class State { kWaiting, kReading, kWriting, kFinishing };
 
+  void Answer() {
+    if (request_.ByteSizeLong() > kMaxPublicRequest) return Finish(PublicRequestTooLarge());
+    const ServerReflectionResponse response = Describe(request_, method_.services_);
+    auto held = environment_.answer_bytes().Take(kPublicTenant, response.ByteSizeLong());
+    if (!held.ok()) return Finish(TooManyPublicCalls());
+    answer_ = *std::move(held);
+    state_ = State::kWriting;
+    stream_.Write(response, static_cast<QueueEvent*>(this));
+  }
+  void Finish(const grpc::Status& status) {
+    request_ = ServerReflectionRequest();  // the end may be left unread for ever
+    state_ = State::kFinishing;
+    stream_.Finish(status, static_cast<QueueEvent*>(this));
+  }
+
   ReflectionMethod& method_;
   ServerReflectionRequest request_;
+  CallRoom::Hold taken_;
   grpc::ServerAsyncReaderWriter<ServerReflectionResponse, ServerReflectionRequest> stream_;
   State state_ = State::kWaiting;
 };

@@ -26,6 +26,9 @@ using ReflectionService = grpc::reflection::v1alpha::ServerReflection::AsyncServ
 // What they are asked with may have so many bytes: it is kept for as long as its caller likes.
 inline constexpr size_t kMaxPublicRequest = 16u << 10;
 grpc::Status PublicRequestTooLarge();
+// For whom it counts in what calls may hold: whoever asks without a token is one tenant.
+inline constexpr char kPublicTenant[] = "";
+grpc::Status TooManyPublicCalls();
 
 // Check and Watch.
 //

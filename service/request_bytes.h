@@ -13,8 +13,8 @@ namespace cmkstore::service {
 
 // Bounds what the requests under way, or the answers that nobody reads, hold in memory, so that
 // calls that wait for a silent vault or for their own callers do not fill it: in all, and a quarter
-// of that for one tenant. Only large ones are counted; those are few, and small ones are bounded in
-// number. Thread-safe; never blocks.
+// of that for one tenant. Only large ones are counted here, and those are few; CallRoom bounds the
+// small ones. Thread-safe; never blocks.
 class RequestBytes {
  public:
   static constexpr size_t kSmall = 16u << 10;  // bytes; up to here a request is not counted

@@ -6,30 +6,25 @@
 #include <grpcpp/support/async_stream.h>
 #include <grpcpp/support/async_unary_call.h>
 #include <grpcpp/support/byte_buffer.h>
-#include <grpcpp/support/proto_buffer_reader.h>
 
-#include <chrono>
 #include <coroutine>
 #include <functional>
-#include <limits>
 #include <memory>
 #include <string>
 #include <type_traits>
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/ascii.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
-#include "base/errors.h"
-#include "base/status_macros.h"
 #include "service/call_environment.h"
 #include "service/call_log.h"
 #include "service/call_stats.h"
 #include "service/grpc_status.h"
 #include "service/queue_executor.h"
+#include "service/request_bytes.h"
 #include "service/request_gate.h"
+#include "service/rpc_call.h"
 #include "service/task.h"
 
 // The one adapter between gRPC's completion queues and handlers.
@@ -39,14 +34,6 @@
 // calls. Who may call, and on what, is said once, where the method is added.
 
 namespace cmkstore::service {
-
-// What a method needs of a caller, and the resource that its request names.
-template <typename Request>
-struct MethodRule {
-  Permission permission;
-  // Errors: FIELD_INVALID; told to the caller only after authentication.
-  std::function<absl::StatusOr<ResourceScope>(const Request&)> scope;
-};
 
 // What a handler is given: proof that the call was let in, and the way back to its queue's thread.
 struct CallContext {
@@ -90,91 +77,6 @@ class RawCalls : private grpc::Service {
       &RawCalls::RequestAsyncServerStreaming<grpc::ByteBuffer>;
 };
 
-// What every call has, unary or streaming: its context, and its end.
-class RpcCall : public QueueEvent {
- protected:
-  // Counted from its arming: a queue must live until every call on it has come back.
-  RpcCall(CallEnvironment& environment, MethodStats& stats)
-      : environment_(environment), stats_(stats) {
-    environment_.CallBegan();
-  }
-  ~RpcCall() override { environment_.CallEnded(); }
-
-  // Admits the call, and parses its message on the way, which is to have at most so many bytes.
-  template <typename Request>
-  absl::StatusOr<AdmittedCall> Admit(const MethodRule<Request>& rule, Request& request,
-                                     size_t max_bytes = std::numeric_limits<size_t>::max()) {
-    began_ = Clock::now();
-    stats_.in_flight.fetch_add(1, std::memory_order_relaxed);
-    request_id_ = environment_.gate().NewRequestId();
-    absl::StatusOr<AdmittedCall> admitted = Judge(rule, request, max_bytes);
-    if (admitted.ok()) {
-      environment_.stats().admitted.Add();
-    } else {
-      environment_.stats().refused.Add(ReasonOf(admitted.status()));
-    }
-    return admitted;
-  }
-
-  // For bytes of an answer, until `answer_` is let go: a caller may leave it unread for ever.
-  absl::Status HoldAnswer(const std::string& tenant, size_t bytes) {
-    absl::StatusOr<RequestBytes::Hold> held = environment_.answer_bytes().Take(tenant, bytes);
-    if (held.ok()) answer_ = *std::move(held);
-    return held.status();
-  }
-
-  // Just before the call's last word goes out.
-  absl::Duration Answered(const absl::Status& status) {
-    const absl::Duration taken = absl::FromChrono(Clock::now() - began_);
-    stats_.in_flight.fetch_sub(1, std::memory_order_relaxed);
-    stats_.by_code[static_cast<size_t>(status.code()) % kStatusCodes].Add();
-    if (!status.ok()) environment_.stats().errors.Add(ReasonOf(status));
-    return taken;
-  }
-
-  CallEnvironment& environment_;
-  MethodStats& stats_;
-  grpc::ServerContext context_;
-  grpc::ByteBuffer bytes_;  // of the message, until it is parsed
-  std::string request_id_;
-  RequestBytes::Hold held_, answer_;
-
- private:
-  using Clock = std::chrono::steady_clock;
-
-  // Nothing is parsed for whom no token speaks, or whose tenant has no more calls or room: a small
-  // message may be large work.
-  template <typename Request>
-  absl::StatusOr<AdmittedCall> Judge(const MethodRule<Request>& rule, Request& request,
-                                     size_t max_bytes) {
-    CMK_ASSIGN_OR_RETURN(CallInfo info, CallEnvironment::InfoOf(context_));
-    info.request_id = request_id_;
-    CMK_ASSIGN_OR_RETURN(CallerPtr caller, environment_.gate().Identify(info));
-    CMK_ASSIGN_OR_RETURN(held_, environment_.request_bytes().Take(caller->tenant, bytes_.Length()));
-    const absl::StatusOr<ResourceScope> scope = Parse(rule, request, max_bytes);
-    bytes_.Clear();
-    return environment_.gate().Admit(std::move(caller), info, rule.permission, scope);
-  }
-
-  template <typename Request>
-  absl::StatusOr<ResourceScope> Parse(const MethodRule<Request>& rule, Request& request,
-                                      size_t max_bytes) {
-    if (bytes_.Length() > max_bytes) {
-      return FieldInvalid("request", absl::StrCat("must be at most ", max_bytes, " bytes"));
-    }
-    if (!grpc::SerializationTraits<Request>::Deserialize(&bytes_, &request).ok()) {
-      return FieldInvalid("request", "must be a message of this method: it does not parse");
-    }
-    if constexpr (requires { request.mutable_request_id(); }) {
-      // A UUID is the same one in capital letters (RFC 9562, 4).
-      absl::AsciiStrToLower(request.mutable_request_id());
-    }
-    return rule.scope(request);
-  }
-
-  Clock::time_point began_;
-};
-
 template <typename Request, typename Response>
 class UnaryMethod final : public RpcMethod {
  public:
@@ -211,7 +113,8 @@ class UnaryMethod final : public RpcMethod {
 
    private:
     Detached Run() {
-      absl::StatusOr<AdmittedCall> admitted = Admit(method_.rule_, request_);
+      const size_t answer = IsRead(method_.rule_.permission) ? 0 : RequestBytes::kSmall;
+      absl::StatusOr<AdmittedCall> admitted = Admit(method_.rule_, request_, answer);
       if (!admitted.ok()) {
         Finish(admitted.status());
         co_return;
@@ -360,7 +263,8 @@ class StreamMethod final : public RpcMethod {
     }
 
     Detached Run() {
-      absl::StatusOr<AdmittedCall> admitted = Admit(method_.rule_, request_, kMaxStreamRequest);
+      absl::StatusOr<AdmittedCall> admitted =
+          Admit(method_.rule_, request_, RequestBytes::kSmall, kMaxStreamRequest);
       absl::Status status = admitted.status();
       if (admitted.ok()) {
         tenant_ = admitted->caller().tenant;

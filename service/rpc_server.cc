@@ -49,11 +49,19 @@ void SetConnectionBounds(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, 30 * 1000);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 5 * 1000);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // gRPC compares a message's length with its bound before it inflates it, and inflates it before
+  // anybody has looked at the token: a thousandfold of what was sent. So nothing is inflated, and
+  // what comes compressed is refused.
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+  for (const auto compression : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
+    builder.SetCompressionAlgorithmSupportStatus(compression, false);
+  }
 }
 
 RpcServer::RpcServer(RpcServerOptions options, RequestGate& gate)
     : options_(options),
       gate_(gate),
+      room_(options.max_bytes_under_way),
       request_bytes_(options.max_bytes_under_way, "requests under way"),
       answer_bytes_(options.max_bytes_under_way, "answers that have not been read"),
       vault_(OptionsOf("control-vault", options.control_threads, options)),
@@ -97,9 +105,11 @@ absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
   memory.Resize(2 * options_.max_bytes_under_way);
   builder.SetResourceQuota(memory);
   std::vector<std::unique_ptr<Acceptor::Sink>> sinks;
+  AcceptorOptions connections = options_.connections;
+  connections.acceptors = std::max<size_t>(1, listeners.size());
   for (RpcListener& listener : listeners) {
     CMK_ASSIGN_OR_RETURN(std::unique_ptr<Acceptor> acceptor,
-                         Acceptor::Listen(listener.address, options_.connections));
+                         Acceptor::Listen(listener.address, connections));
     listener.bound_port = acceptor->port();
     acceptors_.push_back(std::move(acceptor));
     using Type = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
@@ -109,7 +119,7 @@ absl::Status RpcServer::Start(std::vector<RpcListener>& listeners) {
   for (const auto& service : services_) builder.RegisterService(service.get());
   for (size_t i = 0; i < options_.queues; ++i) {
     environments_.push_back(std::make_unique<CallEnvironment>(
-        builder.AddCompletionQueue(), gate_, request_bytes_, answer_bytes_, stats_));
+        builder.AddCompletionQueue(), gate_, room_, request_bytes_, answer_bytes_, stats_));
   }
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) {
@@ -142,6 +152,18 @@ std::vector<MethodStats*> RpcServer::MethodsStats() const {
   std::vector<MethodStats*> all;
   for (const auto& method : methods_) all.push_back(&method->stats());
   return all;
+}
+
+AcceptorStats RpcServer::ConnectionStats() const {
+  AcceptorStats sum;
+  for (const auto& acceptor : acceptors_) {
+    const AcceptorStats one = acceptor->Stats();
+    sum.open += one.open;
+    sum.accepted += one.accepted;
+    sum.refused += one.refused;
+    sum.failed += one.failed;
+  }
+  return sum;
 }
 
 void RpcServer::SetServing(bool serving) {

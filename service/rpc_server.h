@@ -41,8 +41,8 @@ struct RpcServerOptions {
   // Twice the largest batch: what is somewhat too large is still refused by its field and limit,
   // what is far too large by gRPC.
   size_t max_request_bytes = 16u << 20;
-  // That requests under way may hold together; a quarter of it those of one tenant. As much again
-  // the answers that callers have not taken yet.
+  // That large requests under way may hold together; a quarter of it those of one tenant. As much
+  // again large answers that callers have not taken yet, and as much again all calls beside them.
   size_t max_bytes_under_way = 256u << 20;
   AcceptorOptions connections;  // of each listener
 };
@@ -144,6 +144,8 @@ class RpcServer {
   const CallStats& stats() const { return stats_; }
   // After the last Add…; each lives as long as this.
   std::vector<MethodStats*> MethodsStats() const;
+  // Of all listeners together; after Start.
+  AcceptorStats ConnectionStats() const;
   // Runs at the begin of Shutdown: wakes whatever waits for something that may never come.
   void OnDrain(std::function<void()> wake) { on_drain_ = std::move(wake); }
   // Runs, on a control thread, when a blocking handler has succeeded; told what the call was about.
@@ -170,6 +172,7 @@ class RpcServer {
 
   const RpcServerOptions options_;
   RequestGate& gate_;
+  CallRoom room_;
   RequestBytes request_bytes_, answer_bytes_;
   Worker vault_, disk_, lock_;  // see BlocksFor
   CallStats stats_;

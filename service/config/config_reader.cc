@@ -93,6 +93,10 @@ class Reader {
     if (node.kind != YamlNode::Kind::kSequence) {
       return Report(node, path, "it is a list; write each entry on a line that begins with `- `");
     }
+    // It would be filled with the default, so that nothing would be everything.
+    if (node.items.empty() && !SettingOf(field).default_().empty()) {
+      return Report(node, path, "it is empty; write at least one entry, or leave the option out");
+    }
     for (size_t i = 0; i < node.items.size(); ++i) {
       const std::string at = absl::StrCat(path, "[", i, "]");
       loaded_.places.emplace(at, std::pair(node.items[i].line, node.items[i].column));

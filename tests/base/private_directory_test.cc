@@ -22,7 +22,7 @@ int ModeOf(const std::string& path) {
 
 TEST(PrivateDirectoryTest, OneThatIsMadeIsItsOwnersAlone) {
   const testing::TempDir dir;
-  for (const char* name : {"/data", "/above/data", "/slash/"}) {
+  for (const char* name : {"/data", "/above/data", "/far/above/the/data", "/slash/"}) {
     EXPECT_THAT(MakePrivateDirectory(dir.path() + name), testing::IsOk());
     EXPECT_EQ(ModeOf(dir.path() + name), 0700) << name;
   }

@@ -70,6 +70,19 @@ TEST(ConfigReaderTest, EveryProblemIsToldWithFileLineAndWhatToWrite) {
             "c.yaml:1:7: keys: write its options below it, as NAME: VALUE lines");
 }
 
+TEST(ConfigReaderTest, AnEmptyListIsNotTakenForItsDefault) {
+  for (const std::string list : {"listeners", "identities", "vaults.allowed_suffixes"}) {
+    const size_t dot = list.find('.');
+    const std::string text = dot == std::string::npos
+                                 ? list + ": []"
+                                 : list.substr(0, dot) + ": {" + list.substr(dot + 1) + ": []}";
+    EXPECT_NE(ProblemOf(text).find(list + ": it is empty; write at least one entry"),
+              std::string::npos)
+        << list;
+  }
+  EXPECT_EQ(ProblemOf("issuers: []"), "") << "has no default";
+}
+
 TEST(ConfigReaderTest, NeitherNanNorEndlessIsANumber) {
   for (const char* text :
        {"keys: {probe_jitter: nan}", "keys: {entry_lifetime: inf}", "keys: {probe_jitter: inf}",

@@ -191,6 +191,20 @@ TEST_F(AdminTest, WhoHoldsConnectionsOpenHoldsUpNeitherProbesNorTheEnd) {
   for (const int one : connections) close(one);
 }
 
+TEST_F(AdminTest, ARequestOfMoreThanSixteenKibibytesIsNotHeard) {
+  CurlTransport transport({.ca_file = "", .connect_to = {}, .max_response_bytes = 8u << 20});
+  HttpRequest request;
+  request.url = absl::StrCat("http://127.0.0.1:", server_->admin_port(), "/livez");
+  for (int i = 0; i < 8; ++i) request.headers.emplace_back("X-A", std::string(1000, 'x'));
+  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  const auto heard = transport.Send(request, deadline);
+  ASSERT_TRUE(heard.ok()) << heard.status();
+  EXPECT_EQ(heard->status, 200);
+  for (int i = 0; i < 12; ++i) request.headers.emplace_back("X-A", std::string(1000, 'x'));
+  const auto refused = transport.Send(request, deadline);
+  EXPECT_TRUE(!refused.ok() || refused->status == 400);
+}
+
 TEST_F(AdminTest, TheMetricsAreThoseOfTheCatalogAndCountWhatWasDone) {
   SetUpHub();
   for (int i = 0; i < 3; ++i) ASSERT_EQ(ReasonOf(Put(absl::StrCat("d", i), "{}")), "OK");

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include "tests/e2e/served_hub.h"
 
 namespace cmkstore {
@@ -27,10 +28,13 @@ class LargeCallsTest : public ServedHub {
   void Adjust(service::ServerOptions& options) override {
     options.rpc.max_bytes_under_way = max_bytes_under_way_;
   }
-  // Over a socket: in process there is no flow control.
+  // Over a socket: in process there is no flow control. With a window that does not grow, or gRPC
+  // takes in what nobody has asked for.
   std::shared_ptr<grpc::Channel> Connect() {
-    return grpc::CreateChannel(absl::StrCat("127.0.0.1:", server_->port()),
-                               grpc::InsecureChannelCredentials());
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", server_->port()),
+                                     grpc::InsecureChannelCredentials(), arguments);
   }
 
   size_t max_bytes_under_way_ = service::RpcServerOptions().max_bytes_under_way;
@@ -38,9 +42,9 @@ class LargeCallsTest : public ServedHub {
 
 // A token and room are looked for before the message is parsed, which may be much work.
 TEST_F(LargeCallsTest, AMessageForWhichThereIsNoRoomIsNotParsed) {
-  max_bytes_under_way_ = 64u << 10;  // 16 KiB of one tenant
+  max_bytes_under_way_ = 256u << 10;  // 64 KiB of one tenant
   StartServer();
-  const std::string garbage(20u << 10, '\xff');
+  const std::string garbage(80u << 10, '\xff');
   const grpc::Slice slice(garbage);
   const auto send = [&](std::unique_ptr<grpc::ClientContext> context) {
     grpc::GenericStub stub(channel_);
@@ -58,6 +62,31 @@ TEST_F(LargeCallsTest, AMessageForWhichThereIsNoRoomIsNotParsed) {
   };
   EXPECT_EQ(send(As("owner")), "QUOTA_EXCEEDED");
   EXPECT_EQ(send(std::make_unique<grpc::ClientContext>()), "TOKEN_INVALID");
+}
+
+// Neither the token nor a bound is looked at before gRPC would have inflated it.
+TEST_F(LargeCallsTest, ACompressedMessageIsRefusedAndNotInflated) {
+  const auto channel = Connect();
+  v1::UpdateDocumentRequest bomb;
+  bomb.mutable_document()->set_name(NameOf("d1"));
+  bomb.mutable_document()->set_content(std::string(12u << 20, '0'));
+  HealthCheckRequest health_bomb;
+  health_bomb.set_service(std::string(12u << 20, '0'));
+  for (const auto algorithm : {GRPC_COMPRESS_GZIP, GRPC_COMPRESS_DEFLATE}) {
+    for (auto& context : {std::make_unique<grpc::ClientContext>(), As("contributor")}) {
+      context->set_compression_algorithm(algorithm);
+      v1::Document stored;
+      const grpc::Status refused =
+          v1::DocumentService::NewStub(channel)->UpdateDocument(context.get(), bomb, &stored);
+      EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNIMPLEMENTED) << ReasonOf(refused);
+    }
+    grpc::ClientContext context;
+    context.set_compression_algorithm(algorithm);
+    HealthCheckResponse health;
+    EXPECT_EQ(Health::NewStub(channel)->Check(&context, health_bomb, &health).error_code(),
+              grpc::StatusCode::UNIMPLEMENTED);
+  }
+  EXPECT_EQ(ReasonOf(Put("d1", "{}")), "OK");
 }
 
 TEST_F(LargeCallsTest, WhatIsKeptForAsLongAsItsCallerLikesIsSmall) {
@@ -117,6 +146,64 @@ TEST_F(LargeCallsTest, LargeAnswersThatNobodyReadsAreBounded) {
   const absl::Time give_up = absl::Now() + absl::Seconds(10);
   while (again() != "OK" && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(5));
   EXPECT_EQ(again(), "OK");
+}
+
+TEST_F(LargeCallsTest, SmallCallsThatStayAreBoundedToo) {
+  max_bytes_under_way_ = 256u << 10;  // 64 KiB of one tenant: three watches
+  StartServer();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  v1::WatchDocumentsRequest watch;
+  watch.set_parent(kHub);
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::WatchDocumentsResponse>>> streams;
+  const auto begin = [&] {
+    contexts.push_back(As("reader"));
+    streams.push_back(documents_->WatchDocuments(contexts.back().get(), watch));
+    v1::WatchDocumentsResponse part;
+    return streams.back()->Read(&part);
+  };
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(begin()) << i;
+  EXPECT_FALSE(begin());
+  EXPECT_EQ(ReasonOf(streams.back()->Finish()), "QUOTA_EXCEEDED");
+  EXPECT_EQ(ReasonOf(Put("d1", "{}")), "QUOTA_EXCEEDED");
+  contexts.front()->TryCancel();
+  (void)streams.front()->Finish();
+  const absl::Time give_up = absl::Now() + absl::Seconds(15);
+  while (ReasonOf(Put("d1", "{}")) != "OK" && absl::Now() < give_up) {
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  EXPECT_EQ(ReasonOf(Put("d1", "{}")), "OK") << "its room is given back";
+  for (const auto& context : contexts) context->TryCancel();
+  for (size_t i = 1; i < 3; ++i) (void)streams[i]->Finish();
+}
+
+TEST_F(LargeCallsTest, WhoAsksWithoutATokenIsBoundedAsOneTenant) {
+  max_bytes_under_way_ = 256u << 10;  // three streams of reflection
+  StartServer();
+  using grpc::reflection::v1alpha::ServerReflection;
+  using grpc::reflection::v1alpha::ServerReflectionRequest;
+  using grpc::reflection::v1alpha::ServerReflectionResponse;
+  const auto stub = ServerReflection::NewStub(channel_);
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<
+      std::unique_ptr<grpc::ClientReaderWriter<ServerReflectionRequest, ServerReflectionResponse>>>
+      streams;
+  const auto ask = [&] {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    streams.push_back(stub->ServerReflectionInfo(contexts.back().get()));
+    ServerReflectionRequest list;
+    list.set_list_services("*");
+    ServerReflectionResponse answer;
+    return streams.back()->Write(list) && streams.back()->Read(&answer);
+  };
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(ask()) << i;
+  EXPECT_FALSE(ask());
+  EXPECT_EQ(streams.back()->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(ReasonOf(Put("d1", "{}")), "OK") << "whose token speaks for a tenant is heard";
+  for (size_t i = 0; i < 3; ++i) {
+    contexts[i]->TryCancel();
+    (void)streams[i]->Finish();
+  }
 }
 
 TEST_F(LargeCallsTest, LargeRequestsThatWaitForASilentVaultAreBounded) {

@@ -199,12 +199,19 @@ TEST_F(ReloadTest, TheLogLevelFollowsTheFileAndRestartsAreAskedFor) {
   WriteConfig("error");
   EXPECT_TRUE(reloader_->Poll());
   Log(LogLevel::kWarning, "not_to_be_seen");
-  WriteConfig("info", "requests: {queues: 2}\n");
+  WriteConfig("info", R"(requests: {queues: 2}
+keys: {probe_interval: 29s500ms}
+identities: [{client_id: "canary-client"}, {name: "second"}]
+vaults: {allowed_suffixes: [.vault.azure.net]}
+)");
   EXPECT_TRUE(reloader_->Poll());
   const std::string log = *ReadFile(log_);
   EXPECT_EQ(log.find("not_to_be_seen"), std::string::npos);
   EXPECT_NE(log.find("config_needs_restart"), std::string::npos);
-  EXPECT_NE(log.find("requests.queues"), std::string::npos) << log;
+  EXPECT_THAT(log, ::testing::HasSubstr(
+                       R"("changes":"identities[0].client_id, identities[1], keys.probe_interval, )"
+                       R"(requests.queues, vaults.allowed_suffixes[1], )"));
+  EXPECT_EQ(log.find("canary-client"), std::string::npos);
   // For as long as the file says so, whatever else is changed there.
   EXPECT_TRUE(server_->config_pending().needs_restart);
   WriteConfig("error", "requests: {queues: 2}\n");

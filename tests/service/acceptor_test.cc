@@ -14,9 +14,11 @@
 #include <filesystem>
 #include <vector>
 
+#include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "tests/testing/matchers.h"
 #include "tests/testing/temp_dir.h"
 
@@ -100,6 +102,9 @@ class AcceptorTest : public ::testing::Test {
 };
 
 TEST_F(AcceptorTest, OnePeerHasSoManyConnectionsAndNoMoreUntilOneEnds) {
+  const testing::TempDir dir;
+  const std::string log = dir.path() + "/log";
+  ASSERT_TRUE(SetLogFile(log));
   Listen({.max_connections = 10, .max_per_peer = 2});
   Connect(Socket());
   Connect(Socket());
@@ -115,6 +120,18 @@ TEST_F(AcceptorTest, OnePeerHasSoManyConnectionsAndNoMoreUntilOneEnds) {
   Connect(Socket());
   EXPECT_TRUE(received_.AwaitCount(2));
   EXPECT_EQ(acceptor_->Stats().accepted, 3u);
+
+  const int fourth = Socket();
+  Connect(fourth);
+  EXPECT_TRUE(IsClosed(fourth));
+  const std::vector<std::string> lines = absl::StrSplit(*ReadFile(log), '\n');
+  SetLogFile("/dev/stderr");
+  ASSERT_EQ(lines.size(), 3u) << "one for each, and the end of the last";
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(lines[i],
+                ::testing::HasSubstr(
+                    R"("connection_refused","peer":"127.0.0.1","open":"2","of_peer":"2")"));
+  }
 }
 
 TEST_F(AcceptorTest, AllTogetherHaveSoManyConnections) {
@@ -124,6 +141,21 @@ TEST_F(AcceptorTest, AllTogetherHaveSoManyConnections) {
   const int fourth = Socket();
   Connect(fourth);
   EXPECT_TRUE(IsClosed(fourth));
+}
+
+TEST_F(AcceptorTest, AcceptorsShareAThirdOfTheDescriptors) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit few = before;
+  few.rlim_cur = 120;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  Listen({.acceptors = 10});
+  setrlimit(RLIMIT_NOFILE, &before);
+  for (int i = 0; i < 4; ++i) Connect(Socket());
+  ASSERT_TRUE(received_.AwaitCount(4));
+  const int fifth = Socket();
+  Connect(fifth);
+  EXPECT_TRUE(IsClosed(fifth));
 }
 
 TEST_F(AcceptorTest, AConnectionThatTheClientEndedIsCountedNoMore) {

@@ -236,6 +236,30 @@ TEST_F(AuthenticatorTest, AnIssuerOfManyDirectoriesSpeaksForEachOfThemOnly) {
   EXPECT_EQ(from("https://login.example/a/b/v2.0", "a/b"), "TOKEN_INVALID");
 }
 
+// Entra's set for all directories has keys of single ones in it, too.
+TEST_F(AuthenticatorTest, AKeySignsForTheIssuerOnlyThatItsSetNames) {
+  const auto from_t1 = [&](const std::string& issuer_of_key, const char* trusted) {
+    json set = json::parse(crypto::JwksOf(Key(), "k1"));
+    set["keys"][0]["issuer"] = issuer_of_key;
+    IssuerOptions issuer;
+    issuer.issuer = trusted;
+    issuer.audience = "api://cmkstore";
+    issuer.jwks = set.dump();
+    authenticator_ = *Authenticator::Create({issuer}, transport_, clock_);
+    return MessageFor(Token([](json& c) { c["iss"] = "https://login.example/t1/v2.0"; }));
+  };
+  for (const char* trusted :
+       {"https://login.example/{tid}/v2.0", "https://login.example/t1/v2.0"}) {
+    EXPECT_EQ(from_t1("https://login.example/{tenantid}/v2.0", trusted), "");
+    EXPECT_EQ(from_t1("https://login.example/t1/v2.0", trusted), "");
+    for (const char* other :
+         {"https://login.example/t2/v2.0", "https://other.example/{tenantid}/v2.0",
+          "https://login.example/{tid}/v2.0"}) {
+      EXPECT_NE(from_t1(other, trusted).find("another issuer"), std::string::npos) << other;
+    }
+  }
+}
+
 TEST_F(AuthenticatorTest, AClustersSubjectsAreWhomTheConfigurationSaysAndNobodyElse) {
   IssuerOptions issuer;
   issuer.issuer = kIssuer;

@@ -40,6 +40,8 @@ TEST_F(KeySetTest, TakesRsaKeysForSignaturesOnly) {
       With(R"("e":"AQAB")", R"("e":"AQAB=")"),
       With(R"("e":"AQAB")", R"("e":"AQ")"),
       With(R"("n":")", R"("n":" )"),
+      With(R"("use":"sig")", R"("issuer":["https://login.example"])"),
+      With(R"("use":"sig")", R"("issuer":"")"),
       R"({"keys":[{"kty":"RSA","n":"","e":""}]})",
       R"({"keys":{}})",
       "[]",
