@@ -76,7 +76,7 @@ bool FollowingKeyVault::TakeLook(const std::string& name, const KeyRef& key,
                                  const WrappedKey& wrapped) {
   absl::MutexLock lock(&mutex_);
   const absl::Time now = clock_.MonotonicNow();
-  if (known_.size() > kPruneAbove) Prune(now);
+  if (known_.size() > kPruneAbove && now >= next_prune_) Prune(now);
   const auto [found, fresh] = known_.try_emplace(name);
   Known& known = found->second;
   known.last_use = now;
@@ -105,6 +105,7 @@ void FollowingKeyVault::NoteLook(const std::string& name,
 }
 
 void FollowingKeyVault::Prune(absl::Time now) {
+  next_prune_ = now + kLookEvery;  // where all are in use it frees none
   for (auto known = known_.begin(); known != known_.end();) {
     if (now - known->second.last_use > kIdle && !known->second.looking) {
       known_.erase(known++);

@@ -63,6 +63,7 @@ class FollowingKeyVault final : public KeyVault {
   Clock& clock_;
   const Behind behind_;
   absl::Mutex mutex_;
+  absl::Time next_prune_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();  // monotonic
   absl::flat_hash_map<std::string, Known> known_ ABSL_GUARDED_BY(mutex_);
 };
 
