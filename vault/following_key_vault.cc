@@ -80,8 +80,12 @@ bool FollowingKeyVault::TakeLook(const std::string& name, const KeyRef& key,
   const auto [found, fresh] = known_.try_emplace(name);
   Known& known = found->second;
   known.last_use = now;
-  // What is withdrawn is looked at each time: by that alone it is seen to be given back.
-  if (known.looking || (known.refusal.ok() && now < known.next_look)) return false;
+  // Each time: what is withdrawn, for by that alone it is seen to be given back, and for whom
+  // another version unwraps, who would else not hear of a withdrawal that those under the latest
+  // one have met.
+  const bool behind =
+      !known.latest.empty() && !absl::EqualsIgnoreCase(known.latest, wrapped.version_id);
+  if (!behind && (known.looking || (known.refusal.ok() && now < known.next_look))) return false;
   const double rate = CallsPerSecond(wrapped.algorithm, wrapped.ciphertext.size());
   if (fresh ? !budget_.TryTake(key.vault_uri, rate)
             : !budget_.TryTakeOnCredit(key.vault_uri, rate)) {

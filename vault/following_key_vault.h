@@ -15,7 +15,8 @@ namespace cmkstore::vault {
 // Whoever disables "the key" disables its latest version, and what an older one wrapped still
 // unwraps. So for a key that follows its latest version (KeyRef::version is empty) a success of
 // Unwrap counts only while that version is not withdrawn: it is looked at with the first unwrap,
-// once a minute from then on, and with each unwrap while it is withdrawn (key_lifecycle.md KL-14).
+// once a minute from then on, and with each unwrap by another version or while it is withdrawn
+// (key_lifecycle.md KL-14).
 //
 // Thread-safe; no lock is held during a call. A look takes a call of the vault's budget and, within
 // the deadline, comes behind the unwrap; where there is no budget it waits for a later unwrap. All

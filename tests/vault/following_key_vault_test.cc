@@ -63,10 +63,8 @@ class FollowingKeyVaultTest : public ::testing::Test {
 TEST_F(FollowingKeyVaultTest, ALatestVersionThatIsDisabledIsAWithdrawal) {  // KL-14
   EXPECT_EQ(Unwrap(), "");
   DisableLatest();
-  EXPECT_EQ(Unwrap(), "") << "looked at a moment ago";
-  clock_.Advance(absl::Minutes(1));
-  EXPECT_EQ(Unwrap(), "CUSTOMER_KEY_REVOKED KeyDisabled");
-  EXPECT_EQ(Unwrap(), "CUSTOMER_KEY_REVOKED KeyDisabled");
+  EXPECT_EQ(Unwrap(), "CUSTOMER_KEY_REVOKED KeyDisabled")
+      << "what another version unwraps is looked at each time";
   vault_.fake.HealVersion(second_);
   EXPECT_EQ(Unwrap(), "") << "seen at once";
 }
@@ -83,10 +81,15 @@ TEST_F(FollowingKeyVaultTest, TheLatestVersionIsLookedAtOnceAMinuteAndANewOneIsT
     EXPECT_EQ(Unwrap(), "");
     clock_.Advance(absl::Seconds(10));
   }
-  EXPECT_EQ(vault_.fake.describes(), 2);
   EXPECT_EQ(told_, (std::vector<std::string>{second_, second_})) << "again while it is behind";
   wrapped_ = *vault_.fake.Wrap(key_, crypto::SystemRandom().Secret(32), absl::InfiniteFuture());
-  EXPECT_EQ(Unwrap(), "");
+  clock_.Advance(absl::Minutes(1));
+  const int before = vault_.fake.describes();
+  for (int seconds = 0; seconds < 120; seconds += 10) {
+    EXPECT_EQ(Unwrap(), "");
+    clock_.Advance(absl::Seconds(10));
+  }
+  EXPECT_EQ(vault_.fake.describes() - before, 2);
   EXPECT_EQ(told_.size(), 2u);
 }
 
