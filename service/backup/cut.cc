@@ -25,10 +25,10 @@ ScratchDirectory::ScratchDirectory(std::string path) : path_(std::move(path)) { 
 ScratchDirectory::~ScratchDirectory() { RemoveAll(path_); }
 
 absl::Status CutShards(store::ShardSet& shards, const std::string& path, Clock& clock,
-                       const std::function<absl::Status()>& go_on) {
+                       const std::function<absl::Status()>& go_on, bool despite_damage) {
   for (int attempt = 1;; ++attempt) {
     CMK_RETURN_IF_ERROR(go_on());
-    const absl::Status cut = shards.Cut(path);
+    const absl::Status cut = shards.Cut(path, despite_damage);
     if (!HasReason(cut, "STORE_BUSY") || attempt == kAttempts) return cut;
     RemoveAll(path);
     clock.Sleep(kBetween);

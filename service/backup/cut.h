@@ -27,7 +27,7 @@ class ScratchDirectory {
 // Copies the shards of one moment to `path` (ShardSet::Cut), a few times if they are busy. Errors:
 // those of Cut, that of `go_on`.
 absl::Status CutShards(store::ShardSet& shards, const std::string& path, Clock& clock,
-                       const std::function<absl::Status()>& go_on);
+                       const std::function<absl::Status()>& go_on, bool despite_damage = false);
 
 // Opens shards beside the ones that are served from, with little memory. Errors: those of
 // ShardSet::Open.

@@ -156,7 +156,8 @@ absl::StatusOr<v1::VerifyIntegrityResult> VerifyServed(store::ShardSet& shards,
   result.set_files(files.files);
   result.set_bytes(files.bytes);
   const ScratchDirectory scratch(data_dir + "/cut-verify");
-  CMK_RETURN_IF_ERROR(CutShards(shards, scratch.path(), clock, watch.go_on));
+  CMK_RETURN_IF_ERROR(
+      CutShards(shards, scratch.path(), clock, watch.go_on, /*despite_damage=*/true));
   CMK_ASSIGN_OR_RETURN(const auto cut, OpenAside(scratch.path(), shards.shard_count()));
   store::IntegrityWalk walk(
       [&](store::IntegrityFinding found) { AddFinding(result, kStore, std::move(found)); });

@@ -206,11 +206,14 @@ void ShardSet::StopGivingSpaceBack() {
   for (const auto& shard : shards_) shard->StopGivingSpaceBack();
 }
 
-absl::Status ShardSet::Cut(const std::string& directory) {
+absl::Status ShardSet::Cut(const std::string& directory, bool despite_damage) {
   std::error_code failed;
   std::filesystem::create_directories(directory, failed);
   if (failed) return StoreFull();
-  for (const auto& shard : shards_) CMK_RETURN_IF_ERROR(shard->Flush());
+  for (const auto& shard : shards_) {
+    const absl::Status flushed = shard->Flush();
+    if (!flushed.ok() && !(despite_damage && absl::IsDataLoss(flushed))) return flushed;
+  }
   ShardMeeting meeting(shards_.size(), cut_wait_);
   std::vector<absl::Status> results(shards_.size());
   std::vector<std::thread> threads;

@@ -57,7 +57,9 @@ class ShardSet final : public Engine {
   // Copies all shards as they are at one moment into `directory`, which must not be there: a set of
   // its own, to be opened with as many shards. Table files are linked, not copied. Commits wait for
   // some milliseconds. Blocking. Errors: STORE_BUSY (a shard stands still; try again), STORE_FULL.
-  absl::Status Cut(const std::string& directory);
+  // `despite_damage`: also of a shard that cannot write tables because it has met a damaged one;
+  // else that is STORE_CORRUPT.
+  absl::Status Cut(const std::string& directory, bool despite_damage = false);
   // Rows of one shard by their full keys, catalog and all, from just behind `after`; at most
   // `max_bytes`, and one at least while there are any. Those before one that cannot be read are
   // given; the error (STORE_CORRUPT) is that of the next call.
