@@ -170,8 +170,8 @@ void AddSearchCommand(CLI::App& app, Invocation& invocation) {
   search
       ->add_option("--require", flags->required,
                    "Wait until the index holds all writes so far; exit code 3 if fewer than this "
-                   "are found, however many of them are shown")
-      ->check(WholeNumber(1));
+                   "are found, however many of them are shown; at most 10000, as a search counts")
+      ->check(WholeNumber(1, 10'000));
   OnRun(search, invocation, [&invocation, flags](const Connection& connection) {
     return Search(invocation, connection, *flags);
   });
