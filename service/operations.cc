@@ -248,17 +248,10 @@ void Operations::Hand(const std::shared_ptr<Run>& run) {
   const Kind& kind = kinds_.at(run->kind());
   Worker& worker = IsServer(*run->hub()) ? server_worker_ : worker_;
   const std::string& tenant = run->hub()->record.tenant();
-  // Full or stopping: the next start resumes it.
-  std::shared_ptr<const Result> result;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (const auto found = unwritten_.find(run->id()); found != unwritten_.end()) {
-      result = found->second;
-    }
-  }
-  const auto go_on = [this, run, &kind, result] {
+  const auto go_on = [this, run, &kind, result = UnwrittenEnd(run->id())] {
     return result == nullptr ? Execute(run, kind) : End(run, result);
   };
+  // Full or stopping: the next start resumes it.
   if (!worker.TryRunFor(tenant, go_on)) Leave(*run);
 }
 
@@ -337,10 +330,15 @@ absl::Status Operations::Finish(const HubEntry& hub, const std::string& id, cons
 
 absl::StatusOr<OperationRecord> Operations::Show(const HubEntry& hub, const std::string& id) {
   CMK_ASSIGN_OR_RETURN(OperationRecord record, Load(hub, id));
+  const std::shared_ptr<const Result> result = UnwrittenEnd(id);
+  if (result != nullptr && !record.done()) SetEnd(hub, *result, record);
+  return record;
+}
+
+std::shared_ptr<const Operations::Result> Operations::UnwrittenEnd(const std::string& id) {
   absl::MutexLock lock(&mutex_);
   const auto found = unwritten_.find(id);
-  if (found != unwritten_.end() && !record.done()) SetEnd(hub, *found->second, record);
-  return record;
+  return found == unwritten_.end() ? nullptr : found->second;
 }
 
 absl::StatusOr<OperationRecord> Operations::Load(const HubEntry& hub, const std::string& id) {

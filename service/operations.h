@@ -147,6 +147,8 @@ class Operations {
   void Execute(const std::shared_ptr<Run>& run, const Kind& kind);
   // Writes the result, or keeps it and tries again later.
   void End(const std::shared_ptr<Run>& run, std::shared_ptr<const Result> result);
+  // What it has ended with and the store has not taken; null: nothing.
+  std::shared_ptr<const Result> UnwrittenEnd(const std::string& id);
   // It no longer runs.
   void Leave(const Run& run);
   absl::Status Finish(const HubEntry& hub, const std::string& id, const Result& result);
