@@ -34,7 +34,9 @@ void Flatten(const nlohmann::json& value, std::string& path, int depth, std::str
   }
 }
 
-void Bound(std::string& body) {
+void Trim(std::string& body) {
+  // SQLite's functions of text end at a zero byte.
+  std::replace(body.begin(), body.end(), '\0', ' ');
   if (body.size() <= kMaxBodyBytes) return;
   size_t end = kMaxBodyBytes;  // not within a character
   while (end > 0 && (static_cast<uint8_t>(body[end]) & 0xc0) == 0x80) --end;
@@ -48,7 +50,7 @@ nlohmann::json Parse(absl::string_view json) {
 std::string BodyOf(const nlohmann::json& parsed) {
   std::string body, path;
   if (!parsed.is_discarded()) Flatten(parsed, path, 0, body);
-  Bound(body);
+  Trim(body);
   return body;
 }
 
@@ -99,9 +101,7 @@ SearchableText ToSearchableText(const IndexedDocument& document) {
         nlohmann::json::parse(whole.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace))
             .get<std::string>();
   }
-  // SQLite's functions of text end at a zero byte.
-  std::replace(text.body.begin(), text.body.end(), '\0', ' ');
-  Bound(text.body);
+  Trim(text.body);
   return text;
 }
 

@@ -293,6 +293,11 @@ TEST_F(IndexSearchTest, ShowsASnippetWithTheMatchedWordsMarked) {
   EXPECT_THAT(result.hits[0].snippet, HasSubstr("name: \xfeNightly\xff"));
 }
 
+TEST_F(IndexSearchTest, AZeroByteEndsNoSnippet) {
+  ASSERT_THAT(index().Apply({Put("zero", R"({"text": "before\u0000behind"})")}, 8), IsOk());
+  EXPECT_THAT(Find("before").hits.at(0).snippet, HasSubstr("behind"));
+}
+
 TEST_F(IndexSearchTest, AChangeReplacesAndARemovalRemoves) {
   ASSERT_THAT(
       index().Apply(
