@@ -11,13 +11,6 @@ namespace {
 
 class KeyVersionsTest : public ServedHub {
  protected:
-  v1::KeyStatus KeyStatus() {
-    v1::GetKeyStatusRequest request;
-    request.set_name(absl::StrCat(kHub, "/key"));
-    v1::KeyStatus status;
-    EXPECT_TRUE(keys_->GetKeyStatus(As("reader").get(), request, &status).ok());
-    return status;
-  }
   // Until it has ended.
   void RotateDek() {
     v1::RotateDekRequest request;

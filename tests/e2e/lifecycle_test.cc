@@ -46,13 +46,6 @@ class LifecycleTest : public ServedHub {
     if (updated != nullptr) *updated = answer;
     return ReasonOf(status);
   }
-  v1::KeyStatus KeyStatus() {
-    v1::GetKeyStatusRequest request;
-    request.set_name(absl::StrCat(kHub, "/key"));
-    v1::KeyStatus status;
-    EXPECT_TRUE(keys_->GetKeyStatus(As("reader").get(), request, &status).ok());
-    return status;
-  }
   std::string DekOf(const std::string& id) {
     v1::Document document;
     EXPECT_EQ(ReasonOf(Get(id, &document)), "OK");

@@ -12,13 +12,6 @@ namespace {
 
 class LockReceiptTest : public ServedHub {
  protected:
-  v1::KeyStatus KeyStatus() {
-    v1::GetKeyStatusRequest request;
-    request.set_name(absl::StrCat(kHub, "/key"));
-    v1::KeyStatus status;
-    EXPECT_EQ(ReasonOf(keys_->GetKeyStatus(As("reader").get(), request, &status)), "OK");
-    return status;
-  }
   // As a list shows it, which asks no vault: "ACTIVE", or why it is locked.
   std::string HubState() {
     v1::ListHubsRequest request;

@@ -178,6 +178,13 @@ class ServedHub : public ::testing::Test {
   void SetKeyEnabled(bool enabled) {
     owner_->Key("PATCH", "/keys/k1", {{"attributes", {{"enabled", enabled}}}});
   }
+  v1::KeyStatus KeyStatus() {
+    v1::GetKeyStatusRequest request;
+    request.set_name(absl::StrCat(kHub, "/key"));
+    v1::KeyStatus status;
+    EXPECT_EQ(ReasonOf(keys_->GetKeyStatus(As("reader").get(), request, &status)), "OK");
+    return status;
+  }
   // Until a get answers with `reason`, at most 10 s.
   void AwaitReason(const std::string& reason) {
     const absl::Time give_up = absl::Now() + absl::Seconds(10);

@@ -42,13 +42,6 @@ class VaultMistakesTest : public ServedHub {
   }
   // What the vault answers from now on, without end; an empty list ends it.
   void Script(const nlohmann::json& faults) { owner_->Script(faults); }
-  v1::KeyStatus KeyStatus() {
-    v1::GetKeyStatusRequest ask;
-    ask.set_name(absl::StrCat(kHub, "/key"));
-    v1::KeyStatus status;
-    EXPECT_TRUE(keys_->GetKeyStatus(As("reader").get(), ask, &status).ok());
-    return status;
-  }
   // The vault answers 503 from now on, and the cache knows it.
   void BeginOutage() {
     Script({{{"operation", "unwrapkey"}, {"status", 503}, {"count", kEndless}}});
