@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing need on Debian 12. Does nothing, in a moment, when all of it is there.
 # --check only prints what is missing. --fuzz installs what scripts/fuzz.sh needs as well, --browser what
-# scripts/coverage_screenshot.sh needs, --lint what scripts/lint.sh needs.
+# scripts/coverage_screenshot.sh needs, --lint what scripts/lint.sh needs, --image what scripts/test_image.sh needs.
 set -euo pipefail
 
 packages=(
@@ -14,6 +14,7 @@ packages=(
 case "${1:-}" in
   --fuzz) packages+=(clang-16 libclang-rt-16-dev) ;;
   --browser) packages+=(chromium fonts-dejavu-core) ;;
+  --image) packages+=(buildah) ;;
   --lint) packages+=(shellcheck clang-format-16) ;;
 esac
 

@@ -89,6 +89,9 @@ refuses replicas helm upgrade cmk $chart -n cmk --values $chart/ci/aks-values.ya
 
 step "a larger volume: an upgrade refuses and says how; the way of docs/operations.md keeps pod and volume"
 refuses "Disk growth" helm upgrade cmk $chart -n cmk --values $chart/ci/aks-values.yaml --set persistence.size=64Gi
+refuses "config.store.shards is 4" helm upgrade cmk $chart -n cmk --values $chart/ci/aks-values.yaml --set config.store.shards=8
+refuses "persistence.storageClassName" helm upgrade cmk $chart -n cmk --values $chart/ci/aks-values.yaml --set persistence.storageClassName=other
+refuses "persistence.annotations" helm upgrade cmk $chart -n cmk --values $chart/ci/aks-values.yaml --set persistence.annotations.a=b
 pod() { kubectl -n cmk get pod cmk-cmkstore-0 -o jsonpath='{.metadata.uid}'; }
 serving=$(pod)
 kubectl -n cmk patch pvc data-cmk-cmkstore-0 -p '{"spec":{"resources":{"requests":{"storage":"64Gi"}}}}' >/dev/null
@@ -115,6 +118,7 @@ kubectl uncordon fake-0 >/dev/null
 step "uninstall keeps the data"
 helm uninstall cmk -n cmk --wait >/dev/null; helm uninstall other -n cmk --wait >/dev/null
 [ "$(claim)" = "$volume" ] || fail "the volume claim is gone"
+refuses "is there from before" helm install cmk $chart -n cmk --values $chart/ci/aks-values.yaml
 left=$(kubectl -n cmk get statefulset,service,networkpolicy,pdb -o name)
 [ -z "$left" ] || fail "left behind by the chart: $left"
 echo "chart: installed, upgraded, rolled back, tested, scaled, drained and uninstalled on a real API server"

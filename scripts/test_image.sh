@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the container image twice and compares, then runs the server from the image's own root file system: read-only,
-# without a shell, as the image's user; a document is put, got and found with the image's own cmkctl.
+# Builds the container image twice, and by its Dockerfile, and compares; then runs the server from the image's own root file
+# system: read-only, without a shell, as the image's user; a document is put, got and found with the image's own cmkctl.
 #   scripts/test_image.sh      builds the release preset's programs first
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 [ "${1:-}" != --help ] || { sed -n '2,4s/^# //p' "$0"; exit 0; }
 fail() { echo "test_image: $*" >&2; exit 1; }
 
-scripts/install_deps.sh
+scripts/install_deps.sh --image
 cmake --preset release >/dev/null
 cmake --build build/release --target cmkstored cmkctl cmkdevvault >/dev/null
 first=$(python3 image/build_image.py); echo "$first"
@@ -37,6 +37,7 @@ for object in "$again"/base/CMakeFiles/cmkstore_base.dir/*.o; do
 done
 [ $objects -gt 10 ] || fail "only $objects objects were compared"
 rm -rf "$again"
+scripts/test_dockerfile.sh
 [ -z "$(find "$root" -name '*sh' -path '*bin*')" ] || fail "there is a shell in the image"
 jq -e '.packages | length > 10' build/image/sbom.spdx.json >/dev/null || fail "the bill of materials is empty"
 related() { jq -e --arg how "$1" --arg what "SPDXRef-$2" '[.relationships[] | select(.relatedSpdxElement == $what).relationshipType] == [$how]' \

@@ -42,6 +42,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{- define "cmkstore.testName" -}}{{ include "cmkstore.fullname" . }}-test{{- end }}
 
+{{/* Pull secrets by name, which may be given as a pod has them, too. */}}
+{{- define "cmkstore.pullSecrets" -}}
+{{- range .Values.imagePullSecrets }}
+- name: {{ if kindIs "map" . }}{{ .name }}{{ else }}{{ . }}{{ end }}
+{{- end }}
+{{- end }}
+
 {{/* What runs beside nothing else of the pod: no rights, a root file system that cannot be written. */}}
 {{- define "cmkstore.containerSecurity" -}}
 allowPrivilegeEscalation: false
@@ -74,8 +81,26 @@ seccompProfile: {type: RuntimeDefault}
 
 {{/* A quantity of Kubernetes as a number, to compare it by. */}}
 {{- define "cmkstore.quantity" -}}
-{{- $units := dict "m" 0.001 "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 0x1p10 "Mi" 0x1p20 "Gi" 0x1p30 "Ti" 0x1p40 "Pi" 0x1p50 "Ei" 0x1p60 }}
-{{- if kindIs "string" . }}{{ mulf (regexFind "^[0-9.]+" . | float64) (get $units (regexFind "[A-Za-z]*$" .)) }}{{ else }}{{ . }}{{ end }}
+{{- $decimal := dict "n" 1e-9 "u" 1e-6 "m" 1e-3 "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 }}
+{{- $units := merge $decimal (dict "Ki" 0x1p10 "Mi" 0x1p20 "Gi" 0x1p30 "Ti" 0x1p40 "Pi" 0x1p50 "Ei" 0x1p60) }}
+{{- if kindIs "string" . }}{{ mulf (regexFind "^[0-9.]+([eE][0-9+-]+)?" . | float64) (get $units (regexFind "[A-Za-z]*$" .)) }}{{ else }}{{ float64 . }}{{ end }}
+{{- end }}
+
+{{/* A duration such as 2160h0m0s in whole seconds, to compare it by. */}}
+{{- define "cmkstore.seconds" -}}
+{{- $from := toDate "2006-01-02" "2000-01-01" }}
+{{- sub (mustDateModify . $from | unixEpoch) (unixEpoch $from) }}
+{{- end }}
+
+{{/* A range of IPv4 addresses as numbers: the address that is written, and the first and the last of the range. */}}
+{{- define "cmkstore.addresses" -}}
+{{- $parts := regexSplit "[./]" . -1 }}
+{{- $size := 1 }}
+{{- range until (sub 32 (index $parts 4 | atoi) | int) }}{{ $size = mul $size 2 }}{{ end }}
+{{- $address := 0 }}
+{{- range slice $parts 0 4 }}{{ $address = mul $address 256 | add (atoi .) }}{{ end }}
+{{- $first := sub $address (mod $address $size) }}
+{{- list $address $first (add $first $size -1) | toJson }}
 {{- end }}
 
 {{/* The configuration file: what the chart knows, under what the operator says. */}}
