@@ -15,6 +15,7 @@ struct ShardResources {
   std::shared_ptr<rocksdb::RateLimiter> rate_limiter;
   rocksdb::Env* env = nullptr;  // set by ShardSet::Open
   absl::Duration resume_interval;
+  absl::Duration proving_time;
 };
 
 // How a shard's database is opened.

@@ -89,6 +89,7 @@ absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& 
   ShardResources resources;
   resources.env = options.env == nullptr ? rocksdb::Env::Default() : options.env;
   resources.resume_interval = options.resume_interval;
+  resources.proving_time = options.proving_time;
   resources.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   resources.write_buffers =
       std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);
@@ -274,9 +275,8 @@ absl::StatusOr<FileCheck> ShardSet::VerifyFiles(const PaceFunction& pace,
 size_t ShardSet::NudgeStopped() {
   size_t stopped = 0;
   for (const auto& shard : shards_) {
-    if (shard->accepting()) continue;
-    ++stopped;
-    shard->Nudge();
+    stopped += shard->refusing() ? 1 : 0;
+    if (!shard->accepting()) shard->Nudge();
   }
   return stopped;
 }

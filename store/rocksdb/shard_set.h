@@ -26,6 +26,8 @@ struct ShardSetOptions {
   size_t write_buffer_bytes = 96u << 20;  // all shards together
   size_t background_bytes_per_second = 256u << 20;
   absl::Duration resume_interval = absl::Seconds(1);  // between attempts after a failed write
+  // How long a shard that has resumed must go on without an error until its failure is over.
+  absl::Duration proving_time = absl::Minutes(5);
   absl::Duration cut_wait = absl::Seconds(5);  // how long shards wait for each other in a cut
   CommitLimits limits;
   rocksdb::Env* env = nullptr;  // what the files are on; null: the operating system's
@@ -73,7 +75,8 @@ class ShardSet final : public Engine {
   // of `pace`; STORE_BUSY (a shard could not be looked at), when the others have been.
   absl::StatusOr<FileCheck> VerifyFiles(const PaceFunction& pace,
                                         const DamageFunction& damaged) const;
-  // Shards that refuse writes now; each is let try again.
+  // Shards that refuse writes now. Each is let try again, and each that still has to prove itself
+  // looked at.
   size_t NudgeStopped();
   std::vector<ShardState> States() const;
   // Of the block cache that all shards share.

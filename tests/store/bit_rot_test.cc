@@ -8,6 +8,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/errors.h"
 #include "store/rocksdb/shard_set.h"
 #include "tests/store/apply_and_wait.h"
@@ -131,6 +132,33 @@ TEST_F(BitRotTest, TheCheckOfAllFilesFindsWhatReadsDoNotTouch) {
       [&](uint64_t) { return damaged.empty() ? absl::OkStatus() : Cancelled("enough"); }, note);
   EXPECT_THAT(cut_off, FailsWith("CANCELLED", "enough"));
   EXPECT_EQ(damaged.size(), 1u) << "told although not all was read";
+}
+
+TEST_F(BitRotTest, AShardWhoseCompactionMeetsDamageCountsAsStoppedAlsoWhileItTakesWrites) {
+  options_.resume_interval = absl::ZeroDuration();
+  ASSERT_THAT(Open(), IsOk());
+  for (int tables = 0; tables < 3; ++tables) {
+    Write(100);
+    ASSERT_THAT(Open(), IsOk());
+  }
+  for (const auto& file : std::filesystem::directory_iterator(options_.directory + "/shard-0")) {
+    if (file.path().extension() == ".sst") FlipBit(file.path(), file.file_size() / 2);
+  }
+  Write(100);
+  ASSERT_THAT(Open(), IsOk());  // a fourth table, and so a compaction
+  int failures = 0;
+  const absl::Time give_up = absl::Now() + absl::Seconds(60);
+  while (failures < 4 && absl::Now() < give_up) {
+    const auto written = ApplyAndWait(*engine_, hub_, PutOne("more", "v"));
+    failures += written.ok() ? 0 : 1;
+    if (!written.ok()) {
+      EXPECT_THAT(written, FailsWith("STORE_CORRUPT", ""));
+    }
+    if (failures >= 2) {
+      EXPECT_FALSE(engine_->States().at(0).accepting);
+    }
+  }
+  EXPECT_EQ(failures, 4);
 }
 
 TEST_F(BitRotTest, ATornTailOfTheLogLosesNothingAcknowledged) {
