@@ -9,6 +9,7 @@
 #include "store/engine.h"
 #include "store/rocksdb/shard_stats.h"
 #include "store/rocksdb/table_files.h"
+#include "store/rocksdb/unreadable_gap.h"
 
 namespace rocksdb {
 class Cache;
@@ -49,6 +50,8 @@ class ShardSet final : public Engine {
       size_t enough_bytes) const override;
   absl::StatusOr<std::vector<Row>> Scan(const Partition& partition, const KeyRange& range,
                                         ReadLimit limit) const override;
+  absl::StatusOr<ReadableRows> ScanReadable(const Partition& partition, const KeyRange& range,
+                                            ReadLimit limit) const override;
   void Apply(const Partition& partition, WriteSet writes, Done done) override;
   absl::StatusOr<Sequence> LastSequence(const Partition& partition) const override;
   absl::Status DropPartition(const Partition& partition) override;
@@ -67,6 +70,8 @@ class ShardSet final : public Engine {
   // given; the error (STORE_CORRUPT) is that of the next call.
   absl::StatusOr<std::vector<Row>> ReadRows(uint32_t shard, const std::string& after,
                                             size_t max_bytes) const;
+  // What stands behind `after` and cannot be read, as ReadRows has told.
+  absl::StatusOr<UnreadableGap> GapBehind(uint32_t shard, const std::string& after) const;
   // Writes rows of ReadRows, feed and sequences included, as they are.
   absl::Status WriteRows(uint32_t shard, const std::vector<Row>& rows);
   // The table files of all shards, as they are now. Errors: STORE_BUSY.

@@ -134,6 +134,35 @@ TEST_F(BitRotTest, TheCheckOfAllFilesFindsWhatReadsDoNotTouch) {
   EXPECT_EQ(damaged.size(), 1u) << "told although not all was read";
 }
 
+TEST_F(BitRotTest, ReadingGoesOnBehindADamagedBlock) {
+  ASSERT_THAT(Open(), IsOk());
+  Write(1000);
+  ASSERT_THAT(Open(), IsOk());  // a table now
+  for (const auto& file : std::filesystem::directory_iterator(options_.directory + "/shard-0")) {
+    if (file.path().extension() == ".sst") FlipBit(file.path(), file.file_size() / 2);
+  }
+  ASSERT_THAT(Open(), IsOk());
+  KeyRange range{"k", "l"};
+  EXPECT_THAT(engine_->Scan(hub_, range, 2000), FailsWith("STORE_CORRUPT", ""));
+  std::map<std::string, std::string> found;
+  int gaps = 0;
+  for (bool more = true; more;) {
+    const auto part = engine_->ScanReadable(hub_, range, 100);
+    ASSERT_THAT(part, IsOk());
+    for (const Row& row : part->rows) found[row.key] = row.value;
+    more = part->rows.size() == 100;
+    if (more) range.begin = part->rows.back().key + '\0';
+    if (!part->behind_damage.has_value()) continue;
+    ++gaps;
+    more = *part->behind_damage < range.end;
+    range.begin = *part->behind_damage;
+  }
+  EXPECT_EQ(gaps, 1);
+  EXPECT_LT(found.size(), 1000u);
+  EXPECT_GT(found.size(), 1000u - 60) << "a block of 16 KiB has some 50 rows";
+  for (const auto& [key, value] : found) EXPECT_EQ(value, rows_[key]);
+}
+
 TEST_F(BitRotTest, AShardWhoseCompactionMeetsDamageCountsAsStoppedAlsoWhileItTakesWrites) {
   options_.resume_interval = absl::ZeroDuration();
   ASSERT_THAT(Open(), IsOk());
