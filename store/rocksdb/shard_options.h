@@ -2,6 +2,7 @@
 
 #include <rocksdb/options.h>
 
+#include <cstddef>
 #include <memory>
 
 #include "absl/time/time.h"
@@ -16,6 +17,7 @@ struct ShardResources {
   rocksdb::Env* env = nullptr;  // set by ShardSet::Open
   absl::Duration resume_interval;
   absl::Duration proving_time;
+  size_t max_open_files = 512;
 };
 
 // How a shard's database is opened.

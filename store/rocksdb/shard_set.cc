@@ -122,6 +122,7 @@ absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& 
   resources.env = options.env == nullptr ? rocksdb::Env::Default() : options.env;
   resources.resume_interval = options.resume_interval;
   resources.proving_time = options.proving_time;
+  resources.max_open_files = options.max_open_files;
   resources.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   resources.write_buffers =
       std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);

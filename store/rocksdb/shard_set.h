@@ -30,6 +30,7 @@ struct ShardSetOptions {
   // How long a shard that has resumed must go on without an error until its failure is over.
   absl::Duration proving_time = absl::Minutes(5);
   absl::Duration cut_wait = absl::Seconds(5);  // how long shards wait for each other in a cut
+  size_t max_open_files = 512;                 // tables of each shard
   CommitLimits limits;
   rocksdb::Env* env = nullptr;  // what the files are on; null: the operating system's
 };
