@@ -66,16 +66,6 @@ TEST_F(SearchBoundsTest, ASearchAsksWhetherItIsToEndAfterAFewRowsAndBeforeEachPa
   EXPECT_GE(Asked(passages), 100);
 }
 
-TEST_F(SearchBoundsTest, ASearchAsksWithinRowsThatAreFullOfItsWords) {
-  std::string text, words;
-  for (int i = 0; i < 10'000; ++i) text += "q ";
-  for (int i = 0; i < 64; ++i) words += "q ";
-  Fill(10, absl::StrCat(R"({"x": ")", text, "\"}"));
-  SearchQuery query;
-  query.text = words;
-  EXPECT_GE(Asked(query), 50);
-}
-
 TEST_F(SearchBoundsTest, ATextOfNothingButTheWordIsFoundWithoutAPassage) {
   std::string text;
   for (int i = 0; i < 100'000; ++i) text += "q ";
