@@ -60,7 +60,10 @@ int Put(const Invocation& invocation, const Connection& connection, const Docume
       return ReportUsage(StateInvalid(absl::StrCat("--label ", label, " must be KEY=VALUE")),
                          invocation.style());
     }
-    (*document.mutable_labels())[parts[0]] = parts[1];
+    if (!document.mutable_labels()->try_emplace(parts[0], parts[1]).second) {
+      return ReportUsage(StateInvalid(absl::StrCat("--label ", parts[0], " is given twice")),
+                         invocation.style());
+    }
   }
   const std::string input = flags.file == "-" ? "standard input" : flags.file;
   auto content = ReadContent(flags.file);
@@ -174,7 +177,8 @@ void AddDocumentCommands(CLI::App& app, Invocation& invocation) {
   put->add_option("FILE", flags->file, "- is standard input")->capture_default_str();
   CLI::Option* label =
       put->add_option("--label", flags->labels,
-                      "KEY=VALUE; repeatable: all that it has from now on. None: those that it has")
+                      "KEY=VALUE; repeatable, each key once: all that it has from now on. None: "
+                      "those that it has")
           ->expected(1)
           ->take_all();
   put->add_flag("--clear-labels", flags->clear_labels, "Drop the labels that it has")

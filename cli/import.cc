@@ -121,9 +121,12 @@ class Importer {
     checkpoint_ = *before;
     resumed_after_ = before->place.line;
     if (resumed_after_ == 0) return;
-    std::fprintf(stderr, "going on after line %llu; %llu documents are stored already\n",
+    std::fprintf(stderr,
+                 "going on after line %llu; %llu documents are stored and %llu bad lines reported "
+                 "already\n",
                  static_cast<unsigned long long>(resumed_after_),
-                 static_cast<unsigned long long>(before->stored));
+                 static_cast<unsigned long long>(before->stored),
+                 static_cast<unsigned long long>(before->bad));
   }
 
   // Adds a line to the batch, which is sent first if the line does not fit or names one of its
@@ -232,8 +235,10 @@ class Importer {
                                       {"seconds", seconds}};
       return PrintLine(summary.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
     }
-    PrintLine(absl::StrFormat("%d documents stored, %d bad lines, %.1f s, %.0f documents/s",
-                              checkpoint_.stored, checkpoint_.bad, seconds,
+    const std::string resumed =
+        resumed_after_ == 0 ? "" : absl::StrCat(" in all, resumed after line ", resumed_after_);
+    PrintLine(absl::StrFormat("%d documents stored, %d bad lines%s, %.1f s, %.0f documents/s",
+                              checkpoint_.stored, checkpoint_.bad, resumed, seconds,
                               static_cast<double>(stored_now_) / std::max(seconds, 0.001)));
     if (status.ok()) return;
     if (stopped_at_ != 0) {

@@ -76,6 +76,10 @@ TEST_F(CliDocumentsTest, LabelsStayUnlessPutSaysOtherwise) {
   ASSERT_EQ(put({"--label", "stage=prod"}), 0);
   EXPECT_EQ(labels(), (nlohmann::json{{"stage", "prod"}})) << "those that are said, and no others";
   EXPECT_EQ(put({"--clear-labels", "--label", "a=b"}), 2) << "which?";
+  const Output twice =
+      Ctl({"put", "h1/p1/flows/f1", "--label", "a=1", "--label", "b=1", "--label", "a=2"}, "{}");
+  EXPECT_EQ(twice.exit_code, 2) << "which of the two?";
+  EXPECT_THAT(twice.err, HasSubstr("--label a is given twice"));
   ASSERT_EQ(put({"--clear-labels"}), 0);
   EXPECT_TRUE(labels().is_null() || labels().empty()) << labels();
 }

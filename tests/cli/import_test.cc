@@ -86,19 +86,22 @@ TEST_F(CliImportTest, ProjectsMustExistOrAreMadeOnRequest) {
 TEST_F(CliImportTest, AnImportThatMissesAProjectNamesItsLineAndGoesOnOnceItIsMade) {
   std::string file;
   for (int i = 0; i < 300; ++i) {
-    file += absl::StrCat(R"({"project": ")", i == 250 ? "later" : "p1",
+    const bool bad = i == 10 || i == 240;  // of the first batch, and of what is read again
+    file += absl::StrCat(bad ? "bad " : "", R"({"project": ")", i == 250 ? "later" : "p1",
                          R"(", "collection": "c", "id": "d)", i, R"(", "content": 1})", "\n");
   }
   const std::string path = WriteInput("documents.jsonl", file);
   const Output stopped = Ctl({"import", "h1", path});
   EXPECT_EQ(stopped.exit_code, 3);
   EXPECT_THAT(stopped.err, HasSubstr(path + ":251: h1/later/c/d250 cannot be stored"));
-  EXPECT_THAT(stopped.out, HasSubstr("200 documents stored"));
+  EXPECT_THAT(stopped.out, HasSubstr("200 documents stored, 2 bad lines, "));
   ASSERT_EQ(Ctl({"project", "create", "h1/later"}).exit_code, 0);
   const Output rest = Ctl({"import", "h1", path});
-  EXPECT_EQ(rest.exit_code, 0) << rest.err;
-  EXPECT_THAT(rest.out, HasSubstr("300 documents stored"));
-  EXPECT_EQ(Count("h1"), 300u);
+  EXPECT_EQ(rest.exit_code, 9) << rest.err;
+  EXPECT_THAT(rest.err, HasSubstr("200 documents are stored and 1 bad lines reported already"));
+  EXPECT_THAT(rest.out, HasSubstr("298 documents stored, 2 bad lines in all, resumed after line "
+                                  "201, "));
+  EXPECT_EQ(Count("h1"), 298u);
 }
 
 TEST_F(CliImportTest, OneFileIsImportedOnceAtATimeAndAPipeComesByStandardInput) {
@@ -165,7 +168,8 @@ TEST_F(CliImportTest, AnInterruptedImportGoesOnWhereItWasAndStoresNothingTwice) 
   WriteInput("documents.jsonl.cmkctl-import", cli::FormatCheckpoint(left));
   const Output resumed = Ctl({"import", "h1", path, "--project", "p1", "--json"});
   EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
-  EXPECT_THAT(resumed.err, HasSubstr("going on after line 200; 200 documents are stored already"));
+  EXPECT_THAT(resumed.err,
+              HasSubstr("going on after line 200; 200 documents are stored and 0 bad"));
   EXPECT_EQ(resumed.Json()["stored"], 300);
   for (const auto& document : Ctl({"ls", "h1/p1", "--json"}).JsonLines()) {
     EXPECT_EQ(document["revision"], "1") << document["name"];
@@ -201,7 +205,7 @@ TEST_F(CliImportTest, AKilledImportLosesNothingWhenItIsRunAgain) {
   const Output resumed = Ctl(command);
   EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
   EXPECT_THAT(resumed.err, HasSubstr("going on after line"));
-  EXPECT_THAT(resumed.out, HasSubstr("3000 documents stored, 0 bad lines"));
+  EXPECT_THAT(resumed.out, HasSubstr("3000 documents stored, 0 bad lines in all"));
   const auto documents = Ctl({"ls", "h1/p1", "--json"}).JsonLines();
   EXPECT_EQ(documents.size(), 3000u);
   for (const auto& document : documents) {

@@ -36,6 +36,23 @@ TEST_F(KeyLifeTest, ARotatedKeyWrapsWithItsNewVersionAndTheOldOneStillUnwraps) {
   EXPECT_EQ(PathOf(versions.body["value"][0]["kid"]), first);
 }
 
+TEST_F(KeyLifeTest, NamesOfKeysAreTheSameInAnyCase) {
+  const std::string first = Create("Hub-Key");
+  const std::string wrapped = Wrapped("/keys/hub-key");
+  const Reply read = Key("GET", "/keys/HUB-KEY");
+  EXPECT_EQ(PathOf(read.body["key"]["kid"]), first) << "as it was made";
+  EXPECT_NE(Create("hub-key"), first) << "another version of it";
+  EXPECT_EQ(Key("GET", "/keys").body["value"].size(), 1u);
+  EXPECT_EQ(Operate("/keys/hub-KEY" + first.substr(first.rfind('/')) + "/unwrapkey", wrapped)
+                .body["value"],
+            kDek);
+  EXPECT_EQ(Key("DELETE", "/keys/hub-key").status, 200);
+  EXPECT_EQ(Key("GET", "/keys/Hub-Key").status, 404);
+  EXPECT_EQ(Key("POST", "/deletedkeys/HUB-key/recover").status, 200);
+  Start();
+  EXPECT_EQ(Key("GET", "/keys/hub-key/versions").body["value"].size(), 2u);
+}
+
 TEST_F(KeyLifeTest, ListsComeInPages) {
   const std::string version = Create("a");
   const json jwk = Key("GET", version).body["key"];

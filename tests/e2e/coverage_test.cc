@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <fstream>
 
-#include "google/longrunning/operations.grpc.pb.h"
 #include "service/coverage_table.h"
 #include "tests/e2e/served_hub.h"
+#include "tests/testing/await_operation.h"
 
 namespace cmkstore {
 namespace {
@@ -34,10 +34,9 @@ class CoverageTest : public ServedHub {
     request.set_name(kHub);
     google::longrunning::Operation operation;
     ASSERT_EQ(ReasonOf(keys_->RotateDek(As("key_admin").get(), request, &operation)), "OK");
-    google::longrunning::WaitOperationRequest wait;
-    wait.set_name(operation.name());
-    const auto operations = google::longrunning::Operations::NewStub(channel_);
-    ASSERT_EQ(ReasonOf(operations->WaitOperation(As("reader").get(), wait, &operation)), "OK");
+    const grpc::Status ended = testing::AwaitOperation(
+        channel_, [this] { return As("reader"); }, operation);
+    ASSERT_EQ(ReasonOf(ended), "OK");
     EXPECT_FALSE(operation.has_error());
   }
   void Delete(const std::string& id) {

@@ -1,27 +1,26 @@
 // Hubs whose vault key gets new versions.
 
-#include <thread>
-
 #include "absl/strings/match.h"
-#include "google/longrunning/operations.grpc.pb.h"
 #include "tests/e2e/served_hub.h"
+#include "tests/testing/await_operation.h"
 
 namespace cmkstore {
 namespace {
 
 class KeyVersionsTest : public ServedHub {
  protected:
-  // Until it has ended.
-  void RotateDek() {
+  // Until it has ended: "OK" or the reason of its error.
+  std::string RotateDek() {
     v1::RotateDekRequest request;
     request.set_name(kHub);
     google::longrunning::Operation operation;
     EXPECT_EQ(ReasonOf(keys_->RotateDek(As("key_admin").get(), request, &operation)), "OK");
-    google::longrunning::WaitOperationRequest wait;
-    wait.set_name(operation.name());
-    const auto operations = google::longrunning::Operations::NewStub(channel_);
-    EXPECT_TRUE(operations->WaitOperation(As("reader").get(), wait, &operation).ok());
-    EXPECT_TRUE(operation.has_response()) << operation.DebugString();
+    const grpc::Status waited = testing::AwaitOperation(
+        channel_, [this] { return As("reader"); }, operation);
+    EXPECT_EQ(ReasonOf(waited), "OK");
+    if (operation.has_response()) return "OK";
+    return ReasonOf({static_cast<grpc::StatusCode>(operation.error().code()),
+                     operation.error().message(), operation.error().SerializeAsString()});
   }
 };
 
@@ -33,7 +32,7 @@ TEST_F(KeyVersionsTest, AnOlderKeyVersionThatIsDisabledShowsInChecksAndStatus) {
   owner_->Key("POST", "/keys/k1/rotate", {});
   // But the new DEK's own: the older one stays under the older version.
   owner_->Script({{{"operation", "wrapkey"}, {"skip", 1}, {"status", 403}, {"count", -1}}});
-  RotateDek();
+  ASSERT_EQ(RotateDek(), "OK");
   StartServer();
   owner_->Script(nlohmann::json::array());
   v1::CheckKeyRequest request;
@@ -57,6 +56,21 @@ TEST_F(KeyVersionsTest, AnOlderKeyVersionThatIsDisabledShowsInChecksAndStatus) {
   EXPECT_EQ(last.check(), "stored_keys");
   EXPECT_TRUE(absl::StrContains(last.remedy(), "--version " + version + " --enabled true"))
       << last.remedy();
+}
+
+TEST_F(KeyVersionsTest, ARefusedWrapIsNoRevocationOfAHubThatIsServed) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  owner_->Key("PATCH", "/keys/k1", {{"key_ops", {"unwrapKey"}}});
+  EXPECT_EQ(RotateDek(), "CUSTOMER_KEY_UNFIT");
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK");
+  owner_->Key("PATCH", "/keys/k1", {{"key_ops", {"wrapKey", "unwrapKey"}}});
+  // The permission to read a key, which a wrap does first, is another one.
+  owner_->Script({{{"operation", "get"}, {"status", 403}, {"count", -1}}});
+  EXPECT_EQ(RotateDek(), "CUSTOMER_KEY_UNFIT");
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK");
+  owner_->Script(nlohmann::json::array());
+  EXPECT_EQ(RotateDek(), "OK");
 }
 
 TEST_F(KeyVersionsTest, ANewVersionIsFollowedAndDisablingItWithdrawsTheKey) {  // KL-14

@@ -6,6 +6,7 @@
 
 #include "google/longrunning/operations.grpc.pb.h"
 #include "tests/e2e/served_hub.h"
+#include "tests/testing/await_operation.h"
 
 namespace cmkstore {
 namespace {
@@ -17,15 +18,12 @@ class LifecycleTest : public ServedHub {
   std::unique_ptr<google::longrunning::Operations::Stub> operations() {
     return google::longrunning::Operations::NewStub(server_->InProcessChannel());
   }
-  Operation Await(const Operation& started) {
-    google::longrunning::WaitOperationRequest wait;
-    wait.set_name(started.name());
-    Operation ended;
-    const grpc::Status status = operations()->WaitOperation(As("reader").get(), wait, &ended);
+  Operation Await(Operation operation) {
+    const grpc::Status status = testing::AwaitOperation(
+        server_->InProcessChannel(), [this] { return As("reader"); }, operation);
     EXPECT_EQ(ReasonOf(status), "OK");
-    EXPECT_TRUE(ended.done());
-    EXPECT_FALSE(ended.has_error()) << ended.error().message();
-    return ended;
+    EXPECT_FALSE(operation.has_error()) << operation.error().message();
+    return operation;
   }
   Operation Rotate() {
     v1::RotateDekRequest request;

@@ -17,6 +17,7 @@
 #include "keycache/dek_minter.h"
 #include "keycache/key_cache.h"
 #include "tests/testing/fake_key_vault.h"
+#include "tests/testing/forwarding_key_vault.h"
 #include "tests/testing/matchers.h"
 #include "tests/testing/virtual_clock.h"
 
@@ -171,20 +172,13 @@ class KeyCacheTest : public ::testing::Test {
 };
 
 // Decides at once, and may hold its answer back: a slow response.
-class SlowAnswers final : public vault::KeyVault {
+class SlowAnswers final : public testing::ForwardingKeyVault {
  public:
-  explicit SlowAnswers(vault::KeyVault& vault) : vault_(vault) {}
-  absl::StatusOr<vault::KeyDescription> Describe(const vault::KeyRef& key, absl::Time t) override {
-    return vault_.Describe(key, t);
-  }
-  absl::StatusOr<vault::WrappedKey> Wrap(const vault::KeyRef& key, const crypto::SecretBytes& dek,
-                                         absl::Time t) override {
-    return vault_.Wrap(key, dek, t);
-  }
+  using ForwardingKeyVault::ForwardingKeyVault;
   absl::StatusOr<crypto::SecretBytes> Unwrap(const vault::KeyRef& key,
                                              const vault::WrappedKey& wrapped,
                                              absl::Time t) override {
-    auto answer = vault_.Unwrap(key, wrapped, t);
+    auto answer = ForwardingKeyVault::Unwrap(key, wrapped, t);
     absl::MutexLock lock(&mutex_);
     if (!hold_next_) return answer;
     hold_next_ = false;
@@ -207,7 +201,6 @@ class SlowAnswers final : public vault::KeyVault {
   }
 
  private:
-  vault::KeyVault& vault_;
   absl::Mutex mutex_;
   bool hold_next_ = false, held_ = false, release_ = false;
 };

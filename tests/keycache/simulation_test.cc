@@ -33,21 +33,13 @@ class MomentRandom final : public crypto::Random {
 
 // A seeded bug: a vault call that does not notice a disabled key, as GET and wrap do not. What a
 // cache that probes with it would be.
-class BlindVault final : public vault::KeyVault {
+class BlindVault final : public testing::ForwardingKeyVault {
  public:
-  explicit BlindVault(testing::FakeKeyVault& vault) : vault_(vault) {}
-  absl::StatusOr<vault::KeyDescription> Describe(const vault::KeyRef& key,
-                                                 absl::Time deadline) override {
-    return vault_.Describe(key, deadline);
-  }
-  absl::StatusOr<vault::WrappedKey> Wrap(const vault::KeyRef& key, const crypto::SecretBytes& dek,
-                                         absl::Time deadline) override {
-    return vault_.Wrap(key, dek, deadline);
-  }
+  using ForwardingKeyVault::ForwardingKeyVault;
   absl::StatusOr<crypto::SecretBytes> Unwrap(const vault::KeyRef& key,
                                              const vault::WrappedKey& wrapped,
                                              absl::Time deadline) override {
-    absl::StatusOr<crypto::SecretBytes> secret = vault_.Unwrap(key, wrapped, deadline);
+    absl::StatusOr<crypto::SecretBytes> secret = ForwardingKeyVault::Unwrap(key, wrapped, deadline);
     absl::MutexLock lock(&mutex_);
     crypto::SecretBytes& seen = seen_[wrapped.ciphertext];
     if (secret.ok()) seen = secret->Clone();
@@ -56,7 +48,6 @@ class BlindVault final : public vault::KeyVault {
   }
 
  private:
-  testing::FakeKeyVault& vault_;
   absl::Mutex mutex_;
   std::map<std::string, crypto::SecretBytes> seen_;
 };

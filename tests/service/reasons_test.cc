@@ -12,6 +12,7 @@
 #include <regex>
 
 #include "tests/service/reasons_fixture.h"
+#include "tests/testing/await_operation.h"
 
 namespace cmkstore {
 namespace {
@@ -166,9 +167,9 @@ class ReasonsTest : public FailingHub {
     EXPECT_EQ(ReasonOf(operations()->CancelOperation(As("key_admin").get(), cancel, &nothing)),
               "OK");
     owner_->Script(json::array());
-    google::longrunning::WaitOperationRequest wait;
-    wait.set_name(last.name());
-    EXPECT_EQ(ReasonOf(operations()->WaitOperation(As("reader").get(), wait, &last)), "OK");
+    const grpc::Status ended = testing::AwaitOperation(
+        channel_, [this] { return As("reader"); }, last);
+    EXPECT_EQ(ReasonOf(ended), "OK");
     return {static_cast<grpc::StatusCode>(last.error().code()), last.error().message(),
             last.error().SerializeAsString()};
   }

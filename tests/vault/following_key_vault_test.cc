@@ -6,27 +6,20 @@
 #include <vector>
 
 #include "tests/testing/fake_key_vault.h"
+#include "tests/testing/forwarding_key_vault.h"
 #include "tests/testing/virtual_clock.h"
 
 namespace cmkstore::vault {
 namespace {
 
 // Gets of this vault may fail while all else works.
-class Getless final : public KeyVault {
+class Getless final : public testing::ForwardingKeyVault {
  public:
+  using ForwardingKeyVault::ForwardingKeyVault;
   absl::StatusOr<KeyDescription> Describe(const KeyRef& key, absl::Time deadline) override {
-    const auto described = fake.Describe(key, deadline);
+    const auto described = ForwardingKeyVault::Describe(key, deadline);
     return trouble.ok() ? described : trouble;
   }
-  absl::StatusOr<WrappedKey> Wrap(const KeyRef& key, const crypto::SecretBytes& dek,
-                                  absl::Time deadline) override {
-    return fake.Wrap(key, dek, deadline);
-  }
-  absl::StatusOr<crypto::SecretBytes> Unwrap(const KeyRef& key, const WrappedKey& wrapped,
-                                             absl::Time deadline) override {
-    return fake.Unwrap(key, wrapped, deadline);
-  }
-  testing::FakeKeyVault fake;
   absl::Status trouble;
 };
 
@@ -34,8 +27,8 @@ class Getless final : public KeyVault {
 class FollowingKeyVaultTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    wrapped_ = *vault_.fake.Wrap(key_, crypto::SystemRandom().Secret(32), absl::InfiniteFuture());
-    vault_.fake.AddVersion("key");
+    wrapped_ = *fake_.Wrap(key_, crypto::SystemRandom().Secret(32), absl::InfiniteFuture());
+    fake_.AddVersion("key");
   }
   // "" or the reason and cause of the refusal.
   std::string Unwrap(const KeyRef& key) {
@@ -44,15 +37,16 @@ class FollowingKeyVaultTest : public ::testing::Test {
   }
   std::string Unwrap() { return Unwrap(key_); }
   void DisableLatest() {
-    vault_.fake.BreakVersion(second_,
-                             WithCause(CustomerKeyRevoked("the key is disabled"), "KeyDisabled"));
+    fake_.BreakVersion(second_,
+                       WithCause(CustomerKeyRevoked("the key is disabled"), "KeyDisabled"));
   }
 
   const KeyRef key_{"https://contoso.vault.azure.net", "key", "", ""};
   const std::string second_ = "https://contoso.vault.azure.net/keys/key/2";
   testing::VirtualClock clock_;
   CallBudget budget_{clock_};
-  Getless vault_;
+  testing::FakeKeyVault fake_;
+  Getless vault_{fake_};
   std::vector<std::string> told_;
   FollowingKeyVault following_{vault_, budget_, clock_, [this](const KeyRef&, const auto& latest) {
                                  told_.push_back(latest);
@@ -65,14 +59,14 @@ TEST_F(FollowingKeyVaultTest, ALatestVersionThatIsDisabledIsAWithdrawal) {  // K
   DisableLatest();
   EXPECT_EQ(Unwrap(), "CUSTOMER_KEY_REVOKED KeyDisabled")
       << "what another version unwraps is looked at each time";
-  vault_.fake.HealVersion(second_);
+  fake_.HealVersion(second_);
   EXPECT_EQ(Unwrap(), "") << "seen at once";
 }
 
 TEST_F(FollowingKeyVaultTest, APinnedVersionIsWithdrawnByItselfAlone) {  // KL-14
   DisableLatest();
   EXPECT_EQ(Unwrap({key_.vault_uri, key_.key_name, "1", ""}), "");
-  EXPECT_EQ(vault_.fake.describes(), 0);
+  EXPECT_EQ(fake_.describes(), 0);
   EXPECT_TRUE(told_.empty());
 }
 
@@ -82,14 +76,14 @@ TEST_F(FollowingKeyVaultTest, TheLatestVersionIsLookedAtOnceAMinuteAndANewOneIsT
     clock_.Advance(absl::Seconds(10));
   }
   EXPECT_EQ(told_, (std::vector<std::string>{second_, second_})) << "again while it is behind";
-  wrapped_ = *vault_.fake.Wrap(key_, crypto::SystemRandom().Secret(32), absl::InfiniteFuture());
+  wrapped_ = *fake_.Wrap(key_, crypto::SystemRandom().Secret(32), absl::InfiniteFuture());
   clock_.Advance(absl::Minutes(1));
-  const int before = vault_.fake.describes();
+  const int before = fake_.describes();
   for (int seconds = 0; seconds < 120; seconds += 10) {
     EXPECT_EQ(Unwrap(), "");
     clock_.Advance(absl::Seconds(10));
   }
-  EXPECT_EQ(vault_.fake.describes() - before, 2);
+  EXPECT_EQ(fake_.describes() - before, 2);
   EXPECT_EQ(told_.size(), 2u);
 }
 
@@ -118,10 +112,10 @@ TEST_F(FollowingKeyVaultTest, ALookTakesNoCallThatTheVaultHasNotLeft) {
   while (budget_.TryTake(key_.vault_uri, 100)) {
   }
   EXPECT_EQ(Unwrap(), "");
-  EXPECT_EQ(vault_.fake.describes(), 0);
+  EXPECT_EQ(fake_.describes(), 0);
   clock_.Advance(absl::Seconds(30));
   EXPECT_EQ(Unwrap(), "");
-  EXPECT_EQ(vault_.fake.describes(), 1) << "with the first probe";
+  EXPECT_EQ(fake_.describes(), 1) << "with the first probe";
 }
 
 }  // namespace

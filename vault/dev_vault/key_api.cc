@@ -110,7 +110,7 @@ class Gate {
     return handler({call,
                     **vault,
                     settings,
-                    {absl::StrCat("https://", call.host), call.Match(1),
+                    {absl::StrCat("https://", call.host), (*vault)->keys().Spelled(call.Match(1)),
                      absl::AsciiStrToLower(call.Match(2))}});
   }
 

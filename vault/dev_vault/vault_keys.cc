@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "crypto/random.h"
@@ -76,6 +77,16 @@ Answer Paged(json values, const VaultKeys::Page& page) {
 
 VaultKeys::VaultKeys(std::string state_file, SettableClock& clock)
     : state_file_(std::move(state_file)), clock_(clock) {}
+
+bool VaultKeys::CaseBlind::operator()(const std::string& a, const std::string& b) const {
+  return absl::AsciiStrToLower(a) < absl::AsciiStrToLower(b);
+}
+
+std::string VaultKeys::Spelled(const std::string& name) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = keys_.find(name);
+  return found == keys_.end() ? name : found->first;
+}
 
 bool VaultKeys::Load() {
   absl::MutexLock lock(&mutex_);

@@ -18,6 +18,8 @@ namespace cmkstore::dev_vault {
 // Vault's api-version 7.4. Kept in one JSON file, written atomically and synced before a change is
 // answered.
 //
+// Names of keys are the same in any case; answers spell them as they were when the key was made.
+//
 // Thread-safe; no lock is held while a key is made or used.
 class VaultKeys {
  public:
@@ -36,6 +38,8 @@ class VaultKeys {
   VaultKeys(std::string state_file, SettableClock& clock);
   // False if the state file exists and cannot be read.
   bool Load();
+  // The name as its key has it, or as it is given if there is no such key.
+  std::string Spelled(const std::string& name);
 
   Answer Create(const Address& key, const std::string& body, const VaultSettings& settings);
   Answer Import(const Address& key, const std::string& body, const VaultSettings& settings);
@@ -54,7 +58,10 @@ class VaultKeys {
   Answer Purge(const Address& key);
 
  private:
-  using Keys = std::map<std::string, KeyRecord>;
+  struct CaseBlind {
+    bool operator()(const std::string& a, const std::string& b) const;
+  };
+  using Keys = std::map<std::string, KeyRecord, CaseBlind>;
 
   KeyRecord* FindLive(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   KeyRecord* FindDeleted(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
