@@ -160,17 +160,19 @@ void IndexFollower::Destroy(HubUid uid) {
   }
 }
 
-void IndexFollower::MarkLost(HubUid uid) {
+void IndexFollower::MarkLost(HubUid uid, const absl::Status& why) {
+  const bool damaged = CauseOf(why) != kEarlierSchema;
   {
     absl::MutexLock lock(&mutex_);
     if (std::exchange(hubs_[uid].lost, true)) return;
-    ++stats_.damaged;
+    if (damaged) ++stats_.damaged;
   }
-  Log(LogLevel::kError, "index_lost", {{"hub_uid", uid.ToHex()}, {"hub", source_.NameOf(uid)}});
+  Log(damaged ? LogLevel::kError : LogLevel::kInfo, damaged ? "index_lost" : "index_outdated",
+      {{"hub_uid", uid.ToHex()}, {"hub", source_.NameOf(uid)}});
 }
 
-void IndexFollower::Repair(HubUid uid) {
-  MarkLost(uid);
+void IndexFollower::Repair(HubUid uid, const absl::Status& why) {
+  MarkLost(uid, why);
   absl::MutexLock lock(&mutex_);
   Hub& hub = hubs_[uid];
   hub.stopped = false;  // whoever found it damaged had its key
@@ -198,7 +200,7 @@ void IndexFollower::Turn(HubUid uid) {
   if (!swaps.has_value()) return;
   const absl::StatusOr<uint64_t> indexed = FollowOpenIndex(uid);
   if (HasReason(indexed.status(), "INDEX_CORRUPT")) {
-    MarkLost(uid);
+    MarkLost(uid, indexed.status());
     if (rebuilder_.TryRun([this, uid] { TurnOfLost(uid); })) return;  // the turn goes on there
   }
   EndTurn(uid, *swaps, indexed);

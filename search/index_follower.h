@@ -86,8 +86,8 @@ class IndexFollower {
   // called now and then and ends the rebuild by an error. Errors: STATE_INVALID when a rebuild is
   // under way.
   absl::Status Rebuild(HubUid hub, const std::function<absl::Status(uint64_t)>& progress);
-  // The hub's index was found damaged: rebuilds it in the background.
-  void Repair(HubUid hub);
+  // The hub's index cannot be opened, as `why` (INDEX_CORRUPT) says: rebuilds it in the background.
+  void Repair(HubUid hub, const absl::Status& why);
   // The hub is gone: deletes the files of its index, and forgets it.
   void Destroy(HubUid hub);
   // Starts what is due again, after a pause; to be called about every 100 ms.
@@ -107,7 +107,7 @@ class IndexFollower {
     bool known = false;    // `indexed` has been read from the index
     bool busy = false;     // queued, or being worked on
     bool stopped = false;  // key refused
-    bool lost = false;     // found damaged, and not rebuilt yet
+    bool lost = false;     // cannot be opened, and is not rebuilt yet
     bool gone = false;     // to be forgotten when its turn ends
     bool told = false;     // since its turn began, that its keys are at hand, or of a commit
     uint64_t swaps = 0;    // times that another index took the place of the one before
@@ -131,7 +131,7 @@ class IndexFollower {
   // The turn of a hub whose index is lost.
   void TurnOfLost(HubUid uid);
   absl::Status RebuildLost(HubUid uid);
-  void MarkLost(HubUid uid);
+  void MarkLost(HubUid uid, const absl::Status& why);
   // What a turn begins with: how often the hub's index has been swapped; nullopt when all stops.
   std::optional<uint64_t> BeginTurn(HubUid uid);
   // `swaps`: those of the hub when the turn began.

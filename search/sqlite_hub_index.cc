@@ -81,7 +81,9 @@ absl::Status SqliteHubIndex::Prepare() {
   CMK_ASSIGN_OR_RETURN(const int64_t version, db_->QueryInt({"PRAGMA user_version", {}}));
   vfs_->Recovered();
   if (version > kSchemaVersion) return FormatTooNew("the search index");
-  if (version != 0 && version < kSchemaVersion) return IndexCorrupt("it is of an earlier schema");
+  if (version != 0 && version < kSchemaVersion) {
+    return WithCause(IndexCorrupt("it is of an earlier schema"), kEarlierSchema);
+  }
   if (version == 0) {
     CMK_RETURN_IF_ERROR(db_->Execute(
         absl::StrCat("BEGIN;", kSchema, "PRAGMA user_version = ", kSchemaVersion, "; COMMIT")

@@ -30,6 +30,9 @@ struct SqliteHubIndexOptions {
   int64_t steps_per_search = 100'000'000;  // of SQLite's machine; some seconds
 };
 
+// The cause (CauseOf) of INDEX_CORRUPT where nothing is damaged.
+inline constexpr char kEarlierSchema[] = "earlier_schema";
+
 // The search index of one hub: derived data in one SQLite FTS5 database on a SealedVfs, sealed
 // under the hub's index key.
 //

@@ -5,6 +5,8 @@
 
 #include "search/text_query.h"
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -109,7 +111,6 @@ class Parser {
     for (absl::string_view word : {"AND", "OR", "NOT"}) {
       if (PeekOperator(word)) return Wrong(absl::StrCat(word, " needs a word before it"));
     }
-    if (++words_ > kMaxWords) return Wrong(absl::StrCat("more than ", kMaxWords, " words"));
     absl::string_view word;
     if (text_[at_] == '"') {
       const size_t end = text_.find('"', at_ + 1);
@@ -129,8 +130,11 @@ class Parser {
       prefix = true;
       ++at_;
     }
-    CMK_ASSIGN_OR_RETURN(const bool has_token, HasToken(fts_, word));
-    if (!has_token) return "";
+    CMK_ASSIGN_OR_RETURN(const int tokens, CountTokens(fts_, word));
+    // Those of a phrase too: FTS5 looks for all of them in a row before we can end the search.
+    words_ += std::max(tokens, 1);
+    if (words_ > kMaxWords) return Wrong(absl::StrCat("more than ", kMaxWords, " words"));
+    if (tokens == 0) return "";
     return absl::StrCat("\"", word, prefix ? "\" *" : "\"");
   }
 

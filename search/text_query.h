@@ -14,7 +14,7 @@ namespace cmkstore::search {
 //
 // NOT binds closer than AND, and AND closer than OR. Anything that is no operator is a word,
 // punctuation included; one of punctuation alone is left out, since no document has it in the
-// index. At most 1 KiB, 64 words, 10 parentheses deep.
+// index. At most 1 KiB, 64 words (those of phrases too), 10 parentheses deep.
 //
 // Errors: FIELD_INVALID ("query"), saying what is wrong at which byte; also if no word is left.
 absl::StatusOr<std::string> ToFtsExpression(Sqlite& db, absl::string_view text);

@@ -3,9 +3,9 @@
 namespace cmkstore::search {
 namespace {
 
-int NoteToken(void* found, int /*flags*/, const char*, int, int /*begin*/, int /*end*/) {
-  *static_cast<bool*>(found) = true;
-  return SQLITE_DONE;  // one is enough
+int CountToken(void* count, int /*flags*/, const char*, int, int /*begin*/, int /*end*/) {
+  ++*static_cast<int*>(count);
+  return SQLITE_OK;
 }
 
 }  // namespace
@@ -24,19 +24,19 @@ absl::StatusOr<fts5_api*> Fts5Of(Sqlite& db) {
   return api;
 }
 
-absl::StatusOr<bool> HasToken(fts5_api& api, absl::string_view text) {
+absl::StatusOr<int> CountTokens(fts5_api& api, absl::string_view text) {
   void* context = nullptr;
   fts5_tokenizer tokenizer{};
   Fts5Tokenizer* made = nullptr;
   int code = api.xFindTokenizer(&api, "unicode61", &context, &tokenizer);
   if (code == SQLITE_OK) code = tokenizer.xCreate(context, nullptr, 0, &made);
   if (code != SQLITE_OK) return ToStatus(code);
-  bool found = false;
-  code = tokenizer.xTokenize(made, &found, FTS5_TOKENIZE_QUERY, text.data(),
-                             static_cast<int>(text.size()), NoteToken);
+  int count = 0;
+  code = tokenizer.xTokenize(made, &count, FTS5_TOKENIZE_QUERY, text.data(),
+                             static_cast<int>(text.size()), CountToken);
   tokenizer.xDelete(made);
-  if (code != SQLITE_OK && code != SQLITE_DONE) return ToStatus(code);
-  return found;
+  if (code != SQLITE_OK) return ToStatus(code);
+  return count;
 }
 
 }  // namespace cmkstore::search

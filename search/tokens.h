@@ -11,8 +11,8 @@ namespace cmkstore::search {
 // What extends FTS5 on this connection; lives as long as `db`.
 absl::StatusOr<fts5_api*> Fts5Of(Sqlite& db);
 
-// Whether the index, whose tokenizer is unicode61, keeps anything of `text`: of punctuation alone
-// it does not.
-absl::StatusOr<bool> HasToken(fts5_api& api, absl::string_view text);
+// How many words the index, whose tokenizer is unicode61, makes of `text`: of punctuation alone
+// none, of `a-b` two.
+absl::StatusOr<int> CountTokens(fts5_api& api, absl::string_view text);
 
 }  // namespace cmkstore::search

@@ -149,7 +149,7 @@ absl::StatusOr<v1::SearchResponse> SearchDocuments::Answer(const AdmittedCall& c
     return index->Search(question.query);
   }();
   if (HasReason(found.status(), "INDEX_CORRUPT")) {
-    follower_.Repair(hub.uid());
+    follower_.Repair(hub.uid(), found.status());
     return found.status();
   }
   CMK_RETURN_IF_ERROR(found.status());
@@ -243,7 +243,7 @@ absl::StatusOr<v1::SearchIndex> SearchDocuments::Describe(const HubEntry& hub) {
     return shown;
   }
   if (HasReason(stats.status(), "INDEX_CORRUPT")) {
-    follower_.Repair(hub.uid);
+    follower_.Repair(hub.uid, stats.status());
     shown.set_state(v1::SearchIndex::REBUILDING);
     return shown;
   }

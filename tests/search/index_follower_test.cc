@@ -185,10 +185,19 @@ TEST_F(IndexFollowerTest, ARepairThatIsAskedForRightAfterATurnIsMade) {
   OpenSet();
   Fill(1);
   ASSERT_THAT(Follow(), IsOk());
-  follower_->Repair(hub_);
-  follower_->Repair(hub_);
+  follower_->Repair(hub_, IndexCorrupt("found so"));
+  follower_->Repair(hub_, IndexCorrupt("found so"));
   EXPECT_TRUE(AwaitRebuilt(1));
   EXPECT_EQ(follower_->Stats().damaged, 1u);
+}
+
+TEST_F(IndexFollowerTest, AnIndexOfAnEarlierSchemaIsMadeAnewAndCountsAsNoDamage) {
+  OpenSet();
+  Fill(1);
+  ASSERT_THAT(Follow(), IsOk());
+  follower_->Repair(hub_, WithCause(IndexCorrupt("of another form"), kEarlierSchema));
+  EXPECT_TRUE(AwaitRebuilt(1));
+  EXPECT_EQ(follower_->Stats().damaged, 0u);
 }
 
 TEST_F(IndexFollowerTest, AnIndexThatCouldNotBeRebuiltStaysLostUntilItIs) {
@@ -197,7 +206,7 @@ TEST_F(IndexFollowerTest, AnIndexThatCouldNotBeRebuiltStaysLostUntilItIs) {
   ASSERT_THAT(Follow(), IsOk());
   source_.Refuse(VaultUnreachable("it is away", absl::Seconds(1)));
   clock_.Advance(IndexFollowerOptions().refresh);
-  follower_->Repair(hub_);
+  follower_->Repair(hub_, IndexCorrupt("found so"));
   const auto failed = [&] { return !follower_->FailureOf(hub_).ok(); };
   {
     absl::MutexLock lock(&mutex_);
@@ -219,7 +228,7 @@ TEST_F(IndexFollowerTest, IndexesThatAreRebuiltKeepNoOtherHubBehind) {
   std::vector<HubUid> lost;
   for (size_t i = 0; i <= IndexFollowerOptions().threads; ++i) {
     lost.push_back(random_.NewUid<HubUid>());
-    follower_->Repair(lost.back());
+    follower_->Repair(lost.back(), IndexCorrupt("found so"));
   }
   begun.WaitForNotification();
   EXPECT_THAT(Follow(), IsOk());
@@ -233,7 +242,7 @@ TEST_F(IndexFollowerTest, ARepairGoesOnWhereARefusedKeyHadStoppedTheHub) {
   source_.Refuse(HubLocked());
   EXPECT_THAT(Follow(), FailsWith("HUB_LOCKED", ""));
   source_.Refuse(absl::OkStatus());
-  follower_->Repair(hub_);
+  follower_->Repair(hub_, IndexCorrupt("found so"));
   EXPECT_TRUE(AwaitRebuilt(1));
 }
 
@@ -325,7 +334,7 @@ TEST_F(IndexFollowerTest, AStopCutsOffWhatIsUnderWay) {
     const absl::Time give_up = absl::Now() + absl::Seconds(20);
     while (set_->Stats().open > 0 && absl::Now() < give_up) std::this_thread::yield();
   });
-  follower_->Repair(hub_);
+  follower_->Repair(hub_, IndexCorrupt("found so"));
   clock_.Advance(IndexFollowerOptions().refresh);
   follower_->Tick();
   begun.WaitForNotification();

@@ -87,6 +87,18 @@ TEST_F(SearchBoundsTest, ManyWordsThatALongTextIsFullOfTakeLittleMemory) {
   EXPECT_THAT(Ids(Find(words)), ElementsAre("many"));
 }
 
+TEST_F(SearchBoundsTest, WordsOfPhrasesCountAmongThoseOfTheQuery) {
+  std::string words = "q";
+  for (int i = 1; i < 64; ++i) words += "-q";
+  SearchQuery query;
+  for (const char* quote : {"", "\""}) {
+    query.text = absl::StrCat(quote, words, quote);
+    EXPECT_THAT(index().Search(query), IsOk());
+    query.text = absl::StrCat(quote, words, "-q", quote);
+    EXPECT_THAT(index().Search(query), HasReason("FIELD_INVALID"));
+  }
+}
+
 TEST_F(SearchBoundsTest, AnEndAtWhateverStepIsToldAsOne) {
   Fill(50, R"({"x": 1, "y": "common words of all"})");
   SearchQuery query;
