@@ -15,6 +15,7 @@
 #include "tests/contract/local_vault.h"
 #include "tests/e2e/vault_owner.h"
 #include "tests/testing/fake_key_vault.h"
+#include "tests/testing/kept_keys.h"
 #include "tests/testing/matchers.h"
 #include "tests/testing/temp_dir.h"
 #include "vault/dev_vault/dev_vault.h"
@@ -28,6 +29,7 @@ class LocalVaultTest : public ::testing::Test {
     dev_vault::DevVaultOptions options;
     options.managed_hsm = managed_hsm;
     options.state_dir = dir_.path() + "/vault";
+    testing::PlaceVaultKeys(options.state_dir);
     auto local = dev_vault::DevVault::Start(options, clock_);
     ASSERT_THAT(local, testing::IsOk());
     local_ = *std::move(local);

@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "base/curl_transport.h"
 #include "base/file.h"
+#include "tests/testing/kept_keys.h"
 #include "tests/testing/temp_dir.h"
 #include "vault/dev_vault/dev_vault.h"
 
@@ -46,6 +47,7 @@ class DevVaultTest : public ::testing::Test {
  protected:
   DevVaultTest() {
     options_.state_dir = dir_.path() + "/vault";
+    testing::PlaceVaultKeys(options_.state_dir);
     Start();
   }
 

@@ -20,6 +20,7 @@
 #include "service/dev_credentials.h"
 #include "service/server.h"
 #include "tests/e2e/vault_owner.h"
+#include "tests/testing/kept_keys.h"
 #include "tests/testing/offset_clock.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/testing/use_dev_vault.h"
@@ -58,6 +59,7 @@ class ServedHub : public ::testing::Test {
     server_.reset();
     vault_.reset();
     options.state_dir = dir_.path() + "/vault";
+    testing::PlaceVaultKeys(options.state_dir);
     auto started = dev_vault::DevVault::Start(options, clock_);
     EXPECT_TRUE(started.ok()) << started.status();
     vault_ = std::move(*started);
@@ -80,6 +82,7 @@ class ServedHub : public ::testing::Test {
     options.keys.confirm_delay = absl::Milliseconds(200);
     options.keys.negative_lifetime = absl::Milliseconds(200);
     options.keys.max_calls = 8;
+    testing::PlaceServerKeys(options.data_dir);
     auto minted = service::MintDevCredentials(options.data_dir, kTenant, clock_);
     EXPECT_TRUE(minted.ok()) << minted.status();
     credentials_ = minted->directory;

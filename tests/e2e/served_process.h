@@ -35,6 +35,7 @@ inline int FreePort() {
 class ServedProcess : public ::testing::Test {
  protected:
   ServedProcess() {
+    testing::PlaceServerKeys(dir_.path());
     auto minted = service::MintDevCredentials(dir_.path(), kTenant, clock_);
     EXPECT_TRUE(minted.ok()) << minted.status();
     credentials_ = minted->directory;

@@ -21,6 +21,7 @@
 #include "tests/service/key_checks_fixture.h"
 #include "tests/service/no_lock_actions.h"
 #include "tests/testing/forwarding_engine.h"
+#include "tests/testing/kept_keys.h"
 #include "tests/testing/temp_dir.h"
 
 namespace cmkstore::service {
@@ -64,6 +65,7 @@ class ManagedHubsTest : public ::testing::Test {
  protected:
   void SetUp() override {
     SetLogFile(dir_.path() + "/log.jsonl");
+    testing::PlaceServerKeys(dir_.path());
     const auto minted = MintDevCredentials(dir_.path(), kTenant, clock_);
     ASSERT_THAT(minted, IsOk());
     authorization_ = "Bearer " + *ReadFile(minted->directory + "/owner.token");
