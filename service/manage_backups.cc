@@ -281,13 +281,20 @@ ManageBackups::Result ManageBackups::RunBackup(OperationRun& run) {
 }
 
 ManageBackups::Result ManageBackups::RunVerify(OperationRun& run) {
-  absl::StatusOr<v1::VerifyIntegrityResult> found =
-      run.argument().empty()
-          ? VerifyServed(shards_, indexes_.files, data_dir_, clock_, WatchOf(run))
-          : VerifyBackup(options_, run.argument(), clock_, WatchOf(run));
-  CMK_RETURN_IF_ERROR(found.status());
+  auto found = std::make_unique<v1::VerifyIntegrityResult>();
+  if (!run.argument().empty()) {
+    CMK_ASSIGN_OR_RETURN(*found, VerifyBackup(options_, run.argument(), clock_, WatchOf(run)));
+    stats_.integrity_errors.Add(found->finding_count());
+    return found;
+  }
+  const absl::Status ended =
+      VerifyServed(shards_, indexes_.files, data_dir_, clock_, WatchOf(run), *found);
   stats_.integrity_errors.Add(found->finding_count());
-  return std::make_unique<v1::VerifyIntegrityResult>(*std::move(found));
+  if (ended.ok()) return found;
+  // What was found before is told; a run that was cut off has it in the log.
+  if (found->finding_count() == 0 || absl::IsCancelled(ended)) return ended;
+  NoteEarlyEnd(ended, *found);
+  return found;
 }
 
 }  // namespace cmkstore::service
