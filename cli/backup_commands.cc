@@ -158,6 +158,10 @@ int ShowFindings(const Invocation& invocation, const std::string& backup,
     std::puts("all is as it must be");
     return exit_code;
   }
+  if (result.skipped_bytes() > 0) {
+    std::printf("about %llu KiB could not be read, and were not looked at\n",
+                static_cast<unsigned long long>(result.skipped_bytes() / 1024 + 1));
+  }
   std::printf("%llu findings:\n", static_cast<unsigned long long>(result.finding_count()));
   Table table({"SHARD", "HUB", "HUB UID", "WHAT"});
   for (const v1::IntegrityFinding& one : result.findings()) {

@@ -10,6 +10,12 @@
 #include "cmkstore/v1/project_service.grpc.pb.h"
 
 namespace cmkstore::cli {
+namespace {
+
+// The reason of what is no single document.
+constexpr char kDamagedPlace[] = "STORE_CORRUPT";
+
+}  // namespace
 
 grpc::Status ForEachDocument(const Connection& connection, const std::string& parent,
                              v1::DocumentView view,
@@ -54,15 +60,23 @@ grpc::Status ForEachDocument(const Connection& connection, const std::string& pa
 grpc::Status LeftOut(const Unreadable& unreadable) {
   if (unreadable.empty()) return grpc::Status::OK;
   uint64_t count = 0;
-  std::vector<std::string> reasons;
+  std::vector<std::string> reasons, sentences;
   for (const auto& [reason, documents] : unreadable) {
+    if (reason == kDamagedPlace) continue;
     count += documents;
     reasons.push_back(absl::StrCat(reason, " ", documents));
   }
-  return grpc::Status(
-      grpc::StatusCode::DATA_LOSS,
-      absl::StrCat(count, count == 1 ? " document is" : " documents are",
-                   " left out: stored, and not to be opened (", absl::StrJoin(reasons, ", "), ")"));
+  if (count > 0) {
+    sentences.push_back(absl::StrCat(count, count == 1 ? " document is" : " documents are",
+                                     " left out: stored, and not to be opened (",
+                                     absl::StrJoin(reasons, ", "), ")"));
+  }
+  if (const auto places = unreadable.find(kDamagedPlace); places != unreadable.end()) {
+    sentences.push_back(absl::StrCat(
+        "what stands in ", places->second, " damaged ", places->second == 1 ? "part" : "parts",
+        " of the store is left out, nobody knows how many documents (", kDamagedPlace, ")"));
+  }
+  return grpc::Status(grpc::StatusCode::DATA_LOSS, absl::StrJoin(sentences, "; "));
 }
 
 }  // namespace cmkstore::cli

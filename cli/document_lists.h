@@ -12,7 +12,8 @@
 
 namespace cmkstore::cli {
 
-// Documents that are there and do not open: how many, by reason.
+// Documents that are there and do not open: how many, by reason. Of STORE_CORRUPT the damaged
+// places, each with any number of documents.
 using Unreadable = std::map<std::string, uint64_t>;
 
 // Calls `each` with every document below `parent`, the full name of a hub, a project or a

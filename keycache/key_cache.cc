@@ -44,7 +44,7 @@ void KeyCache::FetchOpenKey(HubUid hub, DekId dek, absl::Time deadline, OpenKeyD
 }
 void KeyCache::Lock(HubUid hub, std::optional<uint64_t> revision) { core_->Lock(hub, revision); }
 void KeyCache::Unlock(HubUid hub, uint64_t revision) { core_->Unlock(hub, revision); }
-void KeyCache::Forget(HubUid hub) { core_->Forget(hub); }
+void KeyCache::Forget(HubUid hub, bool is_gone) { core_->Forget(hub, is_gone); }
 void KeyCache::Supersede(HubUid hub) { core_->Supersede(hub); }
 void KeyCache::SetOutageGrace(HubUid hub, absl::Duration grace, uint64_t revision) {
   core_->SetOutageGrace(hub, grace, revision);
@@ -256,13 +256,14 @@ void KeyCache::Core::Unlock(HubUid uid, uint64_t revision) {
   Tell(events);
 }
 
-void KeyCache::Core::Forget(HubUid uid) {
+void KeyCache::Core::Forget(HubUid uid, bool is_gone) {
   Events events;
   {
     absl::MutexLock lock(&mutex_);
     const auto found = hubs_.find(uid);
     if (found == hubs_.end()) return;
     Hub& hub = *found->second;
+    if (is_gone) hub.lock_only_here = false;
     if (hub.keys != nullptr) events.forgotten.push_back(uid);
     Wipe(uid, hub);
     hub.refusal_until = absl::InfinitePast();

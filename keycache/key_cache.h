@@ -56,8 +56,9 @@ class KeyCache {
   void Lock(HubUid hub, std::optional<uint64_t> revision = std::nullopt);
   void Unlock(HubUid hub, uint64_t revision);
   // Drops what is cached of the hub (its key or its DEKs are others now, or it was deleted); the
-  // next use unwraps again.
-  void Forget(HubUid hub);
+  // next use unwraps again. `is_gone`: for good, so that also a push lock of which no record tells
+  // may be evicted.
+  void Forget(HubUid hub, bool is_gone = false);
   // The hub has a newer generation: what sealed until now only opens, and the next call fetches the
   // newest.
   void Supersede(HubUid hub);

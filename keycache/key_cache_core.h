@@ -36,7 +36,7 @@ class KeyCache::Core {
   void FetchOpenKey(HubUid hub, DekId dek, absl::Time deadline, OpenKeyDone done);
   void Lock(HubUid hub, std::optional<uint64_t> revision);
   void Unlock(HubUid hub, uint64_t revision);
-  void Forget(HubUid hub);
+  void Forget(HubUid hub, bool is_gone);
   void Supersede(HubUid hub);
   void SetOutageGrace(HubUid hub, absl::Duration grace, uint64_t revision);
   void Tick();

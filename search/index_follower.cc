@@ -72,6 +72,7 @@ void IndexFollower::StartWhenDue(HubUid uid, Hub& hub) {
 
 void IndexFollower::Committed(HubUid uid, Hub& hub, uint64_t sequence) {
   hub.gone = false;
+  hub.told = true;
   hub.target = std::max(hub.target, sequence);
   if (std::exchange(hub.stopped, false)) hub.failure = absl::OkStatus();
   StartWhenDue(uid, hub);
@@ -86,6 +87,7 @@ void IndexFollower::LookAt(HubUid uid) {
   absl::MutexLock lock(&mutex_);
   resting_.erase(uid);
   const auto [hub, unheard] = hubs_.try_emplace(uid);
+  hub->second.told = true;
   // What was refused, for a deleted hub or by a vault for a moment, is not any more.
   const bool was_stopped = std::exchange(hub->second.stopped, false);
   if (was_stopped) hub->second.failure = absl::OkStatus();
@@ -178,7 +180,9 @@ void IndexFollower::Repair(HubUid uid) {
 std::optional<uint64_t> IndexFollower::BeginTurn(HubUid uid) {
   absl::MutexLock lock(&mutex_);
   if (stopping_) return std::nullopt;
-  return hubs_[uid].swaps;
+  Hub& hub = hubs_[uid];
+  hub.told = false;
+  return hub.swaps;
 }
 
 void IndexFollower::EndTurn(HubUid uid, uint64_t swaps, const absl::StatusOr<uint64_t>& indexed) {
@@ -274,7 +278,8 @@ absl::Status IndexFollower::Finish(HubUid uid, uint64_t swaps,
     return absl::OkStatus();
   }
   ++stats_.failures;
-  hub.stopped = IsRefusal(indexed.status());
+  // What the turn was refused may not be refused any more by now: it is tried once more.
+  hub.stopped = IsRefusal(indexed.status()) && !hub.told;
   hub.pause = std::clamp(hub.pause * 2, options_.retry_after, options_.retry_at_most);
   hub.not_before = hub.stopped ? absl::InfinitePast() : clock_.MonotonicNow() + hub.pause;
   if (!hub.stopped) due_[uid] = hub.not_before;

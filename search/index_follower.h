@@ -109,6 +109,7 @@ class IndexFollower {
     bool stopped = false;  // key refused
     bool lost = false;     // found damaged, and not rebuilt yet
     bool gone = false;     // to be forgotten when its turn ends
+    bool told = false;     // since its turn began, that its keys are at hand, or of a commit
     uint64_t swaps = 0;    // times that another index took the place of the one before
     absl::Duration pause = absl::ZeroDuration();
     absl::Time not_before = absl::InfinitePast();

@@ -30,6 +30,7 @@
 #include "service/config/config_reader.h"
 #include "service/config/config_rules.h"
 #include "service/config_reloader.h"
+#include "service/descriptor_budget.h"
 #include "service/grpc_log.h"
 #include "service/server.h"
 #include "service/server_flags.h"
@@ -172,6 +173,21 @@ absl::Status CheckDescriptors() {
                                    kLeastDescriptors, ": raise the limit (ulimit -n)"));
 }
 
+void FitDescriptors(ServerOptions& options) {
+  rlimit descriptors{};
+  getrlimit(RLIMIT_NOFILE, &descriptors);
+  const DescriptorBudget budget =
+      DealDescriptors(descriptors.rlim_cur, options.shards.shards, options.indexes.max_open);
+  if (budget.scarce) {
+    Log(LogLevel::kWarning, "descriptors_scarce",
+        {{"descriptors", absl::StrCat(descriptors.rlim_cur)},
+         {"open_indexes", absl::StrCat(budget.open_indexes)},
+         {"table_files_per_shard", absl::StrCat(budget.table_files_per_shard)}});
+  }
+  options.indexes.max_open = budget.open_indexes;
+  options.shards.max_open_files = budget.table_files_per_shard;
+}
+
 int Run(const ServerFlags& flags) {
   if (flags.print_default_config) {
     std::fputs(PrintDefaultConfig().c_str(), stdout);
@@ -202,6 +218,7 @@ int Run(const ServerFlags& flags) {
   if (!development.ok()) return Fail(development.status());
   auto options = MakeServerOptions(*loaded, clock);
   if (!options.ok()) return Fail(options.status());
+  FitDescriptors(*options);
   auto server = Server::Start(*std::move(options), clock);
   if (!server.ok()) return Fail(server.status());
   std::string address = loaded->config.listeners(0).address();

@@ -178,7 +178,7 @@ inline constexpr MetricInfo kAccepting = {
     "cmkstore_shard_accepting",
     Kind::kGauge,
     "1 while the shard takes writes; 0 while its disk is full "
-    "or failing.",
+    "or failing, and, where it has failed again and again, until it has gone 5 minutes without.",
     {"shard"},
     {kShard}};
 inline constexpr MetricInfo kRocks = {

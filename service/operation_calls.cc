@@ -1,4 +1,5 @@
-// google.longrunning.Operations: what callers ask of operations.
+// google.longrunning.Operations: what callers ask of operations, and how long the server's are
+// kept.
 
 #include <algorithm>
 #include <utility>
@@ -21,6 +22,8 @@ using google::longrunning::Operation;
 using storage::v1::OperationRecord;
 
 constexpr absl::Duration kMaxWait = absl::Seconds(30);
+constexpr absl::Duration kKeptOfServer = absl::Hours(30 * 24);
+constexpr size_t kPrunedAtOnce = 100;
 
 }  // namespace
 
@@ -93,6 +96,21 @@ absl::StatusOr<google::protobuf::Empty> Operations::Delete(
   store::OperationsTable::Delete(writes, found.record.operation());
   CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, found.hub->partition, std::move(writes)).status());
   return google::protobuf::Empty();
+}
+
+// What is left is looked at when the next one ends.
+void Operations::PruneOfServer() {
+  const store::Partition partition = ServerEntry()->partition;
+  const absl::Time before = clock_.WallNow() - kKeptOfServer;
+  const auto older =
+      store::OperationsTable(engine_).ListAfter(partition, OperationIdsOf(before), kPrunedAtOnce);
+  if (!older.ok()) return;
+  store::WriteSet writes;
+  for (const OperationRecord& record : *older) {
+    if (!record.done() || record.update_time_micros() > absl::ToUnixMicros(before)) continue;
+    store::OperationsTable::Delete(writes, record.operation());
+  }
+  if (!writes.empty()) ApplyBlocking(engine_, partition, std::move(writes)).IgnoreError();
 }
 
 Task<absl::StatusOr<Operation>> Operations::Wait(

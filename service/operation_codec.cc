@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "base/errors.h"
 #include "cmkstore/v1/key_service.pb.h"
 #include "google/rpc/error_details.pb.h"
@@ -26,6 +27,10 @@ bool IsServer(const HubEntry& hub) { return hub.uid == HubUid(); }
 std::string OperationNameOf(const HubEntry& hub, absl::string_view id) {
   if (IsServer(hub)) return absl::StrCat(kServerOperations, id);
   return absl::StrCat(hub.Name(), "/operations/", id);
+}
+
+std::string OperationIdsOf(absl::Time created) {
+  return absl::StrFormat("%016x", ~static_cast<uint64_t>(absl::ToUnixMicros(created)));
 }
 
 void SetEnd(const HubEntry& hub, const OperationResult& result,

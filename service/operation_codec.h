@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "cmkstore/storage/v1/records.pb.h"
 #include "google/longrunning/operations.pb.h"
 #include "service/hub_directory.h"
@@ -26,6 +27,9 @@ HubEntryPtr ServerEntry();
 bool IsServer(const HubEntry& hub);
 // "tenants/T/hubs/H/operations/ID" or "server/operations/ID".
 std::string OperationNameOf(const HubEntry& hub, absl::string_view id);
+// What the ids of operations of that moment begin with. An id is 16 hex digits that fall as time
+// goes on, so that the store's order is newest first, "-" and 8 random ones.
+std::string OperationIdsOf(absl::Time created);
 // What an operation has ended with; no customer content.
 using OperationResult = absl::StatusOr<std::unique_ptr<google::protobuf::Message>>;
 // An error of no known reason is logged, and becomes INVARIANT.

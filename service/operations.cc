@@ -1,6 +1,3 @@
-// An id is 16 hex digits that fall as time goes on, so that the store's order is newest first, and
-// 8 random ones.
-
 #include "service/operations.h"
 
 #include <algorithm>
@@ -134,9 +131,8 @@ absl::StatusOr<Operations::Started> Operations::StartWith(const HubEntry& hub,
   std::array<uint8_t, 4> salt;
   random_.Fill(salt);
   OperationRecord record;
-  record.set_operation(absl::StrFormat("%016x-%02x%02x%02x%02x",
-                                       ~static_cast<uint64_t>(absl::ToUnixMicros(now)), salt[0],
-                                       salt[1], salt[2], salt[3]));
+  record.set_operation(absl::StrFormat("%s-%02x%02x%02x%02x", OperationIdsOf(now), salt[0], salt[1],
+                                       salt[2], salt[3]));
   record.set_kind(kind);
   record.set_argument(argument);
   record.set_create_time_micros(absl::ToUnixMicros(now));
@@ -326,6 +322,7 @@ absl::Status Operations::Finish(const HubEntry& hub, const std::string& id, cons
   Log(LogLevel::kInfo, "operation_ended",
       {{"operation", OperationNameOf(hub, id)},
        {"reason", result.ok() ? "OK" : ReasonOf(result.status())}});
+  if (IsServer(hub)) PruneOfServer();
   return DropPointer(hub.uid, id);
 }
 

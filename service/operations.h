@@ -54,7 +54,8 @@ class OperationRun {
 // nobody else's new key.
 //
 // The server has operations of its own, `server/operations/{operation}`: their records are in the
-// catalog, and they run one after the other on a thread of their own.
+// catalog, and they run one after the other on a thread of their own. They are removed 30 days
+// after they have ended, by the end of the next one.
 //
 // Thread-safe. Start, Get, List, Cancel and Delete block on local disk; Wait does not.
 //
@@ -152,6 +153,7 @@ class Operations {
   // It no longer runs.
   void Leave(const Run& run);
   absl::Status Finish(const HubEntry& hub, const std::string& id, const Result& result);
+  void PruneOfServer();
 
   HubAccess& hubs_;
   store::Engine& engine_;

@@ -158,7 +158,7 @@ absl::Status PurgeHubs::ForgetUsage(const storage::v1::HubRecord& record) {
 
 absl::Status PurgeHubs::DestroyKeys(const HubEntry& hub) {
   CMK_RETURN_IF_ERROR(ShredKeys(engine_, hub.partition));
-  hubs_.key_cache().Forget(hub.uid);
+  hubs_.key_cache().Forget(hub.uid, /*is_gone=*/true);
   destroy_index_(hub.uid);
   return absl::OkStatus();
 }

@@ -139,16 +139,18 @@ Task<absl::StatusOr<v1::ListDocumentsResponse>> ReadDocuments::List(
   CMK_CO_ASSIGN_OR_RETURN(const std::string cursor,
                           tokens_.Decode(caller, question, request.page_token()));
   CMK_CO_ASSIGN_OR_RETURN(
-      const std::vector<store::DocumentRow> rows,
-      store::DocumentsTable(engine_).Walk(hub.partition(), {project, collection}, cursor,
-                                          {page_size + 1, kMaxPageBytes + 1}));
+      const store::ReadableDocuments found_rows,
+      store::DocumentsTable(engine_).WalkReadable(hub.partition(), {project, collection}, cursor,
+                                                  {page_size + 1, kMaxPageBytes + 1}));
+  const std::vector<store::DocumentRow>& rows = found_rows.rows;
   hub.entry->usage->Count(store::UsageCounter::kListCalls);
   v1::ListDocumentsResponse response;
   const std::string project_name = parent.project.ToString();
   size_t bytes = 0;
+  bool full = false;
   for (size_t i = 0; i < rows.size(); ++i) {
     bytes += rows[i].bytes;
-    const bool full = i == page_size || (i > 0 && bytes > kMaxPageBytes);
+    full = i == page_size || (i > 0 && bytes > kMaxPageBytes);
     if (full) {
       response.set_next_page_token(
           tokens_.Encode(caller, question, store::DocumentsTable::CursorAt(rows[i - 1].key)));
@@ -164,6 +166,15 @@ Task<absl::StatusOr<v1::ListDocumentsResponse>> ReadDocuments::List(
     }
     CMK_CO_RETURN_IF_ERROR(
         AddTo(response, project_name, std::move(document), *hub.entry, unreadable_));
+  }
+  if (found_rows.damaged && !full) {
+    unreadable_.TellOfDamage(*hub.entry);
+    v1::UnreadableDocument& shown = *response.add_unreadable();
+    shown.set_name(project_name);
+    shown.set_reason("STORE_CORRUPT");
+    if (!found_rows.behind_damage.empty()) {
+      response.set_next_page_token(tokens_.Encode(caller, question, found_rows.behind_damage));
+    }
   }
   hub.entry->usage->Count(store::UsageCounter::kDocumentsRead, response.documents_size());
   co_return response;

@@ -13,7 +13,8 @@
 namespace cmkstore::service {
 
 // The reading half of DocumentService: get, batch get, list. A list and a batch go on without a
-// document that does not open, and say so. Thread-safe.
+// document that does not open, a list also without those of a damaged block, and say so.
+// Thread-safe.
 class ReadDocuments {
  public:
   ReadDocuments(HubAccess& hubs, store::Engine& engine, UnreadableRows& unreadable,

@@ -19,4 +19,10 @@ bool UnreadableRows::GoesOnWithout(const HubEntry& hub, const absl::Status& stat
   return true;
 }
 
+void UnreadableRows::TellOfDamage(const HubEntry& hub) {
+  damaged_.Add();
+  Log(LogLevel::kError, "documents_unreadable",
+      {{"hub_uid", hub.uid.ToHex()}, {"hub", hub.Name()}});
+}
+
 }  // namespace cmkstore::service

@@ -20,6 +20,8 @@ class UnreadableRows {
   // key generation that is not there (then it is logged and counted), or a refusal of a generation
   // (hub_access.h).
   bool GoesOnWithout(const HubEntry& hub, const absl::Status& status);
+  // Documents of the hub, nobody knows how many, stand in a part of the store that cannot be read.
+  void TellOfDamage(const HubEntry& hub);
 
  private:
   Counter& damaged_;

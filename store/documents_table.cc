@@ -54,10 +54,8 @@ absl::StatusOr<DocumentsTable::Answers> DocumentsTable::MultiGet(const Partition
   return found;
 }
 
-absl::StatusOr<std::vector<Row>> DocumentsTable::ScanRows(const Partition& partition,
-                                                          const DocumentScope& scope,
-                                                          absl::string_view cursor,
-                                                          ReadLimit limit) const {
+absl::StatusOr<KeyRange> DocumentsTable::RangeBehind(const DocumentScope& scope,
+                                                     absl::string_view cursor) {
   const std::string prefix = PrefixOf(scope);
   // From a cursor before the scope the walk would run through what belongs to others.
   if (!cursor.empty() && !absl::StartsWith(cursor, prefix)) {
@@ -65,14 +63,18 @@ absl::StatusOr<std::vector<Row>> DocumentsTable::ScanRows(const Partition& parti
   }
   KeyRange range = PrefixRange(prefix);
   if (!cursor.empty()) range.begin = After(cursor);
+  return range;
+}
+
+absl::StatusOr<std::vector<Row>> DocumentsTable::ScanRows(const Partition& partition,
+                                                          const DocumentScope& scope,
+                                                          absl::string_view cursor,
+                                                          ReadLimit limit) const {
+  CMK_ASSIGN_OR_RETURN(const KeyRange range, RangeBehind(scope, cursor));
   return engine().Scan(partition, range, limit);
 }
 
-absl::StatusOr<std::vector<DocumentRow>> DocumentsTable::Walk(const Partition& partition,
-                                                              const DocumentScope& scope,
-                                                              absl::string_view cursor,
-                                                              ReadLimit limit) const {
-  CMK_ASSIGN_OR_RETURN(std::vector<Row> rows, ScanRows(partition, scope, cursor, limit));
+absl::StatusOr<std::vector<DocumentRow>> DocumentsTable::ParseRows(std::vector<Row> rows) {
   std::vector<DocumentRow> found;
   found.reserve(rows.size());
   for (Row& row : rows) {
@@ -80,6 +82,27 @@ absl::StatusOr<std::vector<DocumentRow>> DocumentsTable::Walk(const Partition& p
     const size_t bytes = row.value.size();
     found.push_back({key, bytes, Parse(std::move(row.value))});
   }
+  return found;
+}
+
+absl::StatusOr<std::vector<DocumentRow>> DocumentsTable::Walk(const Partition& partition,
+                                                              const DocumentScope& scope,
+                                                              absl::string_view cursor,
+                                                              ReadLimit limit) const {
+  CMK_ASSIGN_OR_RETURN(std::vector<Row> rows, ScanRows(partition, scope, cursor, limit));
+  return ParseRows(std::move(rows));
+}
+
+absl::StatusOr<ReadableDocuments> DocumentsTable::WalkReadable(const Partition& partition,
+                                                               const DocumentScope& scope,
+                                                               absl::string_view cursor,
+                                                               ReadLimit limit) const {
+  CMK_ASSIGN_OR_RETURN(const KeyRange range, RangeBehind(scope, cursor));
+  CMK_ASSIGN_OR_RETURN(ReadableRows read, engine().ScanReadable(partition, range, limit));
+  ReadableDocuments found;
+  CMK_ASSIGN_OR_RETURN(found.rows, ParseRows(std::move(read.rows)));
+  found.damaged = read.behind_damage.has_value();
+  if (found.damaged && *read.behind_damage < range.end) found.behind_damage = *read.behind_damage;
   return found;
 }
 

@@ -31,6 +31,13 @@ struct DocumentRow {
   absl::StatusOr<crypto::SealedDocument> sealed;
 };
 
+// As far as can be read.
+struct ReadableDocuments {
+  std::vector<DocumentRow> rows;
+  bool damaged = false;       // some documents behind these rows cannot be read
+  std::string behind_damage;  // cursor to go on with; empty: no more are in the scope
+};
+
 // The documents of a hub; see TypedTable.
 class DocumentsTable : public TypedTable<crypto::SealedDocument, Table::kDocuments, DocumentKey> {
  public:
@@ -46,6 +53,10 @@ class DocumentsTable : public TypedTable<crypto::SealedDocument, Table::kDocumen
   absl::StatusOr<std::vector<DocumentRow>> Walk(const Partition& partition,
                                                 const DocumentScope& scope,
                                                 absl::string_view cursor, ReadLimit limit) const;
+  // The same past what is damaged, which the answer tells of (Engine::ScanReadable).
+  absl::StatusOr<ReadableDocuments> WalkReadable(const Partition& partition,
+                                                 const DocumentScope& scope,
+                                                 absl::string_view cursor, ReadLimit limit) const;
   // The same without looking at the values: also finds what is damaged.
   absl::StatusOr<std::vector<DocumentKey>> WalkKeys(const Partition& partition,
                                                     const DocumentScope& scope,
@@ -62,8 +73,10 @@ class DocumentsTable : public TypedTable<crypto::SealedDocument, Table::kDocumen
   static std::string CursorAt(const DocumentKey& key) { return KeyOf(key); }
 
  private:
+  static absl::StatusOr<KeyRange> RangeBehind(const DocumentScope& scope, absl::string_view cursor);
   absl::StatusOr<std::vector<Row>> ScanRows(const Partition& partition, const DocumentScope& scope,
                                             absl::string_view cursor, ReadLimit limit) const;
+  static absl::StatusOr<std::vector<DocumentRow>> ParseRows(std::vector<Row> rows);
 };
 
 // A document's key is three parts.

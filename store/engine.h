@@ -6,6 +6,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -27,6 +28,14 @@ struct KeyRange {
 struct Row {
   std::string key;  // without the partition's prefix
   std::string value;
+};
+
+// Rows as far as they can be read.
+struct ReadableRows {
+  std::vector<Row> rows;
+  // Set: behind these rows something is damaged, and this is the key from which reading goes on;
+  // the range's end: nothing of it is left. Longer than the key of a document.
+  std::optional<std::string> behind_damage;
 };
 
 // Where a read of many rows ends: at a number of them, or with the one by which their values have
@@ -69,6 +78,14 @@ class Engine {
   // Rows of the range in key order, up to the limit; one snapshot.
   virtual absl::StatusOr<std::vector<Row>> Scan(const Partition& partition, const KeyRange& range,
                                                 ReadLimit limit) const = 0;
+  // As Scan, which fails where a row of the range is damaged before the limit is reached; this
+  // gives those before it, and where to go on. For whoever tells of what is left out.
+  virtual absl::StatusOr<ReadableRows> ScanReadable(const Partition& partition,
+                                                    const KeyRange& range, ReadLimit limit) const {
+    absl::StatusOr<std::vector<Row>> rows = Scan(partition, range, limit);
+    if (!rows.ok()) return rows.status();
+    return ReadableRows{*std::move(rows), std::nullopt};
+  }
   virtual void Apply(const Partition& partition, WriteSet writes, Done done) = 0;
   // Last committed sequence; 0 when the partition has never been written.
   virtual absl::StatusOr<Sequence> LastSequence(const Partition& partition) const = 0;

@@ -53,7 +53,10 @@ void IntegrityWalk::Add(absl::string_view key, absl::string_view value) {
     EndPartition();
     now_ = Partition();
     now_.prefix = std::string(key.substr(0, kUidBytes));
+    now_.unreadable = after_gap_;
+    if (after_gap_) Find("its first rows may be among those before it that cannot be read");
   }
+  after_gap_ = false;
   key.remove_prefix(kUidBytes);
   if (now_.prefix == CatalogPartition().prefix) {
     AddCatalogRow(key, value);
@@ -199,34 +202,29 @@ void IntegrityWalk::EndPartition() {
   }
 }
 
-std::optional<std::string> IntegrityWalk::SkipUnreadable() {
+void IntegrityWalk::SkipUnreadable(uint64_t bytes) {
+  counts_.skipped_bytes += bytes;
+  const std::string why = absl::StrCat(" cannot be read: a checksum does not match; about ",
+                                       bytes / 1024 + 1, " KiB are skipped");
   // A shard's first rows are the catalog's, if it has them.
   const bool catalog = shard_ == 0 && now_.prefix <= CatalogPartition().prefix;
   if (catalog) {
     now_.prefix = CatalogPartition().prefix;
     knows_all_hubs_ = false;
-    Find("rows of the catalog cannot be read: a checksum does not match; there may be more hubs");
+    Find(absl::StrCat("rows of the catalog", why, "; there may be more hubs"));
   } else if (now_.prefix.empty()) {
-    FindAt(shard_, "", "the first rows cannot be read: a checksum does not match");
+    FindAt(shard_, "", absl::StrCat("the first rows", why));
   } else {
-    Find("rows of this hub, or of those beside it, cannot be read: a checksum does not match");
+    Find(absl::StrCat("rows of this hub, or of those beside it,", why));
   }
   now_.unreadable = true;
-  std::string next;
-  for (const auto& [uid, record] : hubs_) {
-    if (record.shard() != shard_ || IsPurged(record) || uid <= now_.prefix) continue;
-    if (next.empty() || uid < next) next = uid;
-  }
-  if (next.empty()) return std::nullopt;
-  EndPartition();
-  now_ = Partition();
-  now_.prefix = next;
-  return next;
+  after_gap_ = true;
 }
 
 void IntegrityWalk::EndShard() {
   EndPartition();
   now_ = Partition();
+  after_gap_ = false;
 }
 
 void IntegrityWalk::Finish() {

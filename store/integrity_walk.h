@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 
@@ -34,6 +33,7 @@ struct IntegrityCounts {
   // Hubs' rows that no name in the catalog leads to: what a crash in the middle of CreateHub
   // leaves. Not an error; nobody can read them.
   uint64_t unnamed_hubs = 0;
+  uint64_t skipped_bytes = 0;  // of what could not be read, about
 };
 
 // Looks at every row of a store that stands still, without a key: opens nothing.
@@ -56,10 +56,10 @@ class IntegrityWalk {
   void BeginShard(uint32_t shard) { shard_ = shard; }
   // `key` with its partition's prefix.
   void Add(absl::string_view key, absl::string_view value);
-  // Between two rows, or before the first of a shard: what follows cannot be read. Tells of the hub
-  // in hand, which is not judged then, and takes the shard's next one in hand. Gives the key behind
-  // which the rows of that one are, or nothing if the catalog has none more in this shard.
-  std::optional<std::string> SkipUnreadable();
+  // Between two rows, or before the first of a shard: about so many bytes of rows that follow
+  // cannot be read. Tells of the hub in hand, which is not judged then, nor is that of the next
+  // row.
+  void SkipUnreadable(uint64_t bytes);
   void EndShard();
   // After the last shard: hubs of which no row was there.
   void Finish();
@@ -96,6 +96,7 @@ class IntegrityWalk {
   const Report report_;
   uint32_t shard_ = 0;
   Partition now_;
+  bool after_gap_ = false;                                         // since the last row
   absl::flat_hash_map<std::string, storage::v1::HubRecord> hubs_;  // by uid
   std::set<std::string> seen_;                                     // hubs whose rows were there
   bool knows_all_hubs_ = true;

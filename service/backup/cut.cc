@@ -12,6 +12,7 @@ namespace {
 constexpr int kAttempts = 5;
 constexpr absl::Duration kBetween = absl::Seconds(1);
 constexpr size_t kAsideCacheBytes = 16u << 20;
+constexpr size_t kAsideOpenFiles = 32;  // descriptor_budget.cc has room for them
 
 void RemoveAll(const std::string& path) {
   std::error_code ignored;
@@ -45,6 +46,7 @@ absl::StatusOr<std::unique_ptr<store::ShardSet>> OpenAside(const std::string& pa
   options.shards = shards;
   options.block_cache_bytes = kAsideCacheBytes;
   options.write_buffer_bytes = kAsideCacheBytes;
+  options.max_open_files = kAsideOpenFiles;
   return store::ShardSet::Open(options);
 }
 

@@ -62,9 +62,10 @@ absl::Status WalkShard(const store::ShardSet& cut, uint32_t shard, store::Integr
     const absl::StatusOr<std::vector<store::Row>> rows =
         cut.ReadRows(shard, after, kRowBytesAtOnce);
     if (HasReason(rows.status(), "STORE_CORRUPT")) {
-      const std::optional<std::string> next_hub = walk.SkipUnreadable();
-      if (!next_hub.has_value()) break;
-      after = *next_hub;
+      CMK_ASSIGN_OR_RETURN(store::UnreadableGap gap, cut.GapBehind(shard, after));
+      walk.SkipUnreadable(gap.bytes);
+      after = std::move(gap.end);
+      CMK_RETURN_IF_ERROR(looked(gap.bytes));
       continue;
     }
     if (!rows.ok()) return rows.status();
@@ -175,6 +176,7 @@ absl::Status VerifyServed(store::ShardSet& shards, search::IndexSet& indexes,
   result.set_documents(counts.documents);
   result.set_feed_records(counts.feed_records);
   result.set_unnamed_hubs(counts.unnamed_hubs);
+  result.set_skipped_bytes(counts.skipped_bytes);
   return files.status();
 }
 

@@ -36,14 +36,15 @@ absl::StatusOr<std::unique_ptr<Shard>> Shard::Open(const std::string& path,
         "a shard opened with fewer writes than were acknowledged: its write-ahead log is damaged; "
         "restore it from a backup");
   }
-  return std::unique_ptr<Shard>(new Shard(std::move(database), std::move(db), std::move(high_water),
-                                          resources.resume_interval, limits));
+  return std::unique_ptr<Shard>(
+      new Shard(std::move(database), std::move(db), std::move(high_water), resources, limits));
 }
 
 Shard::Shard(std::unique_ptr<ShardDatabase> database, DatabasePtr db, HighWater high_water,
-             absl::Duration resume_interval, const CommitLimits& limits)
+             const ShardResources& resources, const CommitLimits& limits)
     : database_(std::move(database)),
-      resume_interval_(resume_interval),
+      resume_interval_(resources.resume_interval),
+      proving_time_(resources.proving_time),
       db_(std::move(db)),
       high_water_(std::move(high_water)),
       acknowledged_(db_->GetLatestSequenceNumber()),
@@ -53,11 +54,9 @@ void Shard::Apply(std::string prefix, WriteSet writes, Engine::Done done) {
   queue_.Push({std::move(prefix), std::move(writes), std::move(done)});
 }
 
-// A write set that can never hold: the commit thread looks at it, and writes nothing.
 void Shard::Nudge() {
-  WriteSet nothing;
-  nothing.RequirePresent(PartitionStateKey() + "nudge", NotFound("row"));
-  Apply(CatalogPartition().prefix, std::move(nothing), [](const absl::StatusOr<Sequence>&) {});
+  queue_.Push({"", WriteSet(), [](const absl::StatusOr<Sequence>&) {},
+               /*alone=*/[] { return absl::OkStatus(); }});
 }
 
 ShardState Shard::State() const {
@@ -74,6 +73,7 @@ ShardState Shard::State() const {
 
 void Shard::Commit(CommitQueue::Run run) {
   if (stopped_.has_value()) TryResume();
+  if (resumed_.has_value()) EndFailure();
   if (stopped_.has_value()) {
     for (QueuedCommit& one : run) one.done(*stopped_);
   } else if (run.front().alone) {
@@ -164,6 +164,8 @@ absl::Status Shard::Write(rocksdb::WriteBatch& batch) {
     stats_.failed.Add();
     stopped_ = FromRocksWrite(written);
     db_ = nullptr;
+    refusing_.store(true, std::memory_order_relaxed);
+    if (resumed_.has_value() && accepting()) Log(LogLevel::kError, "store_fails_again", {});
     accepting_.store(false, std::memory_order_relaxed);
     next_resume_ = clock_.MonotonicNow() + resume_interval_;
     return *stopped_;
@@ -182,9 +184,26 @@ void Shard::TryResume() {
     next_resume_ = clock_.MonotonicNow() + resume_interval_;
     return;
   }
-  Log(LogLevel::kInfo, "store_resumed", {});
   db_ = *std::move(opened);
   stopped_.reset();
+  const bool again = resumed_.has_value();
+  resumed_ = clock_.MonotonicNow();
+  if (!again) Resumed();
+  refusing_.store(false);
+}
+
+void Shard::EndFailure() {
+  if (stopped_.has_value() || clock_.MonotonicNow() < *resumed_ + proving_time_) return;
+  // What a compaction met, only the next write is told.
+  uint64_t errors = 0;
+  db_->GetIntProperty(rocksdb::DB::Properties::kBackgroundErrors, &errors);
+  if (errors > 0) return;
+  resumed_.reset();
+  if (!accepting()) Resumed();
+}
+
+void Shard::Resumed() {
+  Log(LogLevel::kInfo, "store_resumed", {});
   accepting_.store(true, std::memory_order_relaxed);
 }
 

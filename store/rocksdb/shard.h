@@ -26,6 +26,10 @@ namespace cmkstore::store {
 // log in doubt is gone. Reads go on meanwhile. It tries with the next write, once per
 // `resume_interval`.
 //
+// Where the cause is damage that a compaction meets, writes go on after each such opening until the
+// compaction meets it again. So a shard that fails anew before it went `proving_time` without an
+// error counts as stopped until it has, though it takes writes in between.
+//
 // Thread-safe.
 class Shard {
  public:
@@ -49,14 +53,17 @@ class Shard {
   absl::Status Cut(const std::string& path, ShardMeeting& meeting);
   // Keep it for one read and no longer. Errors: STORE_BUSY while the disk fails.
   absl::StatusOr<DatabasePtr> db() const { return database_->Use(); }
+  // Whether writes are refused now.
+  bool refusing() const { return refusing_.load(std::memory_order_relaxed); }
+  // Whether it counts as taking writes.
   bool accepting() const { return accepting_.load(std::memory_order_relaxed); }
-  // Lets a shard that has stopped try to resume though nobody writes.
+  // Lets a shard that has stopped try to resume, or show that it has, though nobody writes.
   void Nudge();
   ShardState State() const;
 
  private:
   Shard(std::unique_ptr<ShardDatabase> database, DatabasePtr db, HighWater high_water,
-        absl::Duration resume_interval, const CommitLimits& limits);
+        const ShardResources& resources, const CommitLimits& limits);
   void Commit(CommitQueue::Run run);
   // `db_` is there.
   void CommitWrites(CommitQueue::Run run);
@@ -65,12 +72,17 @@ class Shard {
   // Writes and syncs, and raises the high water; on failure stops the shard.
   absl::Status Write(rocksdb::WriteBatch& batch);
   void TryResume();
+  // If nothing went wrong for long enough.
+  void EndFailure();
+  // Tells that it takes writes again.
+  void Resumed();
 
   const std::unique_ptr<ShardDatabase> database_;
   CommitStats stats_;
-  std::atomic<bool> accepting_{true};  // whether `stopped_` is not set
+  std::atomic<bool> refusing_{false};  // whether `stopped_` is set
+  std::atomic<bool> accepting_{true};
   std::atomic<bool> stopping_{false};
-  const absl::Duration resume_interval_;
+  const absl::Duration resume_interval_, proving_time_;
   const SystemClock clock_;
 
   // Of the commit thread.
@@ -81,6 +93,8 @@ class Shard {
   // Why a write failed, until the database was opened anew. Set: all writes are refused with it.
   std::optional<absl::Status> stopped_;
   absl::Time next_resume_;
+  // Since when it takes writes again, until its failure is over; monotonic.
+  std::optional<absl::Time> resumed_;
 
   CommitQueue queue_;  // last: its thread uses the members above
 };

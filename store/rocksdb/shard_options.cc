@@ -43,7 +43,7 @@ rocksdb::Options ShardOptions(const ShardResources& resources) {
   options.rate_limiter = resources.rate_limiter;
   // A torn tail is what a crash leaves; damage before it is reported instead of read as the end.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
-  options.max_open_files = 512;
+  options.max_open_files = static_cast<int>(resources.max_open_files);
   options.info_log = std::make_shared<StoreLog>();
 
   rocksdb::BlockBasedTableOptions table;

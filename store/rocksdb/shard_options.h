@@ -2,6 +2,7 @@
 
 #include <rocksdb/options.h>
 
+#include <cstddef>
 #include <memory>
 
 #include "absl/time/time.h"
@@ -15,6 +16,8 @@ struct ShardResources {
   std::shared_ptr<rocksdb::RateLimiter> rate_limiter;
   rocksdb::Env* env = nullptr;  // set by ShardSet::Open
   absl::Duration resume_interval;
+  absl::Duration proving_time;
+  size_t max_open_files = 512;
 };
 
 // How a shard's database is opened.

@@ -75,6 +75,38 @@ absl::Status ShardIsMissing(uint32_t shard) {
                                    "was written: mount it, or restore the newest backup"));
 }
 
+rocksdb::ReadOptions WithinPrefix() {
+  rocksdb::ReadOptions options;
+  options.prefix_same_as_start = true;
+  return options;
+}
+
+rocksdb::ReadOptions AllInOrder() {
+  rocksdb::ReadOptions options;
+  options.total_order_seek = true;
+  options.fill_cache = false;
+  return options;
+}
+
+// Adds to `rows`, also before an error.
+absl::Status ReadRange(rocksdb::DB& db, const Partition& partition, const KeyRange& range,
+                       const ReadLimit& limit, std::vector<Row>& rows) {
+  const std::string end = FullKey(partition, range.end);
+  const rocksdb::Slice upper(end);
+  rocksdb::ReadOptions options = WithinPrefix();
+  options.iterate_upper_bound = &upper;
+  const std::unique_ptr<rocksdb::Iterator> iterator(db.NewIterator(options));
+  size_t bytes = 0;
+  for (iterator->Seek(FullKey(partition, range.begin));
+       iterator->Valid() && rows.size() < limit.rows && bytes < limit.bytes; iterator->Next()) {
+    rocksdb::Slice key = iterator->key();
+    key.remove_prefix(partition.prefix.size());
+    rows.push_back({key.ToString(), iterator->value().ToString()});
+    bytes += rows.back().value.size();
+  }
+  return FromRocks(iterator->status());
+}
+
 }  // namespace
 
 ShardSet::ShardSet(std::shared_ptr<rocksdb::Cache> block_cache,
@@ -89,6 +121,8 @@ absl::StatusOr<std::unique_ptr<ShardSet>> ShardSet::Open(const ShardSetOptions& 
   ShardResources resources;
   resources.env = options.env == nullptr ? rocksdb::Env::Default() : options.env;
   resources.resume_interval = options.resume_interval;
+  resources.proving_time = options.proving_time;
+  resources.max_open_files = options.max_open_files;
   resources.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   resources.write_buffers =
       std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);
@@ -164,23 +198,26 @@ absl::StatusOr<std::vector<Row>> ShardSet::Scan(const Partition& partition, cons
                                                 ReadLimit limit) const {
   CMK_ASSIGN_OR_RETURN(const Shard* shard, ShardOf(partition));
   CMK_ASSIGN_OR_RETURN(const DatabasePtr db, shard->db());
-  const std::string end = FullKey(partition, range.end);
-  const rocksdb::Slice upper(end);
-  rocksdb::ReadOptions options;
-  options.iterate_upper_bound = &upper;
-  options.prefix_same_as_start = true;
-  const std::unique_ptr<rocksdb::Iterator> iterator(db->NewIterator(options));
   std::vector<Row> rows;
-  size_t bytes = 0;
-  for (iterator->Seek(FullKey(partition, range.begin));
-       iterator->Valid() && rows.size() < limit.rows && bytes < limit.bytes; iterator->Next()) {
-    rocksdb::Slice key = iterator->key();
-    key.remove_prefix(partition.prefix.size());
-    rows.push_back({key.ToString(), iterator->value().ToString()});
-    bytes += rows.back().value.size();
-  }
-  CMK_RETURN_IF_ERROR(FromRocks(iterator->status()));
+  CMK_RETURN_IF_ERROR(ReadRange(*db, partition, range, limit, rows));
   return rows;
+}
+
+absl::StatusOr<ReadableRows> ShardSet::ScanReadable(const Partition& partition,
+                                                    const KeyRange& range, ReadLimit limit) const {
+  CMK_ASSIGN_OR_RETURN(const Shard* shard, ShardOf(partition));
+  CMK_ASSIGN_OR_RETURN(const DatabasePtr db, shard->db());
+  ReadableRows found;
+  const absl::Status read = ReadRange(*db, partition, range, limit, found.rows);
+  if (!HasReason(read, "STORE_CORRUPT")) {
+    CMK_RETURN_IF_ERROR(read);
+    return found;
+  }
+  const std::string begin = found.rows.empty() ? range.begin : After(found.rows.back().key);
+  found.behind_damage =
+      FindGap(*db, WithinPrefix(), FullKey(partition, begin), FullKey(partition, range.end))
+          .end.substr(partition.prefix.size());
+  return found;
 }
 
 void ShardSet::Apply(const Partition& partition, WriteSet writes, Done done) {
@@ -230,10 +267,7 @@ absl::StatusOr<std::vector<Row>> ShardSet::ReadRows(uint32_t shard, const std::s
                                                     size_t max_bytes) const {
   CMK_ASSIGN_OR_RETURN(const Shard* owner, ShardOf({shard, CatalogPartition().prefix}));
   CMK_ASSIGN_OR_RETURN(const DatabasePtr db, owner->db());
-  rocksdb::ReadOptions options;
-  options.total_order_seek = true;
-  options.fill_cache = false;
-  const std::unique_ptr<rocksdb::Iterator> iterator(db->NewIterator(options));
+  const std::unique_ptr<rocksdb::Iterator> iterator(db->NewIterator(AllInOrder()));
   std::vector<Row> rows;
   size_t bytes = 0;
   for (iterator->Seek(After(after)); iterator->Valid() && bytes < max_bytes; iterator->Next()) {
@@ -242,6 +276,13 @@ absl::StatusOr<std::vector<Row>> ShardSet::ReadRows(uint32_t shard, const std::s
   }
   if (rows.empty()) CMK_RETURN_IF_ERROR(FromRocks(iterator->status()));
   return rows;
+}
+
+absl::StatusOr<UnreadableGap> ShardSet::GapBehind(uint32_t shard, const std::string& after) const {
+  CMK_ASSIGN_OR_RETURN(const Shard* owner, ShardOf({shard, CatalogPartition().prefix}));
+  CMK_ASSIGN_OR_RETURN(const DatabasePtr db, owner->db());
+  const std::string beyond_all(HubUid::kBytes, '\xff');
+  return FindGap(*db, AllInOrder(), After(after), beyond_all);
 }
 
 absl::Status ShardSet::WriteRows(uint32_t shard, const std::vector<Row>& rows) {
@@ -274,9 +315,8 @@ absl::StatusOr<FileCheck> ShardSet::VerifyFiles(const PaceFunction& pace,
 size_t ShardSet::NudgeStopped() {
   size_t stopped = 0;
   for (const auto& shard : shards_) {
-    if (shard->accepting()) continue;
-    ++stopped;
-    shard->Nudge();
+    stopped += shard->refusing() ? 1 : 0;
+    if (!shard->accepting()) shard->Nudge();
   }
   return stopped;
 }

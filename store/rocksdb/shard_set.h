@@ -9,6 +9,7 @@
 #include "store/engine.h"
 #include "store/rocksdb/shard_stats.h"
 #include "store/rocksdb/table_files.h"
+#include "store/rocksdb/unreadable_gap.h"
 
 namespace rocksdb {
 class Cache;
@@ -26,7 +27,10 @@ struct ShardSetOptions {
   size_t write_buffer_bytes = 96u << 20;  // all shards together
   size_t background_bytes_per_second = 256u << 20;
   absl::Duration resume_interval = absl::Seconds(1);  // between attempts after a failed write
+  // How long a shard that has resumed must go on without an error until its failure is over.
+  absl::Duration proving_time = absl::Minutes(5);
   absl::Duration cut_wait = absl::Seconds(5);  // how long shards wait for each other in a cut
+  size_t max_open_files = 512;                 // tables of each shard
   CommitLimits limits;
   rocksdb::Env* env = nullptr;  // what the files are on; null: the operating system's
 };
@@ -47,6 +51,8 @@ class ShardSet final : public Engine {
       size_t enough_bytes) const override;
   absl::StatusOr<std::vector<Row>> Scan(const Partition& partition, const KeyRange& range,
                                         ReadLimit limit) const override;
+  absl::StatusOr<ReadableRows> ScanReadable(const Partition& partition, const KeyRange& range,
+                                            ReadLimit limit) const override;
   void Apply(const Partition& partition, WriteSet writes, Done done) override;
   absl::StatusOr<Sequence> LastSequence(const Partition& partition) const override;
   absl::Status DropPartition(const Partition& partition) override;
@@ -65,6 +71,8 @@ class ShardSet final : public Engine {
   // given; the error (STORE_CORRUPT) is that of the next call.
   absl::StatusOr<std::vector<Row>> ReadRows(uint32_t shard, const std::string& after,
                                             size_t max_bytes) const;
+  // What stands behind `after` and cannot be read, as ReadRows has told.
+  absl::StatusOr<UnreadableGap> GapBehind(uint32_t shard, const std::string& after) const;
   // Writes rows of ReadRows, feed and sequences included, as they are.
   absl::Status WriteRows(uint32_t shard, const std::vector<Row>& rows);
   // The table files of all shards, as they are now. Errors: STORE_BUSY.
@@ -73,7 +81,8 @@ class ShardSet final : public Engine {
   // of `pace`; STORE_BUSY (a shard could not be looked at), when the others have been.
   absl::StatusOr<FileCheck> VerifyFiles(const PaceFunction& pace,
                                         const DamageFunction& damaged) const;
-  // Shards that refuse writes now; each is let try again.
+  // Shards that refuse writes now. Each is let try again, and each that still has to prove itself
+  // looked at.
   size_t NudgeStopped();
   std::vector<ShardState> States() const;
   // Of the block cache that all shards share.

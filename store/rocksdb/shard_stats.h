@@ -39,7 +39,7 @@ inline constexpr std::array<RocksProperty, 11> kRocksProperties = {{
 
 // A shard as it is now.
 struct ShardState {
-  bool accepting = true;  // takes writes; false while the disk is full or failing
+  bool accepting = true;  // takes writes; false while the disk is full or failing (Shard)
   size_t queued_writes = 0;
   size_t queued_bytes = 0;
   std::array<uint64_t, kRocksProperties.size()> rocks{};

@@ -31,6 +31,7 @@ store::ShardResources Resources() {
   store::ShardResources resources;
   resources.env = rocksdb::Env::Default();
   resources.resume_interval = defaults.resume_interval;
+  resources.proving_time = defaults.proving_time;
   resources.block_cache = rocksdb::NewLRUCache(defaults.block_cache_bytes);
   resources.write_buffers =
       std::make_shared<rocksdb::WriteBufferManager>(defaults.write_buffer_bytes);

@@ -223,6 +223,14 @@ TEST_F(KeyCacheRacesTest, APushLockThatTheStoreHasNotTakenIsNotEvicted) {  // KL
   cache().Lock(hub, 1);
   for (int i = 0; i < 5; ++i) ASSERT_THAT(Fetch(NewHub()), IsOk());
   EXPECT_THAT(Fetch(hub), IsOk()) << "as its record says, which in this test is not locked";
+
+  cache().Lock(hub);
+  cache().Forget(hub);
+  for (int i = 0; i < 5; ++i) ASSERT_THAT(Fetch(NewHub()), IsOk());
+  EXPECT_THAT(Fetch(hub), FailsWith("HUB_LOCKED", "")) << "deleted, it may be undeleted";
+  cache().Forget(hub, /*is_gone=*/true);
+  for (int i = 0; i < 5; ++i) ASSERT_THAT(Fetch(NewHub()), IsOk());
+  EXPECT_THAT(Fetch(hub), IsOk()) << "nothing of it was kept";
 }
 
 TEST_F(KeyCacheRacesTest, AFetchOvertakenByForgetAsksAgain) {  // KL-6

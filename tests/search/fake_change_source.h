@@ -58,6 +58,8 @@ class FakeChangeSource final : public ChangeSource {
   void BeforeSnapshot(std::function<void()> action) { before_snapshot_ = std::move(action); }
   // The same before each batch of the feed.
   void BeforeRead(std::function<void()> action) { before_read_ = std::move(action); }
+  // The same each time that the key is about to be refused.
+  void OnRefusal(std::function<void()> action) { on_refusal_ = std::move(action); }
   // A commit of more changes is given in several batches, as one with much content is.
   void GiveAtMost(size_t changes) { most_at_once_ = changes; }
   // What is stored of it does not open from now on.
@@ -75,9 +77,14 @@ class FakeChangeSource final : public ChangeSource {
   }
 
   absl::StatusOr<std::shared_ptr<const crypto::SecretBytes>> IndexKey(HubUid) override {
-    absl::MutexLock lock(&mutex_);
-    if (!refusal_.ok()) return refusal_;
-    return key_;
+    absl::Status refused;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (refusal_.ok()) return key_;
+      refused = refusal_;
+    }
+    if (on_refusal_) on_refusal_();
+    return refused;
   }
   absl::StatusOr<ChangeBatch> Read(HubUid, FeedPlace after, size_t limit) override {
     if (before_read_) before_read_();
@@ -133,7 +140,7 @@ class FakeChangeSource final : public ChangeSource {
   }
 
   const std::shared_ptr<const crypto::SecretBytes> key_;
-  std::function<void()> before_snapshot_, before_read_;
+  std::function<void()> before_snapshot_, before_read_, on_refusal_;
   size_t most_at_once_ = 500;
   absl::Mutex mutex_;
   uint64_t skipped_after_ ABSL_GUARDED_BY(mutex_) = 0;

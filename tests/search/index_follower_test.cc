@@ -253,6 +253,24 @@ TEST_F(IndexFollowerTest, AHubThatWasRefusedIsFollowedAgainWhenItsKeysAreAtHand)
   EXPECT_EQ(Count("late"), 1u);
 }
 
+TEST_F(IndexFollowerTest, KeysThatComeBackWhileATurnIsRefusedThemAreNotMissed) {
+  OpenSet();
+  Fill(1);
+  source_.Refuse(HubLocked());
+  source_.OnRefusal([this] {
+    source_.Refuse(absl::OkStatus());
+    follower_->LookAt(hub_);
+  });
+  EXPECT_THAT(Follow(), FailsWith("HUB_LOCKED", ""));
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  while (follower_->IndexedSequence(hub_) < 1 && absl::Now() < give_up) {
+    clock_.Advance(IndexFollowerOptions().retry_after);
+    follower_->Tick();
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(follower_->IndexedSequence(hub_), 1u);
+}
+
 TEST_F(IndexFollowerTest, TheIndexOfAHubWhoseKeysAreGoneIsClosedOnceNobodyUsesIt) {
   OpenSet();
   Fill(1);

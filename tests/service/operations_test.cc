@@ -225,6 +225,21 @@ TEST_F(OperationsTest, APurgeTakesAlongAnyNumberOfPointers) {
   EXPECT_EQ(Pointers(), 0u);
 }
 
+TEST_F(OperationsTest, AnOperationOfTheServerIsKeptForAMonthAfterItsEnd) {
+  const auto run = [this] {
+    EXPECT_THAT(operations_.StartOfServer("kept", ""), IsOk());
+    AwaitIdle();
+    const auto records = store::OperationsTable(engine_).List(store::CatalogPartition(), 10);
+    return records.ok() ? records->size() : 0;
+  };
+  operations_.AddKind("kept", [](OperationRun&) { return Result(StoreFull()); });
+  EXPECT_EQ(run(), 1u);
+  clock_.Advance(absl::Hours(29 * 24));
+  EXPECT_EQ(run(), 2u);
+  clock_.Advance(absl::Hours(2 * 24));
+  EXPECT_EQ(run(), 2u) << "without the first";
+}
+
 TEST_F(OperationsTest, WhatNobodyMadeAReasonForIsNotShownEither) {
   const auto record = RunToItsEnd(absl::UnknownError("a library's words"));
   EXPECT_EQ(record.error_reason(), "INVARIANT");

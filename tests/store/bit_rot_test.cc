@@ -9,6 +9,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/errors.h"
 #include "store/rocksdb/shard_set.h"
 #include "tests/store/apply_and_wait.h"
@@ -149,6 +150,62 @@ TEST_F(BitRotTest, AFileThatCannotBeOpenedForWantOfADescriptorIsNotDamaged) {
   setrlimit(RLIMIT_NOFILE, &before);
   EXPECT_THAT(looked_at, FailsWith("STORE_BUSY", "cannot be opened"));
   EXPECT_EQ(damaged, 0u);
+}
+
+TEST_F(BitRotTest, ReadingGoesOnBehindADamagedBlock) {
+  ASSERT_THAT(Open(), IsOk());
+  Write(1000);
+  ASSERT_THAT(Open(), IsOk());  // a table now
+  for (const auto& file : std::filesystem::directory_iterator(options_.directory + "/shard-0")) {
+    if (file.path().extension() == ".sst") FlipBit(file.path(), file.file_size() / 2);
+  }
+  ASSERT_THAT(Open(), IsOk());
+  KeyRange range{"k", "l"};
+  EXPECT_THAT(engine_->Scan(hub_, range, 2000), FailsWith("STORE_CORRUPT", ""));
+  std::map<std::string, std::string> found;
+  int gaps = 0;
+  for (bool more = true; more;) {
+    const auto part = engine_->ScanReadable(hub_, range, 100);
+    ASSERT_THAT(part, IsOk());
+    for (const Row& row : part->rows) found[row.key] = row.value;
+    more = part->rows.size() == 100;
+    if (more) range.begin = part->rows.back().key + '\0';
+    if (!part->behind_damage.has_value()) continue;
+    ++gaps;
+    more = *part->behind_damage < range.end;
+    range.begin = *part->behind_damage;
+  }
+  EXPECT_EQ(gaps, 1);
+  EXPECT_LT(found.size(), 1000u);
+  EXPECT_GT(found.size(), 1000u - 60) << "a block of 16 KiB has some 50 rows";
+  for (const auto& [key, value] : found) EXPECT_EQ(value, rows_[key]);
+}
+
+TEST_F(BitRotTest, AShardWhoseCompactionMeetsDamageCountsAsStoppedAlsoWhileItTakesWrites) {
+  options_.resume_interval = absl::ZeroDuration();
+  ASSERT_THAT(Open(), IsOk());
+  for (int tables = 0; tables < 3; ++tables) {
+    Write(100);
+    ASSERT_THAT(Open(), IsOk());
+  }
+  for (const auto& file : std::filesystem::directory_iterator(options_.directory + "/shard-0")) {
+    if (file.path().extension() == ".sst") FlipBit(file.path(), file.file_size() / 2);
+  }
+  Write(100);
+  ASSERT_THAT(Open(), IsOk());  // a fourth table, and so a compaction
+  int failures = 0;
+  const absl::Time give_up = absl::Now() + absl::Seconds(60);
+  while (failures < 4 && absl::Now() < give_up) {
+    const auto written = ApplyAndWait(*engine_, hub_, PutOne("more", "v"));
+    failures += written.ok() ? 0 : 1;
+    if (!written.ok()) {
+      EXPECT_THAT(written, FailsWith("STORE_CORRUPT", ""));
+    }
+    if (failures >= 2) {
+      EXPECT_FALSE(engine_->States().at(0).accepting);
+    }
+  }
+  EXPECT_EQ(failures, 4);
 }
 
 TEST_F(BitRotTest, ATornTailOfTheLogLosesNothingAcknowledged) {

@@ -220,6 +220,32 @@ TEST_F(DiskFaultTest, ResumingIsTriedOncePerInterval) {
   ExpectExactlyTheAcknowledgedRows();
 }
 
+TEST_F(DiskFaultTest, AShardThatFailsAgainCountsAsStoppedUntilItHasGoneOnForLongEnough) {
+  const auto accepting = [this] { return engine_->States().at(0).accepting; };
+  const auto fail_and_resume = [this] {
+    disk_->Set(Fault::kWriteError);
+    EXPECT_THAT(Write(), FailsWith("STORE_BUSY", ""));
+    disk_->Set(Fault::kNone);
+    EXPECT_THAT(Write(), IsOk());
+  };
+  Open();
+  fail_and_resume();
+  EXPECT_TRUE(accepting());
+  fail_and_resume();
+  EXPECT_FALSE(accepting()) << "though it takes writes";
+  EXPECT_EQ(engine_->NudgeStopped(), 0u);
+  EXPECT_THAT(Write(), IsOk());
+  EXPECT_FALSE(accepting());
+  ExpectExactlyTheAcknowledgedRows();
+
+  options_.proving_time = absl::Milliseconds(500);
+  Open();
+  while (accepting()) fail_and_resume();
+  while (!accepting()) engine_->NudgeStopped();
+  fail_and_resume();
+  EXPECT_TRUE(accepting()) << "a failure of its own";
+}
+
 TEST_F(DiskFaultTest, AStoreThatCannotBeOpenedSaysSo) {
   disk_->Set(Fault::kFullAfterHalf);
   EXPECT_THAT(ShardSet::Open(options_), FailsWith("STORE_FULL", "shard-"));

@@ -225,7 +225,7 @@ TEST_F(IntegrityWalkTest, RowsThatNoNameLeadsToAreCountedAndNoError) {
   EXPECT_EQ(counts_.unnamed_hubs, 1u);
 }
 
-TEST_F(IntegrityWalkTest, WhatCannotBeReadIsSkippedToTheNextHubAndNotJudged) {
+TEST_F(IntegrityWalkTest, WhatCannotBeReadIsSkippedAndItsHubsAreNotJudged) {
   const std::string later(16, 'J');
   storage::v1::HubRecord hub;
   hub.set_uid(later);
@@ -239,17 +239,24 @@ TEST_F(IntegrityWalkTest, WhatCannotBeReadIsSkippedToTheNextHubAndNotJudged) {
   for (const auto& [key, value] : rows_) {
     if (key < DocumentKeyOf('a')) walk.Add(key, value);
   }
-  EXPECT_EQ(walk.SkipUnreadable(), later);
-  EXPECT_EQ(walk.SkipUnreadable(), std::nullopt) << "nor can the next one be read";
+  walk.SkipUnreadable(100 << 10);
+  walk.Add(later + static_cast<char>(Table::kHubSecrets),
+           Envelope('D', 1));  // its DEK is not there
+  walk.SkipUnreadable(16 << 10);
+  walk.Add(later + static_cast<char>(Table::kDocuments), "of no use");
   walk.EndShard();
   walk.Finish();
   EXPECT_THAT(found, ElementsAre(HasSubstr("h1: rows of this hub, or of those beside it"),
-                                 HasSubstr("h2: rows of this hub, or of those beside it")));
+                                 HasSubstr("h2: its first rows may be among those before it"),
+                                 HasSubstr("h2: rows of this hub, or of those beside it"),
+                                 HasSubstr("h2: the key of a document is malformed")));
+  EXPECT_THAT(found[0], HasSubstr("about 101 KiB are skipped"));
+  EXPECT_EQ(walk.counts().skipped_bytes, 116u << 10);
   EXPECT_TRUE(walk.knows_all_hubs());
 
   IntegrityWalk blind([](const IntegrityFinding&) {});
   blind.BeginShard(0);
-  EXPECT_EQ(blind.SkipUnreadable(), std::nullopt) << "of the catalog nothing was read";
+  blind.SkipUnreadable(1);  // of the catalog nothing was read
   blind.EndShard();
   EXPECT_FALSE(blind.knows_all_hubs());
 }
