@@ -83,7 +83,11 @@ BatchSender::BatchSender(const Connection& connection, bool create_projects)
 grpc::Status BatchSender::Send(const v1::BatchWriteDocumentsRequest& batch) {
   return Outlast([&] {
     v1::BatchWriteDocumentsResponse response;
-    return documents_->BatchWriteDocuments(connection_.NewCall().get(), batch, &response);
+    const grpc::Status status =
+        documents_->BatchWriteDocuments(connection_.NewCall().get(), batch, &response);
+    in_doubt_ |= status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+                 status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+    return status;
   });
 }
 

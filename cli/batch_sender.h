@@ -28,6 +28,9 @@ class BatchSender {
 
   // A repeat with the same request_id stores nothing twice.
   grpc::Status Send(const v1::BatchWriteDocumentsRequest& batch);
+  // Whether an answer was ever missed: a batch may be stored though the last word of it is an
+  // error.
+  bool in_doubt() const { return in_doubt_; }
   // For a project that is about to be written to.
   grpc::Status EnsureProject(const std::string& hub, const std::string& project);
 
@@ -36,6 +39,7 @@ class BatchSender {
   const bool create_projects_;
   const std::unique_ptr<v1::DocumentService::Stub> documents_;
   std::set<std::string> ensured_;
+  bool in_doubt_ = false;
 };
 
 }  // namespace cmkstore::cli

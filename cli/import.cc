@@ -72,7 +72,7 @@ class Importer {
     }
     if (status.ok()) status = Flush();
     progress_->Clear();
-    if ((status.ok() || NothingCanBeInDoubt(status)) && !checkpoint_path_.empty()) {
+    if ((status.ok() || NothingIsInDoubt()) && !checkpoint_path_.empty()) {
       unlink(checkpoint_path_.c_str());
       checkpoint_path_.clear();
     }
@@ -89,10 +89,10 @@ class Importer {
     return status;
   }
 
-  // A refusal of the very first batch: there is nothing to go on with.
-  bool NothingCanBeInDoubt(const grpc::Status& status) const {
-    return checkpoint_.place.line == 0 && status.error_code() != grpc::StatusCode::UNAVAILABLE &&
-           status.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED;
+  // Nothing of the very first batch can be stored, by this run or one before: there is nothing to
+  // go on with.
+  bool NothingIsInDoubt() const {
+    return checkpoint_.place.line == 0 && !taken_up_ && !sender_.in_doubt();
   }
 
   bool StandardInputFailed() const { return options_.file == "-" && std::ferror(stdin) != 0; }
@@ -100,7 +100,7 @@ class Importer {
   // The batch in hand is not sent: what follows its last line is not known.
   int Unreadable() {
     progress_->Clear();
-    if (checkpoint_.place.line == 0 && !checkpoint_path_.empty()) unlink(checkpoint_path_.c_str());
+    if (NothingIsInDoubt() && !checkpoint_path_.empty()) unlink(checkpoint_path_.c_str());
     return ReportUsage(StateInvalid(absl::StrCat("cannot read ", options_.file, " after line ",
                                                  reader_.place().line, "; ", checkpoint_.stored,
                                                  " documents are stored")),
@@ -119,6 +119,7 @@ class Importer {
       return;
     }
     checkpoint_ = *before;
+    taken_up_ = true;
     resumed_after_ = before->place.line;
     if (resumed_after_ == 0) return;
     std::fprintf(stderr,
@@ -260,6 +261,7 @@ class Importer {
   std::optional<Progress> progress_;
   FilePlace taken_;  // after the last line that is in the batch, stored or reported
   uint64_t begin_ = 0;
+  bool taken_up_ = false;  // what an earlier run has left
   uint64_t resumed_after_ = 0;
   uint64_t stored_now_ = 0;
   uint64_t stopped_at_ = 0;  // the line that an error is about, with its document; 0: none

@@ -290,6 +290,10 @@ void Acceptor::Ended(int watched) {
   if (--count->second == 0) per_peer_.erase(count);
   watched_.erase(found);
   open_ = watched_.size();
+  // Closing it does not end that: gRPC keeps its own descriptor of the socket until the last call
+  // of the connection has ended. The hang-up would be told without end, and in the end of another
+  // connection that was given the number.
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, watched, nullptr);
   close(watched);
 }
 

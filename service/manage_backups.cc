@@ -18,6 +18,7 @@
 #include "service/backup/verify.h"
 #include "service/limits.h"
 #include "service/operation_codec.h"
+#include "service/restore_mark.h"
 #include "service/store_record.h"
 #include "service/timestamps.h"
 #include "store/tables.h"
@@ -29,7 +30,6 @@ using storage::v1::BackupManifest;
 
 // On disk.
 constexpr char kBackup[] = "backup";
-constexpr char kRestore[] = "restore";
 constexpr char kVerify[] = "verify-integrity";
 
 constexpr size_t kMaxPending = 10'000;
@@ -82,7 +82,7 @@ ManageBackups::ManageBackups(store::ShardSet& shards, BackupOptions options, std
       indexes_(std::move(indexes)) {
   operations_.AddKind(kBackup, [this](OperationRun& run) { return RunBackup(run); });
   operations_.AddKind(
-      kRestore, [this](OperationRun& run) { return RunRestore(run); },
+      kRestoreKind, [this](OperationRun& run) { return RunRestore(run); },
       Operations::Ends::kWhenCleanedUp);
   operations_.AddKind(kVerify, [this](OperationRun& run) { return RunVerify(run); });
   ForgetEndedRestore().IgnoreError();  // where it cannot be done, the next start does it
@@ -99,6 +99,17 @@ WorkWatch ManageBackups::WatchOf(OperationRun& run) {
           [&run](uint64_t done, uint64_t total) { run.Progress(done, total); }};
 }
 
+bool ManageBackups::IsCutOff(const storage::v1::RestoreRecord& begun) const {
+  if (!begun.rows_copied()) return false;
+  if (const auto unnamed = IsEmpty(); unnamed.ok() && *unnamed) return false;
+  const auto records = store::OperationsTable(shards_).List(store::CatalogPartition(), kMaxPending);
+  if (!records.ok()) return true;
+  const auto newest = std::find_if(records->begin(), records->end(), [&begun](const auto& one) {
+    return one.kind() == kRestoreKind && one.argument() == begun.backup();
+  });
+  return newest == records->end() || newest->error_code() != 0;
+}
+
 absl::Status ManageBackups::ForgetEndedRestore() {
   const store::Partition catalog = store::CatalogPartition();
   CMK_ASSIGN_OR_RETURN(const auto begun, store::RestoreTable(shards_).Get(catalog));
@@ -108,11 +119,17 @@ absl::Status ManageBackups::ForgetEndedRestore() {
   for (const storage::v1::PendingOperation& one : pending) {
     CMK_ASSIGN_OR_RETURN(const auto record,
                          store::OperationsTable(shards_).Get(catalog, one.operation()));
-    if (record.has_value() && !record->done() && record->kind() == kRestore) {
+    if (record.has_value() && !record->done() && record->kind() == kRestoreKind) {
       return absl::OkStatus();  // it goes on
     }
   }
-  return EndRestore();
+  if (IsCutOff(*begun)) {
+    Log(LogLevel::kError, "restore_cut_off", {{"backup", begun->backup()}});
+    return absl::OkStatus();
+  }
+  store::WriteSet end;
+  store::RestoreTable::Delete(end);
+  return ApplyBlocking(shards_, catalog, std::move(end)).status();
 }
 
 absl::StatusOr<std::string> ManageBackups::StoreUid() const {
@@ -164,7 +181,7 @@ absl::StatusOr<google::longrunning::Operation> ManageBackups::Backup(
   CMK_ASSIGN_OR_RETURN(const BackupStore store, BackupStore::Open(options_.directory));
   absl::MutexLock no_restore_begins(&starting_);
   // It would have some of the hubs or none, and be the newest.
-  CMK_RETURN_IF_ERROR(RequireNone(kRestore, "a backup is being restored into this server"));
+  CMK_RETURN_IF_ERROR(RequireNone(kRestoreKind, "a backup is being restored into this server"));
   CMK_ASSIGN_OR_RETURN(last_id_, store.NewId(clock_.WallNow(), last_id_));
   return operations_.StartOfServer(kBackup, last_id_);
 }
@@ -227,10 +244,11 @@ absl::StatusOr<google::longrunning::Operation> ManageBackups::Restore(
   CMK_ASSIGN_OR_RETURN(const std::string id, ParseBackupName("name", request.name()));
   CMK_RETURN_IF_ERROR(CheckRestore(options_, id, {data_dir_, shards_.shard_count()}));
   absl::MutexLock nothing_else_begins(&starting_);
-  CMK_RETURN_IF_ERROR(RequireNone(kRestore, "a backup is being restored into this server already"));
+  CMK_RETURN_IF_ERROR(
+      RequireNone(kRestoreKind, "a backup is being restored into this server already"));
   CMK_RETURN_IF_ERROR(RequireNone(kBackup, "a backup of this server is being taken"));
   CMK_RETURN_IF_ERROR(RequireEmpty());
-  return operations_.StartOfServer(kRestore, id);
+  return operations_.StartOfServer(kRestoreKind, id);
 }
 
 absl::StatusOr<google::longrunning::Operation> ManageBackups::Verify(
@@ -263,13 +281,20 @@ ManageBackups::Result ManageBackups::RunBackup(OperationRun& run) {
 }
 
 ManageBackups::Result ManageBackups::RunVerify(OperationRun& run) {
-  absl::StatusOr<v1::VerifyIntegrityResult> found =
-      run.argument().empty()
-          ? VerifyServed(shards_, indexes_.files, data_dir_, clock_, WatchOf(run))
-          : VerifyBackup(options_, run.argument(), clock_, WatchOf(run));
-  CMK_RETURN_IF_ERROR(found.status());
+  auto found = std::make_unique<v1::VerifyIntegrityResult>();
+  if (!run.argument().empty()) {
+    CMK_ASSIGN_OR_RETURN(*found, VerifyBackup(options_, run.argument(), clock_, WatchOf(run)));
+    stats_.integrity_errors.Add(found->finding_count());
+    return found;
+  }
+  const absl::Status ended =
+      VerifyServed(shards_, indexes_.files, data_dir_, clock_, WatchOf(run), *found);
   stats_.integrity_errors.Add(found->finding_count());
-  return std::make_unique<v1::VerifyIntegrityResult>(*std::move(found));
+  if (ended.ok()) return found;
+  // What was found before is told; a run that was cut off has it in the log.
+  if (found->finding_count() == 0 || absl::IsCancelled(ended)) return ended;
+  NoteEarlyEnd(ended, *found);
+  return found;
 }
 
 }  // namespace cmkstore::service

@@ -65,12 +65,13 @@ class ManageBackups {
   void NoteNewest(const std::optional<storage::v1::BackupManifest>& newest);
   absl::StatusOr<bool> IsEmpty() const;  // of hubs
   absl::Status RequireEmpty() const;
-  // Both of the mark by which no hub is created while a restore goes on.
+  // By the mark no hub is created while a restore goes on.
   absl::Status MarkRestore(const std::string& backup, bool rows_copied);
-  absl::Status EndRestore();
   // Whether hubs of the restore that is marked have their names; also where it cannot be read.
   bool MayHaveNamedHubs() const;
-  // Ends it where an operation has ended and could not.
+  // Whether some of its hubs have names and, since it did not end well, others may be missing.
+  bool IsCutOff(const storage::v1::RestoreRecord& begun) const;
+  // Removes the mark where no operation goes on with it, unless it is cut off.
   absl::Status ForgetEndedRestore();
   // That no operation of this kind is under way or waits.
   absl::Status RequireNone(const std::string& kind, absl::string_view what) const;

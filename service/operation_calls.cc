@@ -67,7 +67,10 @@ absl::StatusOr<google::longrunning::ListOperationsResponse> Operations::List(
   google::longrunning::ListOperationsResponse response;
   size_t bytes = 0;
   for (size_t i = 0; i < records.size(); ++i) {
-    Operation operation = ToOperation(*hub, records[i]);
+    OperationRecord record = records[i];
+    const auto unwritten = record.done() ? nullptr : UnwrittenEnd(record.operation());
+    if (unwritten != nullptr) SetEnd(*hub, *unwritten, record);
+    Operation operation = ToOperation(*hub, record);
     bytes += operation.ByteSizeLong();
     if (i == page_size || (i > 0 && bytes > kMaxPageBytes)) {
       response.set_next_page_token(

@@ -12,6 +12,7 @@
 #include "service/apply_blocking.h"
 #include "service/grpc_status.h"
 #include "service/operation_codec.h"
+#include "service/restore_mark.h"
 #include "store/tables.h"
 
 namespace cmkstore::service {
@@ -355,6 +356,9 @@ absl::Status Operations::Change(const HubEntry& hub, const std::string& id,
     store::OperationsTable::RequireUnchanged(writes, id, before,
                                              MakeError(absl::StatusCode::kAborted, kConflict, ""));
     store::OperationsTable::Put(writes, id, record);
+    // With two commits, a crash between them would have a restore that has ended begin anew.
+    const bool ends = record.done() && !before.done();
+    if (ends && record.kind() == kRestoreKind) store::RestoreTable::Delete(writes);
     const absl::Status applied = ApplyBlocking(engine_, hub.partition, std::move(writes)).status();
     if (!HasReason(applied, kConflict)) return applied;
   }

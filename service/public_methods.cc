@@ -81,6 +81,9 @@ class HealthMethod::Call final : public RpcCall {
     method_.service_.RequestCheck(&context_, &request_, &responder_, &queue, &queue,
                                   static_cast<QueueEvent*>(this));
   }
+  ~Call() override {
+    if (finishing_) --method_.checks_;
+  }
 
   void Complete(bool ok) override {
     if (finishing_ || !ok) {
@@ -89,7 +92,8 @@ class HealthMethod::Call final : public RpcCall {
     }
     new Call(method_, environment_);
     finishing_ = true;
-    const grpc::Status looked_at = LookAtRequest();
+    const bool has_place = ++method_.checks_ <= kMaxChecks;
+    const grpc::Status looked_at = has_place ? LookAtRequest() : TooManyPublicCalls();
     request_ = HealthCheckRequest();  // the answer may be left unread for ever
     if (!looked_at.ok()) {
       responder_.FinishWithError(looked_at, static_cast<QueueEvent*>(this));
@@ -104,16 +108,12 @@ class HealthMethod::Call final : public RpcCall {
  private:
   grpc::Status LookAtRequest() {
     if (request_.ByteSizeLong() > kMaxPublicRequest) return PublicRequestTooLarge();
-    if (!environment_.room().Take(kPublicTenant, CallRoom::kCall, taken_).ok()) {
-      return TooManyPublicCalls();
-    }
     if (method_.Knows(request_.service())) return grpc::Status::OK;
     return {grpc::StatusCode::NOT_FOUND, "no such service"};
   }
 
   HealthMethod& method_;
   HealthCheckRequest request_;
-  CallRoom::Hold taken_;
   grpc::ServerAsyncResponseWriter<HealthCheckResponse> responder_;
   bool finishing_ = false;
 };
@@ -134,6 +134,8 @@ class ReflectionMethod::Call final : public RpcCall {
                                                  static_cast<QueueEvent*>(this));
   }
 
+  ~Call() override { method_.Remove(*this); }
+
   // A read is answered by one write, a write is followed by the next read.
   void Complete(bool ok) override {
     QueueEvent* const tag = this;
@@ -141,11 +143,7 @@ class ReflectionMethod::Call final : public RpcCall {
       case State::kWaiting:
         if (!ok) break;
         method_.Arm(environment_);
-        if (!environment_.room()
-                 .Take(kPublicTenant, CallRoom::kCall + kMaxPublicRequest, taken_)
-                 .ok()) {
-          return Finish(TooManyPublicCalls());
-        }
+        method_.NoteActive(*this);
         stream_.Read(&request_, tag);
         return;
       case State::kReading: return ok && !environment_.draining() ? Answer() : Finish({});
@@ -158,10 +156,14 @@ class ReflectionMethod::Call final : public RpcCall {
     delete this;
   }
 
+  // What it waits for comes back, without what it was to bring. Under the mutex of the method.
+  void Cut() { context_.TryCancel(); }
+
  private:
   enum class State { kWaiting, kReading, kWriting, kFinishing };
 
   void Answer() {
+    method_.NoteActive(*this);
     if (request_.ByteSizeLong() > kMaxPublicRequest) return Finish(PublicRequestTooLarge());
     const ServerReflectionResponse response = Describe(request_, method_.services_);
     auto held = environment_.answer_bytes().Take(kPublicTenant, response.ByteSizeLong());
@@ -178,11 +180,24 @@ class ReflectionMethod::Call final : public RpcCall {
 
   ReflectionMethod& method_;
   ServerReflectionRequest request_;
-  CallRoom::Hold taken_;
   grpc::ServerAsyncReaderWriter<ServerReflectionResponse, ServerReflectionRequest> stream_;
   State state_ = State::kWaiting;
 };
 
 void ReflectionMethod::Arm(CallEnvironment& environment) { new Call(*this, environment); }
+
+void ReflectionMethod::NoteActive(Call& call) {
+  absl::MutexLock lock(&mutex_);
+  std::erase(active_, &call);
+  active_.push_back(&call);
+  if (active_.size() <= kMaxStreams) return;
+  active_.front()->Cut();
+  active_.pop_front();
+}
+
+void ReflectionMethod::Remove(Call& call) {
+  absl::MutexLock lock(&mutex_);
+  std::erase(active_, &call);
+}
 
 }  // namespace cmkstore::service

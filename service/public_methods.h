@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,7 +27,7 @@ using ReflectionService = grpc::reflection::v1alpha::ServerReflection::AsyncServ
 // What they are asked with may have so many bytes: it is kept for as long as its caller likes.
 inline constexpr size_t kMaxPublicRequest = 16u << 10;
 grpc::Status PublicRequestTooLarge();
-// For whom it counts in what calls may hold: whoever asks without a token is one tenant.
+// For whom large answers count: whoever asks without a token is one tenant.
 inline constexpr char kPublicTenant[] = "";
 grpc::Status TooManyPublicCalls();
 
@@ -35,6 +36,9 @@ grpc::Status TooManyPublicCalls();
 // Thread-safe but for Arm.
 class HealthMethod final : public RpcMethod {
  public:
+  // At once, of those whose answer is not taken yet: a place of their own, which no other call
+  // fills.
+  static constexpr size_t kMaxChecks = 4096;
   static constexpr size_t kMaxWatches = 1024;  // each holds some KiB and a stream
 
   // `services`: full names of those that can be asked for beside "", the server. `service` must
@@ -58,12 +62,17 @@ class HealthMethod final : public RpcMethod {
   HealthService& service_;
   const std::vector<std::string> services_;
   std::atomic<bool> serving_{true};
+  std::atomic<size_t> checks_{0};
   absl::Mutex mutex_;
   absl::flat_hash_set<Watch*> watches_ ABSL_GUARDED_BY(mutex_);
 };
 
+// Thread-safe but for Arm.
 class ReflectionMethod final : public RpcMethod {
  public:
+  // At once; one more ends the one that has asked nothing for the longest time.
+  static constexpr size_t kMaxStreams = 64;
+
   // As HealthMethod.
   ReflectionMethod(ReflectionService& service, std::vector<std::string> services)
       : RpcMethod("Reflection"), service_(service), services_(std::move(services)) {}
@@ -72,8 +81,14 @@ class ReflectionMethod final : public RpcMethod {
 
  private:
   class Call;
+  // It has come, or has asked.
+  void NoteActive(Call& call);
+  void Remove(Call& call);
+
   ReflectionService& service_;
   const std::vector<std::string> services_;
+  absl::Mutex mutex_;
+  std::deque<Call*> active_ ABSL_GUARDED_BY(mutex_);  // who has been silent for longest comes first
 };
 
 }  // namespace cmkstore::service

@@ -11,6 +11,7 @@
 #include "service/backup/cut.h"
 #include "service/backup/restore.h"
 #include "service/manage_backups.h"
+#include "service/shred_hub.h"
 #include "store/shard_copy.h"
 #include "store/tables.h"
 #include "store/usage_table.h"
@@ -24,6 +25,16 @@ constexpr absl::Duration kStoreAgain = absl::Seconds(1);
 constexpr absl::Duration kImportAgain = absl::Minutes(1);
 constexpr absl::Duration kSlice = absl::Milliseconds(200);
 
+// Until it is time to try again, or the server stops.
+void WaitAfter(const absl::Status& error, const OperationRun& run, Clock& clock) {
+  Log(LogLevel::kError, "restore_waits",
+      {{"backup", run.argument()},
+       {"reason", ReasonOf(error)},
+       {"detail", std::string(error.message())}});
+  const absl::Time again = clock.MonotonicNow() + kImportAgain;
+  while (clock.MonotonicNow() < again && !run.stopping()) clock.Sleep(kSlice);
+}
+
 }  // namespace
 
 absl::Status ManageBackups::MarkRestore(const std::string& backup, bool rows_copied) {
@@ -34,12 +45,6 @@ absl::Status ManageBackups::MarkRestore(const std::string& backup, bool rows_cop
   store::RestoreTable::Put(mark, record);
   absl::MutexLock no_deletion(&deletion_);
   return ApplyBlocking(shards_, store::CatalogPartition(), std::move(mark)).status();
-}
-
-absl::Status ManageBackups::EndRestore() {
-  store::WriteSet end;
-  store::RestoreTable::Delete(end);
-  return ApplyBlocking(shards_, store::CatalogPartition(), std::move(end)).status();
 }
 
 absl::Status ManageBackups::Insist(const OperationRun& run,
@@ -61,12 +66,15 @@ bool ManageBackups::MayHaveNamedHubs() const {
 }
 
 ManageBackups::Result ManageBackups::RunRestore(OperationRun& run) {
-  std::optional<storage::v1::RestoreRecord> begun;
-  CMK_RETURN_IF_ERROR(Insist(run, [&]() -> absl::Status {
-    CMK_ASSIGN_OR_RETURN(begun, store::RestoreTable(shards_).Get(store::CatalogPartition()));
-    return absl::OkStatus();
-  }));
-  if (!begun.has_value() || begun->backup() != run.argument()) {
+  // Given up for an error here, what has some of its hubs would be served as if it were all.
+  const store::RestoreTable mark(shards_);
+  auto begun = mark.Get(store::CatalogPartition());
+  while (!begun.ok()) {
+    if (run.stopping()) return run.CheckGoOn();
+    WaitAfter(begun.status(), run, clock_);
+    begun = mark.Get(store::CatalogPartition());
+  }
+  if (!begun->has_value() || (*begun)->backup() != run.argument()) {
     CMK_RETURN_IF_ERROR(run.CheckGoOn());
     CMK_RETURN_IF_ERROR(MarkRestore(run.argument(), /*rows_copied=*/false));
   }
@@ -75,12 +83,7 @@ ManageBackups::Result ManageBackups::RunRestore(OperationRun& run) {
   // From the first name on there is no way but on, whatever the error: what has some of its hubs
   // can neither be restored into again nor served from as if it were all.
   while (!restored.ok() && !run.stopping() && MayHaveNamedHubs()) {
-    Log(LogLevel::kError, "restore_waits",
-        {{"backup", run.argument()},
-         {"reason", ReasonOf(restored.status())},
-         {"detail", std::string(restored.status().message())}});
-    const absl::Time again = clock_.MonotonicNow() + kImportAgain;
-    while (clock_.MonotonicNow() < again && !run.stopping()) clock_.Sleep(kSlice);
+    WaitAfter(restored.status(), run, clock_);
     restored = Import(run);
   }
   // Interrupted by a stop of the server it goes on after the next start.
@@ -89,8 +92,7 @@ ManageBackups::Result ManageBackups::RunRestore(OperationRun& run) {
     // For the room that they take; where it cannot be done, the next restore does it.
     store::DropHubs(shards_).IgnoreError();
   }
-  CMK_RETURN_IF_ERROR(Insist(run, [this] { return EndRestore(); }));
-  return restored;
+  return restored;  // the mark goes with what is written of it (restore_mark.h)
 }
 
 // The hubs' rows go first and their names last: until a name is there, nobody finds the hub. After
@@ -165,8 +167,14 @@ absl::Status ManageBackups::ImportNames(const std::vector<storage::v1::HubRecord
     // By this restore before it was interrupted: in use since, and counted at the start.
     CMK_ASSIGN_OR_RETURN(const auto known, hubs.Get(catalog, record.tenant(), record.hub()));
     if (known.has_value()) continue;
-    const HubUid uid = HubDirectory::MakeEntry(record)->uid;
+    const HubEntryPtr hub = HubDirectory::MakeEntry(record);
+    const HubUid uid = hub->uid;
     indexes_.files.Destroy(uid);
+    // Purged since this restore has copied its rows, before it was interrupted.
+    if (record.purge().finish_time_micros() != 0) {
+      CMK_ASSIGN_OR_RETURN(const store::Sequence last, shards_.LastSequence(hub->partition));
+      if (last != 0) CMK_RETURN_IF_ERROR(DropRows(shards_, hub->partition, uid));
+    }
     CMK_ASSIGN_OR_RETURN(const StoredAmount amount, quota_.AmountOf(record));
     held.emplace_back(record.tenant(), amount);
     // Of a purged hub, whose rows are gone.

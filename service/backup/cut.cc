@@ -30,7 +30,10 @@ absl::Status CutShards(store::ShardSet& shards, const std::string& path, Clock& 
   for (int attempt = 1;; ++attempt) {
     CMK_RETURN_IF_ERROR(go_on());
     const absl::Status cut = shards.Cut(path, despite_damage);
-    if (!HasReason(cut, "STORE_BUSY") || attempt == kAttempts) return cut;
+    // Where a write met damage, the shard refuses the cut with it until it has been opened anew.
+    const bool may_pass =
+        HasReason(cut, "STORE_BUSY") || (despite_damage && HasReason(cut, "STORE_CORRUPT"));
+    if (!may_pass || attempt == kAttempts) return cut;
     RemoveAll(path);
     clock.Sleep(kBetween);
   }

@@ -24,8 +24,8 @@ class ScratchDirectory {
   const std::string path_;
 };
 
-// Copies the shards of one moment to `path` (ShardSet::Cut), a few times if they are busy. Errors:
-// those of Cut, that of `go_on`.
+// Copies the shards of one moment to `path` (ShardSet::Cut), a few times if they are busy, or,
+// `despite_damage`, one of them was stopped by it. Errors: those of Cut, that of `go_on`.
 absl::Status CutShards(store::ShardSet& shards, const std::string& path, Clock& clock,
                        const std::function<absl::Status()>& go_on, bool despite_damage = false);
 

@@ -8,11 +8,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/errors.h"
 #include "base/status_macros.h"
 #include "store/rocksdb/shard.h"
 
@@ -37,7 +39,12 @@ absl::StatusOr<TableFileState> CompareTableFile(const TableFile& file, const Pac
       rocksdb::GetFileChecksumGenCrc32cFactory()->CreateFileChecksumGenerator(context);
   if (generator == nullptr) return TableFileState::kDamaged;  // no checksum that we ever wrote
   const int opened = open(file.path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (opened < 0) return errno == ENOENT ? TableFileState::kMissing : TableFileState::kDamaged;
+  if (opened < 0) {
+    if (errno == ENOENT) return TableFileState::kMissing;
+    if (errno == EIO) return TableFileState::kDamaged;
+    // For want of a descriptor or of memory, most likely: that says nothing of the file.
+    return Annotate(StoreBusy(), absl::StrCat("a table file cannot be opened: ", strerror(errno)));
+  }
   // What is only looked at must not push out of memory what is read.
   posix_fadvise(opened, 0, 0, POSIX_FADV_DONTNEED);
   std::string buffer(kReadBytes, '\0');

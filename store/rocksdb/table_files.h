@@ -27,7 +27,7 @@ struct TableFile {
 enum class TableFileState { kAsWritten, kDamaged, kMissing };
 
 // Reads the file from the disk and compares it with its checksum. Adds what was read to `bytes`.
-// Errors: that of `pace`.
+// Errors: STORE_BUSY (it cannot be opened now), that of `pace`.
 absl::StatusOr<TableFileState> CompareTableFile(const TableFile& file, const PaceFunction& pace,
                                                 uint64_t& bytes);
 

@@ -87,6 +87,15 @@ TEST_F(BatchSenderTest, ARefusalIsNoOutage) {
   EXPECT_EQ(server_.calls, 2);
 }
 
+TEST_F(BatchSenderTest, ABatchIsInDoubtOnceAnAnswerWasMissedWhateverTheLastOneSays) {
+  server_.script = {StatusCode::PERMISSION_DENIED};
+  EXPECT_EQ(sender_.Send({}).error_code(), StatusCode::PERMISSION_DENIED);
+  EXPECT_FALSE(sender_.in_doubt());
+  server_.script = {StatusCode::DEADLINE_EXCEEDED, StatusCode::PERMISSION_DENIED};
+  EXPECT_EQ(sender_.Send({}).error_code(), StatusCode::PERMISSION_DENIED);
+  EXPECT_TRUE(sender_.in_doubt());
+}
+
 TEST_F(BatchSenderTest, ABatchIsSentThroughAnOutage) {
   server_.script = {StatusCode::UNAVAILABLE, StatusCode::UNAVAILABLE};
   EXPECT_TRUE(sender_.Send(v1::BatchWriteDocumentsRequest()).ok());

@@ -177,8 +177,8 @@ TEST_F(LargeCallsTest, SmallCallsThatStayAreBoundedToo) {
   for (size_t i = 1; i < 3; ++i) (void)streams[i]->Finish();
 }
 
-TEST_F(LargeCallsTest, WhoAsksWithoutATokenIsBoundedAsOneTenant) {
-  max_bytes_under_way_ = 256u << 10;  // three streams of reflection
+TEST_F(LargeCallsTest, IdleStreamsOfReflectionMakeRoomForTheNextAndTakeNoneOfOtherCalls) {
+  max_bytes_under_way_ = 256u << 10;  // less than they hold
   StartServer();
   using grpc::reflection::v1alpha::ServerReflection;
   using grpc::reflection::v1alpha::ServerReflectionRequest;
@@ -188,21 +188,28 @@ TEST_F(LargeCallsTest, WhoAsksWithoutATokenIsBoundedAsOneTenant) {
   std::vector<
       std::unique_ptr<grpc::ClientReaderWriter<ServerReflectionRequest, ServerReflectionResponse>>>
       streams;
-  const auto ask = [&] {
-    contexts.push_back(std::make_unique<grpc::ClientContext>());
-    streams.push_back(stub->ServerReflectionInfo(contexts.back().get()));
+  const auto ask = [&](size_t i) {
     ServerReflectionRequest list;
     list.set_list_services("*");
     ServerReflectionResponse answer;
-    return streams.back()->Write(list) && streams.back()->Read(&answer);
+    return streams[i]->Write(list) && streams[i]->Read(&answer);
   };
-  for (int i = 0; i < 3; ++i) ASSERT_TRUE(ask()) << i;
-  EXPECT_FALSE(ask());
-  EXPECT_EQ(streams.back()->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_EQ(ReasonOf(Put("d1", "{}")), "OK") << "whose token speaks for a tenant is heard";
-  for (size_t i = 0; i < 3; ++i) {
+  const size_t most = service::ReflectionMethod::kMaxStreams;
+  for (size_t i = 0; i <= most; ++i) {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    streams.push_back(stub->ServerReflectionInfo(contexts.back().get()));
+    ASSERT_TRUE(ask(i)) << i;
+    ASSERT_TRUE(ask(0)) << "who asks goes on";
+  }
+  EXPECT_EQ(streams[1]->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_TRUE(ask(2));
+  grpc::ClientContext context;
+  HealthCheckResponse health;
+  EXPECT_EQ(ReasonOf(Health::NewStub(channel_)->Check(&context, {}, &health)), "OK");
+  EXPECT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  for (size_t i = 0; i <= most; ++i) {
     contexts[i]->TryCancel();
-    (void)streams[i]->Finish();
+    if (i != 1) (void)streams[i]->Finish();
   }
 }
 

@@ -5,9 +5,12 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "service/apply_blocking.h"
+#include "service/backup/purge_receipts.h"
+#include "service/hub_directory.h"
 #include "service/operation_codec.h"
 #include "store/rocksdb/shard_set.h"
 #include "store/tables.h"
@@ -19,31 +22,32 @@ namespace {
 using google::longrunning::Operation;
 using ::testing::HasSubstr;
 
-// A disk that is full for commits of hubs' names, a number of times.
-class RefusedNames final : public rocksdb::FileSystemWrapper {
+// A disk that is full for commits of hubs' names, or of what else is named, a number of times.
+class RefusedCommits final : public rocksdb::FileSystemWrapper {
  public:
-  RefusedNames() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
-  const char* Name() const override { return "RefusedNames"; }
+  RefusedCommits() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
+  const char* Name() const override { return "RefusedCommits"; }
   rocksdb::IOStatus NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
                                     rocksdb::IODebugContext* debug) override {
     rocksdb::IOStatus status = target()->NewWritableFile(path, options, file, debug);
     if (status.ok() && path.ends_with(".log"))
-      *file = std::make_unique<Log>(std::move(*file), left);
+      *file = std::make_unique<Log>(std::move(*file), of, left);
     return status;
   }
 
+  std::string of = absl::StrCat("@", kTenant);  // while no server runs
   std::atomic<int> left = 0;
 
  private:
   class Log final : public rocksdb::FSWritableFileOwnerWrapper {
    public:
-    Log(std::unique_ptr<rocksdb::FSWritableFile> file, std::atomic<int>& left)
-        : FSWritableFileOwnerWrapper(std::move(file)), left_(left) {}
+    Log(std::unique_ptr<rocksdb::FSWritableFile> file, std::string of, std::atomic<int>& left)
+        : FSWritableFileOwnerWrapper(std::move(file)), of_(std::move(of)), left_(left) {}
     rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                              rocksdb::IODebugContext* debug) override {
-      const bool names = data.ToString().find(absl::StrCat("@", kTenant)) != std::string::npos;
-      if (names && left_-- > 0) {
+      const bool is_refused = data.ToString().find(of_) != std::string::npos;
+      if (is_refused && left_-- > 0) {
         rocksdb::IOStatus full = rocksdb::IOStatus::NoSpace("injected");
         full.SetRetryable(true);
         return full;
@@ -57,6 +61,7 @@ class RefusedNames final : public rocksdb::FileSystemWrapper {
     }
 
    private:
+    const std::string of_;
     std::atomic<int>& left_;
   };
 };
@@ -86,16 +91,18 @@ class RestoreTest : public BackupFixture {
     EXPECT_TRUE(shards.ok()) << shards.status();
     return shards.ok() ? *std::move(shards) : nullptr;
   }
-  // As a crash leaves it: makes a restore that is under way of a done operation. No server runs.
+  // As a crash leaves it: makes a restore that is under way, or has just ended, of a done
+  // operation. No server runs.
   void MarkRestoreAsUnderWay(const std::string& operation, const std::string& backup,
-                             bool rows_copied) {
+                             bool rows_copied, std::optional<int> ended_with = std::nullopt) {
     const auto shards = OpenShards();
     ASSERT_NE(shards, nullptr);
     const std::string id = operation.substr(service::kServerOperations.size());
     const auto ended = store::OperationsTable(*shards).Get(store::CatalogPartition(), id);
     ASSERT_TRUE(ended.ok() && ended->has_value());
     storage::v1::OperationRecord under_way = **ended;
-    under_way.set_done(false);
+    under_way.set_done(ended_with.has_value());
+    under_way.set_error_code(ended_with.value_or(0));
     under_way.set_cancel_requested(cancelled_);
     under_way.set_kind("restore");
     under_way.set_argument(backup.substr(8));
@@ -111,18 +118,19 @@ class RestoreTest : public BackupFixture {
     ASSERT_TRUE(service::ApplyBlocking(*shards, store::CatalogPartition(), std::move(writes)).ok());
   }
   // As a restore leaves it that ended early: rows, and no name. No server runs.
-  void ForgetTheHubsName() {
+  void ForgetTheHubsName(storage::v1::HubRecord* forgotten = nullptr) {
     const auto shards = OpenShards();
     ASSERT_NE(shards, nullptr);
-    const auto hubs = store::HubsTable(*shards).List(store::CatalogPartition(), 2);
-    ASSERT_TRUE(hubs.ok() && hubs->size() == 1);
+    const auto hub = store::HubsTable(*shards).Get(store::CatalogPartition(), kTenant, "h1");
+    ASSERT_TRUE(hub.ok() && hub->has_value());
+    if (forgotten != nullptr) *forgotten = **hub;
     store::WriteSet writes;
-    store::HubsTable::Delete(writes, hubs->at(0).tenant(), hubs->at(0).hub());
+    store::HubsTable::Delete(writes, kTenant, "h1");
     ASSERT_TRUE(service::ApplyBlocking(*shards, store::CatalogPartition(), std::move(writes)).ok());
   }
 
   bool cancelled_ = false;  // what MarkRestoreAsUnderWay leaves
-  std::shared_ptr<RefusedNames> disk_ = std::make_shared<RefusedNames>();
+  std::shared_ptr<RefusedCommits> disk_ = std::make_shared<RefusedCommits>();
   std::unique_ptr<rocksdb::Env> env_ = rocksdb::NewCompositeEnv(disk_);
 };
 
@@ -239,6 +247,75 @@ TEST_F(RestoreTest, ARestoreWhoseNamesAFullDiskRefusesGoesOnWhenThereIsRoom) {
   EXPECT_LE(disk_->left, 0);
   EXPECT_EQ(ReasonOf(Get("d1")), "OK");
   EXPECT_EQ(Verify().finding_count(), 0u);
+}
+
+TEST_F(RestoreTest, ARestoreWhoseEndWasNotWrittenBeforeTheServerStoppedEndsWellAfterTheNextStart) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  const v1::Backup backup = TakeBackup();
+  server_.reset();
+  disk_->of = "RestoreResult";
+  disk_->left = 1'000'000;
+  StartOn("other");
+  const Operation shown = Await(StartRestore(backup.name()));
+  EXPECT_FALSE(shown.has_error());
+  google::longrunning::ListOperationsRequest request;
+  request.set_name("server");
+  google::longrunning::ListOperationsResponse all;
+  ASSERT_EQ(ReasonOf(google::longrunning::Operations::NewStub(channel_)->ListOperations(
+                As("operator").get(), request, &all)),
+            "OK");
+  ASSERT_EQ(all.operations_size(), 1);
+  EXPECT_TRUE(all.operations(0).done()) << "as it is shown by its name";
+  server_.reset();
+  disk_->left = 0;
+  StartServer();
+  Operation resumed;
+  resumed.set_name(shown.name());
+  EXPECT_EQ(ResultOf<v1::RestoreResult>(resumed).hubs(), 1u);
+  EXPECT_EQ(ReasonOf(Get("d1")), "OK");
+  EXPECT_EQ(ReasonOf(CreatePlatformHub("later")), "OK");
+}
+
+TEST_F(RestoreTest, ARestoreThatEndedInTheMiddleIsNotServedFromAsIfItWereAll) {
+  SetUpHub();
+  const v1::Backup backup = TakeBackup();
+  StartOn("other");
+  const Operation ended = Await(StartRestore(backup.name()));
+  for (const int code : {13, 0}) {
+    server_.reset();
+    MarkRestoreAsUnderWay(ended.name(), backup.name(), /*rows_copied=*/true, code);
+    StartServer();
+    EXPECT_EQ(ReasonOf(CreatePlatformHub("later")), code == 0 ? "OK" : "STATE_INVALID");
+  }
+}
+
+TEST_F(RestoreTest, AHubThatIsPurgedBetweenTwoRunsOfARestoreLeavesNoRows) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  ASSERT_EQ(ReasonOf(CreatePlatformHub("h2")), "OK");
+  const v1::Backup backup = TakeBackup();
+  server_.reset();
+  std::filesystem::create_directory(dir_.path() + "/other");
+  std::filesystem::copy_file(data_dir() + "/platform.key", dir_.path() + "/other/platform.key");
+  StartOn("other");
+  const Operation ended = Await(StartRestore(backup.name()));
+  ASSERT_FALSE(ended.has_error()) << ended.error().message();
+  server_.reset();
+  storage::v1::HubRecord purged;
+  ForgetTheHubsName(&purged);
+  ASSERT_TRUE(service::PurgeReceipts(BackupSettings()).Keep(purged).ok());
+  MarkRestoreAsUnderWay(ended.name(), backup.name(), /*rows_copied=*/true);
+  StartServer();
+  Operation resumed;
+  resumed.set_name(ended.name());
+  EXPECT_EQ(ResultOf<v1::RestoreResult>(resumed).purged_hubs(), 1u);
+  server_.reset();
+  const auto shards = OpenShards();
+  ASSERT_NE(shards, nullptr);
+  const store::Partition partition = service::HubDirectory::MakeEntry(purged)->partition;
+  EXPECT_EQ(*shards->LastSequence(partition), 0u);
+  EXPECT_TRUE(store::DeksTable(*shards).List(partition, 1)->empty());
 }
 
 TEST_F(RestoreTest, OperationsOfTheServerArePagedByTheirBytes) {

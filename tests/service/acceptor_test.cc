@@ -38,6 +38,14 @@ struct Received {
     close(connections.front());
     connections.pop_front();
   }
+  // As gRPC does while a call of the connection goes on: the descriptor is closed when that ends.
+  int ShutDownOne() {
+    absl::MutexLock lock(&mutex);
+    const int connection = connections.front();
+    shutdown(connection, SHUT_RDWR);
+    connections.pop_front();
+    return connection;
+  }
   bool AwaitCount(size_t wanted) {
     absl::MutexLock lock(&mutex);
     const auto reached = [&] { return connections.size() == wanted; };
@@ -87,7 +95,8 @@ class AcceptorTest : public ::testing::Test {
   // Whether the other end has closed; waits for it.
   static bool IsClosed(int client) {
     char byte = 0;
-    return recv(client, &byte, 1, 0) <= 0 && errno != EAGAIN;
+    const ssize_t got = recv(client, &byte, 1, 0);
+    return got == 0 || (got < 0 && errno != EAGAIN);
   }
   template <typename Predicate>
   static bool Await(Predicate reached) {
@@ -166,6 +175,26 @@ TEST_F(AcceptorTest, AConnectionThatTheClientEndedIsCountedNoMore) {
   shutdown(client, SHUT_RDWR);
   received_.CloseOne();  // as gRPC does when it reads the end
   EXPECT_TRUE(Await([&] { return acceptor_->Stats().open == 0; }));
+}
+
+TEST_F(AcceptorTest, AConnectionWhoseSocketIsClosedLaterEndsOnceAndNoOtherWithIt) {
+  Listen({.max_connections = 1});
+  const int first = Socket(), second = Socket(), third = Socket();
+  const int lowest = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  Connect(first);
+  ASSERT_TRUE(received_.AwaitCount(1));
+  const int still_open = received_.ShutDownOne();
+  ASSERT_TRUE(Await([&] { return acceptor_->Stats().open == 0; }));
+
+  close(lowest);  // for the second connection itself: its watch has the number of the first one's
+  Connect(second);
+  ASSERT_TRUE(received_.AwaitCount(1));
+  Connect(third);
+  EXPECT_TRUE(IsClosed(third)) << "the second is still counted";
+  EXPECT_EQ(acceptor_->Stats().open, 1u);
+  acceptor_->StopAccepting();
+  EXPECT_FALSE(acceptor_->AwaitEnds(absl::Now() + absl::Milliseconds(50)));
+  close(still_open);
 }
 
 TEST_F(AcceptorTest, AfterTheDescriptorsWereExhaustedItAcceptsAgain) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <filesystem>
 #include <fstream>
@@ -132,6 +133,23 @@ TEST_F(BitRotTest, TheCheckOfAllFilesFindsWhatReadsDoNotTouch) {
       [&](uint64_t) { return damaged.empty() ? absl::OkStatus() : Cancelled("enough"); }, note);
   EXPECT_THAT(cut_off, FailsWith("CANCELLED", "enough"));
   EXPECT_EQ(damaged.size(), 1u) << "told although not all was read";
+}
+
+TEST_F(BitRotTest, AFileThatCannotBeOpenedForWantOfADescriptorIsNotDamaged) {
+  ASSERT_THAT(Open(), IsOk());
+  Write(100);
+  ASSERT_THAT(Open(), IsOk());  // a table now
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  size_t damaged = 0;
+  const auto looked_at =
+      engine_->VerifyFiles(NoPace, [&damaged](const DamagedTableFile&) { ++damaged; });
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_THAT(looked_at, FailsWith("STORE_BUSY", "cannot be opened"));
+  EXPECT_EQ(damaged, 0u);
 }
 
 TEST_F(BitRotTest, ReadingGoesOnBehindADamagedBlock) {
