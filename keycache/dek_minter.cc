@@ -1,19 +1,28 @@
 #include "keycache/dek_minter.h"
 
+#include <string>
 #include <utility>
 
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "vault/vault_errors.h"
 
 namespace cmkstore::keycache {
 namespace {
+
+// What is stored opens by unwraps: a vault that refuses a wrap has withdrawn nothing.
+absl::Status MeaningOfWrap(const absl::Status& answer) {
+  if (vault::OutcomeOf(answer) != vault::VaultOutcome::kDenied) return answer;
+  return WithCause(CustomerKeyUnfit({{"wrap", std::string(answer.message())}}), CauseOf(answer));
+}
 
 // Wraps, and opens again once: no DEK is ever kept that could not be opened later.
 absl::StatusOr<vault::WrappedKey> WrapAndProve(vault::KeyVault& vault, const vault::KeyRef& key,
                                                const crypto::SecretBytes& secret,
                                                absl::Time deadline) {
-  CMK_ASSIGN_OR_RETURN(vault::WrappedKey wrapped, vault.Wrap(key, secret, deadline));
-  CMK_ASSIGN_OR_RETURN(const crypto::SecretBytes again, vault.Unwrap(key, wrapped, deadline));
+  absl::StatusOr<vault::WrappedKey> wrapped = vault.Wrap(key, secret, deadline);
+  if (!wrapped.ok()) return MeaningOfWrap(wrapped.status());
+  CMK_ASSIGN_OR_RETURN(const crypto::SecretBytes again, vault.Unwrap(key, *wrapped, deadline));
   if (!secret.EqualsInConstantTime(again.Reveal())) {
     return CustomerKeyUnfit({{"round_trip", "the vault unwraps another key than it wrapped"}});
   }

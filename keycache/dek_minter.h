@@ -23,7 +23,7 @@ struct MintedDek {
 // on after the customer revoked it.
 //
 // Blocking, bounded by `deadline`. Errors: those of KeyVault; CUSTOMER_KEY_UNFIT when the vault
-// gives back another key than it wrapped.
+// refuses the wrap, which withdraws no key, or gives back another key than it wrapped.
 absl::StatusOr<MintedDek> MintDek(vault::KeyVault& vault, const vault::KeyRef& key,
                                   const std::string& tenant, HubUid hub, uint32_t generation,
                                   crypto::Random& random, Clock& clock, absl::Time deadline);
@@ -32,8 +32,7 @@ absl::StatusOr<MintedDek> MintDek(vault::KeyVault& vault, const vault::KeyRef& k
 // the record that replaces `record`. No document is touched. Unwrapped again and compared, as a new
 // DEK is.
 //
-// Blocking, bounded by `deadline`. Errors: those of KeyVault; DEK_RECORD_CORRUPT;
-// CUSTOMER_KEY_UNFIT.
+// Blocking, bounded by `deadline`. Errors: those of MintDek; DEK_RECORD_CORRUPT.
 absl::StatusOr<WrappedDekRecord> RewrapDek(vault::KeyVault& vault, const vault::KeyRef& key,
                                            const WrappedDekRecord& record, absl::Time deadline);
 

@@ -44,8 +44,9 @@ absl::StatusOr<Sql> ToSqlOrder(absl::string_view order_by) {
     const size_t end = std::min(order_by.find(',', at), order_by.size());
     const absl::string_view direction = absl::StripAsciiWhitespace(order_by.substr(at, end - at));
     if (!direction.empty() && direction != "asc" && direction != "desc") {
-      return FieldInvalid("order_by",
-                          absl::StrCat("a field stands alone or with `desc`, at byte ", at + 1));
+      return FieldInvalid("order_by", absl::StrCat("a field stands alone or with `asc` or `desc`, "
+                                                   "in lower case, at byte ",
+                                                   at + 1));
     }
     order.Append(KeyOf(field));
     absl::StrAppend(&order.text, direction == "desc" ? " DESC" : " ASC", " NULLS LAST");

@@ -10,7 +10,10 @@ namespace {
 
 constexpr double kK1 = 1.2, kB = 0.75;
 constexpr int64_t kMaxCounted = 2'000;
-constexpr int64_t kRowsPerCheck = 64;
+// Between two questions whether the search is to end: about a millisecond of places of words in
+// rows, be it many rows or one that is full of them.
+constexpr int64_t kStepsPerCheck = 1 << 16;
+constexpr int64_t kStepsOfARow = 1 << 10;
 constexpr double kColumnWeights[] = {4, 2, 1};  // names, labels, body
 
 // With the function.
@@ -19,20 +22,38 @@ struct Kept {
   RowLengths& lengths;
 };
 
+class Steps {
+ public:
+  // Whether the search is to end.
+  bool Take(const Sqlite& db, int64_t steps) {
+    taken_ += steps;
+    if (taken_ < kStepsPerCheck) return false;
+    taken_ = 0;
+    return db.IsCancelled();
+  }
+
+ private:
+  int64_t taken_ = 0;
+};
+
 struct Statistics {
   std::vector<double> inverse_frequencies;  // by phrase of the query
   double average_length = 1;
   int64_t scored = 0;  // rows so far
+  Steps steps = {};
 };
 
 struct Count {
   const Sqlite& db;
+  int64_t words;  // of the phrase
   int64_t rows = 0;
+  Steps steps = {};
 };
 
 int CountRow(const Fts5ExtensionApi*, Fts5Context*, void* counted) {
   auto& count = *static_cast<Count*>(counted);
-  if (++count.rows % kRowsPerCheck == 0 && count.db.IsCancelled()) return SQLITE_INTERRUPT;
+  ++count.rows;
+  if (count.steps.Take(count.db, count.words * kStepsOfARow)) return SQLITE_INTERRUPT;
   return count.rows < kMaxCounted ? SQLITE_OK : SQLITE_DONE;
 }
 
@@ -48,7 +69,7 @@ int StatisticsOf(const Fts5ExtensionApi* api, Fts5Context* fts, const Sqlite& db
   if (rows > 0)
     statistics->average_length = static_cast<double>(tokens) / static_cast<double>(rows);
   for (int phrase = 0; phrase < api->xPhraseCount(fts); ++phrase) {
-    Count count{db};
+    Count count{db, api->xPhraseSize(fts, phrase)};
     const int code = api->xQueryPhrase(fts, phrase, &count, CountRow);
     if (code != SQLITE_OK && code != SQLITE_DONE) return code;
     const double total = static_cast<double>(rows), have = static_cast<double>(count.rows);
@@ -76,18 +97,21 @@ int Score(const Fts5ExtensionApi* api, Fts5Context* fts, int64_t limit, double* 
   int length = 0;
   if (const int code = StatisticsOf(api, fts, kept.db, &statistics); code != SQLITE_OK) return code;
   if (++statistics->scored > limit) return SQLITE_OK;
-  if (statistics->scored % kRowsPerCheck == 0 && kept.db.IsCancelled()) return SQLITE_INTERRUPT;
+  if (statistics->steps.Take(kept.db, kStepsOfARow)) return SQLITE_INTERRUPT;
   if (const int code = LengthOf(api, fts, kept.lengths, &length); code != SQLITE_OK) return code;
   const double norm = kK1 * (1 - kB + kB * length / statistics->average_length);
   for (size_t phrase = 0; phrase < statistics->inverse_frequencies.size(); ++phrase) {
     double frequency = 0;
+    int64_t places = 0;
     Fts5PhraseIter place;
     int column = 0, offset = 0;
     const int code = api->xPhraseFirst(fts, static_cast<int>(phrase), &place, &column, &offset);
     if (code != SQLITE_OK) return code;
     for (; column >= 0; api->xPhraseNext(fts, &place, &column, &offset)) {
       frequency += kColumnWeights[column];
+      ++places;
     }
+    if (statistics->steps.Take(kept.db, places)) return SQLITE_INTERRUPT;
     *score += statistics->inverse_frequencies[phrase] * frequency * (kK1 + 1) / (frequency + norm);
   }
   return SQLITE_OK;

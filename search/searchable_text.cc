@@ -61,13 +61,33 @@ bool IsDeeperThan(int levels, const nlohmann::json& value) {
          });
 }
 
-// SQLite compares the steps of a path with the keys as the text has them, escapes and all, so they
-// are written in the one way in which JsonPath writes steps.
-std::string WithPlainKeys(const std::string& content, const nlohmann::json& parsed) {
-  if (!absl::StrContains(content, '\\') || IsDeeperThan(kMaxRewrittenDepth, parsed)) {
-    return content;
+size_t MembersOf(const nlohmann::json& value) {
+  if (!value.is_structured()) return 0;
+  size_t members = value.is_object() ? value.size() : 0;
+  for (const auto& inner : value) members += MembersOf(inner);
+  return members;
+}
+
+// Those of a well-formed text, one for each colon that stands in no string.
+size_t MembersInText(absl::string_view json) {
+  size_t members = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    if (json[i] == '"') in_string = !in_string;
+    if (in_string && json[i] == '\\') ++i;
+    if (!in_string && json[i] == ':') ++members;
   }
-  return parsed.dump();
+  return members;
+}
+
+// SQLite compares the steps of a path with the keys as the text has them, escapes and all, so they
+// are written in the one way in which JsonPath writes steps. And it takes the first of a key that
+// an object has twice, of which the words are the last one's.
+std::string WithPlainKeys(const std::string& content, const nlohmann::json& parsed) {
+  if (IsDeeperThan(kMaxRewrittenDepth, parsed)) return content;
+  const bool plain =
+      !absl::StrContains(content, '\\') && MembersInText(content) == MembersOf(parsed);
+  return plain ? content : parsed.dump();
 }
 
 void SearchableBody(sqlite3_context* context, int /*arguments*/, sqlite3_value** values) {

@@ -15,7 +15,7 @@ struct SearchableText {
   std::string labels;  // "key value" pairs
   // JSON as "path: value" pairs of the first 32 levels, other text as it is; at most 256 KiB of it.
   std::string body;
-  std::string json;  // what filters read: the content with its keys' escapes undone; empty: none
+  std::string json;  // what filters read: the content with its keys plain, each once; empty: none
 };
 
 SearchableText ToSearchableText(const IndexedDocument& document);

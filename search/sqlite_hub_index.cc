@@ -17,7 +17,7 @@ namespace {
 
 // On disk. docs is narrow, so that counting and ordering read few pages; texts is what full text
 // search shows, of which the body of JSON content is made when it is wanted.
-constexpr int64_t kSchemaVersion = 4;
+constexpr int64_t kSchemaVersion = 5;
 constexpr size_t kRowsPerSlice = 256;  // of a project that goes
 constexpr char kSchema[] = R"sql(
 CREATE TABLE docs (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, project TEXT NOT NULL,

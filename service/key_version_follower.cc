@@ -1,6 +1,7 @@
 #include "service/key_version_follower.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -11,6 +12,7 @@
 #include "service/hub_key_source.h"
 #include "store/tables.h"
 #include "vault/azure_answers.h"
+#include "vault/vault_errors.h"
 
 namespace cmkstore::service {
 namespace {
@@ -21,6 +23,9 @@ constexpr absl::Duration kDescribeTimeout = absl::Seconds(10);
 constexpr absl::Duration kRewrapTimeout = absl::Seconds(5);
 constexpr absl::Duration kTimeOfADek = absl::Seconds(2);
 constexpr size_t kMaxWaiting = 100'000;
+// After which a vault lets the others go on; the hub at hand is finished.
+constexpr absl::Duration kTurn = absl::Seconds(20);
+constexpr absl::Duration kWarnEvery = absl::Hours(1);
 
 bool Follows(const storage::v1::HubRecord& record) {
   return record.has_customer_key() && record.state() != storage::v1::HUB_STATE_PURGED &&
@@ -31,6 +36,14 @@ bool AreUnder(const keycache::HubKeyRecords& records, const std::string& version
   return std::all_of(records.deks.begin(), records.deks.end(), [&](const auto& dek) {
     return absl::EqualsIgnoreCase(dek.facts.kek_id, version_id);
   });
+}
+
+// A get that is forbidden withdraws nothing: the hubs read by unwraps.
+absl::Status MeaningOfGet(const absl::Status& refusal) {
+  const std::string cause = CauseOf(refusal);
+  const bool withdrawn = cause == "KeyNotFound" || cause == "KeyDisabled";
+  if (vault::OutcomeOf(refusal) != vault::VaultOutcome::kDenied || withdrawn) return refusal;
+  return WithCause(CustomerKeyUnfit({{"get", std::string(refusal.message())}}), cause);
 }
 
 bool StandsInAllHubsWay(const absl::Status& status) {
@@ -49,27 +62,42 @@ void KeyVersionFollower::OnLatest(const vault::KeyRef& key, const std::string& v
   {
     absl::MutexLock lock(&mutex_);
     if (waiting_.size() >= kMaxWaiting) return;  // told again
-    waiting_[NameOf(key.vault_uri, key.key_name)] = version_id;
+    Seen& seen = waiting_[NameOf(key.vault_uri, key.key_name)];
+    if (seen.version != version_id) seen = {version_id, {}};
   }
   // Not taken where one waits already: that one finds it.
   (void)worker_.TryRun([this] { Follow(); });
 }
 
-void KeyVersionFollower::Follow() {
-  std::map<KeyName, std::string> latest;
+void KeyVersionFollower::PutBack(Round& round) {
   {
     absl::MutexLock lock(&mutex_);
-    latest = std::exchange(waiting_, {});
+    for (auto& [key, seen] : round.left) {
+      const auto [now, fresh] = waiting_.try_emplace(key, seen);
+      // Told of again meanwhile: it goes on where it was, so that it comes to its end.
+      if (!fresh && now->second.version == seen.version) now->second.last = seen.last;
+    }
   }
-  if (latest.empty()) return;
-  if (const absl::Status followed = FollowAll(latest); !followed.ok()) {
+  (void)worker_.TryRun([this] { Follow(); });
+}
+
+void KeyVersionFollower::Follow() {
+  Round round;
+  {
+    absl::MutexLock lock(&mutex_);
+    round.keys = std::exchange(waiting_, {});
+  }
+  if (round.keys.empty()) return;
+  const absl::Time now = clock_.MonotonicNow();
+  std::erase_if(warned_, [now](const auto& warned) { return warned.second.next <= now; });
+  if (const absl::Status followed = FollowAll(round); !followed.ok()) {
     failed_.Add();
     Log(LogLevel::kWarning, "key_versions_not_followed", {{"reason", ReasonOf(followed)}});
   }
+  if (!round.left.empty() && !stopping_) PutBack(round);
 }
 
-absl::Status KeyVersionFollower::FollowAll(const std::map<KeyName, std::string>& latest) {
-  Asked asked;
+absl::Status KeyVersionFollower::FollowAll(Round& round) {
   const store::HubsTable hubs(engine_);
   const store::Partition catalog = store::CatalogPartition();
   CMK_ASSIGN_OR_RETURN(auto records, hubs.List(catalog, kHubsAtOnce));
@@ -78,22 +106,42 @@ absl::Status KeyVersionFollower::FollowAll(const std::map<KeyName, std::string>&
     for (storage::v1::HubRecord& record : records) {
       if (stopping_) return absl::OkStatus();
       if (!Follows(record)) continue;
-      const storage::v1::CustomerKey& key = record.customer_key();
-      const auto seen = latest.find(NameOf(key.vault_uri(), key.key_name()));
-      if (seen == latest.end()) continue;
+      const std::string vault = record.customer_key().vault_uri();
+      const auto key = round.keys.find(NameOf(vault, record.customer_key().key_name()));
+      if (key == round.keys.end()) continue;
+      Seen& seen = key->second;
+      const std::pair<std::string, std::string> place(record.tenant(), record.hub());
+      if (place <= seen.last) continue;
+      if (round.taken[vault] >= kTurn) {
+        round.left.insert(*key);
+        continue;
+      }
+      seen.last = place;
       const HubEntryPtr hub = HubDirectory::MakeEntry(std::move(record));
-      const absl::Status followed = FollowHub(*hub, seen->second, asked);
+      const absl::Time began = clock_.MonotonicNow();
+      const absl::Status followed = FollowHub(*hub, seen.version, round.asked);
+      round.taken[vault] += clock_.MonotonicNow() - began;
       if (followed.ok()) continue;
-      Log(LogLevel::kWarning, "key_version_not_followed",
-          {{"hub_uid", hub->uid.ToHex()},
-           {"hub", hub->Name()},
-           {"reason", ReasonOf(followed)},
-           {"cause", std::string(followed.message())}});
+      Warn(*hub, seen.version, followed);
       failed_.Add();
     }
     CMK_ASSIGN_OR_RETURN(records, hubs.ListAfter(catalog, tenant, last, kHubsAtOnce));
   }
   return absl::OkStatus();
+}
+
+void KeyVersionFollower::Warn(const HubEntry& hub, const std::string& version,
+                              const absl::Status& failed) {
+  const absl::Time now = clock_.MonotonicNow();
+  const std::string reason = ReasonOf(failed);
+  Warning& last = warned_[hub.uid];
+  if (last.version == version && last.reason == reason && now < last.next) return;
+  last = {version, reason, now + kWarnEvery};
+  Log(LogLevel::kWarning, "key_version_not_followed",
+      {{"hub_uid", hub.uid.ToHex()},
+       {"hub", hub.Name()},
+       {"reason", reason},
+       {"cause", std::string(failed.message())}});
 }
 
 absl::Status KeyVersionFollower::FollowHub(const HubEntry& hub, const std::string& seen,
@@ -141,13 +189,13 @@ absl::Status KeyVersionFollower::Rewrap(const HubEntry& hub, const std::string& 
 
 absl::StatusOr<std::string> KeyVersionFollower::AskLatest(const vault::KeyRef& key) {
   const absl::Time now = clock_.WallNow();
-  CMK_ASSIGN_OR_RETURN(const vault::KeyDescription described,
-                       vault_.Describe(key, now + kDescribeTimeout));
-  if (!described.enabled || now < described.not_before || now >= described.expires) {
+  const auto described = vault_.Describe(key, now + kDescribeTimeout);
+  if (!described.ok()) return MeaningOfGet(described.status());
+  if (!described->enabled || now < described->not_before || now >= described->expires) {
     return CustomerKeyUnfit(
         {{"validity", "the key's latest version is disabled or outside its nbf/exp dates"}});
   }
-  return described.version_id;
+  return described->version_id;
 }
 
 void KeyVersionFollower::Stop() {

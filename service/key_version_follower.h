@@ -22,10 +22,11 @@ namespace cmkstore::service {
 // Brings hubs under a new version of their vault key: all of them that follow the latest version,
 // used or not, one at a time, in the background. Until then whoever disables the latest version
 // would withdraw nothing of what an older one wraps (KL-14). Hubs that pin a version keep it; one
-// that is locked by push is left until it is not. No document is rewritten.
+// that is locked by push is left until it is not. No document is rewritten. Vaults take turns of
+// some 20 s, so that a slow one does not hold up the hubs of the others.
 //
-// Thread-safe; OnLatest never blocks. What fails is logged and counted, and tried again when the
-// key is told of again. All that it is given must outlive it.
+// Thread-safe; OnLatest never blocks. What fails is counted, logged once an hour or when its reason
+// changes, and tried again when the key is told of again. All that it is given must outlive it.
 class KeyVersionFollower {
  public:
   KeyVersionFollower(HubAccess& hubs, HubKeyChanges& changes, keycache::WrappedDekSource& source,
@@ -46,12 +47,31 @@ class KeyVersionFollower {
  private:
   using KeyName = std::pair<std::string, std::string>;  // vault, key in lower case
   static KeyName NameOf(const std::string& vault_uri, const std::string& key_name);
+  // A version that was seen, and the last hub (tenant, id) that has been looked at for it.
+  struct Seen {
+    std::string version;
+    std::pair<std::string, std::string> last;
+  };
+  using Keys = std::map<KeyName, Seen>;
   // What one round has learned of keys, each as a hub reaches it: its latest version, or why no DEK
   // can be wrapped by it now.
   using Asked = std::map<std::string, absl::StatusOr<std::string>>;
+  struct Round {
+    Keys keys;
+    Asked asked;
+    std::map<std::string, absl::Duration> taken;  // by each vault
+    Keys left;                                    // for the next round
+  };
+  struct Warning {
+    std::string version, reason;
+    absl::Time next;  // monotonic
+  };
 
   void Follow();
-  absl::Status FollowAll(const std::map<KeyName, std::string>& latest);
+  // Puts what is left behind what waits, and has it followed.
+  void PutBack(Round& round);
+  absl::Status FollowAll(Round& round);
+  void Warn(const HubEntry& hub, const std::string& version, const absl::Status& failed);
   // `seen`: the version by which the hub's DEKs are to be wrapped. Of what stands in the way of all
   // hubs of a key the first is told.
   absl::Status FollowHub(const HubEntry& hub, const std::string& seen, Asked& asked);
@@ -66,8 +86,9 @@ class KeyVersionFollower {
   Clock& clock_;
   Counter rewrapped_, failed_;
   std::atomic<bool> stopping_{false};
+  std::map<HubUid, Warning> warned_;  // the worker's; lately
   absl::Mutex mutex_;
-  std::map<KeyName, std::string> waiting_ ABSL_GUARDED_BY(mutex_);  // to the version seen
+  Keys waiting_ ABSL_GUARDED_BY(mutex_);
   Worker worker_{{.name = "key-versions", .threads = 1, .max_queued = 1}};
 };
 

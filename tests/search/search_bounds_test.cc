@@ -66,6 +66,16 @@ TEST_F(SearchBoundsTest, ASearchAsksWhetherItIsToEndAfterAFewRowsAndBeforeEachPa
   EXPECT_GE(Asked(passages), 100);
 }
 
+TEST_F(SearchBoundsTest, ASearchAsksWithinRowsThatAreFullOfItsWords) {
+  std::string text, words;
+  for (int i = 0; i < 10'000; ++i) text += "q ";
+  for (int i = 0; i < 64; ++i) words += "q ";
+  Fill(10, absl::StrCat(R"({"x": ")", text, "\"}"));
+  SearchQuery query;
+  query.text = words;
+  EXPECT_GE(Asked(query), 50);
+}
+
 TEST_F(SearchBoundsTest, ATextOfNothingButTheWordIsFoundWithoutAPassage) {
   std::string text;
   for (int i = 0; i < 100'000; ++i) text += "q ";
@@ -119,6 +129,28 @@ TEST_F(SearchBoundsTest, OfATextThatOrdersTheBeginCounts) {
   SearchQuery query;
   query.order_by = "content.x";
   EXPECT_THAT(Ids(Find(query)), ElementsAre("less", "number", "list", "first", "same-z", "same-a"));
+}
+
+TEST_F(SearchBoundsTest, ADirectionInCapitalsIsToldHowItIsWritten) {
+  SearchQuery query;
+  for (const char* order : {"document DESC", "document Asc"}) {
+    query.order_by = order;
+    EXPECT_THAT(index().Search(query),
+                FailsWith("FIELD_INVALID", "with `asc` or `desc`, in lower case"));
+  }
+}
+
+TEST_F(SearchBoundsTest, OfAKeyThatStandsTwiceTheLastCounts) {
+  const std::string escaped = R"({"\u0078": {"st": "dev", "note": "a: \"b", "st": "prod"}})";
+  ASSERT_THAT(index().Apply({Put("plain", R"({"x": {"st": "dev", "note": "a: {", "st": "prod"}})"),
+                             Put("escaped", escaped)},
+                            1),
+              IsOk());
+  for (const char* last : {"prod", "dev"}) {
+    const size_t count = last == std::string("prod") ? 2 : 0;
+    EXPECT_EQ(Find(last).total, count) << last;
+    EXPECT_EQ(Find("", absl::StrCat("content.x.st = ", last)).total, count) << last;
+  }
 }
 
 TEST_F(SearchBoundsTest, WhatHasNoMemoryIsRefusedAloneAndMayComeAgain) {

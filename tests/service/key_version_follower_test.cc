@@ -2,6 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "tests/service/managed_hubs_fixture.h"
 
@@ -68,6 +75,56 @@ TEST_F(KeyVersionFollowerTest, AVaultWithTroubleIsAskedOnceInARoundAndAgainInThe
   Follow(2);
   EXPECT_EQ(Keys(), "k1, k1/2");
   EXPECT_EQ(Keys(Find("h2")->uid), "k1, k1/2");
+}
+
+TEST_F(KeyVersionFollowerTest, WhatCannotBeFollowedIsSaidOnceAnHourOrWhenItChanges) {
+  vault_.AddVersion("k1");
+  vault_.RefuseWraps(WithCause(CustomerKeyRevoked("wrapKey is not permitted"), "Forbidden"));
+  const auto attempt = [&] {
+    const uint64_t before = key_versions_.failed();
+    key_versions_.OnLatest({kVault, "k1", "", ""}, kSecond);
+    Await([&] { return key_versions_.failed() == before + 1; });
+  };
+  const auto warnings = [&] {
+    const std::vector<std::string> lines = absl::StrSplit(LogLines(), '\n');
+    return std::count_if(lines.begin(), lines.end(), [](const std::string& line) {
+      return absl::StrContains(line, "key_version_not_followed");
+    });
+  };
+  for (int i = 0; i < 3; ++i) attempt();
+  EXPECT_EQ(warnings(), 1);
+  EXPECT_TRUE(absl::StrContains(LogLines(), "CUSTOMER_KEY_UNFIT")) << "the hub is still read";
+  EXPECT_FALSE(absl::StrContains(LogLines(), "CUSTOMER_KEY_REVOKED"));
+  EXPECT_EQ(Served(), "");
+  vault_.FailNext(VaultUnreachable("http_5xx", absl::Seconds(5)));
+  attempt();
+  EXPECT_EQ(warnings(), 2);
+  attempt();
+  attempt();
+  EXPECT_EQ(warnings(), 3);
+  clock_.Advance(absl::Hours(1));
+  attempt();
+  key_versions_.Stop();
+  EXPECT_EQ(warnings(), 4);
+}
+
+TEST_F(KeyVersionFollowerTest, ASlowVaultDoesNotHoldUpTheHubsOfAnother) {
+  for (const char* id : {"h2", "h3", "z1"}) ASSERT_THAT(CreateHub(id), IsOk());
+  constexpr char kOther[] = "https://fabrikam.vault.azure.net";
+  Edit("z1", [&](auto& record) { record.mutable_customer_key()->set_vault_uri(kOther); });
+  vault_.AddVersion("k1");
+  std::vector<std::string> asked;
+  vault_.OnUnwrap([&](const vault::KeyRef& key) {
+    if (asked.empty()) {
+      key_versions_.OnLatest({kOther, "k1", "", ""}, absl::StrCat(kOther, "/keys/k1/2"));
+    }
+    if (asked.empty() || asked.back() != key.vault_uri) asked.push_back(key.vault_uri);
+    if (key.vault_uri == kVault) clock_.Advance(absl::Seconds(15));
+  });
+  Follow(4);
+  key_versions_.Stop();
+  EXPECT_EQ(asked, (std::vector<std::string>{kVault, kOther, kVault}));
+  EXPECT_EQ(Keys(Find("h3")->uid), "k1, k1/2");
 }
 
 }  // namespace

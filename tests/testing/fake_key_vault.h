@@ -44,6 +44,7 @@ class FakeKeyVault final : public vault::KeyVault {
                                          absl::Time) override {
     if (absl::Status fault = Enter(); !fault.ok()) return fault;
     absl::MutexLock lock(&mutex_);
+    if (!wrap_refusal_.ok()) return wrap_refusal_;
     const std::string id = LatestOf(key);
     std::string ciphertext = crypto::AesKeyWrap(kek_, dek) + id.back();
     if (padded_) ciphertext.resize(static_cast<size_t>(bits_) / 8, '\0');
@@ -100,6 +101,11 @@ class FakeKeyVault final : public vault::KeyVault {
     absl::MutexLock lock(&mutex_);
     for (int i = 0; i < times; ++i) faults_.push_back(status);
   }
+  // Every wrap fails with `status`; OK ends it.
+  void RefuseWraps(const absl::Status& status) {
+    absl::MutexLock lock(&mutex_);
+    wrap_refusal_ = status;
+  }
   // Every unwrap of this key fails with `status` until Heal.
   void Break(const std::string& key_name, const absl::Status& status) {
     absl::MutexLock lock(&mutex_);
@@ -148,6 +154,7 @@ class FakeKeyVault final : public vault::KeyVault {
   absl::Mutex mutex_;
   std::deque<absl::Status> faults_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, absl::Status> answers_ ABSL_GUARDED_BY(mutex_);
+  absl::Status wrap_refusal_ ABSL_GUARDED_BY(mutex_);
   bool held_ ABSL_GUARDED_BY(mutex_) = false;
   int unwraps_ ABSL_GUARDED_BY(mutex_) = 0;
   int describes_ ABSL_GUARDED_BY(mutex_) = 0;
