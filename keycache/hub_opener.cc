@@ -6,6 +6,7 @@
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "crypto/hub_secrets.h"
+#include "vault/following_key_vault.h"
 
 namespace cmkstore::keycache {
 
@@ -28,6 +29,12 @@ absl::StatusOr<HubKeysPtr> HubOpener::OpenNewest(HubUid hub, const HubKeyRecords
   if (records.deks.empty()) return DekNotFound();
   CMK_ASSIGN_OR_RETURN(const crypto::Dek dek,
                        Unwrap(records.key, records.deks.back(), deadline, answer));
+  if (records.locked_by_denial && records.key.version.empty()) {
+    // The refusal may have been of the key's latest version, where this is an older one: what is on
+    // record is lifted by the vault's word alone (KL-14).
+    answer = vault::CheckNotWithdrawn(vault_.Describe(records.key, deadline));
+    CMK_RETURN_IF_ERROR(answer);
+  }
   CMK_ASSIGN_OR_RETURN(crypto::SealKey seal, dek.MakeSealKey());
   CMK_ASSIGN_OR_RETURN(crypto::OpenKey open, dek.MakeOpenKey());
   CMK_ASSIGN_OR_RETURN(crypto::SealedDocument sealed,

@@ -19,7 +19,7 @@ class HubOpener {
   explicit HubOpener(vault::KeyVault& vault) : vault_(vault) {}
 
   // `answer` becomes what the vault said of this one DEK, apart from what we then found wrong with
-  // it.
+  // it. Of a hub whose refusal is on record the key's latest version is looked at, too.
   absl::StatusOr<HubKeysPtr> OpenNewest(HubUid hub, const HubKeyRecords& records,
                                         absl::Time deadline, absl::Time now_monotonic,
                                         absl::Status& answer);

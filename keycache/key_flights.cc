@@ -128,7 +128,8 @@ void KeyCache::Core::BeginFlight(HubUid uid, DekId dek, absl::Time deadline) {
     }
   }
   if (flight->key == nullptr) return Land(uid, dek, refused);
-  const double rate = CallsPerSecond(records.key, *record);
+  double rate = CallsPerSecond(records.key, *record);
+  if (records.locked_by_denial) rate /= 2;  // with the look at the latest version
   if (fetches_.Run(records.key.vault_uri, rate, [this, flight] { return Fly(*flight); })) return;
   {
     absl::MutexLock lock(&mutex_);

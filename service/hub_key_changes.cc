@@ -10,6 +10,7 @@
 #include "service/hub_key_source.h"
 #include "service/timestamps.h"
 #include "store/tables.h"
+#include "vault/following_key_vault.h"
 
 namespace cmkstore::service {
 
@@ -95,6 +96,14 @@ void HubKeyChanges::BringKeys(HubUid hub, absl::Time deadline) {
 absl::Status HubKeyChanges::Rewrap(const Turn& /*turn*/, const HubEntry& hub,
                                    const vault::KeyRef& key, absl::Time deadline) {
   CMK_ASSIGN_OR_RETURN(const keycache::HubKeyRecords records, source_.Load(hub.uid));
+  if (key != records.key && records.key.version.empty()) {
+    // What an older version wraps unwraps though its owner has withdrawn the key, which is the
+    // latest one (KL-14): no change of the key may lift that.
+    vault::KeyRef wraps_now = key;
+    wraps_now.key_name = records.key.key_name;
+    wraps_now.version.clear();
+    CMK_RETURN_IF_ERROR(vault::CheckNotWithdrawn(vault_.Describe(wraps_now, deadline)));
+  }
   store::WriteSet writes;
   for (const keycache::WrappedDekRecord& dek : records.deks) {
     CMK_ASSIGN_OR_RETURN(const keycache::WrappedDekRecord fresh,
@@ -102,7 +111,11 @@ absl::Status HubKeyChanges::Rewrap(const Turn& /*turn*/, const HubEntry& hub,
     store::DeksTable::RequireUnchanged(writes, dek.facts.generation, ToRecord(dek), EtagMismatch());
     store::DeksTable::Put(writes, dek.facts.generation, ToRecord(fresh));
   }
-  if (key != KeyRefOf(hub.record)) store::KeyChangeTable::Put(writes, ToRecord(key));
+  if (key != KeyRefOf(hub.record)) {
+    store::KeyChangeTable::Put(writes, ToRecord(key));
+  } else {
+    store::KeyChangeTable::Delete(writes);  // of a change that is taken back before it was named
+  }
   CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition, std::move(writes)).status());
   hubs_.key_cache().Forget(hub.uid);
   hubs_.CountWraps(hub.uid, static_cast<int64_t>(records.deks.size()));

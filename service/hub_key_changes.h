@@ -58,7 +58,7 @@ class HubKeyChanges {
   absl::StatusOr<std::unique_ptr<Turn>> TakeTurn(HubUid hub, absl::Time deadline);
   // Wraps every generation by `key` instead. No document is touched. A key that the hub's record
   // does not name is kept beside the DEKs in the same commit: EndKeyChange is to follow, once it
-  // does.
+  // does. Refused while the key that wraps them now is withdrawn.
   absl::Status Rewrap(const Turn& turn, const HubEntry& hub, const vault::KeyRef& key,
                       absl::Time deadline);
   // Fetches the keys that a change has brought at once, while the vault answers: the next call may

@@ -115,7 +115,12 @@ absl::StatusOr<v1::Hub> ManageHubs::Update(const AdmittedCall& call,
       ReadKey(wanted.encryption().customer_managed(), mask, *changed.mutable_customer_key());
     }
   }
-  const bool key_changed = KeyRefOf(changed) != KeyRefOf(before->record);
+  // A change that the store cut off may have left the DEKs under a key that the record does not
+  // name yet: who names the former one wants it back.
+  CMK_ASSIGN_OR_RETURN(const auto kept, store::KeyChangeTable(engine_).Get(before->partition));
+  const bool unfinished = kept.has_value() && KeyRefOf(*kept) != KeyRefOf(before->record);
+  const bool key_changed =
+      KeyRefOf(changed) != KeyRefOf(before->record) || (names_key && unfinished);
   if (key_changed) {
     CMK_ASSIGN_OR_RETURN(*changed.mutable_customer_key()->mutable_directory(),
                          checks_.Require(changed.tenant(), KeyRefOf(changed), call.deadline()));

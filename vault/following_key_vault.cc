@@ -1,7 +1,6 @@
 #include "vault/following_key_vault.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -13,6 +12,8 @@ namespace cmkstore::vault {
 namespace {
 
 constexpr absl::Duration kLookEvery = absl::Minutes(1);
+// Behind a look that came to nothing: the next probe is later.
+constexpr absl::Duration kLookAgain = absl::Seconds(10);
 // Where a start asks for very many keys at once, their first looks wait for their first probes.
 constexpr absl::Duration kFirstProbe = absl::Seconds(20);
 constexpr size_t kPruneAbove = 4096;
@@ -23,9 +24,9 @@ std::string NameOf(const KeyRef& key) {
                       key.directory);
 }
 
-// The vault's word on the latest version: OK, or the withdrawal. Nullopt: it was no word on that.
-// A get that is forbidden shows nothing: the unwrap has shown what is allowed.
-std::optional<absl::Status> WordOf(const absl::StatusOr<KeyDescription>& described) {
+}  // namespace
+
+std::optional<absl::Status> WordOn(const absl::StatusOr<KeyDescription>& described) {
   if (!described.ok()) {
     const std::string cause = CauseOf(described.status());
     const bool withdrawn = OutcomeOf(described.status()) == VaultOutcome::kDenied &&
@@ -47,7 +48,9 @@ std::optional<absl::Status> WordOf(const absl::StatusOr<KeyDescription>& describ
   return absl::OkStatus();
 }
 
-}  // namespace
+absl::Status CheckNotWithdrawn(const absl::StatusOr<KeyDescription>& described) {
+  return WordOn(described).value_or(described.status());
+}
 
 absl::StatusOr<crypto::SecretBytes> FollowingKeyVault::Unwrap(const KeyRef& key,
                                                               const WrappedKey& wrapped,
@@ -85,7 +88,11 @@ bool FollowingKeyVault::TakeLook(const std::string& name, const KeyRef& key,
   // one have met.
   const bool behind =
       !known.latest.empty() && !absl::EqualsIgnoreCase(known.latest, wrapped.version_id);
-  if (!behind && (known.looking || (known.refusal.ok() && now < known.next_look))) return false;
+  // And until there is a word at all: who waited for another's first look would go without.
+  const bool unheard = !known.heard && (known.looking || !known.refusal.ok());
+  if (!behind && !unheard && (known.looking || (known.refusal.ok() && now < known.next_look))) {
+    return false;
+  }
   const double rate = CallsPerSecond(wrapped.algorithm, wrapped.ciphertext.size());
   if (fresh ? !budget_.TryTake(key.vault_uri, rate)
             : !budget_.TryTakeOnCredit(key.vault_uri, rate)) {
@@ -99,11 +106,18 @@ bool FollowingKeyVault::TakeLook(const std::string& name, const KeyRef& key,
 
 void FollowingKeyVault::NoteLook(const std::string& name,
                                  const absl::StatusOr<KeyDescription>& described) {
-  const std::optional<absl::Status> word = WordOf(described);
+  const std::optional<absl::Status> word = WordOn(described);
   absl::MutexLock lock(&mutex_);
   Known& known = known_[name];
   known.looking = false;
-  if (!word.has_value()) return;
+  if (!word.has_value()) {
+    known.next_look = clock_.MonotonicNow() + kLookAgain;
+    if (known.heard) return;
+    const bool forbidden = OutcomeOf(described.status()) == VaultOutcome::kDenied;
+    known.refusal = forbidden ? absl::OkStatus() : described.status();
+    return;
+  }
+  known.heard = true;
   known.refusal = *word;
   if (described.ok()) known.latest = described->version_id;
 }

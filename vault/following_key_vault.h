@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -12,6 +13,13 @@
 
 namespace cmkstore::vault {
 
+// What a vault that was asked for a key says of its latest version: OK, or that it is withdrawn.
+// Nullopt: it has said nothing of that. A get that is forbidden shows nothing either: the unwrap
+// shows what is allowed.
+std::optional<absl::Status> WordOn(const absl::StatusOr<KeyDescription>& described);
+// The same for who needs the vault's word: OK, the withdrawal, or why there is none.
+absl::Status CheckNotWithdrawn(const absl::StatusOr<KeyDescription>& described);
+
 // Whoever disables "the key" disables its latest version, and what an older one wrapped still
 // unwraps. So for a key that follows its latest version (KeyRef::version is empty) a success of
 // Unwrap counts only while that version is not withdrawn: it is looked at with the first unwrap,
@@ -19,13 +27,15 @@ namespace cmkstore::vault {
 // (key_lifecycle.md KL-14).
 //
 // Thread-safe; no lock is held during a call. A look takes a call of the vault's budget and, within
-// the deadline, comes behind the unwrap; where there is no budget it waits for a later unwrap. All
-// that this is given by reference must outlive it. Holds a small entry for each such key that was
-// unwrapped by lately.
+// the deadline, comes behind the unwrap; where there is no budget it waits for a later unwrap: who
+// must have the vault's word asks for it (keycache/hub_opener.h). All that this is given by
+// reference must outlive it. Holds a small entry for each such key that was unwrapped by lately.
 //
 // Errors: those of `vault`, and CUSTOMER_KEY_REVOKED when the vault says that the latest version is
 // disabled, may not unwrap or is gone. Any other trouble of a look says nothing: the word before it
-// stands.
+// stands, and the look is made again by the next probe. Where there was no word yet, a look that
+// the vault leaves without an answer is the unwrap's failure: a version withdrawn before this began
+// must not serve for that.
 class FollowingKeyVault final : public KeyVault {
  public:
   // The latest version of `key` is this one, which is not withdrawn, and something was unwrapped by
@@ -47,8 +57,10 @@ class FollowingKeyVault final : public KeyVault {
 
  private:
   struct Known {
-    std::string latest;    // version id; empty: not known yet
-    absl::Status refusal;  // the vault's last word on it
+    std::string latest;  // version id; empty: not known yet
+    bool heard = false;  // the vault has said whether it is withdrawn
+    // The vault's last word on it; before the first, why a look has brought none.
+    absl::Status refusal;
     bool looking = false;
     absl::Time next_look = absl::InfinitePast();  // monotonic
     absl::Time next_told = absl::InfinitePast();

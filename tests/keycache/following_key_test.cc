@@ -44,5 +44,23 @@ TEST_F(FollowingKeyTest, DisablingTheLatestVersionDarkensThemAndNobodyWhoPinsAno
   EXPECT_GE(listener_.unlocks, 1);
 }
 
+// After a restart: the word on the latest version is not had with the unwrap.
+TEST_F(FollowingKeyTest, ARefusalOnRecordIsLiftedByTheVaultsWordAlone) {  // KL-12, KL-14
+  const HubUid hub = NewHubOf("");
+  HubKeyRecords records = *source_.Load(hub);
+  records.locked_by_denial = true;
+  source_.Set(hub, records);
+  const std::string second = "https://contoso.vault.azure.net/keys/key/2";
+  vault_.AddVersion("key");
+  vault_.BreakVersion(second, WithCause(kDenied, "KeyDisabled"));
+  served_by_ = &vault_;  // as where the vault's budget has no call for a look
+  EXPECT_THAT(Fetch(hub), FailsWith("CUSTOMER_KEY_REVOKED", "latest version is disabled"));
+  EXPECT_EQ(listener_.unlocks, 0);
+  vault_.HealVersion(second);
+  Pass(absl::Seconds(15));
+  EXPECT_THAT(Fetch(hub), IsOk());
+  EXPECT_EQ(listener_.unlocks, 1);
+}
+
 }  // namespace
 }  // namespace cmkstore::keycache

@@ -95,7 +95,7 @@ TEST_F(SearchBoundsTest, WordsOfPhrasesCountAmongThoseOfTheQuery) {
     query.text = absl::StrCat(quote, words, quote);
     EXPECT_THAT(index().Search(query), IsOk());
     query.text = absl::StrCat(quote, words, "-q", quote);
-    EXPECT_THAT(index().Search(query), HasReason("FIELD_INVALID"));
+    EXPECT_THAT(index().Search(query), FailsWith("FIELD_INVALID", "64 words"));
   }
 }
 

@@ -54,6 +54,41 @@ TEST_F(ManagedHubsTest, AHubNamesItsNewKeyAsSoonAsTheStoreTakesItAgain) {  // KL
   EXPECT_EQ(Keys(), "k3, k3/1");
 }
 
+TEST_F(ManagedHubsTest, AChangeOfItsKeyThatIsTakenBackBeforeItWasNamedStaysTakenBack) {  // KL-13
+  bool full = true, rewrapped = false;
+  engine_.decide = [&](const store::Partition& partition) {
+    rewrapped = rewrapped || !IsCatalog(partition);
+    return IsCatalog(partition) && rewrapped && full ? StoreFull() : absl::OkStatus();
+  };
+  EXPECT_THAT(ChangeKey("k2"), FailsWith("STORE_FULL", "under the new key"));
+  EXPECT_EQ(Keys(), "k1, k2/1");
+  full = false;
+  EXPECT_THAT(ChangeKey("k1"), IsOk());
+  EXPECT_EQ(Keys(), "k1, k1/1");
+  clock_.Advance(absl::Seconds(1));
+  manage_hubs_.Tick();
+  manage_hubs_.Stop();
+  EXPECT_EQ(Keys(), "k1, k1/1");
+}
+
+// An older version of the key unwraps on; the customer has disabled "the key".
+TEST_F(ManagedHubsTest, NoChangeOfItsKeyReopensAHubWhoseKeyIsWithdrawn) {  // KL-14
+  const std::string second = absl::StrCat(kVault, "/keys/k1/2");
+  vault_.AddVersion("k1");
+  vault_.BreakVersion(second, WithCause(CustomerKeyRevoked("it is disabled"), "KeyDisabled"));
+  EXPECT_THAT(ChangeKey("k2"), FailsWith("CUSTOMER_KEY_REVOKED", "latest version is disabled"));
+  v1::UpdateHubRequest pin;
+  pin.mutable_hub()->set_name(kName);
+  pin.mutable_hub()->mutable_encryption()->mutable_customer_managed()->set_key_version("1");
+  pin.mutable_update_mask()->add_paths("encryption.customer_managed.key_version");
+  EXPECT_FALSE(manage_hubs_.Update(Call(), pin).ok());
+  EXPECT_EQ(Keys(), "k1, k1/1");
+  EXPECT_EQ(Find("h1")->record.customer_key().key_version(), "");
+  vault_.HealVersion(second);
+  EXPECT_THAT(ChangeKey("k2"), IsOk());
+  EXPECT_EQ(Keys(), "k2, k2/1");
+}
+
 // The new key may let in another identity than the old one did.
 TEST_F(ManagedHubsTest, AHubIsServedAsTheIdentityOfTheKeyThatItsRecordDoesNotNameYet) {  // KL-13
   bool rewrapped = false;

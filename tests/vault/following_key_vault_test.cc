@@ -87,7 +87,32 @@ TEST_F(FollowingKeyVaultTest, TheLatestVersionIsLookedAtOnceAMinuteAndANewOneIsT
   EXPECT_EQ(told_.size(), 2u);
 }
 
+TEST_F(FollowingKeyVaultTest, WithoutAnyWordOnTheLatestVersionNothingIsUnwrapped) {  // KL-14
+  DisableLatest();  // before this server's start
+  vault_.trouble = VaultUnreachable("timeout", absl::Seconds(5));
+  EXPECT_EQ(Unwrap(), "VAULT_UNREACHABLE ");
+  vault_.trouble = VaultThrottled(absl::Seconds(1));
+  EXPECT_EQ(Unwrap(), "VAULT_THROTTLED ");
+  vault_.trouble = absl::OkStatus();
+  EXPECT_EQ(Unwrap(), "CUSTOMER_KEY_REVOKED KeyDisabled") << "looked at again at once";
+}
+
+TEST_F(FollowingKeyVaultTest, ALookThatComesToNothingIsMadeAgainByTheNextProbe) {  // KL-14
+  wrapped_ = *fake_.Wrap(key_, crypto::SystemRandom().Secret(32), absl::InfiniteFuture());
+  EXPECT_EQ(Unwrap(), "");
+  clock_.Advance(absl::Minutes(1));
+  vault_.trouble = VaultUnreachable("timeout", absl::Seconds(5));
+  const int before = fake_.describes();
+  EXPECT_EQ(Unwrap(), "");
+  EXPECT_EQ(Unwrap(), "");
+  EXPECT_EQ(fake_.describes(), before + 1);
+  clock_.Advance(absl::Seconds(20));
+  EXPECT_EQ(Unwrap(), "");
+  EXPECT_EQ(fake_.describes(), before + 2);
+}
+
 TEST_F(FollowingKeyVaultTest, ALookThatComesToNothingChangesNothing) {
+  EXPECT_EQ(Unwrap(), "");
   const absl::Status troubles[] = {
       VaultUnreachable("http_5xx", absl::Seconds(5)), VaultThrottled(absl::Seconds(1)),
       WithCause(CustomerKeyRevoked("forbidden"), "ForbiddenByRbac"), VaultLoginFailed("no token")};
