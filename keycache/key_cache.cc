@@ -45,6 +45,7 @@ void KeyCache::FetchOpenKey(HubUid hub, DekId dek, absl::Time deadline, OpenKeyD
 void KeyCache::Lock(HubUid hub, std::optional<uint64_t> revision) { core_->Lock(hub, revision); }
 void KeyCache::Unlock(HubUid hub, uint64_t revision) { core_->Unlock(hub, revision); }
 void KeyCache::Forget(HubUid hub, bool is_gone) { core_->Forget(hub, is_gone); }
+void KeyCache::Rebind(HubUid hub) { core_->Rebind(hub); }
 void KeyCache::Supersede(HubUid hub) { core_->Supersede(hub); }
 void KeyCache::SetOutageGrace(HubUid hub, absl::Duration grace, uint64_t revision) {
   core_->SetOutageGrace(hub, grace, revision);
@@ -62,8 +63,7 @@ KeyCache::Core::Core(const KeyCacheOptions& options, WrappedDekSource& source,
       source_(source),
       clock_(clock),
       budget_(budget),
-      retrying_(vault, clock,
-                [this](const vault::KeyRef& key, const absl::Status&) { return MayRetry(key); }),
+      retrying_(vault, clock, [this](const vault::KeyRef& key, auto&) { return MayRetry(key); }),
       opener_(retrying_),
       sentinel_(vault),
       random_(random),

@@ -59,6 +59,9 @@ class KeyCache {
   // next use unwraps again. `is_gone`: for good, so that also a push lock of which no record tells
   // may be evicted.
   void Forget(HubUid hub, bool is_gone = false);
+  // The hub's DEKs are wrapped by another version of the same vault key, which has just unwrapped
+  // them: what is cached serves on, and hangs on that version from now on (KL-5).
+  void Rebind(HubUid hub);
   // The hub has a newer generation: what sealed until now only opens, and the next call fetches the
   // newest.
   void Supersede(HubUid hub);

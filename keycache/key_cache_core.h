@@ -37,6 +37,7 @@ class KeyCache::Core {
   void Lock(HubUid hub, std::optional<uint64_t> revision);
   void Unlock(HubUid hub, uint64_t revision);
   void Forget(HubUid hub, bool is_gone);
+  void Rebind(HubUid hub);
   void Supersede(HubUid hub);
   void SetOutageGrace(HubUid hub, absl::Duration grace, uint64_t revision);
   void Tick();
@@ -139,6 +140,7 @@ class KeyCache::Core {
   struct Events {
     std::vector<LockReport> locked;
     std::vector<HubUid> unlocked;
+    std::vector<HubUid> given_back;  // by the vault; locked by push all the same
     std::vector<HubUid> opened;
     std::vector<HubUid> forgotten;
     std::vector<std::pair<std::string, std::string>> unreachable;  // vault, reason
@@ -196,6 +198,8 @@ class KeyCache::Core {
   bool ReviewAges(HubUid uid, Hub& hub, Events& events) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // key_sentinel.cc
+  // False: what is cached of the hub is to be forgotten.
+  bool HangOn(HubUid hub, const HubKeyRecords& records);
   bool Probe(const std::string& vault_key);
   void StartDueProbes();
   bool BelievesNeighbours(VaultKey& key, const VaultProbes& neighbours, Events& events)

@@ -121,7 +121,8 @@ void KeyCache::Core::BeginFlight(HubUid uid, DekId dek, absl::Time deadline) {
       flight->key = Register(records, *record);
       flight->key->hubs.insert(uid);
       ++flight->key->calls;
-      if (dek.IsZero()) {
+      // Not by records that a change has overtaken: what is cached hangs on the newer ones.
+      if (dek.IsZero() && (hub.keys == nullptr || hub.epoch == flight->epoch)) {
         Leave(uid, hub, std::exchange(hub.under, flight->key));
         NoteGrace(hub, records.outage_grace, records.revision);
       }

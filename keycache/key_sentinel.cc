@@ -200,7 +200,7 @@ void KeyCache::Core::RecordHealthy(VaultKey& key, const Answer& answer, Events& 
     hub.refusal_until = absl::InfinitePast();
     for (auto& [dek, older] : hub.older) older.refusal_until = absl::InfinitePast();
     if (hub.under != &key || !std::exchange(hub.locked_by_denial, false)) continue;
-    if (!hub.locked_by_push) events.unlocked.push_back(uid);
+    (hub.locked_by_push ? events.given_back : events.unlocked).push_back(uid);
   }
 }
 
@@ -268,9 +268,45 @@ void KeyCache::Core::LockByDenial(HubUid uid, Hub& hub, const VaultKey& key, Eve
   if (!std::exchange(hub.locked_by_denial, true)) events.locked.push_back(std::move(report));
 }
 
+void KeyCache::Core::Rebind(HubUid uid) {
+  const absl::StatusOr<HubKeyRecords> records = source_.Load(uid);
+  if (!records.ok() || !HangOn(uid, *records)) Forget(uid, false);
+}
+
+bool KeyCache::Core::HangOn(HubUid uid, const HubKeyRecords& records) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = hubs_.find(uid);
+  if (found == hubs_.end()) return true;
+  Hub& hub = *found->second;
+  if (hub.keys == nullptr || hub.under == nullptr) return false;
+  ++hub.epoch;  // a flight that read the records before would hang it on the former version again
+  for (const WrappedDekRecord& record : records.deks) {
+    const bool newest = record.facts.dek_id == hub.keys->open.dek_id();
+    const auto older = hub.older.find(record.facts.dek_id);
+    if (!newest && older == hub.older.end()) continue;
+    VaultKey*& under = newest ? hub.under : older->second.under;
+    VaultKey* key = Register(records, record);
+    if (key == under) continue;
+    if (key->availability == KeyAvailability::kDenied) return false;  // it wipes no more by itself
+    key->hubs.insert(uid);
+    key->last_success = std::max(key->last_success, under->last_success);
+    key->last_success_wall = std::max(key->last_success_wall, under->last_success_wall);
+    if (key->availability == KeyAvailability::kUnknown) {
+      Become(*key, KeyAvailability::kAvailable);
+      key->sample = record;
+      key->sample_proven = true;
+    }
+    key->next_probe =
+        std::min(key->next_probe, clock_.MonotonicNow() + Jittered(options_.probe_interval));
+    Leave(uid, hub, std::exchange(under, key));
+  }
+  return true;
+}
+
 void KeyCache::Core::Tell(const Events& events) {
   for (const LockReport& report : events.locked) listener_.OnLocked(report);
   for (HubUid hub : events.unlocked) listener_.OnUnlocked(hub);
+  for (HubUid hub : events.given_back) listener_.OnGivenBack(hub);
   for (HubUid hub : events.opened) listener_.OnOpened(hub);
   for (HubUid hub : events.forgotten) listener_.OnForgotten(hub);
   for (const auto& [vault, reason] : events.unreachable) {

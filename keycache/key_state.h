@@ -85,6 +85,8 @@ class KeyStateListener {
   virtual ~KeyStateListener() = default;
   virtual void OnLocked(const LockReport& report) = 0;
   virtual void OnUnlocked(HubUid hub) = 0;
+  // The vault has given back the key of a hub that a push lock keeps dark all the same.
+  virtual void OnGivenBack(HubUid hub) = 0;
   // The hub's keys are at hand, which they were not before.
   virtual void OnOpened(HubUid hub) = 0;
   // They are no more, though nobody locked the hub: they have aged, made room or are replaced. Its

@@ -1,7 +1,10 @@
 #include "service/hub_key_changes.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
 #include "crypto/hub_secrets.h"
@@ -11,8 +14,16 @@
 #include "service/timestamps.h"
 #include "store/tables.h"
 #include "vault/following_key_vault.h"
+#include "vault/vault_errors.h"
 
 namespace cmkstore::service {
+
+namespace {
+
+constexpr int64_t kDeksAtOnce = 10;                       // of a commit behind the vault's calls
+constexpr absl::Duration kDekTimeout = absl::Seconds(7);  // short, since a stop waits for it
+
+}  // namespace
 
 v1::DekGeneration ToGeneration(const keycache::WrappedDekRecord& dek, bool seals) {
   v1::DekGeneration generation;
@@ -120,6 +131,56 @@ absl::Status HubKeyChanges::Rewrap(const Turn& /*turn*/, const HubEntry& hub,
   hubs_.key_cache().Forget(hub.uid);
   hubs_.CountWraps(hub.uid, static_cast<int64_t>(records.deks.size()));
   return absl::OkStatus();
+}
+
+absl::Status HubKeyChanges::Follow(const Turn& /*turn*/, const HubEntry& hub,
+                                   const std::string& latest, absl::Time deadline,
+                                   const std::atomic<bool>& stopping) {
+  CMK_ASSIGN_OR_RETURN(const keycache::HubKeyRecords records, source_.Load(hub.uid));
+  store::WriteSet writes;
+  int64_t in_writes = 0, done = 0;
+  const auto commit = [&]() -> absl::Status {
+    const int64_t wrapped = std::exchange(in_writes, 0);
+    if (wrapped == 0) return absl::OkStatus();
+    CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, hub.partition, std::exchange(writes, {})).status());
+    done += wrapped;
+    hubs_.key_cache().Rebind(hub.uid);
+    hubs_.CountWraps(hub.uid, wrapped);
+    return absl::OkStatus();
+  };
+  absl::Status ended, passed_over;
+  for (auto dek = records.deks.rbegin(); dek != records.deks.rend() && ended.ok(); ++dek) {
+    if (absl::EqualsIgnoreCase(dek->facts.kek_id, latest)) continue;
+    const absl::Time now = clock_.WallNow();
+    if (stopping || now >= deadline) {
+      ended = stopping ? Cancelled("the server stops")
+                       : DeadlineExceeded("the hub's other generations");
+      break;
+    }
+    const auto fresh =
+        keycache::RewrapDek(vault_, records.key, *dek, std::min(deadline, now + kDekTimeout));
+    if (!fresh.ok()) {
+      const vault::VaultOutcome outcome = vault::OutcomeOf(fresh.status());
+      const bool by_itself =
+          outcome == vault::VaultOutcome::kDenied || outcome == vault::VaultOutcome::kCorrupt;
+      if (dek == records.deks.rbegin() || !by_itself) {
+        ended = fresh.status();
+      } else if (passed_over.ok()) {
+        passed_over = Annotate(fresh.status(), absl::StrCat("generation ", dek->facts.generation,
+                                                            " stays under an older version"));
+      }
+      continue;
+    }
+    const uint32_t generation = dek->facts.generation;
+    store::DeksTable::RequireUnchanged(writes, generation, ToRecord(*dek), EtagMismatch());
+    store::DeksTable::Put(writes, generation, ToRecord(*fresh));
+    if (++in_writes == kDeksAtOnce) ended = commit();
+  }
+  CMK_RETURN_IF_ERROR(commit());  // also of what came before a failure
+  // Whoever goes on where this has ended must come to an end.
+  if (HasReason(ended, "DEADLINE_EXCEEDED") && done == 0 && !passed_over.ok()) return passed_over;
+  CMK_RETURN_IF_ERROR(ended);
+  return passed_over;
 }
 
 }  // namespace cmkstore::service

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <set>
@@ -61,6 +62,12 @@ class HubKeyChanges {
   // does. Refused while the key that wraps them now is withdrawn.
   absl::Status Rewrap(const Turn& turn, const HubEntry& hub, const vault::KeyRef& key,
                       absl::Time deadline);
+  // Wraps by `latest`, the newest version of the hub's own key, what older ones wrap: the newest
+  // generation first, in commits of a few, so that what is done stays done. The cached keys serve
+  // on. An older generation that does not unwrap any more is passed over, and told in the end.
+  // DEADLINE_EXCEEDED: some are done and others are left; CANCELLED: `stopping`.
+  absl::Status Follow(const Turn& turn, const HubEntry& hub, const std::string& latest,
+                      absl::Time deadline, const std::atomic<bool>& stopping);
   // Fetches the keys that a change has brought at once, while the vault answers: the next call may
   // come in an outage. If it cannot, that call fetches them.
   void BringKeys(HubUid hub, absl::Time deadline);

@@ -19,9 +19,9 @@ namespace {
 
 constexpr size_t kHubsAtOnce = 1000;
 constexpr absl::Duration kDescribeTimeout = absl::Seconds(10);
-// Of a rewrap, and more for each DEK; short, since a stop waits for it.
-constexpr absl::Duration kRewrapTimeout = absl::Seconds(5);
-constexpr absl::Duration kTimeOfADek = absl::Seconds(2);
+constexpr absl::Duration kAwaitTurn = absl::Seconds(5);
+// Of one hub, which goes on in the next turn of its vault.
+constexpr absl::Duration kHubTime = absl::Seconds(30);
 constexpr size_t kMaxWaiting = 100'000;
 // After which a vault lets the others go on; the hub at hand is finished.
 constexpr absl::Duration kTurn = absl::Seconds(20);
@@ -116,12 +116,16 @@ absl::Status KeyVersionFollower::FollowAll(Round& round) {
         round.left.insert(*key);
         continue;
       }
-      seen.last = place;
+      const auto before = std::exchange(seen.last, place);
       const HubEntryPtr hub = HubDirectory::MakeEntry(std::move(record));
       const absl::Time began = clock_.MonotonicNow();
       const absl::Status followed = FollowHub(*hub, seen.version, round.asked);
       round.taken[vault] += clock_.MonotonicNow() - began;
-      if (followed.ok()) continue;
+      if (followed.ok() || stopping_) continue;
+      if (HasReason(followed, "DEADLINE_EXCEEDED")) {
+        round.left.try_emplace(key->first, Seen{seen.version, before});
+        continue;
+      }
       Warn(*hub, seen.version, followed);
       failed_.Add();
     }
@@ -158,16 +162,14 @@ absl::Status KeyVersionFollower::FollowHub(const HubEntry& hub, const std::strin
     CMK_RETURN_IF_ERROR(latest->second.status());
   }
   if (!latest->second.ok()) return absl::OkStatus();
-  const absl::Duration patience =
-      kRewrapTimeout + static_cast<int64_t>(records.deks.size()) * kTimeOfADek;
-  const absl::Status rewrapped = Rewrap(hub, *latest->second, clock_.WallNow() + patience);
+  const absl::Status rewrapped = Rewrap(hub, *latest->second);
   if (StandsInAllHubsWay(rewrapped)) latest->second = rewrapped;
   return rewrapped;
 }
 
-absl::Status KeyVersionFollower::Rewrap(const HubEntry& hub, const std::string& latest,
-                                        absl::Time deadline) {
-  CMK_ASSIGN_OR_RETURN(const auto turn, changes_.TakeTurn(hub.uid, deadline));
+absl::Status KeyVersionFollower::Rewrap(const HubEntry& hub, const std::string& latest) {
+  const absl::Time began = clock_.WallNow();
+  CMK_ASSIGN_OR_RETURN(const auto turn, changes_.TakeTurn(hub.uid, began + kAwaitTurn));
   CMK_ASSIGN_OR_RETURN(const keycache::HubKeyRecords records, source_.Load(hub.uid));
   const storage::v1::CustomerKey& key = hub.record.customer_key();
   // The hub may have been given another key, or been locked, while its turn was waited for.
@@ -176,9 +178,7 @@ absl::Status KeyVersionFollower::Rewrap(const HubEntry& hub, const std::string& 
           NameOf(key.vault_uri(), key.key_name())) {
     return absl::OkStatus();
   }
-  const bool in_use = hubs_.key_cache().Status(hub.uid).cached;
-  CMK_RETURN_IF_ERROR(changes_.Rewrap(*turn, hub, records.key, deadline));
-  if (in_use) changes_.BringKeys(hub.uid, deadline);
+  CMK_RETURN_IF_ERROR(changes_.Follow(*turn, hub, latest, began + kHubTime, stopping_));
   Log(LogLevel::kInfo, "key_version_followed",
       {{"hub_uid", hub.uid.ToHex()},
        {"hub", hub.Name()},

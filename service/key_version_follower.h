@@ -75,7 +75,7 @@ class KeyVersionFollower {
   // `seen`: the version by which the hub's DEKs are to be wrapped. Of what stands in the way of all
   // hubs of a key the first is told.
   absl::Status FollowHub(const HubEntry& hub, const std::string& seen, Asked& asked);
-  absl::Status Rewrap(const HubEntry& hub, const std::string& latest, absl::Time deadline);
+  absl::Status Rewrap(const HubEntry& hub, const std::string& latest);
   absl::StatusOr<std::string> AskLatest(const vault::KeyRef& key);
 
   HubAccess& hubs_;

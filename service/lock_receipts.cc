@@ -33,6 +33,16 @@ storage::v1::LockRecord ToRecord(const keycache::LockReport& report, bool index_
 
 bool Stands(const storage::v1::LockRecord& record) { return record.end_time_micros() == 0; }
 
+bool IsPushLock(const storage::v1::LockRecord& record) {
+  return record.by_push() && Stands(record);
+}
+
+std::optional<storage::v1::LockRecord> DenialIn(const storage::v1::LockRecord& record) {
+  if (!Stands(record)) return std::nullopt;
+  if (!record.by_push()) return record;
+  return record.has_denial() ? std::optional(record.denial()) : std::nullopt;
+}
+
 }  // namespace
 
 std::optional<storage::v1::LockRecord> LockReceipts::Last(HubUid hub) const {
@@ -50,37 +60,55 @@ std::optional<storage::v1::LockRecord> LockReceipts::Last(HubUid hub) const {
 }
 
 std::optional<storage::v1::LockRecord> LockReceipts::StandingDenial(HubUid hub) const {
-  std::optional<storage::v1::LockRecord> last = Last(hub);
-  if (!last.has_value() || !Stands(*last)) return std::nullopt;
-  if (!last->by_push()) return last;
-  return last->has_denial() ? std::optional(last->denial()) : std::nullopt;
+  const std::optional<storage::v1::LockRecord> last = Last(hub);
+  return last.has_value() ? DenialIn(*last) : std::nullopt;
 }
 
-void LockReceipts::AddPushLock(HubUid hub, absl::Time now, store::WriteSet& writes) const {
-  storage::v1::LockRecord record;
-  if (const auto last = Last(hub); last.has_value() && last->by_push() && Stands(*last)) {
+storage::v1::LockRecord LockReceipts::AddPushLock(HubUid hub, absl::Time now,
+                                                  store::WriteSet& writes) const {
+  if (const auto last = Last(hub); last.has_value() && IsPushLock(*last)) {
     // The keys are wiped already: by this call, or by one that the store refused.
-    return store::LocksTable::Put(writes, hub, *last);
+    store::LocksTable::Put(writes, hub, *last);
+    return *last;
   }
+  storage::v1::LockRecord record;
   record.set_by_push(true);
   record.set_detect_time_micros(absl::ToUnixMicros(now));
   record.set_cause(kPushCause);
   if (const auto denial = StandingDenial(hub)) *record.mutable_denial() = *denial;
   store::LocksTable::Put(writes, hub, record);
+  return record;
 }
 
-bool LockReceipts::AddPushUnlock(HubUid hub, absl::Time now, store::WriteSet& writes) const {
+std::optional<storage::v1::LockRecord> LockReceipts::AddPushUnlock(HubUid hub, absl::Time now,
+                                                                   store::WriteSet& writes) const {
   std::optional<storage::v1::LockRecord> last = Last(hub);
-  if (!last.has_value() || !last->by_push() || !Stands(*last)) return false;
-  last->set_end_time_micros(absl::ToUnixMicros(now));
-  store::LocksTable::Put(writes, hub, last->has_denial() ? last->denial() : *last);
-  return true;
+  if (!last.has_value() || !IsPushLock(*last)) return std::nullopt;
+  if (const auto denial = DenialIn(*last)) {
+    last = *denial;
+  } else {
+    last->set_end_time_micros(absl::ToUnixMicros(now));
+  }
+  store::LocksTable::Put(writes, hub, *last);
+  return last;
 }
 
-void LockReceipts::Forget(HubUid hub) {
-  absl::MutexLock lock(&mutex_);
-  last_.erase(hub);
-  refused_.erase(hub);
+void LockReceipts::Settle(HubUid hub, storage::v1::LockRecord committed) {
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto last = last_.find(hub);
+    const auto denial = last == last_.end() ? std::nullopt : DenialIn(last->second);
+    if (last != last_.end()) last_.erase(last);
+    refused_.erase(hub);
+    if (!denial.has_value() || DenialIn(committed).has_value()) return;
+    if (IsPushLock(committed)) {
+      *committed.mutable_denial() = *denial;
+    } else {
+      committed = *denial;
+    }
+    last_[hub] = committed;
+  }
+  Write(hub, committed);
 }
 
 void LockReceipts::End(HubUid hub) {
@@ -145,9 +173,14 @@ void LockReceipts::OnLocked(const keycache::LockReport& report) {
     if (told && Stands(*last)) return;
   }
   storage::v1::LockRecord record = ToRecord(report, index_closed);
-  if (report.by_push) {
-    if (const auto denial = StandingDenial(report.hub)) *record.mutable_denial() = *denial;
+  std::optional<storage::v1::LockRecord> last = Last(report.hub);
+  if (!report.by_push && last.has_value() && IsPushLock(*last)) {
+    // The receipt of that lock stays to be read while it stands, and the refusal beneath it.
+    *last->mutable_denial() = std::move(record);
+    return Keep(report.hub, *last);
   }
+  const auto denial = last.has_value() ? DenialIn(*last) : std::nullopt;
+  if (report.by_push && denial.has_value()) *record.mutable_denial() = *denial;
   Keep(report.hub, record);
 }
 

@@ -45,13 +45,14 @@ class LockReceipts final : public keycache::KeyStateListener {
   // lock by push beside it takes nothing back.
   std::optional<storage::v1::LockRecord> StandingDenial(HubUid hub) const;
 
-  // For the commit that locks the hub by push at `now`; Forget is to follow it.
-  void AddPushLock(HubUid hub, absl::Time now, store::WriteSet& writes) const;
-  // For the commit that takes such a lock back; false, and no Forget, when the receipt is of
-  // another. A refusal of the vault that stood before it stands again.
-  bool AddPushUnlock(HubUid hub, absl::Time now, store::WriteSet& writes) const;
-  // The row is another than what is remembered of it, or is gone.
-  void Forget(HubUid hub);
+  // For the commit that locks the hub by push at `now`: what it writes. Settle is to follow it.
+  storage::v1::LockRecord AddPushLock(HubUid hub, absl::Time now, store::WriteSet& writes) const;
+  // For the commit that takes such a lock back; nothing, and no Settle, when the receipt is of
+  // another. A refusal of the vault that stood beside it stands again.
+  std::optional<storage::v1::LockRecord> AddPushUnlock(HubUid hub, absl::Time now,
+                                                       store::WriteSet& writes) const;
+  // That commit has been made. What the vault has refused meanwhile is written once more.
+  void Settle(HubUid hub, storage::v1::LockRecord committed);
   // The refused key is the hub's no more.
   void End(HubUid hub);
   // Writes again what the store has refused; to be called about every 100 ms.
@@ -59,6 +60,7 @@ class LockReceipts final : public keycache::KeyStateListener {
 
   void OnLocked(const keycache::LockReport& report) override;
   void OnUnlocked(HubUid hub) override;
+  void OnGivenBack(HubUid hub) override { End(hub); }
   void OnOpened(HubUid hub) override { actions_.look_at_index(hub); }
   void OnForgotten(HubUid hub) override { actions_.rest_index(hub); }
   void OnVaultUnreachable(const std::string& vault_uri, absl::string_view reason) override;

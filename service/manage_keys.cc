@@ -1,5 +1,6 @@
 #include "service/manage_keys.h"
 
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -196,20 +197,20 @@ absl::StatusOr<v1::KeyStatus> ManageKeys::Lock(const AdmittedCall& call,
   CMK_ASSIGN_OR_RETURN(const HubName name, HubName::Parse("name", request.name()));
   CMK_ASSIGN_OR_RETURN(const HubEntryPtr before, hubs_.Find(call, name));
   const absl::Time now = clock_.WallNow();
-  bool locks = false;
+  std::optional<storage::v1::LockRecord> receipt;
   // Before the store is asked: no disk that hangs, or that another tenant has filled, keeps a hub
   // from going dark.
   hubs_.key_cache().Lock(before->uid);
   const absl::StatusOr<HubEntryPtr> hub =
       manage_hubs_.ChangeWith(name, [&](storage::v1::HubRecord& record, store::WriteSet& writes) {
-        locks = !record.locked_by_push();
-        if (!locks) return absl::OkStatus();
+        receipt.reset();
+        if (record.locked_by_push()) return absl::OkStatus();
         record.set_locked_by_push(true);
         record.set_push_lock_time_micros(absl::ToUnixMicros(now));
-        receipts_.AddPushLock(HubDirectory::MakeEntry(record)->uid, now, writes);
+        receipt = receipts_.AddPushLock(HubDirectory::MakeEntry(record)->uid, now, writes);
         return absl::OkStatus();
       });
-  if (locks && hub.ok()) receipts_.Forget((*hub)->uid);
+  if (receipt.has_value() && hub.ok()) receipts_.Settle((*hub)->uid, *receipt);
   if (hub.ok()) {
     hubs_.key_cache().Lock((*hub)->uid, (*hub)->record.revision());
     return StatusOf(**hub);
@@ -224,16 +225,16 @@ absl::StatusOr<v1::KeyStatus> ManageKeys::Unlock(const AdmittedCall& /*call*/,
                                                  const v1::UnlockHubRequest& request) {
   CMK_ASSIGN_OR_RETURN(const HubName name, HubName::Parse("name", request.name()));
   const absl::Time now = clock_.WallNow();
-  bool ends = false;
+  std::optional<storage::v1::LockRecord> receipt;
   CMK_ASSIGN_OR_RETURN(
       const HubEntryPtr hub,
       manage_hubs_.ChangeWith(name, [&](storage::v1::HubRecord& record, store::WriteSet& writes) {
         record.set_locked_by_push(false);
         record.clear_push_lock_time_micros();
-        ends = receipts_.AddPushUnlock(HubDirectory::MakeEntry(record)->uid, now, writes);
+        receipt = receipts_.AddPushUnlock(HubDirectory::MakeEntry(record)->uid, now, writes);
         return absl::OkStatus();
       }));
-  if (ends) receipts_.Forget(hub->uid);
+  if (receipt.has_value()) receipts_.Settle(hub->uid, *receipt);
   hubs_.key_cache().Unlock(hub->uid, hub->record.revision());
   return StatusOf(*hub);
 }

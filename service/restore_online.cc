@@ -10,6 +10,7 @@
 #include "service/apply_blocking.h"
 #include "service/backup/cut.h"
 #include "service/backup/restore.h"
+#include "service/key_change_recovery.h"
 #include "service/manage_backups.h"
 #include "service/shred_hub.h"
 #include "store/shard_copy.h"
@@ -33,6 +34,19 @@ void WaitAfter(const absl::Status& error, const OperationRun& run, Clock& clock)
        {"detail", std::string(error.message())}});
   const absl::Time again = clock.MonotonicNow() + kImportAgain;
   while (clock.MonotonicNow() < again && !run.stopping()) clock.Sleep(kSlice);
+}
+
+// A change of the hub's key that the backup caught halfway is finished, as by a start (KL-13). Of a
+// hub whose keys cannot be read its own calls tell.
+storage::v1::HubRecord NamingItsKey(const store::Engine& engine, storage::v1::HubRecord record) {
+  if (!record.has_customer_key() || record.state() == storage::v1::HUB_STATE_PURGED) return record;
+  storage::v1::HubRecord named = record;
+  if (!NameKeyThatWraps(engine, named).value_or(false)) return record;
+  named.set_revision(record.revision() + 1);
+  Log(LogLevel::kWarning, "key_change_finished",
+      {{"hub", absl::StrCat("tenants/", named.tenant(), "/hubs/", named.hub())},
+       {"key_name", named.customer_key().key_name()}});
+  return named;
 }
 
 }  // namespace
@@ -183,7 +197,7 @@ absl::Status ManageBackups::ImportNames(const std::vector<storage::v1::HubRecord
     if (!usage.empty()) {
       CMK_RETURN_IF_ERROR(ApplyBlocking(shards_, catalog, std::move(usage)).status());
     }
-    store::HubsTable::Put(names, record.tenant(), record.hub(), record);
+    store::HubsTable::Put(names, record.tenant(), record.hub(), NamingItsKey(shards_, record));
     CMK_ASSIGN_OR_RETURN(const auto lock, staged_locks.Get(catalog, uid));
     if (lock.has_value()) store::LocksTable::Put(names, uid, *lock);
   }

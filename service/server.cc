@@ -120,8 +120,7 @@ class Server::Parts {
   std::unique_ptr<AdminServer> admin;
   std::unique_ptr<vault::PlatformKeyVault> platform;
   std::unique_ptr<vault::RoutingKeyVault> vault, cache_vault, check_vault;
-  ChangeSignal signal;   // commits and locks
-  ChangeSignal indexed;  // what the indexes have applied
+  ChangeSignal signal, indexed;  // of commits and locks; of what the indexes have applied
   std::unique_ptr<LockReceipts> receipts;
   std::unique_ptr<store::ShardSet> engine;
   std::unique_ptr<StorageQuota> storage_quota;
@@ -160,7 +159,7 @@ class Server::Parts {
   std::unique_ptr<RequestGate> gate;
   std::unique_ptr<RpcServer> rpc;
   std::unique_ptr<StatusSources> status;
-  std::atomic<bool> stopping{false};
+  std::atomic<bool> stopping{false}, only_keys{false}, stopped{false};
   absl::Time next_tls_look = absl::InfinitePast();  // of the ticker
   std::string tls_problem;  // the last one that was logged; empty when there is none
   std::thread ticker;
@@ -285,11 +284,8 @@ absl::Status Server::Parts::Start() {
 }
 
 void Server::Parts::UpdateHealth() {
-  HealthFacts facts;
-  facts.shards = engine->shard_count();
-  facts.shards_stopped = engine->NudgeStopped();
-  facts.free_disk_bytes = FreeDiskBytes(options.data_dir);
-  facts.queue_silence = rpc->QueueSilence(clock.MonotonicNow());
+  const HealthFacts facts{engine->shard_count(), engine->NudgeStopped(),
+                          FreeDiskBytes(options.data_dir), rpc->QueueSilence(clock.MonotonicNow())};
   if (!health.Report(facts)) return;
   const bool ready = health.Ready().ok;
   rpc->SetServing(ready);
@@ -302,10 +298,9 @@ void Server::Parts::LookAtTlsFiles() {
   next_tls_look = clock.MonotonicNow() + options.tls_reload_interval;
   const absl::StatusOr<bool> changed = options.tls_files->Poll();
   const std::string problem(changed.status().message());
-  if (!changed.ok() && problem != tls_problem) {
-    Log(LogLevel::kError, "tls_files_not_reloaded", {{"problem", problem}});
+  if (std::exchange(tls_problem, problem) != problem && !changed.ok()) {
+    Log(LogLevel::kError, "tls_files_not_reloaded", {{"problem", tls_problem}});
   }
-  tls_problem = problem;
   config_pending.tls_refused = !changed.ok();
   if (changed.ok() && *changed) Log(LogLevel::kInfo, "tls_files_reloaded");
 }
@@ -344,6 +339,9 @@ void Server::Parts::Tick() {
     }
     clock.Sleep(kTick);
   }
+  only_keys = true;
+  only_keys.notify_all();
+  for (; !stopped; clock.Sleep(kTick)) keys->Tick();  // what stops may wait for a key until then
 }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options, Clock& clock) {
@@ -382,14 +380,16 @@ void Server::Shutdown(absl::Duration grace) {
   parts_->health.Drain();
   if (parts_->rpc != nullptr) parts_->rpc->Shutdown(grace);
   parts_->stopping = true;
-  if (parts_->ticker.joinable()) parts_->ticker.join();
+  if (parts_->ticker.joinable()) parts_->only_keys.wait(false);
   // In this order; a start that failed has not made them all.
   const auto stop = [](auto&... parts) { ((parts == nullptr ? void() : parts->Stop()), ...); };
   if (parts_->engine != nullptr) parts_->engine->StopGivingSpaceBack();
-  stop(parts_->authenticator, parts_->manage_hubs, parts_->purges, parts_->scrubber,
-       parts_->expiries, parts_->key_versions);
   if (parts_->admin != nullptr) parts_->admin->Withdraw();
-  stop(parts_->operations, parts_->keys, parts_->follower);
+  stop(parts_->authenticator, parts_->manage_hubs, parts_->purges, parts_->scrubber,
+       parts_->expiries, parts_->key_versions, parts_->operations);
+  parts_->stopped = true;
+  if (parts_->ticker.joinable()) parts_->ticker.join();
+  stop(parts_->keys, parts_->follower);
   parts_->search_worker.Stop();
   if (parts_->hub_usage != nullptr) {
     parts_->hub_usage->Stop();

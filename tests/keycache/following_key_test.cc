@@ -62,5 +62,29 @@ TEST_F(FollowingKeyTest, ARefusalOnRecordIsLiftedByTheVaultsWordAlone) {  // KL-
   EXPECT_EQ(listener_.unlocks, 1);
 }
 
+TEST_F(FollowingKeyTest, ARewrapByANewVersionDropsNothingAndIsWatchedByThatOne) {  // KL-5, KL-14
+  const HubUid hub = NewHubOf("");
+  ASSERT_THAT(Fetch(hub), IsOk());
+  vault_.AddVersion("key");
+  HubKeyRecords records = *source_.Load(hub);
+  records.deks[0] =
+      *RewrapDek(vault_, records.key, records.deks[0], clock_.WallNow() + absl::Seconds(1));
+  source_.Set(hub, records);
+  cache().Rebind(hub);
+  EXPECT_EQ(listener_.forgotten, 0);
+  vault_.Break("key", kOutage);
+  Pass(absl::Minutes(10));
+  EXPECT_NE(*cache().Lookup(hub), nullptr) << "within its grace";
+  vault_.Heal("key");
+  vault_.BreakVersion("https://contoso.vault.azure.net/keys/key/1", kDenied);
+  Pass(absl::Minutes(2));
+  EXPECT_THAT(Fetch(hub), IsOk()) << "the former version may go";
+  vault_.BreakVersion("https://contoso.vault.azure.net/keys/key/2", kDenied);
+  Pass(absl::Seconds(45));
+  EXPECT_THAT(cache().Lookup(hub), FailsWith("CUSTOMER_KEY_REVOKED", ""));
+  ASSERT_EQ(listener_.locks().size(), 1u);
+  EXPECT_EQ(listener_.locks()[0].keys_wiped, 1u);
+}
+
 }  // namespace
 }  // namespace cmkstore::keycache

@@ -55,6 +55,7 @@ class RecordingListener final : public KeyStateListener {
     locks_.push_back(report);
   }
   void OnUnlocked(HubUid) override { ++unlocks; }
+  void OnGivenBack(HubUid) override { ++given_back; }
   void OnOpened(HubUid) override { ++openings; }
   void OnForgotten(HubUid) override { ++forgotten; }
   void OnVaultUnreachable(const std::string&, absl::string_view) override { ++outages; }
@@ -80,8 +81,8 @@ class RecordingListener final : public KeyStateListener {
     absl::MutexLock lock(&mutex_);
     return corrupt_;
   }
-  std::atomic<int> unlocks = 0, openings = 0, forgotten = 0, outages = 0, recoveries = 0,
-                   unwraps_asked = 0;
+  std::atomic<int> unlocks = 0, given_back = 0, openings = 0, forgotten = 0, outages = 0,
+                   recoveries = 0, unwraps_asked = 0;
 
  private:
   absl::Mutex mutex_;

@@ -10,6 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "service/apply_blocking.h"
+#include "store/tables.h"
 #include "tests/service/managed_hubs_fixture.h"
 
 namespace cmkstore::service {
@@ -106,6 +108,41 @@ TEST_F(KeyVersionFollowerTest, WhatCannotBeFollowedIsSaidOnceAnHourOrWhenItChang
   attempt();
   key_versions_.Stop();
   EXPECT_EQ(warnings(), 4);
+}
+
+TEST_F(KeyVersionFollowerTest, ARefusedOlderGenerationKeepsNoOtherFromBeingFollowed) {  // KL-14
+  ASSERT_THAT(key_changes_.Rotate(*Find("h1"), 2, clock_.WallNow() + absl::Seconds(5)), IsOk());
+  storage::v1::DekRecord damaged = ToRecord(key_source_.Load(uid_)->deks.front());
+  damaged.set_check(std::string(16, 'x'));
+  store::WriteSet writes;
+  store::DeksTable::Put(writes, 1, damaged);
+  ASSERT_THAT(ApplyBlocking(engine_, Find("h1")->partition, std::move(writes)), IsOk());
+  vault_.AddVersion("k1");
+  key_versions_.OnLatest({kVault, "k1", "", ""}, kSecond);
+  Await([&] { return key_versions_.failed() == 1; });
+  EXPECT_EQ(Keys(), "k1, k1/2");
+  EXPECT_NE(LogLines().find("generation 1 stays under an older version"), std::string::npos);
+}
+
+TEST_F(KeyVersionFollowerTest, AHubOfManyGenerationsIsFollowedBitByBit) {
+  ASSERT_THAT(CreateHub("h2"), IsOk());
+  for (uint32_t generation = 2; generation <= 5; ++generation) {
+    ASSERT_THAT(key_changes_.Rotate(*Find("h1"), generation, clock_.WallNow() + absl::Seconds(5)),
+                IsOk());
+  }
+  vault_.AddVersion("k1");
+  int unwraps = 0;
+  vault_.OnUnwrap([&](const vault::KeyRef&) {
+    clock_.Advance(absl::Seconds(8));
+    ++unwraps;
+  });
+  Follow(2);
+  key_versions_.Stop();
+  const keycache::HubKeyRecords records = *key_source_.Load(uid_);
+  for (const auto& dek : records.deks) EXPECT_EQ(dek.facts.kek_id, kSecond);
+  EXPECT_EQ(Keys(Find("h2")->uid), "k1, k1/2");
+  EXPECT_EQ(key_versions_.failed(), 0u);
+  EXPECT_EQ(unwraps, 12) << "two for each DEK, none done again";
 }
 
 TEST_F(KeyVersionFollowerTest, ASlowVaultDoesNotHoldUpTheHubsOfAnother) {

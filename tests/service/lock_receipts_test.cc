@@ -52,6 +52,14 @@ class LockReceiptsTest : public ::testing::Test {
     return LockReceipts(engine_, clock_, Actions()).Last(hub_);
   }
 
+  void Unlock() {
+    store::WriteSet writes;
+    const auto unlocked = receipts_.AddPushUnlock(hub_, clock_.WallNow(), writes);
+    ASSERT_TRUE(unlocked.has_value());
+    ASSERT_THAT(ApplyBlocking(engine_, store::CatalogPartition(), std::move(writes)), IsOk());
+    receipts_.Settle(hub_, *unlocked);
+  }
+
   testing::TempDir dir_;
   testing::VirtualClock clock_;
   testing::RefusingEngine engine_;
@@ -93,9 +101,9 @@ TEST_F(LockReceiptsTest, WhatTheStoreRefusesIsWrittenWhenItTakesItAgain) {
 
 TEST_F(LockReceiptsTest, APushLockIsBegunWithItsHubAndCompletedByWhatItDid) {
   store::WriteSet lock;
-  receipts_.AddPushLock(hub_, clock_.WallNow(), lock);
+  const auto locked = receipts_.AddPushLock(hub_, clock_.WallNow(), lock);
   ASSERT_THAT(ApplyBlocking(engine_, store::CatalogPartition(), std::move(lock)), IsOk());
-  receipts_.Forget(hub_);
+  receipts_.Settle(hub_, locked);
   EXPECT_TRUE(OnDisk()->by_push()) << "a crash here leaves this much";
   EXPECT_EQ(OnDisk()->lock_time_micros(), 0);
   receipts_.OnLocked(Report(/*by_push=*/true, 2));
@@ -109,11 +117,12 @@ TEST_F(LockReceiptsTest, APushLockIsBegunWithItsHubAndCompletedByWhatItDid) {
   next.OnLocked(Report(/*by_push=*/true, 0));
   EXPECT_EQ(OnDisk()->SerializeAsString(), first);
   store::WriteSet unlock, again;
-  EXPECT_TRUE(next.AddPushUnlock(hub_, clock_.WallNow(), unlock));
+  const auto unlocked = next.AddPushUnlock(hub_, clock_.WallNow(), unlock);
+  ASSERT_TRUE(unlocked.has_value());
   ASSERT_THAT(ApplyBlocking(engine_, store::CatalogPartition(), std::move(unlock)), IsOk());
-  next.Forget(hub_);
+  next.Settle(hub_, *unlocked);
   EXPECT_NE(OnDisk()->end_time_micros(), 0);
-  EXPECT_FALSE(next.AddPushUnlock(hub_, clock_.WallNow(), again)) << "it has ended";
+  EXPECT_FALSE(next.AddPushUnlock(hub_, clock_.WallNow(), again).has_value()) << "it has ended";
 }
 
 TEST_F(LockReceiptsTest, ALockByPushCoversWhatTheVaultRefusesAndItsEndShowsItAgain) {  // KL-12
@@ -127,9 +136,10 @@ TEST_F(LockReceiptsTest, ALockByPushCoversWhatTheVaultRefusesAndItsEndShowsItAga
   LockReceipts next(engine_, clock_, Actions());
   next.OnLocked(Report(/*by_push=*/true, 0));  // LockHub again
   ASSERT_TRUE(next.StandingDenial(hub_).has_value());
-  EXPECT_TRUE(next.AddPushUnlock(hub_, clock_.WallNow(), unlock));
+  const auto unlocked = next.AddPushUnlock(hub_, clock_.WallNow(), unlock);
+  ASSERT_TRUE(unlocked.has_value());
   ASSERT_THAT(ApplyBlocking(engine_, store::CatalogPartition(), std::move(unlock)), IsOk());
-  next.Forget(hub_);
+  next.Settle(hub_, *unlocked);
   EXPECT_EQ(OnDisk()->SerializeAsString(), denial);
   EXPECT_TRUE(next.StandingDenial(hub_).has_value());
 }
@@ -144,11 +154,40 @@ TEST_F(LockReceiptsTest, AnotherKeyEndsTheRefusalBeneathALockByPushAndNotTheLock
 }
 
 TEST_F(LockReceiptsTest, AnUnlockByPushDoesNotEndWhatTheVaultRefuses) {
+  receipts_.OnLocked(Report(/*by_push=*/true, 2));
+  receipts_.OnLocked(Report(/*by_push=*/false, 0));
+  EXPECT_TRUE(OnDisk()->by_push()) << "what that lock did stays to be read";
+  EXPECT_EQ(OnDisk()->keys_wiped(), 2u);
+  EXPECT_TRUE(receipts_.StandingDenial(hub_).has_value());
+  Unlock();
+  EXPECT_FALSE(OnDisk()->by_push());
+  EXPECT_TRUE(receipts_.StandingDenial(hub_).has_value());
+}
+
+TEST_F(LockReceiptsTest, AKeyGivenBackBeneathALockByPushIsNotRefusedAfterIt) {  // KL-12
   receipts_.OnLocked(Report(/*by_push=*/true));
   receipts_.OnLocked(Report(/*by_push=*/false, 0));
-  store::WriteSet writes;
-  EXPECT_FALSE(receipts_.AddPushUnlock(hub_, clock_.WallNow(), writes));
-  EXPECT_TRUE(receipts_.StandingDenial(hub_).has_value());
+  receipts_.OnGivenBack(hub_);
+  EXPECT_TRUE(OnDisk()->by_push());
+  EXPECT_EQ(OnDisk()->end_time_micros(), 0);
+  EXPECT_FALSE(receipts_.StandingDenial(hub_).has_value());
+}
+
+TEST_F(LockReceiptsTest, ARefusalThatComesBesideALockOrUnlockByPushIsKept) {  // KL-12
+  store::WriteSet lock, unlock;
+  const auto locked = receipts_.AddPushLock(hub_, clock_.WallNow(), lock);
+  receipts_.OnLocked(Report(/*by_push=*/false));
+  ASSERT_THAT(ApplyBlocking(engine_, store::CatalogPartition(), std::move(lock)), IsOk());
+  receipts_.Settle(hub_, locked);
+  EXPECT_TRUE(OnDisk()->by_push());
+  EXPECT_EQ(OnDisk()->denial().cause(), "KeyDisabled");
+  receipts_.OnGivenBack(hub_);
+  const auto unlocked = receipts_.AddPushUnlock(hub_, clock_.WallNow(), unlock);
+  receipts_.OnLocked(Report(/*by_push=*/false));
+  ASSERT_THAT(ApplyBlocking(engine_, store::CatalogPartition(), std::move(unlock)), IsOk());
+  receipts_.Settle(hub_, *unlocked);
+  EXPECT_EQ(OnDisk()->cause(), "KeyDisabled");
+  EXPECT_TRUE(LockReceipts(engine_, clock_, Actions()).StandingDenial(hub_).has_value());
 }
 
 }  // namespace
