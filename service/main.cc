@@ -163,24 +163,28 @@ void PrepareProcess(sigset_t& signals) {
   }
 }
 
-// gRPC and RocksDB end the process where they find no descriptor while they start.
-absl::Status CheckDescriptors() {
+uint64_t DescriptorLimit() {
   rlimit descriptors{};
   getrlimit(RLIMIT_NOFILE, &descriptors);
-  if (descriptors.rlim_cur >= kLeastDescriptors) return absl::OkStatus();
-  return StateInvalid(absl::StrCat("only ", descriptors.rlim_cur,
+  return descriptors.rlim_cur;
+}
+
+// gRPC and RocksDB end the process where they find no descriptor while they start.
+absl::Status CheckDescriptors() {
+  const uint64_t descriptors = DescriptorLimit();
+  if (descriptors >= kLeastDescriptors) return absl::OkStatus();
+  return StateInvalid(absl::StrCat("only ", descriptors,
                                    " files may be open at once, and a server needs at least ",
                                    kLeastDescriptors, ": raise the limit (ulimit -n)"));
 }
 
 void FitDescriptors(ServerOptions& options) {
-  rlimit descriptors{};
-  getrlimit(RLIMIT_NOFILE, &descriptors);
+  const uint64_t descriptors = DescriptorLimit();
   const DescriptorBudget budget =
-      DealDescriptors(descriptors.rlim_cur, options.shards.shards, options.indexes.max_open);
+      DealDescriptors(descriptors, options.shards.shards, options.indexes.max_open);
   if (budget.scarce) {
     Log(LogLevel::kWarning, "descriptors_scarce",
-        {{"descriptors", absl::StrCat(descriptors.rlim_cur)},
+        {{"descriptors", absl::StrCat(descriptors)},
          {"open_indexes", absl::StrCat(budget.open_indexes)},
          {"table_files_per_shard", absl::StrCat(budget.table_files_per_shard)}});
   }

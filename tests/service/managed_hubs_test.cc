@@ -25,6 +25,14 @@
 namespace cmkstore::service {
 namespace {
 
+// From the rewrap of a hub's DEKs on the catalog takes no writes while it is `full`.
+auto CatalogFullBehindRewrap(const bool& full) {
+  return [&full, rewrapped = false](const store::Partition& partition) mutable {
+    rewrapped = rewrapped || !IsCatalog(partition);
+    return IsCatalog(partition) && rewrapped && full ? StoreFull() : absl::OkStatus();
+  };
+}
+
 TEST_F(ManagedHubsTest, AKeyIsNotChangedWhereTheCatalogTakesNoWrites) {  // KL-13
   engine_.decide = [](const store::Partition& partition) {
     return IsCatalog(partition) ? StoreFull() : absl::OkStatus();
@@ -34,11 +42,8 @@ TEST_F(ManagedHubsTest, AKeyIsNotChangedWhereTheCatalogTakesNoWrites) {  // KL-1
 }
 
 TEST_F(ManagedHubsTest, AHubNamesItsNewKeyAsSoonAsTheStoreTakesItAgain) {  // KL-13
-  bool full = true, rewrapped = false;
-  engine_.decide = [&](const store::Partition& partition) {
-    rewrapped = rewrapped || !IsCatalog(partition);
-    return IsCatalog(partition) && rewrapped && full ? StoreFull() : absl::OkStatus();
-  };
+  bool full = true;
+  engine_.decide = CatalogFullBehindRewrap(full);
   EXPECT_THAT(ChangeKey("k2"), FailsWith("STORE_FULL", "under the new key"));
   EXPECT_EQ(Keys(), "k1, k2/1");
   full = false;
@@ -55,11 +60,8 @@ TEST_F(ManagedHubsTest, AHubNamesItsNewKeyAsSoonAsTheStoreTakesItAgain) {  // KL
 }
 
 TEST_F(ManagedHubsTest, AChangeOfItsKeyThatIsTakenBackBeforeItWasNamedStaysTakenBack) {  // KL-13
-  bool full = true, rewrapped = false;
-  engine_.decide = [&](const store::Partition& partition) {
-    rewrapped = rewrapped || !IsCatalog(partition);
-    return IsCatalog(partition) && rewrapped && full ? StoreFull() : absl::OkStatus();
-  };
+  bool full = true;
+  engine_.decide = CatalogFullBehindRewrap(full);
   EXPECT_THAT(ChangeKey("k2"), FailsWith("STORE_FULL", "under the new key"));
   EXPECT_EQ(Keys(), "k1, k2/1");
   full = false;
@@ -91,11 +93,8 @@ TEST_F(ManagedHubsTest, NoChangeOfItsKeyReopensAHubWhoseKeyIsWithdrawn) {  // KL
 
 // The new key may let in another identity than the old one did.
 TEST_F(ManagedHubsTest, AHubIsServedAsTheIdentityOfTheKeyThatItsRecordDoesNotNameYet) {  // KL-13
-  bool rewrapped = false;
-  engine_.decide = [&](const store::Partition& partition) {
-    rewrapped = rewrapped || !IsCatalog(partition);
-    return IsCatalog(partition) && rewrapped ? StoreFull() : absl::OkStatus();
-  };
+  const bool full = true;
+  engine_.decide = CatalogFullBehindRewrap(full);
   EXPECT_THAT(ChangeKey("k2", "other"), FailsWith("STORE_FULL", "under the new key"));
   EXPECT_EQ(Find("h1")->record.customer_key().identity(), "");
   EXPECT_EQ(key_source_.Load(uid_)->key.identity, "other");

@@ -86,10 +86,12 @@ seccompProfile: {type: RuntimeDefault}
 {{- if kindIs "string" . }}{{ mulf (regexFind "^[0-9.]+([eE][0-9+-]+)?" . | float64) (get $units (regexFind "[A-Za-z]*$" .)) }}{{ else }}{{ float64 . }}{{ end }}
 {{- end }}
 
-{{/* A duration such as 2160h0m0s in whole seconds, to compare it by. */}}
+{{/* A duration such as 2160h0m0s in whole seconds, to compare it by; nothing for what is none. */}}
 {{- define "cmkstore.seconds" -}}
+{{- if regexMatch "^([0-9]*\\.?[0-9]+(ns|us|ms|s|m|h))+$" . }}
 {{- $from := toDate "2006-01-02" "2000-01-01" }}
 {{- sub (mustDateModify . $from | unixEpoch) (unixEpoch $from) }}
+{{- end }}
 {{- end }}
 
 {{/* A range of IPv4 addresses as numbers: the address that is written, and the first and the last of the range. */}}
