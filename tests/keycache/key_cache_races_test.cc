@@ -233,6 +233,22 @@ TEST_F(KeyCacheRacesTest, APushLockThatTheStoreHasNotTakenIsNotEvicted) {  // KL
   EXPECT_THAT(Fetch(hub), IsOk()) << "nothing of it was kept";
 }
 
+TEST_F(KeyCacheRacesTest, AKeyGivenBackBeneathAPushLockIsToldAndUnlocksNothing) {  // KL-12
+  const HubUid hub = NewHub();
+  ASSERT_THAT(Fetch(hub), IsOk());
+  vault_.Break("key", kDenied);
+  Pass(absl::Minutes(2));
+  ASSERT_EQ(listener_.locks().size(), 1u);
+  cache().Lock(hub);
+  vault_.Heal("key");
+  Pass(absl::Minutes(2));
+  EXPECT_EQ(listener_.given_back, 1);
+  EXPECT_EQ(listener_.unlocks, 0);
+  EXPECT_THAT(cache().Lookup(hub), FailsWith("HUB_LOCKED", ""));
+  cache().Unlock(hub, 1);
+  EXPECT_THAT(Fetch(hub), IsOk());
+}
+
 TEST_F(KeyCacheRacesTest, AFetchOvertakenByForgetAsksAgain) {  // KL-6
   served_by_ = &slow_;
   const HubUid hub = NewHub();
