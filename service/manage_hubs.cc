@@ -41,13 +41,12 @@ v1::Hub ManageHubs::ToHubBy(const HubEntry& entry, absl::Time deadline) {
     hub.set_state_reason(record.locked_by_push() ? "HUB_LOCKED" : ReasonOf(keys.status()));
     return hub;
   }
-  if (!keys.ok()) return hub;
   // The display name is sealed: shown while the keys are at hand, left out while they are not.
-  if (*keys == nullptr) {
-    // Nobody has asked the vault since a restart: its last word counts.
-    const bool unheard =
-        hubs_.key_cache().Status(entry.uid).availability == keycache::KeyAvailability::kUnknown;
-    if (unheard && receipts_.StandingDenial(entry.uid).has_value()) {
+  if (!keys.ok() || *keys == nullptr) {
+    // Until the vault hands the key out, its last word before a restart counts (KL-12).
+    const auto now = hubs_.key_cache().Status(entry.uid).availability;
+    if (now != keycache::KeyAvailability::kAvailable &&
+        receipts_.StandingDenial(entry.uid).has_value()) {
       hub.set_state(v1::Hub::LOCKED);
       hub.set_state_reason("CUSTOMER_KEY_REVOKED");
     }

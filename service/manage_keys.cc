@@ -79,13 +79,13 @@ keycache::HubKeyStatus ManageKeys::KnownOf(const HubEntry& hub) {
     }
     return known;
   }
-  const bool unheard = known.availability == keycache::KeyAvailability::kUnknown;
-  if (!unheard && known.availability != keycache::KeyAvailability::kDenied) return known;
+  // Until the vault hands the key out, its last word before a restart counts (KL-12).
+  if (known.availability == keycache::KeyAvailability::kAvailable) return known;
   const auto denial = receipts_.StandingDenial(hub.uid);
   if (!denial.has_value()) return known;
+  if (known.availability != keycache::KeyAvailability::kDenied) known.cause = denial->cause();
   known.availability = keycache::KeyAvailability::kDenied;
   known.state_since = absl::FromUnixMicros(denial->lock_time_micros());
-  if (unheard) known.cause = denial->cause();
   if (!IsFinite(known.last_success) && denial->last_success_time_micros() != 0) {
     known.last_success = absl::FromUnixMicros(denial->last_success_time_micros());
   }

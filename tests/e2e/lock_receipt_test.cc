@@ -130,6 +130,21 @@ TEST_F(LockReceiptTest, AVaultsRefusalIsTheSameAfterARestartBeforeAndAfterTheFir
   EXPECT_EQ(HubState(), "ACTIVE");
 }
 
+TEST_F(LockReceiptTest, AnOutageAfterARestartTakesNoRefusalBack) {  // KL-3, KL-12
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
+  const v1::KeyStatus denied = Revoke();
+  owner_->Script({{{"operation", "unwrapkey"}, {"status", 503}, {"count", -1}}});
+  StartServer();
+  EXPECT_EQ(ReasonOf(Get("d1")), "VAULT_UNREACHABLE");
+  EXPECT_EQ(FactsOf(KeyStatus()), FactsOf(denied));
+  EXPECT_EQ(KeyStatus().cause(), denied.last_receipt().cause());
+  EXPECT_EQ(HubState(), "CUSTOMER_KEY_REVOKED");
+  owner_->Script(nlohmann::json::array());
+  AwaitReason("CUSTOMER_KEY_REVOKED");
+  EXPECT_EQ(FactsOf(KeyStatus()), FactsOf(denied));
+}
+
 TEST_F(LockReceiptTest, ALockByPushAndItsEndLeaveTheVaultsRefusalAsItWas) {  // KL-12
   SetUpHub();
   ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
