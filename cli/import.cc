@@ -41,6 +41,7 @@ class Importer {
            const std::string& target, std::istream& input, uint64_t file_bytes)
       : invocation_(invocation),
         options_(options),
+        file_bytes_(file_bytes),
         reader_(input),
         sender_(connection, options.create_projects),
         checkpoint_(NewImport(target)),
@@ -60,8 +61,13 @@ class Importer {
     std::string line;
     while (status.ok()) {
       const LineReader::Result result = reader_.Next(line);
-      if (result == LineReader::Result::kFailed || StandardInputFailed()) return Unreadable();
-      if (result == LineReader::Result::kEnd) break;
+      if (result == LineReader::Result::kFailed || StandardInputFailed()) {
+        return Unreadable("cannot read ", "");
+      }
+      if (result == LineReader::Result::kEnd) {
+        if (reader_.place().offset < file_bytes_) return Unreadable("", " has become shorter");
+        break;
+      }
       if (result == LineReader::Result::kTooLong) {
         Refuse(reader_.place().line,
                absl::StrCat("is longer than ", LineReader::kMaxLineBytes, " bytes"));
@@ -98,10 +104,10 @@ class Importer {
   bool StandardInputFailed() const { return options_.file == "-" && std::ferror(stdin) != 0; }
 
   // The batch in hand is not sent: what follows its last line is not known.
-  int Unreadable() {
+  int Unreadable(absl::string_view before, absl::string_view after) {
     progress_->Clear();
     if (NothingIsInDoubt() && !checkpoint_path_.empty()) unlink(checkpoint_path_.c_str());
-    return ReportUsage(StateInvalid(absl::StrCat("cannot read ", options_.file, " after line ",
+    return ReportUsage(StateInvalid(absl::StrCat(before, options_.file, after, " after line ",
                                                  reader_.place().line, "; ", checkpoint_.stored,
                                                  " documents are stored")),
                        invocation_.style());
@@ -254,6 +260,7 @@ class Importer {
 
   const Invocation& invocation_;
   const ImportOptions& options_;
+  const uint64_t file_bytes_;  // when the import began; 0: not known
   LineReader reader_;
   BatchSender sender_;
   ImportCheckpoint checkpoint_;

@@ -1,6 +1,9 @@
 #include "cli/output.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/type_resolver_util.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -19,8 +22,19 @@ int first_output_error = 0;
 }  // namespace
 
 std::string ToJson(const google::protobuf::Message& message) {
-  std::string text;
-  (void)google::protobuf::util::MessageToJsonString(message, &text);
+  constexpr char kTypes[] = "type.googleapis.com";
+  static auto& types = *google::protobuf::util::NewTypeResolverForDescriptorPool(
+      kTypes, google::protobuf::DescriptorPool::generated_pool());
+  // Maps in the order of their keys: the same message is the same text each time.
+  std::string binary, text;
+  {
+    google::protobuf::io::StringOutputStream bytes(&binary);
+    google::protobuf::io::CodedOutputStream out(&bytes);
+    out.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&out);
+  }
+  (void)google::protobuf::util::BinaryToJsonString(
+      &types, absl::StrCat(kTypes, "/", message.GetDescriptor()->full_name()), binary, &text);
   return text;
 }
 

@@ -85,6 +85,7 @@ keycache::HubKeyStatus ManageKeys::KnownOf(const HubEntry& hub) {
   if (!denial.has_value()) return known;
   if (known.availability != keycache::KeyAvailability::kDenied) known.cause = denial->cause();
   known.availability = keycache::KeyAvailability::kDenied;
+  known.refuse_after = absl::InfiniteFuture();
   known.state_since = absl::FromUnixMicros(denial->lock_time_micros());
   if (!IsFinite(known.last_success) && denial->last_success_time_micros() != 0) {
     known.last_success = absl::FromUnixMicros(denial->last_success_time_micros());

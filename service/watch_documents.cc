@@ -164,6 +164,9 @@ Task<absl::Status> WatchDocuments::Watch(const CallContext& stream_context,
   Scope scope{*std::move(hub_name), std::nullopt, {}};
   if (project.ok()) scope.project = project->project;
   CMK_CO_RETURN_IF_ERROR(CheckView(request.view()));
+  if (request.from_now() && request.after_sequence() != 0) {
+    co_return FieldInvalid("after_sequence", "is another place to start from than from_now");
+  }
   const AdmittedCall& admitted = stream_context.admitted;
   Place place{request.after_sequence()};
   bool first = true, told = false;

@@ -186,6 +186,20 @@ TEST_F(CliDocumentsTest, LsListsHubProjectAndCollection) {
   EXPECT_EQ(Ctl({"ls", "h1/none"}).exit_code, 3);
 }
 
+TEST_F(CliDocumentsTest, TheSameDocumentIsTheSameJson) {
+  std::vector<std::string> put = {"put", "h1/p1/flows/f1"};
+  for (int i = 0; i < 20; ++i) {
+    put.insert(put.end(), {"--label", absl::StrCat("k", (i * 7) % 20, "=v")});
+  }
+  ASSERT_EQ(Ctl(put, "{}").exit_code, 0);
+  const Output shown = Ctl({"ls", "h1/p1", "--json"});
+  std::vector<std::string> keys;
+  const auto document = nlohmann::ordered_json::parse(shown.out);
+  for (const auto& label : document["labels"].items()) keys.push_back(label.key());
+  EXPECT_EQ(keys.size(), 20u);
+  EXPECT_TRUE(std::is_sorted(keys.begin(), keys.end())) << shown.out;
+}
+
 TEST_F(CliDocumentsTest, WhatOthersStoredCannotDriveTheTerminal) {
   const std::string attack = "\033]0;owned\007\033[2J\xc2\x9b";
   ASSERT_EQ(

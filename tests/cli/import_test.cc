@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "cli/import_checkpoint.h"
 #include "tests/cli/served_cli.h"
@@ -211,6 +212,29 @@ TEST_F(CliImportTest, AKilledImportLosesNothingWhenItIsRunAgain) {
   for (const auto& document : documents) {
     ASSERT_EQ(document["revision"], "1") << "a batch in doubt is not stored twice";
   }
+}
+
+TEST_F(CliImportTest, AFileThatIsCutShortMeanwhileEndsItsImport) {
+  std::string file;
+  const std::string text(10'000, 'x');
+  for (int i = 0; i < 1000; ++i) {
+    file += absl::StrCat(R"({"collection": "c", "id": "d)", i, R"(", "content": ")", text, "\"}\n");
+  }
+  const std::string path = WriteInput("documents.jsonl", file);
+  std::thread cutting([&] {
+    const absl::Time give_up = absl::Now() + absl::Seconds(60);
+    while (!ReadFile(cli::CheckpointPath(path)).has_value() && absl::Now() < give_up) {
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+    std::filesystem::resize_file(path, 5'000'000);
+  });
+  const Output cut = Ctl({"import", "h1", path, "--project", "p1"});
+  cutting.join();
+  EXPECT_EQ(cut.exit_code, 2);
+  EXPECT_THAT(cut.err, HasSubstr("documents.jsonl has become shorter after line "));
+  WriteInput("documents.jsonl", file);
+  EXPECT_EQ(Ctl({"import", "h1", path, "--project", "p1"}).exit_code, 0);
+  EXPECT_EQ(Count("h1/p1"), 1000u);
 }
 
 TEST_F(CliImportTest, AnExportIsImportedToTheSameDocuments) {

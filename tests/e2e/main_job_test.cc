@@ -147,17 +147,22 @@ TEST_F(MainJobTest, AStartAsksNoVault) {  // KL-9
   EXPECT_NE(owner_->Admin("GET", "stats"), nlohmann::json::object()) << "the vault counts";
 }
 
-TEST_F(MainJobTest, AWatchBeyondTheLastChangeIsToldSo) {
+TEST_F(MainJobTest, AWatchFromNoPlaceOrFromTwoIsToldSo) {
   SetUpHub();
-  ASSERT_EQ(ReasonOf(Put("d1", "{}")), "OK");
-  v1::WatchDocumentsRequest request;
-  request.set_parent(kHub);
-  request.set_after_sequence(1'000'000);
-  auto context = As("reader");
-  auto stream = documents_->WatchDocuments(context.get(), request);
-  v1::WatchDocumentsResponse part;
-  EXPECT_FALSE(stream->Read(&part));
-  EXPECT_EQ(ReasonOf(stream->Finish()), "FIELD_INVALID");
+  v1::Document stored;
+  ASSERT_EQ(ReasonOf(Put("d1", "{}", &stored)), "OK");
+  for (const auto& [after, from_now] :
+       {std::pair(uint64_t{1'000'000}, false), std::pair(stored.sequence(), true)}) {
+    v1::WatchDocumentsRequest request;
+    request.set_parent(kHub);
+    request.set_after_sequence(after);
+    request.set_from_now(from_now);
+    auto context = As("reader");
+    auto stream = documents_->WatchDocuments(context.get(), request);
+    v1::WatchDocumentsResponse part;
+    EXPECT_FALSE(stream->Read(&part));
+    EXPECT_EQ(ReasonOf(stream->Finish()), "FIELD_INVALID");
+  }
 }
 
 TEST_F(MainJobTest, AWatchShowsACommitTooLargeForOnePartInSeveral) {
