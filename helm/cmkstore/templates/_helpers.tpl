@@ -125,7 +125,10 @@ seccompProfile: {type: RuntimeDefault}
 {{- if .receiptsClaim }}{{ $_ := set $backup "receipts_directory" "/var/lib/cmkstore-receipts" }}{{ end }}
 {{- $_ := set $config "backup" $backup }}
 {{- end }}{{ end }}
-{{- toYaml (mergeOverwrite $config (deepCopy .Values.config)) }}
+{{- /* null leaves a list out, and must not put out what the chart knows. */}}
+{{- $theirs := deepCopy .Values.config }}
+{{- range $option, $value := .Values.config }}{{ if kindIs "invalid" $value }}{{ $_ := unset $theirs $option }}{{ end }}{{ end }}
+{{- toYaml (mergeOverwrite $config $theirs) }}
 {{- end }}
 
 {{/* What takes effect only at a start: the rest the server takes over by itself when kubelet has swapped the file. */}}
