@@ -2,7 +2,8 @@
 """Writes the schema of `config` into the chart's values.schema.json: config_schema.py CONFIGURATION_MD SCHEMA_JSON.
 
 The reference is made from the server's own settings, so that the chart refuses what the server would refuse at its start:
-unknown names, wrong types, and numbers out of bounds. Bounds of durations and sizes are left to the server.
+unknown names, wrong types, and numbers out of bounds. Bounds of durations and sizes are left to the server. A list may be null, as
+it may in the server's file: Helm's way to drop one that other values have. Lists in entries of lists are not merged, so not dropped.
 """
 
 import json
@@ -49,7 +50,7 @@ def insert(root, path, schema):
         at = at["properties"][name.removesuffix("[]")]
         at = at.get("items", at)
     if last.endswith("[]"):
-        schema = {"type": "array", "items": schema}
+        schema = {"type": "array" if "[]" in "".join(sections) else ["array", "null"], "items": schema}
     at["properties"][last.removesuffix("[]")] = schema
 
 

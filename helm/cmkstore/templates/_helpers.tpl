@@ -105,6 +105,40 @@ seccompProfile: {type: RuntimeDefault}
 {{- list $address $first (add $first $size -1) | toJson }}
 {{- end }}
 
+{{/* The groups of 16 bits of a range of IPv6 addresses that have bits beyond it: none where it is written by its first address. */}}
+{{- define "cmkstore.groupsBeyond" -}}
+{{- $parts := splitList "/" . }}
+{{- $halves := splitList "::" (first $parts) }}
+{{- $left := without (splitList ":" (first $halves)) "" }}
+{{- $right := without (splitList ":" (rest $halves | join "")) "" }}
+{{- range until (sub 8 (concat $left $right | len) | int) }}{{ $left = append $left "0" }}{{ end }}
+{{- range $i, $group := concat $left $right }}
+  {{- $size := 1 }}
+  {{- range until (sub (add1 $i | mul 16) (last $parts | atoi) | max 0 | min 16 | int) }}{{ $size = mul $size 2 }}{{ end }}
+  {{- if mod (printf "0x%s" $group | int64) $size }}{{ $group }} {{ end }}
+{{- end }}
+{{- end }}
+
+{{/* Ranges that the load balancer lets in, and networkPolicy.callers no address of; IPv4 only. With Cluster, callers come from other addresses. */}}
+{{- define "cmkstore.shutOut" -}}
+{{- $shutOut := list }}
+{{- $callers := .Values.networkPolicy.callers }}
+{{- if and (eq .Values.service.type "LoadBalancer") (eq .Values.service.externalTrafficPolicy "Local") .Values.networkPolicy.enabled $callers }}
+{{- range $range := .Values.service.loadBalancerSourceRanges }}
+  {{- $enters := contains ":" $range }}
+  {{- range $callers }}
+    {{- if and .ipBlock (not $enters) (not (contains ":" .ipBlock.cidr)) }}
+      {{- $from := include "cmkstore.addresses" $range | fromJsonArray }}
+      {{- $of := include "cmkstore.addresses" .ipBlock.cidr | fromJsonArray }}
+      {{- $enters = and (le (index $from 1) (index $of 2)) (le (index $of 1) (index $from 2)) }}
+    {{- end }}
+  {{- end }}
+  {{- if not $enters }}{{ $shutOut = append $shutOut $range }}{{ end }}
+{{- end }}
+{{- end }}
+{{- join ", " $shutOut }}
+{{- end }}
+
 {{/* The configuration file: what the chart knows, under what the operator says. */}}
 {{- define "cmkstore.config" -}}
 {{- $config := dict "data_dir" "/var/lib/cmkstore" "admin" (dict "address" "0.0.0.0:9464") }}
@@ -125,7 +159,10 @@ seccompProfile: {type: RuntimeDefault}
 {{- if .receiptsClaim }}{{ $_ := set $backup "receipts_directory" "/var/lib/cmkstore-receipts" }}{{ end }}
 {{- $_ := set $config "backup" $backup }}
 {{- end }}{{ end }}
-{{- toYaml (mergeOverwrite $config (deepCopy .Values.config)) }}
+{{- /* null leaves a list out, and must not put out what the chart knows. */}}
+{{- $theirs := deepCopy .Values.config }}
+{{- range $option, $value := .Values.config }}{{ if kindIs "invalid" $value }}{{ $_ := unset $theirs $option }}{{ end }}{{ end }}
+{{- toYaml (mergeOverwrite $config $theirs) }}
 {{- end }}
 
 {{/* What takes effect only at a start: the rest the server takes over by itself when kubelet has swapped the file. */}}
