@@ -5,6 +5,7 @@
 
 #include "store/integrity_walk.h"
 
+#include <algorithm>
 #include <tuple>
 #include <utility>
 
@@ -55,6 +56,10 @@ void IntegrityWalk::Add(absl::string_view key, absl::string_view value) {
     now_.prefix = std::string(key.substr(0, kUidBytes));
     now_.unreadable = after_gap_;
     if (after_gap_) Find("its first rows may be among those before it that cannot be read");
+  }
+  if (after_gap_) {
+    gaps_.back().before = now_.prefix;
+    if (gaps_.back().after == now_.prefix) gaps_.pop_back();  // one within a hub hides no other
   }
   after_gap_ = false;
   key.remove_prefix(kUidBytes);
@@ -218,6 +223,7 @@ void IntegrityWalk::SkipUnreadable(uint64_t bytes) {
     Find(absl::StrCat("rows of this hub, or of those beside it,", why));
   }
   now_.unreadable = true;
+  if (!after_gap_) gaps_.push_back({shard_, now_.prefix, ""});
   after_gap_ = true;
 }
 
@@ -227,10 +233,20 @@ void IntegrityWalk::EndShard() {
   after_gap_ = false;
 }
 
+bool IntegrityWalk::MayBeInAGap(uint32_t shard, absl::string_view uid) const {
+  return std::any_of(gaps_.begin(), gaps_.end(), [&](const Gap& gap) {
+    return gap.shard == shard && uid > gap.after && (gap.before.empty() || uid < gap.before);
+  });
+}
+
 void IntegrityWalk::Finish() {
   for (const auto& [uid, record] : hubs_) {
     if (IsPurged(record) || seen_.contains(uid)) continue;
-    FindAt(record.shard(), uid, "no row of the hub is there");
+    FindAt(record.shard(), uid,
+           MayBeInAGap(record.shard(), uid)
+               ? "no row of the hub could be read; all may be in a part of the shard that was "
+                 "skipped"
+               : "no row of the hub is there");
   }
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -61,7 +62,7 @@ class IntegrityWalk {
   // row.
   void SkipUnreadable(uint64_t bytes);
   void EndShard();
-  // After the last shard: hubs of which no row was there.
+  // After the last shard: hubs of which no row was there, or none could be read.
   void Finish();
 
   const IntegrityCounts& counts() const { return counts_; }
@@ -84,6 +85,13 @@ class IntegrityWalk {
     std::set<std::string> projects;  // that there is a record of
   };
 
+  // Between rows of these partitions some could not be read.
+  struct Gap {
+    uint32_t shard = 0;
+    std::string after;   // empty: the shard's first rows
+    std::string before;  // empty: its last
+  };
+
   void Find(std::string what);
   void FindAt(uint32_t shard, absl::string_view uid, std::string what);
   void AddCatalogRow(absl::string_view key, absl::string_view value);
@@ -92,6 +100,8 @@ class IntegrityWalk {
   // The envelope's revision; 0 if it is damaged.
   uint64_t AddEnvelope(absl::string_view name, absl::string_view value);
   void EndPartition();
+  // Whether rows of a hub may be among those that could not be read, though none was read.
+  bool MayBeInAGap(uint32_t shard, absl::string_view uid) const;
 
   const Report report_;
   uint32_t shard_ = 0;
@@ -99,6 +109,7 @@ class IntegrityWalk {
   bool after_gap_ = false;                                         // since the last row
   absl::flat_hash_map<std::string, storage::v1::HubRecord> hubs_;  // by uid
   std::set<std::string> seen_;                                     // hubs whose rows were there
+  std::vector<Gap> gaps_;
   bool knows_all_hubs_ = true;
   IntegrityCounts counts_;
 };

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <random>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -179,6 +180,78 @@ TEST_F(BitRotTest, ReadingGoesOnBehindADamagedBlock) {
   EXPECT_LT(found.size(), 1000u);
   EXPECT_GT(found.size(), 1000u - 60) << "a block of 16 KiB has some 50 rows";
   for (const auto& [key, value] : found) EXPECT_EQ(value, rows_[key]);
+}
+
+// Keys as documents have them: what is beside each other in a block may be far apart as a number.
+TEST_F(BitRotTest, NoRowOutsideOfDamagedBlocksIsPassedWhereBlocksHoldABorderOfHubsOrProjects) {
+  constexpr int kHubs = 5, kProjects = 5, kDocuments = 20, kInABlock = 8;
+  ASSERT_THAT(Open(), IsOk());
+  std::mt19937 random(7);  // NOLINT(cert-msc51-cpp): the same at each run
+  const auto uid = [&random] {
+    std::string bytes;
+    for (int i = 0; i < 16; ++i) bytes.push_back(static_cast<char>(random()));
+    return bytes;
+  };
+  std::vector<Partition> hubs;
+  for (int hub = 0; hub < kHubs; ++hub) {
+    hubs.push_back({0, uid()});
+    for (int project = 0; project < kProjects; ++project) {
+      const std::string scope = '\x10' + uid() + uid();
+      WriteSet writes;
+      for (int i = 0; i < kDocuments; ++i) {
+        writes.PutRecord(scope + uid(), std::string(2'000, 'v'));
+      }
+      ASSERT_THAT(ApplyAndWait(*engine_, hubs.back(), std::move(writes)), IsOk());
+    }
+  }
+  ASSERT_THAT(Open(), IsOk());             // a table now, of 16 KiB blocks
+  constexpr uintmax_t kStretch = 300'000;  // all damaged; behind it single blocks
+  int single = 0;
+  for (const auto& file : std::filesystem::directory_iterator(options_.directory + "/shard-0")) {
+    if (file.path().extension() != ".sst") continue;
+    for (uintmax_t at = 0; at <= kStretch; at += 10'000) FlipBit(file.path(), at);
+    for (uintmax_t at = kStretch + 50'000; at + 30'000 < file.file_size(); at += 50'000) {
+      FlipBit(file.path(), at);
+      ++single;
+    }
+  }
+  ASSERT_GT(single, 10);
+  ASSERT_THAT(Open(), IsOk());
+  const int readable = kHubs * kProjects * kDocuments - kStretch / 2'000 - (single + 1) * kInABlock;
+
+  int listed = 0;
+  for (const Partition& hub : hubs) {
+    KeyRange range{"\x10", "\x11"};
+    for (bool more = true; more;) {
+      const auto part = engine_->ScanReadable(hub, range, 10'000);
+      ASSERT_THAT(part, IsOk());
+      listed += static_cast<int>(part->rows.size());
+      more = part->behind_damage.has_value() && *part->behind_damage < range.end;
+      range.begin = part->behind_damage.value_or("");
+    }
+  }
+  EXPECT_GE(listed, readable);
+
+  int walked = 0, gaps = 0;
+  uint64_t passed = 0;
+  std::string after;
+  for (bool more = true; more;) {
+    const auto rows = engine_->ReadRows(0, after, 1u << 20);
+    if (rows.ok()) {
+      for (const Row& row : *rows) walked += row.value.size() == 2'000 ? 1 : 0;
+      more = !rows->empty();
+      if (more) after = rows->back().key;
+      continue;
+    }
+    const auto gap = engine_->GapBehind(0, after);
+    ASSERT_THAT(gap, IsOk());
+    passed += gap->bytes;
+    after = gap->end;
+    ++gaps;
+  }
+  EXPECT_EQ(gaps, 1 + single);
+  EXPECT_LT(passed, kStretch + (gaps * (48u << 10)));
+  EXPECT_GE(walked, readable);
 }
 
 TEST_F(BitRotTest, AShardWhoseCompactionMeetsDamageCountsAsStoppedAlsoWhileItTakesWrites) {

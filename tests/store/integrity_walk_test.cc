@@ -261,6 +261,39 @@ TEST_F(IntegrityWalkTest, WhatCannotBeReadIsSkippedAndItsHubsAreNotJudged) {
   EXPECT_FALSE(blind.knows_all_hubs());
 }
 
+TEST_F(IntegrityWalkTest, AHubWhoseRowsMayAllBeUnreadableIsNotSaidToHaveNone) {
+  storage::v1::HubRecord hub;
+  hub.set_uid(std::string(16, 'J'));
+  hub.set_hub("h2");
+  hub.set_sealed_body(Envelope('D', 1));
+  rows_[Catalog(Table::kHubsByName, "tenant2")] = hub.SerializeAsString();
+  // What is said of it where a part before `behind_gap` cannot be read.
+  const auto said = [&](const std::string& behind_gap) {
+    std::string what;
+    IntegrityWalk walk([&](const IntegrityFinding& one) {
+      if (one.hub == "h2") what = one.what;
+    });
+    bool gap = false;
+    walk.BeginShard(0);
+    for (const auto& [key, value] : rows_) {
+      if (key >= behind_gap && !gap) {
+        walk.SkipUnreadable(1);
+        gap = true;
+      }
+      walk.Add(key, value);
+    }
+    if (!gap) walk.SkipUnreadable(1);
+    walk.EndShard();
+    walk.Finish();
+    return what;
+  };
+  EXPECT_EQ(said(hub_), "no row of the hub is there") << "its own would be behind these";
+  EXPECT_EQ(said(DocumentKeyOf('a')), "no row of the hub is there") << "all are one other hub's";
+  EXPECT_THAT(said(std::string(16, 'K')), HasSubstr("no row of the hub could be read"));
+  rows_[std::string(16, 'L') + static_cast<char>(Table::kDocuments)] = "of no use";
+  EXPECT_THAT(said(std::string(16, 'K')), HasSubstr("no row of the hub could be read"));
+}
+
 TEST_F(IntegrityWalkTest, DocumentsOfADeletedProjectMayGoWithoutFeedEntries) {
   rows_.erase(Hub(Table::kProjects, "p"));
   rows_.erase(DocumentKeyOf('a'));
