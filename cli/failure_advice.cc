@@ -33,8 +33,12 @@ constexpr Advice kByReason[] = {
     {"TOKEN_EXPIRED", "put a new token into the file of --token-file"},
     {"ACCESS_DENIED", "`cmkctl status` shows the tenant and the roles of your token"},
     {"NETWORK_DENIED", "an owner can allow your network: `cmkctl hub update HUB --allow-ip CIDR`"},
-    {"DOCUMENT_CORRUPT", "tell the operator; nothing that you can change will help"},
-    {"STORE_CORRUPT", "tell the operator; nothing that you can change will help"},
+    {"DOCUMENT_CORRUPT",
+     "nothing in the request will help; the operator goes by CmkstoreDataDamaged of "
+     "docs/operations.md"},
+    {"STORE_CORRUPT",
+     "nothing in the request will help; the operator goes by CmkstoreDataDamaged of "
+     "docs/operations.md"},
     {"FORMAT_TOO_NEW", "the operator must upgrade this server"},
 };
 

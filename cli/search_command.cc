@@ -114,10 +114,12 @@ int Search(const Invocation& invocation, const Connection& connection, const Sea
         PrintLine(absl::StrCat("\n", shown, " of ", page.total_is_exact() ? "" : inexact,
                                page.total_size(), " documents"));
         if (behind) {
-          PrintLine(absl::StrCat("the index is behind: it has changes up to ",
-                                 page.indexed_sequence(), ", and the last is ",
-                                 page.last_sequence(),
-                                 ", so what was written last may not be found yet"));
+          // No difference is told: a restore leaves a wide gap between the numbers of changes.
+          PrintLine(
+              absl::StrCat("the index is behind: what was written last may not be found yet "
+                           "(the last change in it has the number ",
+                           page.indexed_sequence(), ", that of the hub ", page.last_sequence(),
+                           "; a restore skips numbers)"));
         }
         if (!request.page_token().empty()) {
           PrintLine(absl::StrCat("more: the same with --page-token ", request.page_token(),

@@ -53,7 +53,8 @@ void AddExport(CLI::App& app, Invocation& invocation) {
       "  cmkctl export h1 --output h1.jsonl\n"
       "  cmkctl export h1/retail/flows | jq -r .id\n"
       "Content, content types and labels come back byte by byte. Not a snapshot: what changes "
-      "meanwhile\nis written as it is then.");
+      "meanwhile\nis written as it is then. What is stored and does not open is left out: the end "
+      "says how much\n(exit code 8 then).");
   command->add_option("PARENT", flags->parent, "HUB, HUB/PROJECT or HUB/PROJECT/COLLECTION")
       ->required();
   command->add_option("--output,-o", flags->output, "Write to this file");

@@ -63,7 +63,9 @@ absl::StatusOr<LoadedConfig> LoadConfig(const ServerFlags& flags) {
 }
 
 int Fail(const absl::Status& status) {
-  std::fprintf(stderr, "cmkstored: %s\n", std::string(status.message()).c_str());
+  const bool is_damage = HasReason(status, "STORE_CORRUPT");
+  std::fprintf(stderr, "cmkstored: %s%s\n", std::string(status.message()).c_str(),
+               is_damage ? " (what to do: docs/operations.md, CmkstoreDataDamaged)" : "");
   return 1;
 }
 

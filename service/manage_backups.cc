@@ -260,7 +260,7 @@ absl::StatusOr<google::longrunning::Operation> ManageBackups::Verify(
     CMK_ASSIGN_OR_RETURN(const BackupStore store, BackupStore::Open(options_.directory));
     CMK_RETURN_IF_ERROR(store.Read(id).status());
   }
-  return operations_.StartOfServer(kVerify, id);
+  return operations_.StartLookOfServer(kVerify, id);
 }
 
 absl::Status ManageBackups::KeepReceipt(const storage::v1::HubRecord& purged) const {

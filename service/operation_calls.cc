@@ -61,9 +61,10 @@ absl::StatusOr<google::longrunning::ListOperationsResponse> Operations::List(
   CMK_ASSIGN_OR_RETURN(const std::string cursor,
                        tokens_.Decode(call.caller(), question, request.page_token()));
   const store::OperationsTable table(engine_);
-  CMK_ASSIGN_OR_RETURN(const auto records,
-                       cursor.empty() ? table.List(hub->partition, page_size + 1)
-                                      : table.ListAfter(hub->partition, cursor, page_size + 1));
+  CMK_ASSIGN_OR_RETURN(auto records, cursor.empty()
+                                         ? table.List(hub->partition, page_size + 1)
+                                         : table.ListAfter(hub->partition, cursor, page_size + 1));
+  if (IsServer(*hub)) records = unstored_.MergeInto(std::move(records), cursor, page_size + 1);
   google::longrunning::ListOperationsResponse response;
   size_t bytes = 0;
   for (size_t i = 0; i < records.size(); ++i) {
@@ -92,6 +93,9 @@ absl::StatusOr<google::protobuf::Empty> Operations::Delete(
     const AdmittedCall& /*call*/, const google::longrunning::DeleteOperationRequest& request) {
   CMK_ASSIGN_OR_RETURN(const Found found, Find(request.name()));
   if (!found.record.done()) return StateInvalid("the operation still runs; cancel it first");
+  if (IsServer(*found.hub) && unstored_.Remove(found.record.operation())) {
+    return google::protobuf::Empty();
+  }
   store::WriteSet writes;
   store::OperationsTable::Delete(writes, found.record.operation());
   CMK_RETURN_IF_ERROR(ApplyBlocking(engine_, found.hub->partition, std::move(writes)).status());

@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -26,7 +24,6 @@ constexpr size_t kThreadsOfTenant = 2;
 constexpr size_t kMaxQueued = 10'000;
 constexpr size_t kMaxStarted = 9'000;  // so that what is started at one time finds room
 constexpr size_t kMaxOfTenant = 100;
-constexpr size_t kPointersAtOnce = 1000;
 constexpr absl::Duration kStoreAgain = absl::Seconds(1);
 constexpr absl::Duration kSaveEvery = absl::Seconds(1);
 constexpr absl::string_view kConflict = "OPERATION_CHANGED";  // never leaves this file
@@ -104,62 +101,11 @@ void Operations::AddKind(const std::string& kind, Body body, Ends ends) {
   kinds_[kind] = {std::move(body), ends};
 }
 
-absl::StatusOr<Operation> Operations::Start(const HubEntry& hub, const std::string& kind,
-                                            const std::string& argument) {
-  CMK_ASSIGN_OR_RETURN(Started started, StartWith(hub, kind, argument, store::WriteSet()));
-  return std::move(started.operation);
-}
-
-absl::StatusOr<Operation> Operations::StartOfServer(const std::string& kind,
-                                                    const std::string& argument) {
-  return Start(*ServerEntry(), kind, argument);
-}
-
 bool Operations::IsUnderWay(const std::string& kind) {
   absl::MutexLock lock(&mutex_);
   return std::any_of(running_.begin(), running_.end(), [&kind](const auto& one) {
     return one.second->kind() == kind && !one.second->ended();
   });
-}
-
-absl::StatusOr<Operations::Started> Operations::StartWith(const HubEntry& hub,
-                                                          const std::string& kind,
-                                                          const std::string& argument,
-                                                          store::WriteSet writes) {
-  CMK_RETURN_IF_ERROR(CheckRoom(hub.record.tenant()));
-  const absl::Time now = clock_.WallNow();
-  std::array<uint8_t, 4> salt;
-  random_.Fill(salt);
-  OperationRecord record;
-  record.set_operation(absl::StrFormat("%s-%02x%02x%02x%02x", OperationIdsOf(now), salt[0], salt[1],
-                                       salt[2], salt[3]));
-  record.set_kind(kind);
-  record.set_argument(argument);
-  record.set_create_time_micros(absl::ToUnixMicros(now));
-  record.set_update_time_micros(record.create_time_micros());
-  // The pointer first: a crash between leaves one that points at nothing, never work that nobody
-  // resumes.
-  storage::v1::PendingOperation pending;
-  pending.set_tenant(hub.record.tenant());
-  pending.set_hub(hub.record.hub());
-  pending.set_operation(record.operation());
-  store::WriteSet pointer;
-  store::PendingOperationsTable::Put(pointer, hub.uid, record.operation(), pending);
-  CMK_RETURN_IF_ERROR(
-      ApplyBlocking(engine_, store::CatalogPartition(), std::move(pointer)).status());
-  store::OperationsTable::Put(writes, record.operation(), record);
-  const absl::StatusOr<store::Sequence> sequence =
-      ApplyBlocking(engine_, hub.partition, std::move(writes));
-  if (!sequence.ok()) {
-    // A commit that a failing disk refused may be found done after a crash: then it is resumed.
-    const bool may_be_there = absl::StartsWith(ReasonOf(sequence.status()), "STORE_");
-    if (!may_be_there) DropPointer(hub.uid, record.operation()).IgnoreError();
-    return sequence.status();
-  }
-  Log(LogLevel::kInfo, "operation_started",
-      {{"operation", OperationNameOf(hub, record.operation())}, {"kind", kind}});
-  Enqueue(std::make_shared<HubEntry>(hub), record);
-  return Started{ToOperation(hub, record), *sequence};
 }
 
 absl::Status Operations::CheckRoom(const std::string& tenant) {
@@ -177,53 +123,6 @@ absl::StatusOr<HubEntryPtr> Operations::FindHub(const std::string& tenant, const
   CMK_ASSIGN_OR_RETURN(const TenantId parsed, TenantId::Parse(tenant));
   CMK_ASSIGN_OR_RETURN(const HubId id, HubId::Parse(hub));
   return hubs_.directory().Find(parsed, id);
-}
-
-absl::Status Operations::DropPointer(HubUid hub, const std::string& id) {
-  store::WriteSet pointer;
-  store::PendingOperationsTable::Delete(pointer, hub, id);
-  return ApplyBlocking(engine_, store::CatalogPartition(), std::move(pointer)).status();
-}
-
-absl::Status Operations::ResumeAll() {
-  CMK_ASSIGN_OR_RETURN(const auto restore,
-                       store::RestoreTable(engine_).Get(store::CatalogPartition()));
-  const store::PendingOperationsTable pending(engine_);
-  CMK_ASSIGN_OR_RETURN(auto pointers, pending.ListAll(nullptr, kPointersAtOnce));
-  while (!pointers.empty()) {
-    store::WriteSet stale;
-    for (const auto& pointer : pointers) {
-      if (Resume(pointer.hub, pointer.pending, restore.has_value())) continue;
-      store::PendingOperationsTable::Delete(stale, pointer.hub, pointer.pending.operation());
-    }
-    if (!stale.empty()) {
-      CMK_RETURN_IF_ERROR(
-          ApplyBlocking(engine_, store::CatalogPartition(), std::move(stale)).status());
-    }
-    const auto last = std::move(pointers.back());
-    CMK_ASSIGN_OR_RETURN(pointers, pending.ListAll(&last, kPointersAtOnce));
-  }
-  return absl::OkStatus();
-}
-
-bool Operations::Resume(HubUid uid, const storage::v1::PendingOperation& pointer,
-                        bool is_restoring) {
-  const absl::StatusOr<HubEntryPtr> hub = FindHub(pointer.tenant(), pointer.hub());
-  const absl::StatusOr<OperationRecord> record =
-      hub.ok() ? Load(**hub, pointer.operation()) : hub.status();
-  if (record.ok() && !record->done()) {
-    Enqueue(*hub, *record);
-    return true;
-  }
-  // What a restore brings has its pointers before its hubs have their names.
-  const bool is_purged = HasReason(record.status(), "HUB_NOT_FOUND") && !is_restoring;
-  const bool is_absent = HasReason(record.status(), "OPERATION_NOT_FOUND");
-  if (record.ok() || is_purged || is_absent) return false;
-  Log(LogLevel::kWarning, "operation_not_resumed",
-      {{"hub_uid", uid.ToHex()},
-       {"operation", pointer.operation()},
-       {"reason", ReasonOf(record.status())}});
-  return true;
 }
 
 void Operations::Enqueue(HubEntryPtr hub, const OperationRecord& record) {
@@ -322,6 +221,7 @@ absl::Status Operations::Finish(const HubEntry& hub, const std::string& id, cons
   Log(LogLevel::kInfo, "operation_ended",
       {{"operation", OperationNameOf(hub, id)},
        {"reason", result.ok() ? "OK" : ReasonOf(result.status())}});
+  if (IsServer(hub) && unstored_.Find(id).has_value()) return absl::OkStatus();
   if (IsServer(hub)) PruneOfServer();
   return DropPointer(hub.uid, id);
 }
@@ -340,6 +240,9 @@ std::shared_ptr<const Operations::Result> Operations::UnwrittenEnd(const std::st
 }
 
 absl::StatusOr<OperationRecord> Operations::Load(const HubEntry& hub, const std::string& id) {
+  if (auto unstored = IsServer(hub) ? unstored_.Find(id) : std::nullopt; unstored.has_value()) {
+    return *std::move(unstored);
+  }
   CMK_ASSIGN_OR_RETURN(auto record, store::OperationsTable(engine_).Get(hub.partition, id));
   if (!record.has_value()) return NotFound("operation");
   return *std::move(record);
@@ -347,11 +250,15 @@ absl::StatusOr<OperationRecord> Operations::Load(const HubEntry& hub, const std:
 
 absl::Status Operations::Change(const HubEntry& hub, const std::string& id,
                                 const std::function<void(OperationRecord&)>& edit) {
+  const auto touch = [&](OperationRecord& record) {
+    edit(record);
+    record.set_update_time_micros(absl::ToUnixMicros(clock_.WallNow()));
+  };
+  if (IsServer(hub) && unstored_.Change(id, touch)) return absl::OkStatus();
   for (;;) {
     CMK_ASSIGN_OR_RETURN(const OperationRecord before, Load(hub, id));
     OperationRecord record = before;
-    edit(record);
-    record.set_update_time_micros(absl::ToUnixMicros(clock_.WallNow()));
+    touch(record);
     store::WriteSet writes;
     store::OperationsTable::RequireUnchanged(writes, id, before,
                                              MakeError(absl::StatusCode::kAborted, kConflict, ""));

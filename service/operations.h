@@ -21,6 +21,7 @@
 #include "service/hub_access.h"
 #include "service/operation_codec.h"
 #include "service/page_token.h"
+#include "service/unstored_operations.h"
 #include "store/engine.h"
 
 namespace cmkstore::service {
@@ -55,7 +56,8 @@ class OperationRun {
 //
 // The server has operations of its own, `server/operations/{operation}`: their records are in the
 // catalog, and they run one after the other on a thread of their own. They are removed 30 days
-// after they have ended, by the end of the next one.
+// after they have ended, by the end of the next one. A restart forgets those of which the store has
+// taken no record (StartLookOfServer).
 //
 // Thread-safe. Start, Get, List, Cancel and Delete block on local disk; Wait does not.
 //
@@ -82,6 +84,10 @@ class Operations {
                                                        const std::string& argument);
   absl::StatusOr<google::longrunning::Operation> StartOfServer(const std::string& kind,
                                                                const std::string& argument);
+  // The same for what only looks. It runs also where the store does not take its record, which is
+  // then kept in memory alone: who looks for damage must be served by a damaged store.
+  absl::StatusOr<google::longrunning::Operation> StartLookOfServer(const std::string& kind,
+                                                                   const std::string& argument);
   // Whether an operation of that kind runs, or waits for its turn.
   bool IsUnderWay(const std::string& kind);
   struct Started {
@@ -137,6 +143,11 @@ class Operations {
   // Changes the record, again if somebody else changed it meanwhile.
   absl::Status Change(const HubEntry& hub, const std::string& id,
                       const std::function<void(storage::v1::OperationRecord&)>& edit);
+  storage::v1::OperationRecord NewRecord(const std::string& kind, const std::string& argument);
+  // Writes `record` along with `writes`.
+  absl::StatusOr<store::Sequence> Keep(const HubEntry& hub,
+                                       const storage::v1::OperationRecord& record,
+                                       store::WriteSet writes);
   // Nobody fills the queue of all; what was taken in runs.
   absl::Status CheckRoom(const std::string& tenant);
   // The pointer's work; whether there is any left, or nobody knows.
@@ -161,6 +172,7 @@ class Operations {
   Clock& clock_;
   const PageTokens& tokens_;
   ChangeSignal changed_;
+  UnstoredOperations unstored_;
   std::map<std::string, Kind> kinds_;
   std::atomic<bool> stopping_{false};
   absl::Mutex mutex_;

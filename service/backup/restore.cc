@@ -99,7 +99,8 @@ absl::Status TryPlatformKey(const store::ShardSet& shards, const HubRecord& reco
   if (vault.Unwrap({}, wrapped, absl::InfiniteFuture()).ok()) return absl::OkStatus();
   return StateInvalid(
       "the platform.key of the data directory is not that of the server the backup was taken "
-      "from: hubs under the platform's key would stay closed");
+      "from: hubs under the platform's key would stay closed. Stop the server if one runs, put "
+      "that file in the place of this one, start it, and restore again");
 }
 
 absl::Status MakeHubsFit(store::ShardSet& shards, const PurgedHubs& purged,

@@ -75,6 +75,12 @@ absl::Status ShardIsMissing(uint32_t shard) {
                                    "was written: mount it, or restore the newest backup"));
 }
 
+// Damage says where it is: who starts a server may see no more than the message.
+absl::Status FromShard(uint32_t shard, const rocksdb::Status& status) {
+  const absl::Status sorted = FromRocks(status);
+  return absl::IsDataLoss(sorted) ? Annotate(sorted, absl::StrCat("shard-", shard)) : sorted;
+}
+
 rocksdb::ReadOptions WithinPrefix() {
   rocksdb::ReadOptions options;
   options.prefix_same_as_start = true;
@@ -104,7 +110,7 @@ absl::Status ReadRange(rocksdb::DB& db, const Partition& partition, const KeyRan
     rows.push_back({key.ToString(), iterator->value().ToString()});
     bytes += rows.back().value.size();
   }
-  return FromRocks(iterator->status());
+  return FromShard(partition.shard, iterator->status());
 }
 
 }  // namespace
@@ -165,7 +171,7 @@ absl::StatusOr<std::optional<std::string>> ShardSet::Get(const Partition& partit
   std::string value;
   const rocksdb::Status status = db->Get(rocksdb::ReadOptions(), FullKey(partition, key), &value);
   if (status.IsNotFound()) return std::nullopt;
-  CMK_RETURN_IF_ERROR(FromRocks(status));
+  CMK_RETURN_IF_ERROR(FromShard(partition.shard, status));
   return value;
 }
 
@@ -188,7 +194,7 @@ absl::StatusOr<std::vector<std::optional<std::string>>> ShardSet::MultiGet(
       rows.resize(i);
       break;
     }
-    CMK_RETURN_IF_ERROR(FromRocks(statuses[i]));
+    CMK_RETURN_IF_ERROR(FromShard(partition.shard, statuses[i]));
     rows[i] = std::move(values[i]);
   }
   return rows;

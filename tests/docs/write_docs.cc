@@ -56,10 +56,12 @@ int MissingReasons(const std::string& path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool check = argc == 3 && std::string(argv[1]) == "--check";
-  if (argc != 2 && !check) {
-    std::fputs("cmkstore_docs [--check] DOCS_DIR\n", stderr);
-    return 2;
+  const std::string first = argc > 1 ? argv[1] : "";
+  const bool help = first == "--help" || first == "-h";
+  const bool check = argc == 3 && first == "--check";
+  if (help || (!check && (argc != 2 || absl::StartsWith(first, "-")))) {
+    std::fputs("cmkstore_docs [--check] DOCS_DIR\n", help ? stdout : stderr);
+    return help ? 0 : 2;
   }
   const std::string directory = argv[argc - 1];
   const std::pair<std::string, std::string> pages[] = {

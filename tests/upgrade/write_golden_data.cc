@@ -156,9 +156,12 @@ int Write(const std::string& out) {
 }  // namespace cmkstore::upgrade
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fputs("cmkstore_golden_data OUT    (a directory that is not there yet)\n", stderr);
-    return 2;
+  const std::string out = argc > 1 ? argv[1] : "";
+  const bool help = out == "--help" || out == "-h";
+  if (help || argc != 2 || out.substr(0, 1) == "-") {
+    std::fputs("cmkstore_golden_data OUT    (a directory that is not there yet)\n",
+               help ? stdout : stderr);
+    return help ? 0 : 2;
   }
   return cmkstore::upgrade::Write(argv[1]);
 }
