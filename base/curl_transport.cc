@@ -82,8 +82,9 @@ absl::Status FailureOf(CURL* curl, CURLcode code) {
   const Hung hung = WhereItHung(curl);
   curl_off_t microseconds = 0;
   curl_easy_getinfo(curl, CURLINFO_TOTAL_TIME_T, &microseconds);
-  const absl::Duration tenth = absl::Milliseconds(100);
-  const absl::Duration waited = absl::Floor(absl::Microseconds(microseconds) + tenth / 2, tenth);
+  const absl::Duration total = absl::Microseconds(microseconds);
+  const absl::Duration unit = absl::Milliseconds(total < absl::Seconds(1) ? 1 : 100);
+  const absl::Duration waited = absl::Floor(total + unit / 2, unit);
   return WithCause(VaultUnreachable(absl::StrCat(hung.kind, ": ", hung.at, " within ",
                                                  absl::FormatDuration(waited)),
                                     kRetryAfter),

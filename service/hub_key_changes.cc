@@ -1,11 +1,16 @@
 #include "service/hub_key_changes.h"
 
 #include <algorithm>
+#include <atomic>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "base/errors.h"
+#include "base/request_scope.h"
 #include "base/status_macros.h"
 #include "crypto/hub_secrets.h"
 #include "keycache/dek_minter.h"
@@ -20,8 +25,45 @@ namespace cmkstore::service {
 
 namespace {
 
-constexpr int64_t kDeksAtOnce = 10;                       // of a commit behind the vault's calls
+constexpr size_t kRewrapThreads = 8;  // of a change of key, which has the time of a call
+constexpr int64_t kDeksAtOnce = 10;   // of a commit behind the vault's calls
+// A failure so near to the deadline is one of the time.
+constexpr absl::Duration kRewrapLeft = absl::Milliseconds(500);
 constexpr absl::Duration kDekTimeout = absl::Seconds(7);  // short, since a stop waits for it
+
+// Each wrapped by `key`, in their order; or the first failure, and how many were wrapped before it.
+absl::StatusOr<std::vector<keycache::WrappedDekRecord>> RewrapAll(
+    vault::KeyVault& vault, const vault::KeyRef& key,
+    const std::vector<keycache::WrappedDekRecord>& deks, absl::Time deadline, size_t& wrapped) {
+  std::vector<keycache::WrappedDekRecord> fresh = deks;
+  std::atomic<size_t> next = 0, done = 0;
+  absl::Mutex mutex;
+  absl::Status failure;
+  std::atomic<bool> failed = false;
+  const auto work = [&, request = RequestScope::Current()](size_t most) {
+    const RequestScope scope(request);
+    for (size_t i = 0; most > 0 && !failed && (i = next++) < deks.size(); --most) {
+      auto one = keycache::RewrapDek(vault, key, deks[i], deadline);
+      if (one.ok()) {
+        fresh[i] = *std::move(one);
+        ++done;
+        continue;
+      }
+      absl::MutexLock lock(&mutex);
+      failure.Update(one.status());
+      failed = true;
+    }
+  };
+  work(1);  // by itself: what a vault refuses of one it mostly refuses of all
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < std::min(kRewrapThreads, deks.size()) && !failed; ++i) {
+    threads.emplace_back(work, deks.size());
+  }
+  for (std::thread& thread : threads) thread.join();
+  wrapped = done;
+  CMK_RETURN_IF_ERROR(failure);
+  return fresh;
+}
 
 }  // namespace
 
@@ -115,12 +157,20 @@ absl::Status HubKeyChanges::Rewrap(const Turn& /*turn*/, const HubEntry& hub,
     wraps_now.version.clear();
     CMK_RETURN_IF_ERROR(vault::CheckNotWithdrawn(vault_.Describe(wraps_now, deadline)));
   }
+  size_t wrapped = 0;
+  const auto fresh = RewrapAll(vault_, key, records.deks, deadline, wrapped);
+  if (!fresh.ok()) {
+    if (clock_.WallNow() + kRewrapLeft < deadline) return fresh.status();
+    return DeadlineExceeded(absl::StrCat(
+        "the vault, which has wrapped ", wrapped, " of the hub's ", records.deks.size(),
+        " data keys by the other key; nothing is changed. It says ", fresh.status().message()));
+  }
   store::WriteSet writes;
-  for (const keycache::WrappedDekRecord& dek : records.deks) {
-    CMK_ASSIGN_OR_RETURN(const keycache::WrappedDekRecord fresh,
-                         keycache::RewrapDek(vault_, key, dek, deadline));
-    store::DeksTable::RequireUnchanged(writes, dek.facts.generation, ToRecord(dek), EtagMismatch());
-    store::DeksTable::Put(writes, dek.facts.generation, ToRecord(fresh));
+  for (size_t i = 0; i < fresh->size(); ++i) {
+    const uint32_t generation = records.deks[i].facts.generation;
+    store::DeksTable::RequireUnchanged(writes, generation, ToRecord(records.deks[i]),
+                                       EtagMismatch());
+    store::DeksTable::Put(writes, generation, ToRecord((*fresh)[i]));
   }
   if (key != KeyRefOf(hub.record)) {
     store::KeyChangeTable::Put(writes, ToRecord(key));

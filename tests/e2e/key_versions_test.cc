@@ -117,5 +117,41 @@ TEST_F(KeyVersionsTest, DisablingTheLatestVersionWithdrawsWhatAnOlderOneStillWra
   EXPECT_EQ(KeyStatus().generations(0).kek_id(), wrapped_by);
 }
 
+TEST_F(KeyVersionsTest, AllGenerationsOfAHubComeUnderItsOtherKey) {
+  SetUpHub();
+  constexpr int kGenerations = 12;  // more than are wrapped at once
+  for (int i = 0; i < kGenerations; ++i) {
+    ASSERT_EQ(ReasonOf(Put(absl::StrCat("d", i), "{}")), "OK");
+    if (i + 1 < kGenerations) {
+      ASSERT_EQ(RotateDek(), "OK");
+    }
+  }
+  owner_->Key("POST", "/keys/k2/create", {{"kty", "RSA"}, {"key_size", 2048}});
+  v1::UpdateHubRequest request;
+  request.mutable_hub()->set_name(kHub);
+  request.mutable_hub()->mutable_encryption()->mutable_customer_managed()->set_key_name("k2");
+  request.mutable_update_mask()->add_paths("encryption.customer_managed.key_name");
+  v1::Hub hub;
+  // One that fails in the middle changes none.
+  owner_->Script({{{"operation", "unwrapkey"}, {"skip", 15}, {"status", 403}, {"count", -1}}});
+  EXPECT_NE(ReasonOf(hubs_->UpdateHub(As("owner").get(), request, &hub)), "OK");
+  owner_->Script(nlohmann::json::array());
+  const v1::KeyStatus before = KeyStatus();
+  for (const v1::DekGeneration& generation : before.generations()) {
+    EXPECT_TRUE(absl::StrContains(generation.kek_id(), "/keys/k1/")) << generation.kek_id();
+  }
+  AwaitReason("OK");
+  ASSERT_EQ(ReasonOf(hubs_->UpdateHub(As("owner").get(), request, &hub)), "OK");
+  const v1::KeyStatus after = KeyStatus();
+  EXPECT_EQ(after.generations_size(), kGenerations);
+  for (const v1::DekGeneration& generation : after.generations()) {
+    EXPECT_TRUE(absl::StrContains(generation.kek_id(), "/keys/k2/")) << generation.kek_id();
+  }
+  StartServer();
+  for (int i = 0; i < kGenerations; ++i) {
+    EXPECT_EQ(ReasonOf(Get(absl::StrCat("d", i))), "OK") << i;
+  }
+}
+
 }  // namespace
 }  // namespace cmkstore
