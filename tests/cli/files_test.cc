@@ -78,8 +78,9 @@ TEST_F(CliFilesTest, AFileIsNotWrittenOverADirectoryAndNothingIsLeftBesideIt) {
     const Output refused = Ctl(words);
     EXPECT_EQ(refused.exit_code, 2) << command[0];
     EXPECT_THAT(refused.err, HasSubstr("cannot write " + directory_));
-    EXPECT_FALSE(std::filesystem::exists(directory_ + ".part"));
-    EXPECT_FALSE(std::filesystem::exists(directory_ + ".new"));
+    for (const auto& entry : std::filesystem::directory_iterator(dir_.path())) {
+      EXPECT_THAT(entry.path().string(), Not(HasSubstr("directory.")));
+    }
   }
 }
 
