@@ -204,6 +204,7 @@ void AddBackupCommands(CLI::App& app, Invocation& invocation) {
   };
   CLI::App* backup = app.add_subcommand("backup", "Back up everything; for the server's operators");
   backup->require_subcommand(1);
+  backup->footer("\nExamples:\n  cmkctl backup create\n  cmkctl backup list");
   waits(add(backup, "create",
             "Copy all shards, as they are now, into the server's backup directory",
             "  cmkctl backup create              waits until it is written and verified\n"

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -27,18 +26,6 @@ bool MayPass(const grpc::Status& status) {
     // Calls a second, and not what may be stored.
     case grpc::StatusCode::RESOURCE_EXHAUSTED: return RetryAfterOf(status) > absl::ZeroDuration();
     default: return false;
-  }
-}
-
-// Makes the call again while the server is not available or asks to slow down.
-grpc::Status Outlast(absl::FunctionRef<grpc::Status()> call) {
-  const absl::Time give_up = absl::Now() + kPatience;
-  absl::Duration pause = kFirstPause;
-  for (;;) {
-    const grpc::Status status = call();
-    if (!MayPass(status) || absl::Now() + pause > give_up) return status;
-    absl::SleepFor(std::max(pause, RetryAfterOf(status)));
-    pause = std::min(pause * 2, kLongestPause);
   }
 }
 
@@ -75,10 +62,30 @@ std::string RefusalText(const grpc::Status& status) {
   return text;
 }
 
-BatchSender::BatchSender(const Connection& connection, bool create_projects)
+BatchSender::BatchSender(const Connection& connection, bool create_projects,
+                         std::function<void(const grpc::Status&)> waits)
     : connection_(connection),
       create_projects_(create_projects),
+      waits_(std::move(waits)),
       documents_(v1::DocumentService::NewStub(connection.channel())) {}
+
+grpc::Status BatchSender::Outlast(absl::FunctionRef<grpc::Status()> call) {
+  const absl::Time give_up = absl::Now() + kPatience;
+  absl::Duration pause = kFirstPause;
+  std::string told;
+  for (;;) {
+    const grpc::Status status = call();
+    if (!MayPass(status) || absl::Now() + pause > give_up) return status;
+    // By class: the words of a connection that fails may change from try to try.
+    const std::string reason = ReasonOf(status), cause = absl::StrCat(status.error_code(), reason);
+    if (reason != "QUOTA_EXCEEDED" && cause != told) {
+      told = cause;
+      waits_(status);
+    }
+    absl::SleepFor(std::max(pause, RetryAfterOf(status)));
+    pause = std::min(pause * 2, kLongestPause);
+  }
+}
 
 grpc::Status BatchSender::Send(const v1::BatchWriteDocumentsRequest& batch) {
   return Outlast([&] {

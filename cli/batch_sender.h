@@ -2,11 +2,13 @@
 
 #include <grpcpp/support/status.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "cli/connection.h"
 #include "cmkstore/v1/document_service.grpc.pb.h"
 
@@ -24,7 +26,10 @@ std::string RefusalText(const grpc::Status& status);
 class BatchSender {
  public:
   // `connection` must outlive this. `create_projects`: makes projects that do not exist.
-  BatchSender(const Connection& connection, bool create_projects);
+  // `waits` is told what an outage is for, once until it is over or has another cause; of a bound
+  // on calls nothing, for that is no outage.
+  BatchSender(const Connection& connection, bool create_projects,
+              std::function<void(const grpc::Status&)> waits);
 
   // A repeat with the same request_id stores nothing twice.
   grpc::Status Send(const v1::BatchWriteDocumentsRequest& batch);
@@ -35,8 +40,12 @@ class BatchSender {
   grpc::Status EnsureProject(const std::string& hub, const std::string& project);
 
  private:
+  // Makes the call again while the server is not available or asks to slow down.
+  grpc::Status Outlast(absl::FunctionRef<grpc::Status()> call);
+
   const Connection& connection_;
   const bool create_projects_;
+  const std::function<void(const grpc::Status&)> waits_;
   const std::unique_ptr<v1::DocumentService::Stub> documents_;
   std::set<std::string> ensured_;
   bool in_doubt_ = false;

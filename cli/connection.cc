@@ -15,6 +15,8 @@
 #include "base/status_macros.h"
 #include "cli/pem.h"
 #include "cli/profile.h"
+#include "crypto/certificate_dates.h"
+#include "crypto/tls_identity.h"
 
 namespace cmkstore::cli {
 namespace {
@@ -61,6 +63,8 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> TlsCredentials(
   grpc::SslCredentialsOptions tls;
   if (!options.ca.empty()) {
     CMK_ASSIGN_OR_RETURN(tls.pem_root_certs, Pem(options.ca, "--ca", "CERTIFICATE"));
+    const absl::Status read = crypto::EarliestCertificateEnd(tls.pem_root_certs).status();
+    if (!read.ok()) return StateInvalid(absl::StrCat(options.ca, " (--ca): ", read.message()));
   }
   if (options.cert.empty() != options.key.empty()) {
     return StateInvalid("--cert and --key go together");
@@ -68,6 +72,12 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> TlsCredentials(
   if (!options.cert.empty()) {
     CMK_ASSIGN_OR_RETURN(tls.pem_cert_chain, Pem(options.cert, "--cert", "CERTIFICATE"));
     CMK_ASSIGN_OR_RETURN(tls.pem_private_key, Pem(options.key, "--key", "PRIVATE KEY"));
+    const absl::Status pair = crypto::CheckTlsIdentity(tls.pem_cert_chain, tls.pem_private_key,
+                                                       /*client_ca=*/tls.pem_cert_chain);
+    if (!pair.ok()) {
+      return StateInvalid(absl::StrCat(options.cert, " (--cert) and ", options.key,
+                                       " (--key) cannot be used: ", pair.message()));
+    }
   }
   return grpc::SslCredentials(tls);
 }

@@ -1,12 +1,11 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "base/errors.h"
-#include "base/file.h"
 #include "cli/commands.h"
 #include "cli/coverage_page.h"
 #include "cli/coverage_words.h"
 #include "cli/output.h"
+#include "cli/output_file.h"
 #include "cli/printable.h"
 #include "cli/resource_names.h"
 #include "cli/table.h"
@@ -73,8 +72,9 @@ int Coverage(const Invocation& invocation, const Connection& connection,
   const grpc::Status status =
       stub->GetEncryptionCoverage(connection.NewCall().get(), request, &coverage);
   if (!status.ok()) return Report(status, invocation.style());
-  if (!flags.html.empty() && !WriteFileDurably(flags.html, CoveragePage(coverage))) {
-    return ReportUsage(StateInvalid(absl::StrCat("cannot write ", flags.html)), invocation.style());
+  if (!flags.html.empty()) {
+    const absl::Status written = WriteOutputFile(flags.html, CoveragePage(coverage));
+    if (!written.ok()) return ReportUsage(written, invocation.style());
   }
   if (invocation.json) {
     PrintJson(coverage);

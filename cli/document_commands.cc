@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -14,6 +13,7 @@
 #include "cli/document_lists.h"
 #include "cli/list_printer.h"
 #include "cli/output.h"
+#include "cli/output_file.h"
 #include "cli/printable.h"
 #include "cli/resource_names.h"
 #include "cli/table.h"
@@ -89,12 +89,6 @@ int Put(const Invocation& invocation, const Connection& connection, const Docume
   return Report(status, invocation.style());
 }
 
-bool WriteFile(const std::string& content, const std::string& path) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << content;
-  return static_cast<bool>(file.flush());
-}
-
 // Content goes out as it is, but not raw to a terminal, which it could drive.
 void PrintContent(const std::string& content) {
   const std::string shown = StdoutIsTerminal() ? PrintableLines(content) : content;
@@ -116,8 +110,8 @@ int Get(const Invocation& invocation, const Connection& connection, const Docume
   } else if (flags.output.empty()) {
     PrintContent(document.content());
   }
-  if (flags.output.empty() || WriteFile(document.content(), flags.output)) return kOk;
-  return ReportUsage(StateInvalid(absl::StrCat("cannot write ", flags.output)), invocation.style());
+  if (flags.output.empty()) return kOk;
+  return ReportUsage(WriteOutputFile(flags.output, document.content()), invocation.style());
 }
 
 int Remove(const Invocation& invocation, const Connection& connection, const DocumentFlags& flags) {

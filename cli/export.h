@@ -7,8 +7,8 @@
 namespace cmkstore::cli {
 
 // Writes every document below `parent` (full name of a hub, project or collection) as a line that
-// import takes back (document_line.h), to standard output or to `output`, which appears only when
-// it is whole. Gives the exit code.
+// import takes back (document_line.h), to standard output or to `output`, an OutputFile.
+// Gives the exit code.
 int Export(const Invocation& invocation, const Connection& connection, const std::string& parent,
            const std::string& output);
 

@@ -279,6 +279,10 @@ void AddUpdate(CLI::App& hub, Invocation& invocation, const std::shared_ptr<HubF
 void AddHubCommands(CLI::App& app, Invocation& invocation) {
   const auto flags = std::make_shared<HubFlags>();
   CLI::App* hub = app.add_subcommand("hub", "Create, show and delete hubs")->require_subcommand(1);
+  hub->footer(
+      "\nExamples:\n"
+      "  cmkctl hub create h1 --vault-key https://contoso.vault.azure.net/keys/k1\n"
+      "  cmkctl hub list");
   AddCreate(*hub, invocation, flags);
   CLI::App* get = hub->add_subcommand("get", "Show a hub, also while it is locked");
   get->footer("\nExamples:\n  cmkctl hub get h1\n  cmkctl hub get h1 --json | jq -r .state");

@@ -43,7 +43,8 @@ class Importer {
         options_(options),
         file_bytes_(file_bytes),
         reader_(input),
-        sender_(connection, options.create_projects),
+        sender_(connection, options.create_projects,
+                [this](const grpc::Status& status) { TellWait(status); }),
         checkpoint_(NewImport(target)),
         checkpoint_path_(options.file == "-" ? "" : CheckpointPath(options.file)) {
     batch_.set_parent(options.hub);
@@ -88,6 +89,12 @@ class Importer {
   }
 
  private:
+  void TellWait(const grpc::Status& status) {
+    progress_->Clear();
+    std::fprintf(stderr, "cmkctl: waiting, for up to a minute: %s\n",
+                 Printable(status.error_message()).c_str());
+  }
+
   // An error that is none of the line's own: once its project is made, all of the file goes in.
   grpc::Status Stop(const grpc::Status& status, uint64_t line, const std::string& name) {
     stopped_at_ = line;

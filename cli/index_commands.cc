@@ -66,6 +66,7 @@ void AddIndexCommands(CLI::App& app, Invocation& invocation) {
   const auto flags = std::make_shared<IndexFlags>();
   CLI::App* index = app.add_subcommand("index", "Show and rebuild a hub's search index");
   index->require_subcommand(1);
+  index->footer("\nExamples:\n  cmkctl index status h1\n  cmkctl index rebuild h1");
   const auto add = [&](const char* verb, const char* what, const char* examples,
                        std::function<int(const Connection&, const std::string&)> run) {
     CLI::App* command = index->add_subcommand(verb, what);

@@ -184,6 +184,7 @@ void AddKeyCommands(CLI::App& app, Invocation& invocation) {
   CLI::App* key =
       app.add_subcommand("key", "Show, check, forecast, lock, unlock and rotate a hub's key");
   key->require_subcommand(1);
+  key->footer("\nExamples:\n  cmkctl key status h1\n  cmkctl key check h1");
   const auto add = [&](const char* verb, const char* what, const char* examples, Body body) {
     CLI::App* command = key->add_subcommand(verb, what);
     command->footer(std::string("\nExamples:\n") + examples);

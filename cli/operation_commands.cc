@@ -89,6 +89,8 @@ void AddOperationCommands(CLI::App& app, Invocation& invocation) {
   CLI::App* operations =
       app.add_subcommand("operations", "Follow long-running work of a hub or of the server");
   operations->require_subcommand(1);
+  operations->footer(
+      "\nExamples:\n  cmkctl operations list h1\n  cmkctl operations wait h1/OPERATION");
   CLI::App* list = operations->add_subcommand("list", "List operations, newest first");
   list->footer(
       "\nExamples:\n"

@@ -110,6 +110,7 @@ void AddProjectCommands(CLI::App& app, Invocation& invocation) {
   const auto flags = std::make_shared<ProjectFlags>();
   CLI::App* project = app.add_subcommand("project", "Create, show and delete projects of a hub");
   project->require_subcommand(1);
+  project->footer("\nExamples:\n  cmkctl project create h1/retail\n  cmkctl project list h1");
   const auto add = [&](const char* verb, const char* what, const char* examples) {
     CLI::App* command = project->add_subcommand(verb, what);
     command->footer(std::string("\nExamples:\n") + examples);

@@ -81,8 +81,11 @@ bool NamesAudience(const json& claims, const std::string& audience) {
 
 absl::StatusOr<absl::Time> TimeOf(const json& claims, const char* name) {
   const auto found = claims.find(name);
-  if (found == claims.end() || !found->is_number_integer()) {
-    return TokenInvalid("it lacks a time claim");
+  if (found == claims.end()) return TokenInvalid(absl::StrCat("it lacks the claim ", name));
+  // RFC 7519 allows fractions of a second.
+  if (found->is_number_float()) return absl::UnixEpoch() + absl::Seconds(found->get<double>());
+  if (!found->is_number_integer()) {
+    return TokenInvalid(absl::StrCat("its claim ", name, " is no number of seconds"));
   }
   return absl::FromUnixSeconds(found->get<int64_t>());
 }

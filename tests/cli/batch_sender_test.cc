@@ -10,6 +10,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "cmkstore/v1/project_service.grpc.pb.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
 
 namespace cmkstore::cli {
 namespace {
@@ -43,6 +45,7 @@ class ScriptedServer final : public v1::ProjectService::Service,
     return options;
   }
   std::deque<StatusCode> script;
+  std::string details;  // of each
   int calls = 0;
 
  private:
@@ -51,18 +54,34 @@ class ScriptedServer final : public v1::ProjectService::Service,
     if (script.empty()) return grpc::Status::OK;
     const StatusCode code = script.front();
     script.pop_front();
-    return {code, "scripted"};
+    return {code, absl::StrCat("scripted, call ", calls), details};
   }
 
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
 
+// An error that asks for a repeat in a moment.
+std::string DetailsOf(StatusCode code, const std::string& reason) {
+  google::rpc::Status wire;
+  wire.set_code(code);
+  google::rpc::ErrorInfo info;
+  info.set_reason(reason);
+  wire.add_details()->PackFrom(info);
+  google::rpc::RetryInfo retry;
+  retry.mutable_retry_delay()->set_nanos(1000);
+  wire.add_details()->PackFrom(retry);
+  return wire.SerializeAsString();
+}
+
 class BatchSenderTest : public ::testing::Test {
  protected:
   ScriptedServer server_;
   absl::StatusOr<Connection> connection_ = Connection::Open(server_.Options());
-  BatchSender sender_{*connection_, /*create_projects=*/true};
+  std::vector<StatusCode> waits_;
+  BatchSender sender_{*connection_, /*create_projects=*/true, [this](const grpc::Status& status) {
+                        waits_.push_back(status.error_code());
+                      }};
 };
 
 TEST_F(BatchSenderTest, AProjectIsMadeThroughAnOutageAndOnce) {
@@ -96,10 +115,28 @@ TEST_F(BatchSenderTest, ABatchIsInDoubtOnceAnAnswerWasMissedWhateverTheLastOneSa
   EXPECT_TRUE(sender_.in_doubt());
 }
 
-TEST_F(BatchSenderTest, ABatchIsSentThroughAnOutage) {
+TEST_F(BatchSenderTest, ABatchIsSentThroughAnOutageWhichIsToldOnce) {
   server_.script = {StatusCode::UNAVAILABLE, StatusCode::UNAVAILABLE};
   EXPECT_TRUE(sender_.Send(v1::BatchWriteDocumentsRequest()).ok());
   EXPECT_EQ(server_.calls, 3);
+  EXPECT_EQ(waits_, std::vector<StatusCode>({StatusCode::UNAVAILABLE}));
+  // Another cause, and a later outage, are news.
+  server_.script = {StatusCode::UNAVAILABLE, StatusCode::DEADLINE_EXCEEDED};
+  EXPECT_TRUE(sender_.Send(v1::BatchWriteDocumentsRequest()).ok());
+  EXPECT_EQ(waits_.size(), 3u);
+  server_.script = {StatusCode::PERMISSION_DENIED};
+  EXPECT_FALSE(sender_.Send(v1::BatchWriteDocumentsRequest()).ok());
+  EXPECT_EQ(waits_.size(), 3u) << "it does not wait";
+}
+
+TEST_F(BatchSenderTest, AFullDiskIsToldAndABoundOnCallsIsNot) {
+  for (const auto& [reason, told] : {std::pair("STORE_FULL", 1u), {"QUOTA_EXCEEDED", 0u}}) {
+    server_.details = DetailsOf(StatusCode::RESOURCE_EXHAUSTED, reason);
+    server_.script = {StatusCode::RESOURCE_EXHAUSTED, StatusCode::RESOURCE_EXHAUSTED};
+    waits_.clear();
+    EXPECT_TRUE(sender_.Send(v1::BatchWriteDocumentsRequest()).ok());
+    EXPECT_EQ(waits_.size(), told) << reason;
+  }
 }
 
 }  // namespace

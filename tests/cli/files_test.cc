@@ -78,8 +78,9 @@ TEST_F(CliFilesTest, AFileIsNotWrittenOverADirectoryAndNothingIsLeftBesideIt) {
     const Output refused = Ctl(words);
     EXPECT_EQ(refused.exit_code, 2) << command[0];
     EXPECT_THAT(refused.err, HasSubstr("cannot write " + directory_));
-    EXPECT_FALSE(std::filesystem::exists(directory_ + ".part"));
-    EXPECT_FALSE(std::filesystem::exists(directory_ + ".new"));
+    for (const auto& entry : std::filesystem::directory_iterator(dir_.path())) {
+      EXPECT_THAT(entry.path().string(), Not(HasSubstr("directory.")));
+    }
   }
 }
 
@@ -107,6 +108,30 @@ TEST_F(CliFilesTest, TokenCertificatesAndPricesMustBeWhatTheyAreCalled) {
             2);
   EXPECT_EQ(Ctl({"key", "forecast", "--price-file", directory_}).exit_code, 2);
   EXPECT_EQ(Ctl({"--config", directory_, "hub", "list"}).exit_code, 2);
+}
+
+TEST_F(CliFilesTest, AKeyOfAnotherCertificateAndOnesThatCannotBeReadAreNamed) {
+  const auto tls = [&](const std::string& ca, const std::string& cert, const std::string& key) {
+    return Ctl({"--ca", ca, "--cert", cert, "--key", key, "hub", "list"});
+  };
+  const std::string ca = credentials_ + "/ca.pem", cert = credentials_ + "/client.pem",
+                    key = credentials_ + "/client.key", other = credentials_ + "/server.key";
+  const Output mixed = tls(ca, cert, other);
+  EXPECT_EQ(mixed.exit_code, 2) << mixed.err;
+  EXPECT_EQ(mixed.err, absl::StrCat("cmkctl: ", cert, " (--cert) and ", other,
+                                    " (--key) cannot be used: the key is not that of the "
+                                    "certificate\n"));
+  // DER by its first byte, and no more.
+  const auto block = [&](const std::string& label) {
+    return WriteInput(
+        label, absl::StrCat("-----BEGIN ", label, "-----\nMAMCAQE=\n-----END ", label, "-----\n"));
+  };
+  EXPECT_THAT(tls(block("CERTIFICATE"), cert, key).err,
+              HasSubstr("CERTIFICATE (--ca): a certificate cannot be read"));
+  EXPECT_THAT(tls(ca, block("CERTIFICATE"), key).err,
+              HasSubstr("the certificate: a certificate cannot be read"));
+  EXPECT_THAT(tls(ca, cert, block("PRIVATE KEY")).err, HasSubstr("no unencrypted PEM key in it"));
+  EXPECT_EQ(tls(ca, cert, key).exit_code, 7) << "the server here takes no TLS";
 }
 
 TEST_F(CliFilesTest, ATokenFileOfAnotherKindIsNamedWhereTheTenantIsMissing) {

@@ -16,7 +16,7 @@ inline HttpResponse FetchAdmin(int port, const std::string& path, const std::str
   HttpRequest request;
   request.url = absl::StrCat("http://127.0.0.1:", port, path);
   if (!accept.empty()) request.headers = {{"Accept", accept}};
-  const auto response = transport.Send(request, absl::Now() + absl::Seconds(5));
+  const auto response = transport.Send(request, absl::Now() + absl::Seconds(20));
   EXPECT_TRUE(response.ok()) << response.status();
   return response.value_or(HttpResponse());
 }

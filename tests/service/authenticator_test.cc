@@ -210,6 +210,12 @@ TEST_F(AuthenticatorTest, TimesHaveAMinuteOfLeeway) {
   EXPECT_EQ(ReasonFor(Token([&](json& c) { c["nbf"] = now + 60; })), "OK");
   EXPECT_EQ(ReasonFor(Token([&](json& c) { c["nbf"] = now + 61; })), "TOKEN_INVALID");
   EXPECT_EQ(ReasonFor(Token([&](json& c) { c["exp"] = "tomorrow"; })), "TOKEN_INVALID");
+  const auto exact = static_cast<double>(now);
+  EXPECT_EQ(ReasonFor(Token([&](json& c) { c["exp"] = exact - 59.5; })), "OK");
+  EXPECT_EQ(ReasonFor(Token([&](json& c) { c["exp"] = exact - 60.5; })), "TOKEN_EXPIRED");
+  EXPECT_EQ(ReasonFor(Token([&](json& c) { c["nbf"] = exact + 59.5; })), "OK");
+  EXPECT_EQ(ReasonFor(Token([&](json& c) { c["nbf"] = exact + 62.5; })), "TOKEN_INVALID");
+  EXPECT_EQ(ReasonFor(Token([&](json& c) { c["exp"] = 1e300; })), "OK");
 }
 
 TEST_F(AuthenticatorTest, ARememberedTokenExpiresAllTheSame) {
