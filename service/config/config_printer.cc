@@ -137,8 +137,9 @@ work. Secrets are never in the file: options name the files that hold them. Tags
 
 The file and the files that it names are looked at every few seconds, so that a file swapped by a symbolic link counts as changed too.
 What is marked `yes` below takes effect without a restart and without ending a call; a file that is wrong is reported in the log
-(`config_not_reloaded`) and what was in force stays in force. The files of `tls` are taken over together, and only when key and certificate are a pair and the
-CA bundle can be read (else `tls_files_not_reloaded`); a start with files that cannot be used is refused.
+(`config_not_reloaded`) and what was in force stays in force. The files of `tls` are taken over together, and only when key and certificate are a pair, the
+certificate is valid now and the CA bundle can be read (else `tls_files_not_reloaded`). A start with files that cannot be used is refused; with a
+certificate that has ended or has not begun it serves, though no caller will take it (`tls_certificate_not_current`), and takes over the next valid one.
 
 For development there are flags in place of a file; they and all others are at the end of this page.
 
