@@ -1,3 +1,5 @@
+#include "absl/strings/str_cat.h"
+#include "base/build_info.h"
 #include "base/command_line.h"
 #include "cli/commands.h"
 
@@ -31,7 +33,8 @@ std::unique_ptr<CLI::App> MakeApp(Invocation& invocation) {
   CLI::App& app = *made;
   ConnectionOptions& options = invocation.connection;
   app.footer(kFooter);
-  app.set_version_flag("--version", std::string("cmkctl " CMKSTORE_VERSION),
+  app.set_version_flag("--version",
+                       absl::StrCat("cmkctl " CMKSTORE_VERSION " (", BuildRevision(), ")"),
                        "Print the version, and end");
   app.add_option("--profile", options.profile, "Section of the profile file")
       ->envname("CMKSTORE_PROFILE");

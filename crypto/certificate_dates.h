@@ -12,4 +12,9 @@ namespace cmkstore::crypto {
 // it, or one that cannot be read.
 absl::StatusOr<absl::Time> EarliestCertificateEnd(const std::string& pem);
 
+// Whether the first certificate of a PEM text is valid at `now`: those behind it may have ended, as
+// a root that signed another one before it ended. Errors: STATE_INVALID saying since when it is not
+// valid any more or from when on it will be, or that it cannot be read.
+absl::Status CheckCertificateIsCurrent(const std::string& pem, absl::Time now);
+
 }  // namespace cmkstore::crypto

@@ -7,8 +7,8 @@
 namespace cmkstore::crypto {
 
 // Whether a server can show `certificates` (PEM, its own first) with `key` (PEM, unencrypted), and
-// check callers against `client_ca` (PEM, one or more). Dates are not looked at: a certificate that
-// has ended is for whoever connects to refuse.
+// check callers against `client_ca` (PEM, one or more). Dates are not looked at:
+// CheckCertificateIsCurrent does.
 //
 // Errors: STATE_INVALID saying which of them cannot be read, or that key and certificate are no
 // pair.

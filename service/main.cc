@@ -6,13 +6,16 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -56,16 +59,23 @@ absl::StatusOr<LoadedConfig> LoadConfig(const ServerFlags& flags) {
     return loaded;
   }
   const auto text = ReadFile(flags.config_file);
-  if (!text.has_value()) return StateInvalid("--config must name a readable file");
+  if (!text.has_value()) {
+    const int why = errno;
+    return StateInvalid(
+        absl::StrCat("--config: ", flags.config_file, " cannot be read: ", std::strerror(why)));
+  }
   CMK_ASSIGN_OR_RETURN(LoadedConfig loaded, ReadConfig(flags.config_file, *text));
   CMK_RETURN_IF_ERROR(ToStatus(loaded, CheckRules(loaded.config)));
   return loaded;
 }
 
 int Fail(const absl::Status& status) {
-  const bool is_damage = HasReason(status, "STORE_CORRUPT");
-  std::fprintf(stderr, "cmkstored: %s%s\n", std::string(status.message()).c_str(),
-               is_damage ? " (what to do: docs/operations.md, CmkstoreDataDamaged)" : "");
+  for (absl::string_view line : absl::StrSplit(status.message(), '\n')) {
+    std::fprintf(stderr, "cmkstored: %s\n", std::string(line).c_str());
+  }
+  if (HasReason(status, "STORE_CORRUPT")) {
+    std::fprintf(stderr, "cmkstored: what to do: docs/operations.md, CmkstoreDataDamaged\n");
+  }
   return 1;
 }
 

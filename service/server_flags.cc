@@ -4,6 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "base/build_info.h"
 #include "base/command_line.h"
 
 namespace cmkstore::service {
@@ -73,7 +75,8 @@ constexpr Shorthand kShorthands[] = {
 }  // namespace
 
 void DeclareFlags(CLI::App& app, ServerFlags& flags) {
-  app.set_version_flag("--version", std::string("cmkstored " CMKSTORE_VERSION),
+  app.set_version_flag("--version",
+                       absl::StrCat("cmkstored " CMKSTORE_VERSION " (", BuildRevision(), ")"),
                        "Print the version, and end");
   CLI::Option* file =
       app.add_option("--config", flags.config_file, "The configuration (docs/configuration.md)");

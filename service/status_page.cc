@@ -1,9 +1,13 @@
 #include "service/status_page.h"
 
+#include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 
 namespace cmkstore::service {
 namespace {
@@ -29,15 +33,32 @@ std::string Escaped(absl::string_view text) {
                              {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}});
 }
 
-std::string Words(const std::string& name) { return absl::StrReplaceAll(name, {{"_", " "}}); }
+// A size says its unit by itself.
+std::string Words(absl::string_view name) {
+  return absl::StrReplaceAll(absl::StripSuffix(name, "_bytes"), {{"_", " "}});
+}
 
-std::string ValueOf(const ordered_json& value) {
+std::string SizeOf(uint64_t bytes) {
+  static constexpr const char* kUnits[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+  double size = static_cast<double>(bytes);
+  size_t unit = 0;
+  while (size >= 1024 && unit + 1 < std::size(kUnits)) {
+    size /= 1024;
+    ++unit;
+  }
+  return absl::StrFormat("%.*f %s", unit == 0 ? 0 : 1, size, kUnits[unit]);
+}
+
+std::string ValueOf(const std::string& name, const ordered_json& value) {
+  if (absl::EndsWith(name, "_bytes") && value.is_number_unsigned()) {
+    return SizeOf(value.get<uint64_t>());
+  }
   return Escaped(value.is_string() ? value.get<std::string>() : value.dump());
 }
 
 void AppendRow(const std::string& name, const ordered_json& value, std::string& page) {
   absl::StrAppend(&page, "<tr><th scope=\"row\">", Escaped(Words(name)), "</th><td>",
-                  ValueOf(value), "</td></tr>\n");
+                  ValueOf(name, value), "</td></tr>\n");
 }
 
 void AppendList(const ordered_json& list, std::string& page) {
@@ -50,7 +71,7 @@ void AppendList(const ordered_json& list, std::string& page) {
   for (const ordered_json& entry : list) {
     absl::StrAppend(&page, "<tr>");
     for (const auto& [name, value] : entry.items()) {
-      absl::StrAppend(&page, "<td>", ValueOf(value), "</td>");
+      absl::StrAppend(&page, "<td>", ValueOf(name, value), "</td>");
     }
     absl::StrAppend(&page, "</tr>\n");
   }

@@ -1,9 +1,11 @@
 #include "service/status_report.h"
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "base/build_info.h"
 #include "base/process_stats.h"
 
 namespace cmkstore::service {
@@ -25,6 +27,21 @@ ordered_json ShardsOf(const store::ShardSet& shards) {
     list.push_back(std::move(one));
   }
   return list;
+}
+
+// Those that were called in the last two minutes: how many answer, and the others by whose trouble
+// it looks like.
+ordered_json VaultsOf(vault::VaultMeter& meter) {
+  using Side = vault::TroubleSide;
+  std::map<Side, uint32_t> troubles = meter.Troubles();
+  uint32_t called = 0;
+  for (const auto& [side, vaults] : troubles) called += vaults;
+  ordered_json counts = {{"called_lately", called}, {"reachable", troubles[Side::kNone]}};
+  for (const Side side : {Side::kThisVault, Side::kVaultService, Side::kOurNetwork, Side::kOurLogin,
+                          Side::kUnknown}) {
+    counts[absl::StrCat("in_trouble_", vault::ToString(side))] = troubles[side];
+  }
+  return counts;
 }
 
 ordered_json CallsOf(const RpcServer& rpc) {
@@ -54,6 +71,8 @@ std::string StatusReport(const StatusSources& sources) {
   const HubStates hubs = sources.purges.LastStates();
   const ProcessStats process = ReadProcessStats();
   ordered_json status = {{"version", CMKSTORE_VERSION},
+                         {"revision", std::string(BuildRevision())},
+                         {"build_type", std::string(BuildType())},
                          {"compiler", __VERSION__},
                          {"state", sources.health.State()},
                          {"uptime", absl::FormatDuration(absl::Floor(uptime, absl::Seconds(1)))},
@@ -65,6 +84,7 @@ std::string StatusReport(const StatusSources& sources) {
          {"what", line.substr(5)}});
   }
   status["shards"] = ShardsOf(sources.shards);
+  status["vaults"] = VaultsOf(sources.vault_meter);
   status["vault_keys"] = {{"available", keys.vault_keys_available},
                           {"unreachable", keys.vault_keys_unreachable},
                           {"denied", keys.vault_keys_denied},

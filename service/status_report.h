@@ -6,8 +6,8 @@
 
 namespace cmkstore::service {
 
-// The JSON object of /statusz: build, uptime, state, shards, vault keys and hubs by state, caches,
-// indexes, operations and calls in flight. No name of a tenant, hub or vault, nothing of a
+// The JSON object of /statusz: build, uptime, state, shards, vaults, their keys and hubs by state,
+// caches, indexes, operations and calls in flight. No name of a tenant, hub or vault, nothing of a
 // document.
 std::string StatusReport(const StatusSources& sources);
 

@@ -8,9 +8,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/errors.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/status_macros.h"
+#include "crypto/certificate_dates.h"
 #include "crypto/digest.h"
 #include "crypto/tls_identity.h"
 
@@ -61,6 +64,12 @@ absl::StatusOr<bool> TlsFiles::Poll() {
   if (!sound.ok()) {
     return StateInvalid(absl::StrCat(paths_.certificate, ", ", paths_.key, ", ", paths_.client_ca,
                                      ": ", sound.message()));
+  }
+  const absl::Status current = crypto::CheckCertificateIsCurrent(contents[0], absl::Now());
+  if (!current.ok()) {
+    const std::string problem = absl::StrCat(paths_.certificate, ": ", current.message());
+    if (!in_force_.empty()) return StateInvalid(problem);
+    Log(LogLevel::kError, "tls_certificate_not_current", {{"problem", problem}});
   }
   std::array<int, 3> fresh;
   for (size_t i = 0; i < fresh.size(); ++i) {

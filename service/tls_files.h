@@ -19,14 +19,16 @@ class TlsFiles {
     std::string certificate, key, client_ca;
   };
 
-  // Errors: STATE_INVALID naming a file that cannot be read, or what CheckTlsIdentity says.
+  // A certificate that is not valid now is taken and logged (`tls_certificate_not_current`): there
+  // is no better one, and its successor needs no other start. Errors: STATE_INVALID naming a file
+  // that cannot be read, or what CheckTlsIdentity says.
   static absl::StatusOr<std::unique_ptr<TlsFiles>> Open(Paths paths);
   ~TlsFiles();
   TlsFiles(const TlsFiles&) = delete;
   TlsFiles& operator=(const TlsFiles&) = delete;
 
   // Looks at the files, and takes them over if they have changed. Returns whether they did. Errors:
-  // as Open; then nothing was taken over.
+  // as Open, and for a certificate that is not valid now; then nothing was taken over.
   absl::StatusOr<bool> Poll();
 
   // Of the copies.

@@ -65,11 +65,14 @@ std::vector<Violation> LacksOf(const IdentityOptions& options) {
                         absl::string_view variable) {
     if (!value.empty()) return;
     const bool in_pod = options.kind == Kind::kWorkloadIdentity;
-    lacks.push_back({absl::StrCat("identity.", option),
-                     in_pod ? absl::StrCat("is needed, or ", variable,
-                                           " in the environment, as the workload identity "
-                                           "webhook of a pod sets it")
-                            : "is needed"});
+    lacks.push_back(
+        {absl::StrCat("identity.", option),
+         in_pod ? absl::StrCat("is needed, or ", variable,
+                               " in the environment, as the workload identity "
+                               "webhook of a pod sets it")
+                : absl::StrCat("is needed for the kind ", options.kind == Kind::kClientSecret
+                                                              ? "client-secret"
+                                                              : "client-certificate")});
   };
   if (options.kind == Kind::kManagedIdentity) return lacks;
   need(options.tenant_id, "tenant_id", "AZURE_TENANT_ID");

@@ -157,7 +157,11 @@ std::map<TroubleSide, uint32_t> VaultMeter::Troubles() {
   const Census all = CountLately(now);
   const Identities taken = TakenLately(now);
   for (const auto& [name, entry] : vaults_) {
-    if (entry.cause.empty() || now - entry.last_call > kLately) continue;
+    if (now - entry.last_call > kLately) continue;
+    if (entry.cause.empty()) {
+      ++troubles[TroubleSide::kNone];
+      continue;
+    }
     Census others = all;
     --others[ContactOf(entry)];
     ++troubles[SideOf(entry, others, taken)];

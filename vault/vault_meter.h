@@ -68,7 +68,8 @@ class VaultMeter {
 
   VaultUsage Usage(const std::string& vault);
   VaultTrouble Trouble(const std::string& vault);
-  // How many vaults that were called in the last two minutes are in trouble, by side.
+  // How many vaults that were called in the last two minutes are in trouble, by side; kNone: how
+  // many are not.
   std::map<TroubleSide, uint32_t> Troubles();
 
  private:

@@ -8,7 +8,9 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/file.h"
+#include "crypto/certificate_dates.h"
 #include "service/jwks_cache.h"
 
 namespace cmkstore::service {
@@ -30,6 +32,16 @@ void NeedsKeySet(const std::string& option, const std::string& file, Problems& p
   const absl::Status usable = ParseJwks(*text).status();
   if (usable.ok()) return;
   problems.push_back({option, absl::StrCat(file, " is no key set: ", usable.message())});
+}
+
+// A start takes it, as there is no other; here it can still be replaced.
+void NeedsCurrentCertificate(const std::string& option, const std::string& file,
+                             Problems& problems) {
+  const std::optional<std::string> pem = ReadFile(file);
+  if (!pem.has_value()) return NeedsFile(option, file, problems);
+  const absl::Status current = crypto::CheckCertificateIsCurrent(*pem, absl::Now());
+  if (current.ok()) return;
+  problems.push_back({option, absl::StrCat(file, ": ", current.message())});
 }
 
 void NeedsDirectory(const std::string& option, const std::string& directory, Problems& problems) {
@@ -57,6 +69,7 @@ std::vector<ConfigProblem> CheckFiles(const config::v1::Config& config) {
     NeedsKeySet(absl::StrCat("issuers[", i, "].jwks_file"), config.issuers(i).jwks_file(),
                 problems);
   }
+  NeedsCurrentCertificate("tls.certificate_file", config.tls().certificate_file(), problems);
   NeedsFile("vaults.ca_file", config.vaults().ca_file(), problems);
   // A start makes it, in whatever of its path is there.
   std::filesystem::path data = config.data_dir();

@@ -8,8 +8,8 @@
 namespace cmkstore::service {
 
 // Of the files and directories that a configuration names, those that this process could not use:
-// logins to vaults, CAs, data and backups. Reads none of them; key sets and the certificates of the
-// listeners are read and judged by MakeServerOptions.
+// logins to vaults, key sets, CAs, data and backups, and a server certificate that is not valid
+// now. Whether it and its key are a pair is judged by MakeServerOptions.
 std::vector<ConfigProblem> CheckFiles(const config::v1::Config& config);
 
 }  // namespace cmkstore::service

@@ -49,18 +49,36 @@ std::string ListOf(absl::string_view comma_separated) {
   return absl::StrCat("[", comma_separated, "]");
 }
 
+void PrintSection(const Descriptor& section, const std::string& indent, std::string& out);
+
+void PrintListOfSections(const FieldDescriptor& field, const std::string& indent,
+                         std::string& out) {
+  const bool needed = field.name() == "issuers";  // without one, the file is not valid
+  std::string list;
+  if (needed) AppendComment(indent, "This one is an example: replace it.", list);
+  absl::StrAppend(&list, indent, field.name(), ":\n", indent, "  -\n");
+  PrintSection(*field.message_type(), indent + "    ", list);
+  if (needed || !SettingOf(field).default_().empty()) {
+    absl::StrAppend(&out, list);
+    return;
+  }
+  // By default there is no entry: an example, as a comment.
+  for (absl::string_view line : absl::StrSplit(list, '\n', absl::SkipEmpty())) {
+    absl::StrAppend(&out, indent, "# ", line.substr(indent.size()), "\n");
+  }
+}
+
 void PrintSection(const Descriptor& section, const std::string& indent, std::string& out) {
   for (int i = 0; i < section.field_count(); ++i) {
     const FieldDescriptor& field = *section.field(i);
     const config::v1::Setting& setting = SettingOf(field);
     AppendComment(indent, CommentOf(field), out);
     if (IsSection(field)) {
-      absl::StrAppend(&out, indent, field.name(), ":\n");
-      if (!field.is_repeated()) {
-        PrintSection(*field.message_type(), indent + "  ", out);
+      if (field.is_repeated()) {
+        PrintListOfSections(field, indent, out);
       } else {
-        absl::StrAppend(&out, indent, "  -\n");
-        PrintSection(*field.message_type(), indent + "    ", out);
+        absl::StrAppend(&out, indent, field.name(), ":\n");
+        PrintSection(*field.message_type(), indent + "  ", out);
       }
       continue;
     }
@@ -100,6 +118,7 @@ void TableSection(const Descriptor& section, const std::string& path, std::strin
 std::string PrintDefaultConfig() {
   std::string out =
       "# Every option of cmkstored with its default. Only what differs has to be written.\n"
+      "# A list that is empty by default is shown as a comment, with an example of an entry.\n"
       "# Secrets are never written here, only the names of files that hold them.\n";
   PrintSection(*config::v1::Config::descriptor(), "", out);
   return out;
@@ -118,8 +137,9 @@ work. Secrets are never in the file: options name the files that hold them. Tags
 
 The file and the files that it names are looked at every few seconds, so that a file swapped by a symbolic link counts as changed too.
 What is marked `yes` below takes effect without a restart and without ending a call; a file that is wrong is reported in the log
-(`config_not_reloaded`) and what was in force stays in force. The files of `tls` are taken over together, and only when key and certificate are a pair and the
-CA bundle can be read (else `tls_files_not_reloaded`); a start with files that cannot be used is refused.
+(`config_not_reloaded`) and what was in force stays in force. The files of `tls` are taken over together, and only when key and certificate are a pair, the
+certificate is valid now and the CA bundle can be read (else `tls_files_not_reloaded`). A start with files that cannot be used is refused; with a
+certificate that has ended or has not begun it serves, though no caller will take it (`tls_certificate_not_current`), and takes over the next valid one.
 
 For development there are flags in place of a file; they and all others are at the end of this page.
 

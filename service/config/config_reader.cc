@@ -63,7 +63,9 @@ class Reader {
   void ReadSection(const YamlNode& node, const std::string& path, Message& message) {
     if (node.kind == YamlNode::Kind::kNull) return;
     if (node.kind != YamlNode::Kind::kMap) {
-      return Report(node, path, "write its options below it, as NAME: VALUE lines");
+      return Report(node, path,
+                    path.empty() ? "the file must be a mapping: write options as NAME: VALUE lines"
+                                 : "write its options below it, as NAME: VALUE lines");
     }
     for (size_t i = 0; i < node.keys.size(); ++i) {
       const std::string& name = node.keys[i].text;

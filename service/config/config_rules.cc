@@ -156,6 +156,19 @@ void CheckIdentities(const config::v1::Config& config, Problems& problems) {
   }
 }
 
+// A development server makes files of its own, and would pass over those that are named.
+void CheckNoTlsFiles(const config::v1::Tls& tls, Problems& problems) {
+  const config::v1::Tls usual = DefaultConfig().tls();
+  const auto refuse = [&](const char* option, bool is_usual) {
+    if (is_usual) return;
+    problems.push_back(
+        {option, "development.enabled serves with files of its own; remove it, or that one"});
+  };
+  refuse("tls.certificate_file", tls.certificate_file() == usual.certificate_file());
+  refuse("tls.key_file", tls.key_file() == usual.key_file());
+  refuse("tls.client_ca_file", tls.client_ca_file() == usual.client_ca_file());
+}
+
 void CheckVaultsAndDevelopment(const config::v1::Config& config, Problems& problems) {
   for (int i = 0; i < config.vaults().allowed_suffixes_size(); ++i) {
     const std::string& suffix = config.vaults().allowed_suffixes(i);
@@ -178,6 +191,7 @@ void CheckVaultsAndDevelopment(const config::v1::Config& config, Problems& probl
       problems.push_back({path + ".tenants", "write the `tid` of a tenant's tokens, or '*'"});
     }
   }
+  if (config.development().enabled()) CheckNoTlsFiles(config.tls(), problems);
   if (!config.development().enabled() && config.development().plaintext()) {
     problems.push_back({"development.plaintext", "it goes with development.enabled: true only"});
   }
@@ -284,6 +298,10 @@ std::vector<ConfigProblem> CheckRules(const config::v1::Config& config) {
   Problems problems;
   if (config.data_dir().empty()) {
     problems.push_back({"data_dir", "write a directory, such as /var/lib/cmkstore"});
+  }
+  if (config.has_operator_tenant() && !IsValidId(config.operator_tenant())) {
+    problems.push_back(
+        {"operator_tenant", "write the `tid` of the tenant's tokens, or leave the option out"});
   }
   CheckAddresses(config, problems);
   CheckIssuers(config, problems);

@@ -28,15 +28,24 @@ std::optional<absl::Duration> ParseDuration(absl::string_view text) {
   return duration;
 }
 
+// Digits only. A leading zero is refused: elsewhere it means a number of base eight.
+std::optional<uint64_t> ParseWhole(absl::string_view text) {
+  uint64_t number = 0;
+  const bool digits = !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
+  if (!digits || (text.size() > 1 && text[0] == '0')) return std::nullopt;
+  if (!absl::SimpleAtoi(text, &number)) return std::nullopt;
+  return number;
+}
+
 std::optional<uint64_t> ParseBytes(absl::string_view text) {
   static constexpr std::pair<absl::string_view, int> kUnits[] = {
       {"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
   for (const auto& [unit, shift] : kUnits) {
     if (!absl::EndsWith(text, unit)) continue;
     text.remove_suffix(unit.size());
-    uint64_t number = 0;
-    if (!absl::SimpleAtoi(text, &number) || number > (uint64_t{1} << 30)) return std::nullopt;
-    return number << shift;
+    const auto number = ParseWhole(text);
+    if (!number.has_value() || *number > (uint64_t{1} << 30)) return std::nullopt;
+    return *number << shift;
   }
   return std::nullopt;
 }
@@ -59,9 +68,9 @@ std::optional<double> Measure(const FieldDescriptor& field, absl::string_view te
     if (!absl::SimpleAtod(text, &number)) return std::nullopt;
     return number;
   }
-  uint32_t number = 0;
-  if (!absl::SimpleAtoi(text, &number)) return std::nullopt;
-  return number;
+  const auto number = ParseWhole(text);
+  if (!number.has_value()) return std::nullopt;
+  return static_cast<double>(*number);
 }
 
 std::optional<std::string> CheckBounds(const FieldDescriptor& field, double value,

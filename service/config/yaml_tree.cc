@@ -9,7 +9,9 @@
 #include <sstream>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/errors.h"
 
 namespace cmkstore::service {
@@ -118,6 +120,14 @@ class TreeBuilder final : public YAML::EventHandler {
   size_t nodes_ = 0;
 };
 
+// Whether a tab stands before the first word of a line, which YAML does not take for indentation.
+bool IsIndentedByTab(absl::string_view text, int line) {
+  const std::vector<absl::string_view> lines = absl::StrSplit(text, '\n');
+  if (line < 0 || static_cast<size_t>(line) >= lines.size()) return false;
+  const absl::string_view indent = lines[line].substr(0, lines[line].find_first_not_of(" \t"));
+  return absl::StrContains(indent, '\t');
+}
+
 }  // namespace
 
 absl::StatusOr<YamlNode> ParseYaml(absl::string_view text) {
@@ -137,8 +147,10 @@ absl::StatusOr<YamlNode> ParseYaml(absl::string_view text) {
   } catch (const Refusal& refusal) {
     return refusal.status;
   } catch (const YAML::Exception& error) {
+    const bool tab = IsIndentedByTab(text, error.mark.line);
     return Refused(std::max(error.mark.line, 0) + 1, std::max(error.mark.column, 0) + 1,
-                   absl::StrCat("not YAML: ", error.msg));
+                   tab ? "not YAML: a tab may not indent; write spaces"
+                       : absl::StrCat("not YAML: ", error.msg));
   }
 }
 

@@ -9,6 +9,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "crypto/rsa_key.h"
+#include "crypto/x509_mint.h"
+#include "tests/testing/ended_certificate.h"
 #include "tests/testing/temp_dir.h"
 
 namespace cmkstore::service {
@@ -20,7 +23,7 @@ TEST(ConfigFilesTest, EachFileAndDirectoryThatIsNotThereIsNamedByItsOption) {
     const auto read = ReadConfig(
         "c.yaml",
         absl::StrCat(
-            "data_dir: ", base, "/data\n",
+            "data_dir: ", base, "/data\n", "tls: {certificate_file: ", base, "/tls.crt}\n",
             "identities: [{kind: client-secret, tenant_id: t, client_id: c, secret_file: ", base,
             "/secret}]\n", "vaults: {ca_file: ", base, "/ca.pem}\n", "backup: {directory: ", base,
             "/backup, receipts_directory: ", base, "/receipts}\n"));
@@ -29,9 +32,10 @@ TEST(ConfigFilesTest, EachFileAndDirectoryThatIsNotThereIsNamedByItsOption) {
     for (const ConfigProblem& one : CheckFiles(read->config)) options.push_back(one.path);
     return options;
   };
-  EXPECT_THAT(problems_of(dir.path() + "/none"),
-              ::testing::ElementsAre("identities[0].secret_file", "vaults.ca_file",
-                                     "backup.directory", "backup.receipts_directory"));
+  EXPECT_THAT(
+      problems_of(dir.path() + "/none"),
+      ::testing::ElementsAre("identities[0].secret_file", "tls.certificate_file", "vaults.ca_file",
+                             "backup.directory", "backup.receipts_directory"));
   for (const char* directory : {"backup", "receipts"}) {
     std::filesystem::create_directory(dir.path() + "/" + directory);
   }
@@ -39,7 +43,12 @@ TEST(ConfigFilesTest, EachFileAndDirectoryThatIsNotThereIsNamedByItsOption) {
   EXPECT_THAT(problems_of(dir.path()), ::testing::Contains("data_dir"));
   std::filesystem::remove(dir.path() + "/data");
   for (const char* file : {"secret", "ca.pem"}) std::ofstream(dir.path() + "/" + file) << "x";
+  const auto key = crypto::RsaPrivateKey::Generate(2048);
+  ASSERT_TRUE(key.ok());
+  std::ofstream(dir.path() + "/tls.crt") << crypto::MintCa(*key, "valid now");
   EXPECT_THAT(problems_of(dir.path()), ::testing::IsEmpty());
+  std::ofstream(dir.path() + "/tls.crt") << testing::kEndedCertificate;
+  EXPECT_THAT(problems_of(dir.path()), ::testing::ElementsAre("tls.certificate_file"));
 }
 
 }  // namespace

@@ -61,6 +61,13 @@ TEST(ConfigRulesTest, CombinationsThatWouldNotWorkAreToldAtTheirLine) {
                 "listeners[0].address: development.enabled listens");
   ExpectProblem("development: {plaintext: true}", "development.enabled: true only");
   ExpectProblem("development: {vault_hosts: ['localhost:1']}", "development.enabled: true");
+  for (const char* option : {"certificate_file", "key_file", "client_ca_file"}) {
+    ExpectProblem(absl::StrCat("development: {enabled: true}\ntls: {", option, ": /f}"),
+                  absl::StrCat("c.yaml:3:7: tls.", option, ": development.enabled serves with"));
+  }
+  for (const char* tenant : {"'a/b c'", "''"}) {
+    ExpectProblem(absl::StrCat("operator_tenant: ", tenant), "c.yaml:2:1: operator_tenant: write");
+  }
   ExpectProblem("listeners: [{address: nowhere}]", "c.yaml:2:14: listeners[0].address: write HOST");
   ExpectProblem("admin: {address: '9464'}", "admin.address: write HOST:PORT");
   ExpectProblem("vaults: {shared_directories: [{directory: contoso, tenants: ['*']}]}",
@@ -97,7 +104,7 @@ TEST(ConfigRulesTest, WhatAStartRefusesOfAnIdentityIsToldAtItsLine) {
                 "c.yaml:2:81: identities[0].authority: must be https://HOST");
   ExpectProblem(secret + "tenant_id: t, authority: 'login.example'}]", "identities[0].authority");
   ExpectProblem(secret + "tenant_id: ../x}]", "identities[0].tenant_id: must be the GUID");
-  ExpectProblem(secret + "}]", "identities[0].tenant_id: is needed");
+  ExpectProblem(secret + "}]", "identities[0].tenant_id: is needed for the kind client-secret");
   ExpectProblem("identities: [{imds_url: 'ftp://x'}]", "identities[0].imds_url: must be http");
   ExpectProblem("identities: [{kind: workload-identity, authority: 'http://a'}]",
                 "identities[0].authority: must be");

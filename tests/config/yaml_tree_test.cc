@@ -38,6 +38,10 @@ TEST(YamlTreeTest, RefusesWhatIsNotPlainData) {
   ExpectRefused("a: 1\n---\nb: 2\n", "second YAML document");
   ExpectRefused("? [1, 2]\n: 3\n", "plain text");
   ExpectRefused("a: [1\n", "not YAML");
+  ExpectRefused("a:\n\tb: 1\n", "2:");
+  for (const char* text : {"a:\n\tb: 1\n", "a:\n  b: 1\n\tc: 2\n", "a: 1\n\tb: 2\n"}) {
+    ExpectRefused(text, "a tab may not indent; write spaces");
+  }
 }
 
 TEST(YamlTreeTest, BombsAreRefusedBeforeTheyGrow) {

@@ -23,6 +23,20 @@ NdlQVD6yqNzjlzACIQDYxWDWBbghdndqD+qqt0k89Z3Orto7/HBhlrPoUW+RoA==
 -----END CERTIFICATE-----
 )PEM";
 
+TEST(CertificateDatesTest, ACertificateIsValidFromItsBeginToItsEnd) {
+  const auto at = [](int year, int second) {
+    return absl::FromCivil(absl::CivilSecond(year, 1, year == 2025 ? 1 : 2, 0, 0, second),
+                           absl::UTCTimeZone());
+  };
+  EXPECT_TRUE(CheckCertificateIsCurrent(kEndsIn2030, at(2025, 0)).ok());
+  EXPECT_TRUE(CheckCertificateIsCurrent(kEndsIn2030, at(2030, 0)).ok());
+  EXPECT_THAT(CheckCertificateIsCurrent(kEndsIn2030, at(2025, -1)),
+              FailsWith("STATE_INVALID", "is valid from 2025-01-01T00:00:00Z on only"));
+  EXPECT_THAT(CheckCertificateIsCurrent(kEndsIn2030, at(2030, 24 * 60 * 60)),
+              FailsWith("STATE_INVALID", "ended at 2030-01-02T03:04:05Z"));
+  EXPECT_THAT(CheckCertificateIsCurrent("words", at(2025, 0)), FailsWith("STATE_INVALID", "read"));
+}
+
 TEST(CertificateDatesTest, TheFirstToEndOfABundleCounts) {
   const absl::Time end =
       absl::FromCivil(absl::CivilSecond(2030, 1, 2, 3, 4, 5), absl::UTCTimeZone());

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "absl/strings/str_split.h"
+#include "base/build_info.h"
 #include "service/metrics.h"
 #include "tests/e2e/admin_page.h"
 #include "tests/e2e/served_hub.h"
@@ -299,6 +300,10 @@ TEST_F(AdminTest, TheStatusIsForPeopleAndForPrograms) {
     EXPECT_EQ(status["state"], "serving");
     EXPECT_EQ(status["shards"].size(), 2u);
     EXPECT_EQ(status["vault_keys"]["available"], 1);
+    EXPECT_EQ(status["vaults"]["called_lately"], 1);
+    EXPECT_EQ(status["vaults"]["reachable"], 1);
+    EXPECT_EQ(status["vaults"]["in_trouble_our_network"], 0);
+    EXPECT_EQ(status["revision"], std::string(BuildRevision()));
     EXPECT_EQ(status["hubs"]["with_cached_keys"], 1);
   }
   for (const char* path : {"/statusz", "/metrics", "/statusz?format=json", "/readyz"}) {

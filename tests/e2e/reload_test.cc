@@ -6,9 +6,11 @@
 
 #include <filesystem>
 
+#include "absl/strings/match.h"
 #include "service/config_reloader.h"
 #include "service/server_setup.h"
 #include "tests/e2e/served_hub.h"
+#include "tests/testing/ended_certificate.h"
 
 namespace cmkstore {
 namespace {
@@ -80,6 +82,13 @@ class ReloadTest : public ::testing::Test {
     request.set_parent(absl::StrCat("tenants/", kTenant));
     v1::ListHubsResponse response;
     return v1::HubService::NewStub(channel)->ListHubs(As(token).get(), request, &response);
+  }
+  void AwaitRefused(bool refused) {
+    const absl::Time give_up = absl::Now() + absl::Seconds(15);
+    while (server_->config_pending().tls_refused != refused && absl::Now() < give_up) {
+      absl::SleepFor(absl::Milliseconds(20));
+    }
+    EXPECT_EQ(server_->config_pending().tls_refused, refused);
   }
   void SetUpHub(const std::shared_ptr<grpc::Channel>& channel) {
     v1::CreateHubRequest hub;
@@ -223,27 +232,43 @@ vaults: {allowed_suffixes: [.vault.azure.net]}
 }
 
 TEST_F(ReloadTest, TlsFilesThatCannotBeUsedChangeNothingAndStartNothing) {
-  const auto await_refused = [&](bool refused) {
-    const absl::Time give_up = absl::Now() + absl::Seconds(15);
-    while (server_->config_pending().tls_refused != refused && absl::Now() < give_up) {
-      absl::SleepFor(absl::Milliseconds(20));
-    }
-    EXPECT_EQ(server_->config_pending().tls_refused, refused);
-  };
   const std::string live = dir_.path() + "/v1/dev/", other = dir_.path() + "/v2/dev/";
   for (const char* file : {"server.key", "server.pem", "ca.pem"}) {
     const std::string good = *ReadFile(live + file);
     const bool pair = file == std::string("server.key");
     ASSERT_TRUE(WriteFileDurably(live + file, pair ? *ReadFile(other + file) : "no PEM"));
-    await_refused(true);
+    AwaitRefused(true);
     absl::SleepFor(absl::Seconds(2));  // gRPC would have taken it by now
     const auto loaded = service::ReadConfig(config_, *ReadFile(config_));
     EXPECT_FALSE(service::MakeServerOptions(*loaded, clock_).ok()) << file;
     ASSERT_TRUE(WriteFileDurably(live + file, good));
     EXPECT_EQ(ReasonOf(List(Connect("v1"), "v1")), "OK") << file;
-    await_refused(false);
+    AwaitRefused(false);
   }
   EXPECT_NE(ReadFile(log_)->find("the key is not that of the certificate"), std::string::npos);
+}
+
+TEST_F(ReloadTest, ACertificateThatHasEndedIsNotTakenForOneThatServes) {
+  const std::string live = dir_.path() + "/v1/dev/";
+  const std::string certificate = *ReadFile(live + "server.pem"),
+                    key = *ReadFile(live + "server.key");
+  ASSERT_TRUE(WriteFileDurably(live + "server.key", testing::kKeyOfEndedCertificate));
+  ASSERT_TRUE(WriteFileDurably(live + "server.pem", testing::kEndedCertificate));
+  AwaitRefused(true);
+  absl::SleepFor(absl::Seconds(2));  // gRPC would have taken it by now
+  EXPECT_EQ(ReasonOf(List(Connect("v1"), "v1")), "OK");
+  const absl::Time give_up = absl::Now() + absl::Seconds(15);
+  const auto said = [&] { return absl::StrContains(*ReadFile(log_), "ended at 2025-02-01"); };
+  while (!said() && absl::Now() < give_up) absl::SleepFor(absl::Milliseconds(20));
+  EXPECT_TRUE(said());
+  // A start has no better one.
+  const auto loaded = service::ReadConfig(config_, *ReadFile(config_));
+  EXPECT_TRUE(service::MakeServerOptions(*loaded, clock_).ok());
+  EXPECT_NE(ReadFile(log_)->find("tls_certificate_not_current"), std::string::npos);
+  ASSERT_TRUE(WriteFileDurably(live + "server.pem", certificate));
+  ASSERT_TRUE(WriteFileDurably(live + "server.key", key));
+  AwaitRefused(false);
+  EXPECT_EQ(ReasonOf(List(Connect("v1"), "v1")), "OK");
 }
 
 TEST_F(ReloadTest, AWrongFileChangesNothing) {

@@ -18,6 +18,15 @@ TEST(StatusPageTest, EachSectionIsATableAndEachListEntryARow) {
   }
 }
 
+TEST(StatusPageTest, SizesAreWrittenForPeople) {
+  const std::string page = StatusPage(
+      R"({"memory": {"resident_bytes": 1610612736, "block_bytes": 512, "free_bytes": 5242880}})");
+  for (const char* part :
+       {"resident</th><td>1.5 GiB</td>", "block</th><td>512 bytes</td>", "<td>5.0 MiB</td>"}) {
+    EXPECT_NE(page.find(part), std::string::npos) << part << page;
+  }
+}
+
 TEST(StatusPageTest, NothingInItBecomesMarkup) {
   const std::string page = StatusPage(R"({"a<script>": "\"><script>alert(1)</script>&"})");
   EXPECT_EQ(page.find("<script>"), std::string::npos);

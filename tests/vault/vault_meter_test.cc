@@ -167,9 +167,12 @@ TEST(VaultMeterSideTest, EachPairOfOutagesIsAttributedToWhomItIs) {
     EXPECT_EQ(meter.Trouble(kOurs).side, rows[i].side) << "row " << i;
     if (rows[i].side == TroubleSide::kNone) continue;
     uint32_t counted = 0;
-    for (const auto& [side, vaults] : meter.Troubles()) counted += vaults;
+    for (const auto& [side, vaults] : meter.Troubles()) {
+      if (side != TroubleSide::kNone) counted += vaults;
+    }
     EXPECT_EQ(counted, in_trouble + 1) << "row " << i;
     EXPECT_GE(meter.Troubles()[rows[i].side], 1u) << "row " << i;
+    EXPECT_EQ(meter.Troubles()[TroubleSide::kNone], rows[i].others.size() - in_trouble);
   }
 }
 
