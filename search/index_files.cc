@@ -24,9 +24,15 @@ std::optional<HubUid> HubOfIndexFile(absl::string_view name) {
   return *uid;
 }
 
+bool IsNoPlainFile(const std::string& path) {
+  std::error_code failed;
+  const std::filesystem::file_status status = std::filesystem::symlink_status(path, failed);
+  return std::filesystem::exists(status) && !std::filesystem::is_regular_file(status);
+}
+
 std::string DamageOfIndexFile(const std::string& path) {
   std::error_code failed;
-  if (!std::filesystem::is_regular_file(path, failed)) return "it is no file";
+  if (IsNoPlainFile(path)) return "it is no file";
   // Made, and not written to yet: an empty index.
   const uintmax_t size = std::filesystem::file_size(path, failed);
   if (failed) return "it cannot be read";

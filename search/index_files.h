@@ -17,6 +17,10 @@ namespace cmkstore::search {
 // of a rebuild. nullopt: no index has a file of that name.
 std::optional<HubUid> HubOfIndexFile(absl::string_view name);
 
+// Whether a link, a directory, a pipe or the like lies at `path`: a file of an index is none of
+// these, and a link that were followed would have something outside the data directory written over.
+bool IsNoPlainFile(const std::string& path);
+
 // What is wrong with the main file at `path`, which nobody has open; empty: nothing that can be
 // seen. That a part was changed is seen only under the key; that one was put back to an earlier
 // state of itself, not even there (docs/storage_format.md).

@@ -19,6 +19,15 @@ constexpr absl::string_view kRebuildSuffix = ".rebuild";
 constexpr int64_t kOpenBytes = 256 << 10;  // of an open index, beside its cache
 constexpr size_t kMaxSkipped = 64;         // oldest ones in use that an eviction looks past
 
+// Of links themselves, never of what they lead to; of directories only empty ones.
+void RemoveWhatIsNoFile(const std::string& path) {
+  for (const char* suffix : {"-wal", "-journal", ""}) {
+    const std::string name = absl::StrCat(path, suffix);
+    std::error_code ignored;
+    if (IsNoPlainFile(name)) std::filesystem::remove(name, ignored);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<IndexSet>> IndexSet::Create(IndexSetOptions options,
@@ -185,6 +194,7 @@ absl::Status IndexSet::Rebuild(HubUid hub,
       return WithCause(StateInvalid("the index is being rebuilt already"), kRebuildingAlready);
     }
     if (slot->closed != closed) return HubLocked();
+    RemoveWhatIsNoFile(path);
     SqliteHubIndex::Destroy(beside);
     CMK_ASSIGN_OR_RETURN(rebuild, SqliteHubIndex::Open(beside, hub, *key, options_.index));
     slot->rebuild = rebuild;
@@ -252,7 +262,8 @@ std::optional<std::string> IndexSet::DamageOf(HubUid hub) {
   absl::MutexLock lock(&slot->io);  // nobody opens or swaps it meanwhile
   if (slot->index != nullptr) return "";
   std::error_code ignored;
-  if (!std::filesystem::exists(PathOf(hub), ignored)) return std::nullopt;
+  const auto status = std::filesystem::symlink_status(PathOf(hub), ignored);
+  if (!std::filesystem::exists(status)) return std::nullopt;
   return DamageOfIndexFile(PathOf(hub));
 }
 

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "search/index_files.h"
 #include "search/index_search.h"
 
 namespace cmkstore::search {
@@ -54,8 +55,11 @@ Sql OfProject(absl::string_view statement, const std::string& project) {
 absl::StatusOr<std::unique_ptr<SqliteHubIndex>> SqliteHubIndex::Open(
     const std::string& path, HubUid hub, const crypto::SecretBytes& key,
     const SqliteHubIndexOptions& options) {
+  for (const char* suffix : {"", "-wal", "-journal"}) {
+    if (IsNoPlainFile(absl::StrCat(path, suffix))) return IndexCorrupt("it is no file");
+  }
   // SQLite gives the log the mode of the main file.
-  const int fd = open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  const int fd = open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
   if (fd < 0) return StoreBusy();
   close(fd);
   std::unique_ptr<SqliteHubIndex> index(new SqliteHubIndex(path, options));

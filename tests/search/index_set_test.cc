@@ -3,6 +3,7 @@
 #include "search/index_set.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,6 +57,42 @@ TEST_F(IndexSetTest, ATornPageIsNoDamageWhileTheLogIsThereThatMakesItGood) {
   EXPECT_NE(set_->DamageOf(hub_), "");
   ASSERT_TRUE(WriteFileDurably(path() + "-wal", "a log"));
   EXPECT_EQ(set_->DamageOf(hub_), "");
+}
+
+TEST_F(IndexSetTest, WhatIsNoFileInAnIndexsPlaceIsNeitherFollowedNorKept) {
+  const std::string victim = dir_.path() + "/victim", directory = dir_.path() + "/elsewhere";
+  ASSERT_TRUE(WriteFileDurably(victim, "precious"));
+  std::filesystem::create_directory(directory);
+  OpenSet();
+  Fill(3);
+  ASSERT_THAT(Follow(), IsOk());
+  const std::vector<std::function<void(const std::string&)>> put = {
+      [&](const std::string& name) { std::filesystem::create_symlink(victim, name); },
+      [&](const std::string& name) { std::filesystem::create_symlink(victim + "2", name); },
+      [&](const std::string& name) { std::filesystem::create_symlink(directory, name); },
+      [](const std::string& name) { std::filesystem::create_directory(name); },
+      [](const std::string& name) { ASSERT_EQ(mkfifo(name.c_str(), 0600), 0); },
+  };
+  for (const char* suffix : {"", "-wal", "-journal"}) {
+    for (size_t i = 0; i < put.size(); ++i) {
+      SCOPED_TRACE(absl::StrCat(suffix, " ", i));
+      follower_.reset();
+      set_.reset();
+      const std::string name = path() + suffix;
+      std::filesystem::remove(name);
+      put[i](name);
+      OpenSet();
+      EXPECT_EQ(set_->DamageOf(hub_), *suffix == '\0' ? "it is no file" : "");
+      ASSERT_THAT(Follow(), IsOk());
+      EXPECT_EQ(set_->Stats().rebuilt, 1u);
+      EXPECT_EQ(Count("canary"), 3u);
+      EXPECT_FALSE(IsNoPlainFile(name));
+    }
+  }
+  EXPECT_EQ(ReadFile(victim), "precious");
+  EXPECT_FALSE(std::filesystem::exists(victim + "-wal"));
+  EXPECT_FALSE(std::filesystem::exists(victim + "2"));
+  EXPECT_TRUE(std::filesystem::is_empty(directory));
 }
 
 TEST_F(IndexSetTest, NothingIsKeptOfAHubThatNobodyUses) {

@@ -72,6 +72,17 @@ TEST_F(SealedIndexTest, AnotherHubOrAnotherKeyOpensNothing) {
               FailsWith("INDEX_CORRUPT", ""));
 }
 
+// As if the link had come between the look at the file and its opening.
+TEST_F(SealedIndexTest, SqliteFollowsNoLink) {
+  const std::string victim = dir_.path() + "/victim";
+  WriteBytes(victim, "");
+  std::filesystem::create_symlink(victim, path());
+  const auto vfs = *SealedVfs::Create(hub_, key_);
+  EXPECT_FALSE(Sqlite::Open(path(), vfs->name()).ok());
+  std::filesystem::remove(path());
+  EXPECT_THAT(Sqlite::Open(path(), vfs->name()), IsOk());
+}
+
 TEST_F(SealedIndexTest, AFlippedBitAnywhereInTheMainFileIsNoticed) {
   Fill(30);
   index_.reset();
