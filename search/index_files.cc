@@ -2,13 +2,17 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <system_error>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/errors.h"
+#include "base/log.h"
 #include "crypto/xaes.h"
 #include "search/sealed_file.h"
 
@@ -28,6 +32,16 @@ bool IsNoPlainFile(const std::string& path) {
   std::error_code failed;
   const std::filesystem::file_status status = std::filesystem::symlink_status(path, failed);
   return std::filesystem::exists(status) && !std::filesystem::is_regular_file(status);
+}
+
+absl::Status IndexFileFailed(absl::string_view step, const std::string& path, int error) {
+  const std::string why = std::generic_category().message(error);
+  Log(LogLevel::kWarning, "index_file_failed",
+      {{"path", path}, {"step", std::string(step)}, {"error", why}});
+  if (error == ENOSPC || error == EDQUOT) return StoreFull();
+  return MakeError(absl::StatusCode::kUnavailable, "STORE_BUSY",
+                   absl::StrCat("a file of the search index cannot be ", step, ": ", why,
+                                "; this server's log names it (index_file_failed)"));
 }
 
 std::string DamageOfIndexFile(const std::string& path) {

@@ -168,7 +168,9 @@ void IndexFollower::MarkLost(HubUid uid, const absl::Status& why) {
     if (damaged) ++stats_.damaged;
   }
   Log(damaged ? LogLevel::kError : LogLevel::kInfo, damaged ? "index_lost" : "index_outdated",
-      {{"hub_uid", uid.ToHex()}, {"hub", source_.NameOf(uid)}});
+      {{"hub_uid", uid.ToHex()},
+       {"hub", source_.NameOf(uid)},
+       {"detail", std::string(why.message())}});
 }
 
 void IndexFollower::Repair(HubUid uid, const absl::Status& why) {
@@ -190,7 +192,10 @@ std::optional<uint64_t> IndexFollower::BeginTurn(HubUid uid) {
 void IndexFollower::EndTurn(HubUid uid, uint64_t swaps, const absl::StatusOr<uint64_t>& indexed) {
   if (const absl::Status failure = Finish(uid, swaps, indexed); !failure.ok()) {
     Log(LogLevel::kWarning, "index_not_advancing",
-        {{"hub_uid", uid.ToHex()}, {"hub", source_.NameOf(uid)}, {"reason", ReasonOf(failure)}});
+        {{"hub_uid", uid.ToHex()},
+         {"hub", source_.NameOf(uid)},
+         {"reason", ReasonOf(failure)},
+         {"detail", std::string(failure.message())}});
   }
   advanced_(uid);
 }

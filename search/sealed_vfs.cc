@@ -1,5 +1,6 @@
 #include "search/sealed_vfs.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <new>
 #include <utility>
@@ -144,6 +145,7 @@ int SealedVfs::OpenFile(sqlite3_vfs* vfs, const char* path, sqlite3_file* file, 
   }
   auto* real = reinterpret_cast<sqlite3_file*>(slot + 1);
   const int result = self->root_->xOpen(self->root_, path, real, flags, out_flags);
+  if (result != SQLITE_OK) self->context_.refusal = errno;
   if (result != SQLITE_OK) return result;
   slot->file = new SealedFile(role, real, self->context_);
   slot->base.pMethods = &kMethods;

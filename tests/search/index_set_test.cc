@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "search/index_files.h"
 #include "tests/search/index_set_fixture.h"
 
@@ -93,6 +94,31 @@ TEST_F(IndexSetTest, WhatIsNoFileInAnIndexsPlaceIsNeitherFollowedNorKept) {
   EXPECT_FALSE(std::filesystem::exists(victim + "-wal"));
   EXPECT_FALSE(std::filesystem::exists(victim + "2"));
   EXPECT_TRUE(std::filesystem::is_empty(directory));
+}
+
+TEST_F(IndexSetTest, ADirectoryWithFilesInAnIndexsPlaceStaysAndIsTold) {
+  OpenSet();
+  Fill(3);
+  std::filesystem::create_directory(path());
+  ASSERT_TRUE(WriteFileDurably(path() + "/kept", "by somebody"));
+  const std::string log = dir_.path() + "/log";
+  ASSERT_TRUE(SetLogFile(log));
+  EXPECT_THAT(Follow(), FailsWith("STORE_BUSY", "cannot be removed: Directory not empty"));
+  ASSERT_TRUE(SetLogFile("/dev/stderr"));
+  EXPECT_THAT(*ReadFile(log), ::testing::HasSubstr("\"path\":\"" + path() + "\""));
+  EXPECT_EQ(ReadFile(path() + "/kept"), "by somebody");
+  std::filesystem::remove(path() + "/kept");
+  ASSERT_TRUE(AwaitRebuilt(1));
+  EXPECT_EQ(Count("canary"), 3u);
+}
+
+TEST_F(IndexSetTest, ADirectoryThatCannotBeMadeIsTold) {
+  ASSERT_TRUE(WriteFileDurably(dir_.path() + "/indexes", "a file"));
+  IndexSetOptions options;
+  options.directory = dir_.path() + "/indexes";
+  EXPECT_THAT(IndexSet::Create(options, source_),
+              FailsWith("STATE_INVALID", options.directory + " cannot hold the search indexes: "
+                                                             "Not a directory"));
 }
 
 TEST_F(IndexSetTest, NothingIsKeptOfAHubThatNobodyUses) {
