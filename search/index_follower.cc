@@ -126,6 +126,13 @@ absl::Status IndexFollower::FailureOf(HubUid uid) const {
   return found == hubs_.end() ? absl::OkStatus() : found->second.failure;
 }
 
+std::optional<absl::Duration> IndexFollower::NextTryOf(HubUid uid) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = hubs_.find(uid);
+  if (found == hubs_.end() || found->second.stopped) return std::nullopt;
+  return std::max(absl::ZeroDuration(), found->second.not_before - clock_.MonotonicNow());
+}
+
 void IndexFollower::Tick() {
   absl::MutexLock lock(&mutex_);
   const absl::Time now = clock_.MonotonicNow();

@@ -122,6 +122,13 @@ bool Operations::IsUnderWay(const std::string& kind) {
   });
 }
 
+bool Operations::IsUnderWay(const std::string& kind, HubUid hub) {
+  absl::MutexLock lock(&mutex_);
+  return std::any_of(running_.begin(), running_.end(), [&](const auto& one) {
+    return one.second->kind() == kind && one.second->hub()->uid == hub && !one.second->ended();
+  });
+}
+
 absl::StatusOr<Operations::Started> Operations::StartWith(const HubEntry& hub,
                                                           const std::string& kind,
                                                           const std::string& argument,
