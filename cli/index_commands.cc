@@ -25,6 +25,13 @@ void Show(const Invocation& invocation, const v1::SearchIndex& index) {
   table.Add({"state", v1::SearchIndex::State_Name(index.state())});
   // A locked hub's is closed: nobody can count in it.
   if (index.state() == v1::SearchIndex::LOCKED) return;
+  if (!index.failure_reason().empty()) {
+    const std::string again = index.has_next_try_time()
+                                  ? absl::StrCat("; tried again ", TimeText(index.next_try_time()))
+                                  : "";
+    table.Add({"failing",
+               absl::StrCat(index.failure_message(), " [", index.failure_reason(), "]", again)});
+  }
   table.Add({"documents", absl::StrCat(index.document_count())});
   if (index.unreadable_count() > 0) {
     table.Add({"unreadable", absl::StrCat(index.unreadable_count(), " documents, left out")});

@@ -2,13 +2,17 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <system_error>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/errors.h"
+#include "base/log.h"
 #include "crypto/xaes.h"
 #include "search/sealed_file.h"
 
@@ -24,9 +28,25 @@ std::optional<HubUid> HubOfIndexFile(absl::string_view name) {
   return *uid;
 }
 
+bool IsNoPlainFile(const std::string& path) {
+  std::error_code failed;
+  const std::filesystem::file_status status = std::filesystem::symlink_status(path, failed);
+  return std::filesystem::exists(status) && !std::filesystem::is_regular_file(status);
+}
+
+absl::Status IndexFileFailed(absl::string_view step, const std::string& path, int error) {
+  const std::string why = std::generic_category().message(error);
+  Log(LogLevel::kWarning, "index_file_failed",
+      {{"path", path}, {"step", std::string(step)}, {"error", why}});
+  if (error == ENOSPC || error == EDQUOT) return StoreFull();
+  return MakeError(absl::StatusCode::kUnavailable, "STORE_BUSY",
+                   absl::StrCat("a file of the search index cannot be ", step, ": ", why,
+                                "; this server's log names it (index_file_failed)"));
+}
+
 std::string DamageOfIndexFile(const std::string& path) {
   std::error_code failed;
-  if (!std::filesystem::is_regular_file(path, failed)) return "it is no file";
+  if (IsNoPlainFile(path)) return "it is no file";
   // Made, and not written to yet: an empty index.
   const uintmax_t size = std::filesystem::file_size(path, failed);
   if (failed) return "it cannot be read";

@@ -126,6 +126,13 @@ absl::Status IndexFollower::FailureOf(HubUid uid) const {
   return found == hubs_.end() ? absl::OkStatus() : found->second.failure;
 }
 
+std::optional<absl::Duration> IndexFollower::NextTryOf(HubUid uid) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = hubs_.find(uid);
+  if (found == hubs_.end() || found->second.stopped) return std::nullopt;
+  return std::max(absl::ZeroDuration(), found->second.not_before - clock_.MonotonicNow());
+}
+
 void IndexFollower::Tick() {
   absl::MutexLock lock(&mutex_);
   const absl::Time now = clock_.MonotonicNow();
@@ -168,7 +175,9 @@ void IndexFollower::MarkLost(HubUid uid, const absl::Status& why) {
     if (damaged) ++stats_.damaged;
   }
   Log(damaged ? LogLevel::kError : LogLevel::kInfo, damaged ? "index_lost" : "index_outdated",
-      {{"hub_uid", uid.ToHex()}, {"hub", source_.NameOf(uid)}});
+      {{"hub_uid", uid.ToHex()},
+       {"hub", source_.NameOf(uid)},
+       {"detail", std::string(why.message())}});
 }
 
 void IndexFollower::Repair(HubUid uid, const absl::Status& why) {
@@ -190,7 +199,10 @@ std::optional<uint64_t> IndexFollower::BeginTurn(HubUid uid) {
 void IndexFollower::EndTurn(HubUid uid, uint64_t swaps, const absl::StatusOr<uint64_t>& indexed) {
   if (const absl::Status failure = Finish(uid, swaps, indexed); !failure.ok()) {
     Log(LogLevel::kWarning, "index_not_advancing",
-        {{"hub_uid", uid.ToHex()}, {"hub", source_.NameOf(uid)}, {"reason", ReasonOf(failure)}});
+        {{"hub_uid", uid.ToHex()},
+         {"hub", source_.NameOf(uid)},
+         {"reason", ReasonOf(failure)},
+         {"detail", std::string(failure.message())}});
   }
   advanced_(uid);
 }

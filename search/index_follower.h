@@ -81,6 +81,8 @@ class IndexFollower {
   uint64_t IndexedSequence(HubUid hub) const;
   // Why the hub does not advance; OK when it does.
   absl::Status FailureOf(HubUid hub) const;
+  // How long until a hub that does not advance is tried again; nullopt: it is not, by itself.
+  std::optional<absl::Duration> NextTryOf(HubUid hub) const;
   // Rebuilds the hub's index from its documents, beside the one that serves, and swaps once it has
   // what was written meanwhile. Blocking, on the caller's thread. `progress(documents so far)` is
   // called now and then and ends the rebuild by an error. Errors: STATE_INVALID when a rebuild is

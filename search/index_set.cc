@@ -1,5 +1,6 @@
 #include "search/index_set.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <utility>
@@ -19,6 +20,25 @@ constexpr absl::string_view kRebuildSuffix = ".rebuild";
 constexpr int64_t kOpenBytes = 256 << 10;  // of an open index, beside its cache
 constexpr size_t kMaxSkipped = 64;         // oldest ones in use that an eviction looks past
 
+// Of links themselves, never of what they lead to; of directories only empty ones.
+absl::Status RemoveWhatIsNoFile(const std::string& path) {
+  for (const char* suffix : {"-wal", "-journal", ""}) {
+    const std::string name = absl::StrCat(path, suffix);
+    std::error_code failed;
+    if (IsNoPlainFile(name)) std::filesystem::remove(name, failed);
+    if (failed) return IndexFileFailed("removed", name, failed.value());
+  }
+  return absl::OkStatus();
+}
+
+// Only who starts the server sees it: it names the directory.
+absl::Status Unusable(const std::string& directory, const std::error_code& why) {
+  const bool full =
+      why == std::errc::no_space_on_device || why == std::error_code(EDQUOT, why.category());
+  if (full) return Annotate(StoreFull(), directory);
+  return StateInvalid(absl::StrCat(directory, " cannot hold the search indexes: ", why.message()));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<IndexSet>> IndexSet::Create(IndexSetOptions options,
@@ -28,7 +48,7 @@ absl::StatusOr<std::unique_ptr<IndexSet>> IndexSet::Create(IndexSetOptions optio
   if (!failed) {
     std::filesystem::permissions(options.directory, std::filesystem::perms::owner_all, failed);
   }
-  if (failed) return StoreFull();
+  if (failed) return Unusable(options.directory, failed);
   std::vector<std::filesystem::path> left;
   std::filesystem::directory_iterator entry(options.directory, failed);
   for (; !failed && entry != std::filesystem::directory_iterator(); entry.increment(failed)) {
@@ -36,7 +56,7 @@ absl::StatusOr<std::unique_ptr<IndexSet>> IndexSet::Create(IndexSetOptions optio
       left.push_back(entry->path());
     }
   }
-  if (failed) return StoreBusy();
+  if (failed) return Unusable(options.directory, failed);
   for (const auto& path : left) std::filesystem::remove(path, failed);
   LimitSqliteMemory(options.working_bytes + static_cast<int64_t>(options.max_open) *
                                                 (options.index.cache_bytes + kOpenBytes));
@@ -185,6 +205,8 @@ absl::Status IndexSet::Rebuild(HubUid hub,
       return WithCause(StateInvalid("the index is being rebuilt already"), kRebuildingAlready);
     }
     if (slot->closed != closed) return HubLocked();
+    CMK_RETURN_IF_ERROR(RemoveWhatIsNoFile(path));
+    CMK_RETURN_IF_ERROR(RemoveWhatIsNoFile(beside));
     SqliteHubIndex::Destroy(beside);
     CMK_ASSIGN_OR_RETURN(rebuild, SqliteHubIndex::Open(beside, hub, *key, options_.index));
     slot->rebuild = rebuild;
@@ -208,7 +230,9 @@ absl::Status IndexSet::Rebuild(HubUid hub,
       SyncDirectory(options_.directory);
       SqliteHubIndex::Destroy(path);
     }
-    if (std::rename(beside.c_str(), path.c_str()) != 0) status = StoreFull();
+    if (std::rename(beside.c_str(), path.c_str()) != 0) {
+      status = IndexFileFailed("put in its place", path, errno);
+    }
     SyncDirectory(options_.directory);
   }
   SqliteHubIndex::Destroy(beside);
@@ -243,7 +267,7 @@ absl::StatusOr<std::vector<std::string>> IndexSet::ListFiles() const {
     std::error_code gone;  // meanwhile
     if (!entry->is_directory(gone)) names.push_back(entry->path().filename());
   }
-  if (failed) return StoreBusy();
+  if (failed) return IndexFileFailed("listed", options_.directory, failed.value());
   return names;
 }
 
@@ -252,7 +276,8 @@ std::optional<std::string> IndexSet::DamageOf(HubUid hub) {
   absl::MutexLock lock(&slot->io);  // nobody opens or swaps it meanwhile
   if (slot->index != nullptr) return "";
   std::error_code ignored;
-  if (!std::filesystem::exists(PathOf(hub), ignored)) return std::nullopt;
+  const auto status = std::filesystem::symlink_status(PathOf(hub), ignored);
+  if (!std::filesystem::exists(status)) return std::nullopt;
   return DamageOfIndexFile(PathOf(hub));
 }
 

@@ -55,7 +55,7 @@ struct IndexSetStats {
 class IndexSet {
  public:
   // Bounds SQLite's memory, and removes what an unfinished rebuild has left behind. Errors:
-  // STORE_FULL when the directory cannot be made, STORE_BUSY when it cannot be read.
+  // STORE_FULL without room for the directory, STATE_INVALID when it cannot be made or read.
   static absl::StatusOr<std::unique_ptr<IndexSet>> Create(IndexSetOptions options,
                                                           ChangeSource& source);
 

@@ -6,6 +6,7 @@
 #include "search/sealed_file.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <iterator>
 
@@ -18,6 +19,11 @@ constexpr int64_t kLogHeaderBytes = 32;
 constexpr int64_t kFrameHeaderBytes = 24;
 constexpr int64_t kOverhead = kSealedPageBytes - kPageBytes;
 constexpr absl::string_view kLabel = "cmkstore/index/v1";
+
+int Noted(SealContext& context, int result) {
+  if (result != SQLITE_OK && result != SQLITE_IOERR_SHORT_READ) context.refusal = errno;
+  return result;
+}
 
 }  // namespace
 
@@ -53,7 +59,8 @@ std::vector<uint8_t> SealedFile::AssociatedData(int64_t number) const {
 int SealedFile::Load(const Unit& unit, uint8_t* out, Found* found) {
   const auto size = static_cast<size_t>(unit.size);
   const auto sealed_size = static_cast<int>(unit.size + kOverhead);
-  const int result = real_->pMethods->xRead(real_, sealed_.data(), sealed_size, unit.physical);
+  const int result =
+      Noted(context_, real_->pMethods->xRead(real_, sealed_.data(), sealed_size, unit.physical));
   if (result != SQLITE_OK && result != SQLITE_IOERR_SHORT_READ) return result;
   *found = Found::kNothing;
   if (result == SQLITE_OK) {
@@ -81,8 +88,9 @@ int SealedFile::Store(const Unit& unit, const uint8_t* plaintext) {
   const auto size = static_cast<size_t>(unit.size);
   context_.key->Seal(nonce, {plaintext, size}, AssociatedData(unit.number),
                      {sealed_.data() + nonce.size(), size + crypto::kXaesTagBytes});
-  return real_->pMethods->xWrite(real_, sealed_.data(), static_cast<int>(unit.size + kOverhead),
-                                 unit.physical);
+  return Noted(context_,
+               real_->pMethods->xWrite(real_, sealed_.data(),
+                                       static_cast<int>(unit.size + kOverhead), unit.physical));
 }
 
 int SealedFile::Flush() {
@@ -159,20 +167,19 @@ int SealedFile::Truncate(int64_t size) {
   const Unit unit = UnitAt(size);
   const int64_t physical =
       size == unit.begin ? unit.physical : unit.physical + unit.size + kOverhead;
-  return real_->pMethods->xTruncate(real_, physical);
+  return Noted(context_, real_->pMethods->xTruncate(real_, physical));
 }
 
 int SealedFile::Sync(int flags) {
   if (const int result = Flush(); result != SQLITE_OK) return result;
-  return real_->pMethods->xSync(real_, flags);
+  return Noted(context_, real_->pMethods->xSync(real_, flags));
 }
 
 int SealedFile::Size(int64_t* size) {
   if (const int result = Flush(); result != SQLITE_OK) return result;
   sqlite3_int64 physical = 0;
-  if (const int result = real_->pMethods->xFileSize(real_, &physical); result != SQLITE_OK) {
-    return result;
-  }
+  const int result = Noted(context_, real_->pMethods->xFileSize(real_, &physical));
+  if (result != SQLITE_OK) return result;
   const int64_t after_first = physical - first_size_ - kOverhead;
   *size = after_first < 0 ? 0 : first_size_ + after_first / (unit_size_ + kOverhead) * unit_size_;
   return SQLITE_OK;

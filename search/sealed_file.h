@@ -29,6 +29,7 @@ struct SealContext {
   // SQLite has yet to find out where the log ends.
   bool recovering = true;
   bool damaged = false;  // a unit did not open
+  int refusal = 0;       // errno of what the operating system refused last
 };
 
 // One file of an SQLite database, sealed unit by unit over the file that really holds it.

@@ -1,5 +1,7 @@
 #include "search/sealed_vfs.h"
 
+#include <cerrno>
+#include <cstdio>
 #include <new>
 #include <utility>
 
@@ -107,8 +109,11 @@ SealedVfs::SealedVfs(HubUid hub, std::unique_ptr<crypto::XaesKey> key)
   vfs_.xAccess = [](sqlite3_vfs*, const char* path, int flags, int* out) {
     return Root()->xAccess(Root(), path, flags, out);
   };
-  vfs_.xFullPathname = [](sqlite3_vfs*, const char* path, int size, char* out) {
-    return Root()->xFullPathname(Root(), path, size, out);
+  // As it is: the root's would put a link's target in its place, which then is opened. The root
+  // itself opens no link.
+  vfs_.xFullPathname = [](sqlite3_vfs*, const char* path, int size, char* out) -> int {
+    const int length = std::snprintf(out, static_cast<size_t>(size), "%s", path);
+    return length < size ? SQLITE_OK : SQLITE_CANTOPEN;
   };
   vfs_.xRandomness = [](sqlite3_vfs*, int size, char* out) {
     return Root()->xRandomness(Root(), size, out);
@@ -140,6 +145,7 @@ int SealedVfs::OpenFile(sqlite3_vfs* vfs, const char* path, sqlite3_file* file, 
   }
   auto* real = reinterpret_cast<sqlite3_file*>(slot + 1);
   const int result = self->root_->xOpen(self->root_, path, real, flags, out_flags);
+  if (result != SQLITE_OK) self->context_.refusal = errno;
   if (result != SQLITE_OK) return result;
   slot->file = new SealedFile(role, real, self->context_);
   slot->base.pMethods = &kMethods;

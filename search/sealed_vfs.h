@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "base/ids.h"
@@ -36,6 +37,8 @@ class SealedVfs {
   void Recovered() { context_.recovering = false; }
   // A part of a file did not open under the key: the index is lost.
   bool damaged() const { return context_.damaged; }
+  // errno of what the operating system has refused of a file since this was asked last; 0: nothing.
+  int TakeRefusal() { return std::exchange(context_.refusal, 0); }
 
  private:
   SealedVfs(HubUid hub, std::unique_ptr<crypto::XaesKey> key);

@@ -35,7 +35,7 @@ absl::Status ToStatus(int code) {
           std::nullopt);
     case SQLITE_IOERR:
       if (code == SQLITE_IOERR_CORRUPTFS) return IndexCorrupt("a part of it does not open");
-      return code == SQLITE_IOERR_WRITE ? StoreFull() : StoreBusy();
+      return StoreBusy();
     default: return InvariantBroken(absl::StrCat("the index answered ", code));
   }
 }

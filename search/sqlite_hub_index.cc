@@ -4,12 +4,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/status_macros.h"
+#include "search/index_files.h"
 #include "search/index_search.h"
 
 namespace cmkstore::search {
@@ -54,9 +56,12 @@ Sql OfProject(absl::string_view statement, const std::string& project) {
 absl::StatusOr<std::unique_ptr<SqliteHubIndex>> SqliteHubIndex::Open(
     const std::string& path, HubUid hub, const crypto::SecretBytes& key,
     const SqliteHubIndexOptions& options) {
+  for (const char* suffix : {"", "-wal", "-journal"}) {
+    if (IsNoPlainFile(absl::StrCat(path, suffix))) return IndexCorrupt("it is no file");
+  }
   // SQLite gives the log the mode of the main file.
-  const int fd = open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
-  if (fd < 0) return StoreBusy();
+  const int fd = open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+  if (fd < 0) return IndexFileFailed("opened", path, errno);
   close(fd);
   std::unique_ptr<SqliteHubIndex> index(new SqliteHubIndex(path, options));
   absl::MutexLock lock(&index->mutex_);
@@ -130,8 +135,11 @@ void SqliteHubIndex::Admit() {
 }
 
 absl::Status SqliteHubIndex::Judged(absl::Status status) const {
-  if (!status.ok() && vfs_->damaged()) return IndexCorrupt("a part of it does not open");
-  return status;
+  if (status.ok()) return status;
+  if (vfs_->damaged()) return IndexCorrupt("a part of it does not open");
+  const int refusal = vfs_->TakeRefusal();  // of which SQLite says less
+  const bool of_files = HasReason(status, "STORE_BUSY") || HasReason(status, "STORE_FULL");
+  return refusal != 0 && of_files ? IndexFileFailed("used", path_, refusal) : status;
 }
 
 absl::Status SqliteHubIndex::Ended(absl::Status status) {

@@ -108,6 +108,13 @@ bool Operations::IsUnderWay(const std::string& kind) {
   });
 }
 
+bool Operations::IsUnderWay(const std::string& kind, HubUid hub) {
+  absl::MutexLock lock(&mutex_);
+  return std::any_of(running_.begin(), running_.end(), [&](const auto& one) {
+    return one.second->kind() == kind && one.second->hub()->uid == hub && !one.second->ended();
+  });
+}
+
 absl::Status Operations::CheckRoom(const std::string& tenant) {
   absl::MutexLock lock(&mutex_);
   if (running_.size() >= kMaxStarted) return StoreBusy();

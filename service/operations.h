@@ -90,6 +90,7 @@ class Operations {
                                                                    const std::string& argument);
   // Whether an operation of that kind runs, or waits for its turn.
   bool IsUnderWay(const std::string& kind);
+  bool IsUnderWay(const std::string& kind, HubUid hub);
   struct Started {
     google::longrunning::Operation operation;
     store::Sequence sequence = 0;  // of the commit

@@ -227,6 +227,16 @@ absl::StatusOr<std::optional<v1::Document>> SearchDocuments::ReadHit(const Admit
   return ToDocument(name, *sealed, std::move(body), view);
 }
 
+void SearchDocuments::DescribeFailure(HubUid hub, v1::SearchIndex& shown) const {
+  const absl::Status failure = follower_.FailureOf(hub);
+  if (failure.ok()) return;
+  shown.set_failure_reason(ReasonOf(failure));
+  shown.set_failure_message(std::string(failure.message()));
+  const std::optional<absl::Duration> next_try = follower_.NextTryOf(hub);
+  if (!next_try.has_value()) return;
+  *shown.mutable_next_try_time() = ToTimestamp(clock_.WallNow() + *next_try);
+}
+
 absl::StatusOr<v1::SearchIndex> SearchDocuments::Describe(const HubEntry& hub) {
   v1::SearchIndex shown;
   shown.set_name(
@@ -242,6 +252,7 @@ absl::StatusOr<v1::SearchIndex> SearchDocuments::Describe(const HubEntry& hub) {
     shown.set_state(v1::SearchIndex::LOCKED);
     return shown;
   }
+  DescribeFailure(hub.uid, shown);
   if (HasReason(stats.status(), "INDEX_CORRUPT")) {
     follower_.Repair(hub.uid, stats.status());
     shown.set_state(v1::SearchIndex::REBUILDING);
@@ -272,6 +283,10 @@ absl::StatusOr<google::longrunning::Operation> SearchDocuments::Rebuild(
   CMK_ASSIGN_OR_RETURN(const HubName name,
                        HubName::ParseSingleton("name", request.name(), "searchIndex"));
   CMK_ASSIGN_OR_RETURN(const OpenHub hub, hubs_.OpenBlocking(call, name));
+  // It would end with this: who does not wait for its end shall hear of it.
+  if (operations_.IsUnderWay(kRebuildIndex, hub.uid()) || indexes_.IsRebuilding(hub.uid())) {
+    return StateInvalid("the index is being rebuilt already");
+  }
   return operations_.Start(*hub.entry, kRebuildIndex, "");
 }
 

@@ -45,6 +45,8 @@ class SearchDocuments {
 
  private:
   absl::StatusOr<v1::SearchIndex> Describe(const HubEntry& hub);
+  // What keeps it from taking in changes, if anything does.
+  void DescribeFailure(HubUid hub, v1::SearchIndex& shown) const;
   absl::StatusOr<std::unique_ptr<google::protobuf::Message>> RunRebuild(OperationRun& run);
   struct Question;
   // Returns when the hub's index has applied `sequence`. Errors: DEADLINE_EXCEEDED, or why it does

@@ -90,6 +90,24 @@ TEST_F(IndexFilesTest, AFileThatBelongsToNoHubIsFound) {
   EXPECT_THAT(OnlyFinding().what(), HasSubstr("indexes/notes.txt is no file of an index"));
 }
 
+TEST_F(IndexFilesTest, WhatKeepsAnIndexFromBeingRebuiltIsTold) {
+  std::filesystem::remove(index_);
+  std::filesystem::create_directory(index_);
+  Write(UidOfIndex() + ".index/kept");
+  Unlock();
+  v1::GetSearchIndexRequest request;
+  request.set_name(absl::StrCat(kHub, "/searchIndex"));
+  v1::SearchIndex index;
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  while (index.failure_reason().empty() && absl::Now() < give_up) {
+    ASSERT_EQ(ReasonOf(search_->GetSearchIndex(As("reader").get(), request, &index)), "OK");
+  }
+  EXPECT_EQ(index.state(), v1::SearchIndex::REBUILDING);
+  EXPECT_EQ(index.failure_reason(), "STORE_BUSY");
+  EXPECT_THAT(index.failure_message(), HasSubstr("Directory not empty"));
+  EXPECT_TRUE(index.has_next_try_time());
+}
+
 TEST_F(IndexFilesTest, AnIndexThatIsInUseIsNotCalledDamaged) {
   Unlock();
   EXPECT_EQ(HitsOfCanary(), 1);

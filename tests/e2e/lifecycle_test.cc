@@ -247,6 +247,24 @@ TEST_F(LifecycleTest, AnIndexIsRebuiltOnDemand) {
   EXPECT_EQ(index.document_count(), 30u);
 }
 
+TEST_F(LifecycleTest, ARebuildThatCannotSucceedBesideAnotherIsNotStarted) {
+  SetUpHub();
+  ASSERT_EQ(ReasonOf(Put("d1", R"({"a": "b"})")), "OK");
+  v1::RebuildSearchIndexRequest request;
+  request.set_name(absl::StrCat(kHub, "/searchIndex"));
+  std::vector<Operation> started;
+  for (int i = 0; i < 20; ++i) {
+    Operation operation;
+    const grpc::Status answer = search_->RebuildSearchIndex(As("owner").get(), request, &operation);
+    if (answer.ok()) {
+      started.push_back(operation);
+    } else {
+      EXPECT_EQ(ReasonOf(answer), "STATE_INVALID") << answer.error_message();
+    }
+  }
+  for (const Operation& operation : started) EXPECT_TRUE(Await(operation).has_response());
+}
+
 TEST_F(LifecycleTest, ADeletedHubRefusesContentAndComesBackUndeleted) {
   SetUpHub();
   ASSERT_EQ(ReasonOf(Put("d1", R"({"a": "b"})")), "OK");

@@ -3,6 +3,7 @@
 #include "search/index_set.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/errors.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "search/index_files.h"
 #include "tests/search/index_set_fixture.h"
 
@@ -56,6 +58,67 @@ TEST_F(IndexSetTest, ATornPageIsNoDamageWhileTheLogIsThereThatMakesItGood) {
   EXPECT_NE(set_->DamageOf(hub_), "");
   ASSERT_TRUE(WriteFileDurably(path() + "-wal", "a log"));
   EXPECT_EQ(set_->DamageOf(hub_), "");
+}
+
+TEST_F(IndexSetTest, WhatIsNoFileInAnIndexsPlaceIsNeitherFollowedNorKept) {
+  const std::string victim = dir_.path() + "/victim", directory = dir_.path() + "/elsewhere";
+  ASSERT_TRUE(WriteFileDurably(victim, "precious"));
+  std::filesystem::create_directory(directory);
+  OpenSet();
+  Fill(3);
+  ASSERT_THAT(Follow(), IsOk());
+  const std::vector<std::function<void(const std::string&)>> put = {
+      [&](const std::string& name) { std::filesystem::create_symlink(victim, name); },
+      [&](const std::string& name) { std::filesystem::create_symlink(victim + "2", name); },
+      [&](const std::string& name) { std::filesystem::create_symlink(directory, name); },
+      [](const std::string& name) { std::filesystem::create_directory(name); },
+      [](const std::string& name) { ASSERT_EQ(mkfifo(name.c_str(), 0600), 0); },
+  };
+  for (const char* suffix : {"", "-wal", "-journal"}) {
+    for (size_t i = 0; i < put.size(); ++i) {
+      SCOPED_TRACE(absl::StrCat(suffix, " ", i));
+      follower_.reset();
+      set_.reset();
+      const std::string name = path() + suffix;
+      std::filesystem::remove(name);
+      put[i](name);
+      OpenSet();
+      EXPECT_EQ(set_->DamageOf(hub_), *suffix == '\0' ? "it is no file" : "");
+      ASSERT_THAT(Follow(), IsOk());
+      EXPECT_EQ(set_->Stats().rebuilt, 1u);
+      EXPECT_EQ(Count("canary"), 3u);
+      EXPECT_FALSE(IsNoPlainFile(name));
+    }
+  }
+  EXPECT_EQ(ReadFile(victim), "precious");
+  EXPECT_FALSE(std::filesystem::exists(victim + "-wal"));
+  EXPECT_FALSE(std::filesystem::exists(victim + "2"));
+  EXPECT_TRUE(std::filesystem::is_empty(directory));
+}
+
+TEST_F(IndexSetTest, ADirectoryWithFilesInAnIndexsPlaceStaysAndIsTold) {
+  OpenSet();
+  Fill(3);
+  std::filesystem::create_directory(path());
+  ASSERT_TRUE(WriteFileDurably(path() + "/kept", "by somebody"));
+  const std::string log = dir_.path() + "/log";
+  ASSERT_TRUE(SetLogFile(log));
+  EXPECT_THAT(Follow(), FailsWith("STORE_BUSY", "cannot be removed: Directory not empty"));
+  ASSERT_TRUE(SetLogFile("/dev/stderr"));
+  EXPECT_THAT(*ReadFile(log), ::testing::HasSubstr("\"path\":\"" + path() + "\""));
+  EXPECT_EQ(ReadFile(path() + "/kept"), "by somebody");
+  std::filesystem::remove(path() + "/kept");
+  ASSERT_TRUE(AwaitRebuilt(1));
+  EXPECT_EQ(Count("canary"), 3u);
+}
+
+TEST_F(IndexSetTest, ADirectoryThatCannotBeMadeIsTold) {
+  ASSERT_TRUE(WriteFileDurably(dir_.path() + "/indexes", "a file"));
+  IndexSetOptions options;
+  options.directory = dir_.path() + "/indexes";
+  EXPECT_THAT(IndexSet::Create(options, source_),
+              FailsWith("STATE_INVALID", options.directory + " cannot hold the search indexes: "
+                                                             "Not a directory"));
 }
 
 TEST_F(IndexSetTest, NothingIsKeptOfAHubThatNobodyUses) {

@@ -2,6 +2,7 @@
 // kill.
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,6 +71,31 @@ TEST_F(SealedIndexTest, AnotherHubOrAnotherKeyOpensNothing) {
   EXPECT_THAT(SqliteHubIndex::Open(path(), other, key_, options_), FailsWith("INDEX_CORRUPT", ""));
   EXPECT_THAT(SqliteHubIndex::Open(path(), hub_, random_.Secret(32), options_),
               FailsWith("INDEX_CORRUPT", ""));
+}
+
+// As if the link had come between the look at the file and its opening.
+TEST_F(SealedIndexTest, SqliteFollowsNoLink) {
+  const std::string victim = dir_.path() + "/victim";
+  WriteBytes(victim, "");
+  std::filesystem::create_symlink(victim, path());
+  const auto vfs = *SealedVfs::Create(hub_, key_);
+  EXPECT_FALSE(Sqlite::Open(path(), vfs->name()).ok());
+  EXPECT_EQ(vfs->TakeRefusal(), ELOOP);
+  std::filesystem::remove(path());
+  EXPECT_THAT(Sqlite::Open(path(), vfs->name()), IsOk());
+}
+
+TEST_F(SealedIndexTest, AWriteThatIsRefusedIsOnlyCalledFullWhereThereIsNoRoom) {
+  Fill(1);
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit small = {4096, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const absl::Status refused = index().Apply({Put("more", "{}")}, 2);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_THAT(refused, FailsWith("STORE_BUSY", "cannot be used: File too large"));
+  EXPECT_THAT(index().Apply({Put("more", "{}")}, 2), IsOk());
 }
 
 TEST_F(SealedIndexTest, AFlippedBitAnywhereInTheMainFileIsNoticed) {
