@@ -32,12 +32,12 @@ constexpr size_t kMaxWaiting = 256;
 // Of the connection that this thread serves: when it was accepted.
 thread_local absl::Time accepted_at;
 
-// Whether the connection is ready for `events` before `deadline`.
+// Whether the connection is ready for `events` before `deadline`; behind it, whether it is now.
 bool Ready(socket_t connection, short events, absl::Time deadline) {
-  const int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now());
-  if (left <= 0) return false;
+  if (deadline == absl::InfinitePast()) return false;  // one to be closed
+  const absl::Duration left = std::max(deadline - absl::Now(), absl::ZeroDuration());
   pollfd wanted{connection, events, 0};
-  return poll(&wanted, 1, static_cast<int>(left)) > 0;
+  return poll(&wanted, 1, static_cast<int>(absl::ToInt64Milliseconds(left))) > 0;
 }
 
 class BoundedStream final : public httplib::Stream {
@@ -106,7 +106,8 @@ class NewestFirst final : public httplib::TaskQueue {
   }
 
  private:
-  // Those that waited too long are still run: they find out at once, and close.
+  // Those that waited too long are still run: one whose request has come whole is answered, the
+  // others find out at once, and close.
   void Serve() {
     for (;;) {
       std::function<void()> serve;
