@@ -31,6 +31,13 @@ constexpr int64_t kDeksAtOnce = 10;   // of a commit behind the vault's calls
 constexpr absl::Duration kRewrapLeft = absl::Milliseconds(500);
 constexpr absl::Duration kDekTimeout = absl::Seconds(7);  // short, since a stop waits for it
 
+void ReplaceDek(store::WriteSet& writes, const keycache::WrappedDekRecord& before,
+                const keycache::WrappedDekRecord& fresh) {
+  const uint32_t generation = before.facts.generation;
+  store::DeksTable::RequireUnchanged(writes, generation, ToRecord(before), EtagMismatch());
+  store::DeksTable::Put(writes, generation, ToRecord(fresh));
+}
+
 // Each wrapped by `key`, in their order; or the first failure, and how many were wrapped before it.
 absl::StatusOr<std::vector<keycache::WrappedDekRecord>> RewrapAll(
     vault::KeyVault& vault, const vault::KeyRef& key,
@@ -166,12 +173,7 @@ absl::Status HubKeyChanges::Rewrap(const Turn& /*turn*/, const HubEntry& hub,
         " data keys by the other key; nothing is changed. It says ", fresh.status().message()));
   }
   store::WriteSet writes;
-  for (size_t i = 0; i < fresh->size(); ++i) {
-    const uint32_t generation = records.deks[i].facts.generation;
-    store::DeksTable::RequireUnchanged(writes, generation, ToRecord(records.deks[i]),
-                                       EtagMismatch());
-    store::DeksTable::Put(writes, generation, ToRecord((*fresh)[i]));
-  }
+  for (size_t i = 0; i < fresh->size(); ++i) ReplaceDek(writes, records.deks[i], (*fresh)[i]);
   if (key != KeyRefOf(hub.record)) {
     store::KeyChangeTable::Put(writes, ToRecord(key));
   } else {
@@ -221,9 +223,7 @@ absl::Status HubKeyChanges::Follow(const Turn& /*turn*/, const HubEntry& hub,
       }
       continue;
     }
-    const uint32_t generation = dek->facts.generation;
-    store::DeksTable::RequireUnchanged(writes, generation, ToRecord(*dek), EtagMismatch());
-    store::DeksTable::Put(writes, generation, ToRecord(*fresh));
+    ReplaceDek(writes, *dek, *fresh);
     if (++in_writes == kDeksAtOnce) ended = commit();
   }
   CMK_RETURN_IF_ERROR(commit());  // also of what came before a failure
